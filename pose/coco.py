@@ -1,0 +1,281 @@
+"""Reads the official COCO layout and detection files.
+
+    DIR/annotations/person_keypoints_{train,val}2017.json
+    DIR/{train,val}2017/000000000000.jpg
+
+Only the fields that pose estimation needs are decoded: segmentations are skipped while
+parsing, which keeps the real train2017 (118,287 images) within seconds and a gigabyte.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+
+from pose.errors import UserError
+from pose.files import read_bytes, read_json
+from pose.geometry import clip_box
+from pose.skeleton import NUM_JOINTS
+
+PERSON = 1
+SOURCES = ("train2017", "val2017")
+
+
+class Image(msgspec.Struct, frozen=True, gc=False):
+    """One image record of an annotation file."""
+
+    id: int
+    file_name: str
+    width: int
+    height: int
+
+
+class Person(msgspec.Struct, frozen=True, gc=False):
+    """One annotation record, in image pixels."""
+
+    id: int
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    area: float
+    iscrowd: int = 0
+    num_keypoints: int | None = None
+    keypoints: list[float] = []
+
+
+class AnnotationFile(msgspec.Struct, frozen=True):
+    """What is read of person_keypoints_*.json."""
+
+    images: list[Image]
+    annotations: list[Person]
+
+
+class Detection(msgspec.Struct, frozen=True, gc=False):
+    """One row of a detection file in COCO results format."""
+
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The usable person instances of some images.
+
+    N instances: ann_ids (N,), image_ids (N,), boxes (N, 4) clipped (x, y, w, h) in image
+    pixels, keypoints_image (N, K, 2), labelled (N, K) bool, box_scores (N,).
+    """
+
+    root: Path
+    images: dict[int, tuple[str, Image]]
+    """Image id -> (folder, record)."""
+    ann_ids: np.ndarray
+    image_ids: np.ndarray
+    boxes: np.ndarray
+    keypoints_image: np.ndarray
+    labelled: np.ndarray
+    box_scores: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.ann_ids)
+
+    def image_path(self, image_id: int) -> Path:
+        """Return where the JPEG of `image_id` lies."""
+        folder, image = self.images[image_id]
+        return self.root / folder / image.file_name
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the image (H, W, 3) uint8 RGB of instance `index`; UserError if it cannot be used."""
+        image_id = int(self.image_ids[index])
+        record = self.images[image_id][1]
+        pixels = read_image(self.image_path(image_id))
+        if pixels.shape[:2] != (record.height, record.width):
+            raise UserError(
+                f"{self.image_path(image_id)} is {pixels.shape[1]}x{pixels.shape[0]}; its annotation says "
+                f"{record.width}x{record.height}; run 'twinpose data check'"
+            )
+        return pixels
+
+    def take(self, indices: np.ndarray, image_ids: Sequence[int]) -> Dataset:
+        """Return the instances at `indices`, over the images `image_ids`."""
+        return Dataset(
+            self.root,
+            {i: self.images[i] for i in image_ids},
+            self.ann_ids[indices],
+            self.image_ids[indices],
+            self.boxes[indices],
+            self.keypoints_image[indices],
+            self.labelled[indices],
+            self.box_scores[indices],
+        )
+
+
+def annotation_path(root: Path, source: str) -> Path:
+    """Return the path of the person keypoint annotations of `source` (train2017 or val2017)."""
+    return Path(root) / "annotations" / f"person_keypoints_{source}.json"
+
+
+def read_annotations(path: Path) -> AnnotationFile:
+    """Return the decoded annotation file; UserError names what is wrong and where."""
+    data = read_bytes(path, "COCO person keypoint annotations (official layout)")
+    try:
+        return msgspec.json.decode(data, type=AnnotationFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        hint = "; NaN and Infinity are no JSON" if b"NaN" in data or b"Infinity" in data else ""
+        raise UserError(
+            f"{path} is no COCO annotation file: {error}{hint}; run 'twinpose data check' to see every problem"
+        ) from error
+
+
+@cache
+def load(root: Path, source: str) -> Dataset:
+    """Return the usable instances of one official annotation file, in order of image id, then annotation id.
+
+    Skipped: crowds, area <= 0, no labelled joint, nothing left of the box in the image
+    (Xiao et al. 2018, code, lib/dataset/coco.py). Visibility 1 and 2 both count as labelled.
+    Raises UserError for a missing or malformed file, an unknown image id, non-finite numbers.
+    """
+    file = read_annotations(annotation_path(root, source))
+    images = {image.id: (source, image) for image in sorted(file.images, key=lambda image: image.id)}
+    people = sorted(
+        (p for p in file.annotations if p.category_id == PERSON and not p.iscrowd and p.area > 0),
+        key=lambda p: (p.image_id, p.id),
+    )
+    kept: list[Person] = []
+    boxes: list[np.ndarray] = []
+    for person in people:
+        box = _usable_box(person, images, source)
+        if box is not None:
+            kept.append(person)
+            boxes.append(box)
+    keypoints = np.array([p.keypoints for p in kept], np.float64).reshape(-1, NUM_JOINTS, 3)
+    return Dataset(
+        root=Path(root),
+        images=images,
+        ann_ids=np.array([p.id for p in kept], np.int64),
+        image_ids=np.array([p.image_id for p in kept], np.int64),
+        boxes=np.array(boxes, np.float64).reshape(-1, 4),
+        keypoints_image=keypoints[..., :2],
+        labelled=keypoints[..., 2] > 0,
+        box_scores=np.ones(len(kept)),
+    )
+
+
+def _usable_box(person: Person, images: dict[int, tuple[str, Image]], source: str) -> np.ndarray | None:
+    where = f"annotation {person.id} of {source}"
+    if person.image_id not in images:
+        raise UserError(f"{where} names image {person.image_id}, which the file does not list; run 'twinpose data check'")
+    if not person.keypoints or not any(person.keypoints):
+        return None
+    if len(person.keypoints) != 3 * NUM_JOINTS:
+        raise UserError(
+            f"{where} has {len(person.keypoints)} keypoint numbers; expected {3 * NUM_JOINTS} (17 x x, y, visibility)"
+        )
+    if not all(map(math.isfinite, (*person.bbox, *person.keypoints))):
+        raise UserError(f"{where} holds a number that is not finite; run 'twinpose data check'")
+    if not any(person.keypoints[2::3]):
+        return None
+    image = images[person.image_id][1]
+    return clip_box(np.array(person.bbox), image.width, image.height)
+
+
+def merge(parts: Sequence[Dataset]) -> Dataset:
+    """Return the instances of several annotation files as one; UserError when image ids clash."""
+    if len(parts) == 1:
+        return parts[0]
+    images: dict[int, tuple[str, Image]] = {}
+    for part in parts:
+        clash = images.keys() & part.images.keys()
+        if clash:
+            raise UserError(f"image {min(clash)} stands in two annotation files; expected ids that differ")
+        images |= part.images
+    return Dataset(
+        parts[0].root,
+        images,
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("ann_ids", "image_ids", "boxes", "keypoints_image", "labelled", "box_scores")
+        ),
+    )
+
+
+def with_detections(dataset: Dataset, path: Path) -> Dataset:
+    """Return instances whose boxes come from a detection file (COCO results format) for the dataset's images.
+
+    Detections of other images or categories are left out. `ann_ids` then count the file's
+    rows from 1; no joint is labelled. Raises UserError for a malformed file or no box left.
+    """
+    try:
+        rows = msgspec.convert(read_json(path, "detections in COCO results format"), list[Detection])
+    except msgspec.ValidationError as error:
+        raise UserError(
+            f"{path}: {error}; expected a list of {{image_id, category_id, bbox: [x, y, w, h], score}}"
+        ) from error
+    kept = [(i, d) for i, d in enumerate(rows, 1) if d.category_id == PERSON and d.image_id in dataset.images]
+    if not kept:
+        raise UserError(f"{path} has no person box for this split's images; expected the detector's output for them")
+    for i, d in kept:
+        if d.bbox[2] <= 0 or d.bbox[3] <= 0:
+            raise UserError(f"{path}: row {i} has a box of {d.bbox[2]}x{d.bbox[3]}; expected positive width and height")
+    return Dataset(
+        dataset.root,
+        dataset.images,
+        ann_ids=np.array([i for i, _ in kept], np.int64),
+        image_ids=np.array([d.image_id for _, d in kept], np.int64),
+        boxes=np.array([d.bbox for _, d in kept], np.float64),
+        keypoints_image=np.zeros((len(kept), NUM_JOINTS, 2)),
+        labelled=np.zeros((len(kept), NUM_JOINTS), bool),
+        box_scores=np.array([d.score for _, d in kept]),
+    )
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Return a JPEG as (H, W, 3) uint8 RGB, EXIF orientation ignored as the reference does.
+
+    Raises UserError for a file that is missing, truncated or no image.
+    """
+    data = read_bytes(path, "a JPEG of the dataset")
+    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]:
+        raise UserError(f"{path} is truncated ({len(data)} bytes, no end marker); expected a whole JPEG; copy it again")
+    pixels = None
+    if data:
+        with warnings.catch_warnings(action="ignore"):
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise UserError(f"{path} is no readable image ({len(data)} bytes); expected a JPEG; copy it again")
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
+
+def ground_truth(root: Path, sources: Sequence[str], image_ids: Sequence[int]) -> dict[str, Any]:
+    """Return COCO ground truth (every person annotation, crowds too) of `image_ids`, without segmentations."""
+    wanted = set(image_ids)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for source in sources:
+        file = read_annotations(annotation_path(root, source))
+        images += [msgspec.to_builtins(i) for i in file.images if i.id in wanted]
+        annotations += [_truth(p) for p in file.annotations if p.image_id in wanted]
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": PERSON, "name": "person", "supercategory": "person"}],
+    }
+
+
+def _truth(person: Person) -> dict[str, Any]:
+    row: dict[str, Any] = msgspec.to_builtins(person)
+    row["bbox"] = list(person.bbox)
+    row["keypoints"] = person.keypoints or [0.0] * (3 * NUM_JOINTS)
+    if person.num_keypoints is None:
+        row["num_keypoints"] = sum(v > 0 for v in row["keypoints"][2::3])
+    return row

@@ -1,0 +1,287 @@
+"""The pydantic models of a recipe: everything that decides an accuracy, in one YAML."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pose.errors import UserError
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of every part of a recipe: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Synthetic(Section):
+    """The built-in dataset to render when no COCO folder is given."""
+
+    train_images: Positive
+    val_images: Positive
+    seed: int = 0
+
+
+class Data(Section):
+    """Where samples come from. `synthetic` names the built-in dataset that `run` renders."""
+
+    synthetic: Synthetic | None = None
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+
+
+class Split(Section):
+    """How images are divided: the official files, or seeded fractions by image."""
+
+    method: Literal["official", "fractions"] = "official"
+    fractions: tuple[Fraction, Fraction, Fraction] = (0.8, 0.1, 0.1)
+    sources: tuple[Literal["train2017", "val2017"], ...] = ("train2017",)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _fractions_sum_to_one(self) -> Split:
+        if self.method == "fractions" and abs(sum(self.fractions) - 1) > 1e-9:
+            raise ValueError(f"fractions {self.fractions} must sum to 1")
+        if len(set(self.sources)) != len(self.sources) or not self.sources:
+            raise ValueError(f"sources {self.sources} must name each annotation file once")
+        return self
+
+
+class Model(Section):
+    """A ResNet body with a head of transposed convolutions (Xiao et al. 2018, section 3)."""
+
+    backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+    input_size: tuple[Positive, Positive]
+    """Width and height of the network's input, in pixels."""
+    deconv_layers: Annotated[int, Field(ge=1, le=4)] = 3
+    deconv_channels: Positive = 256
+    sigma_px: Annotated[float, Field(gt=0)] = 2.0
+    """Standard deviation of the target Gaussian, in heatmap pixels."""
+    pretrained: str | None = None
+    """`imagenet`, the path of a checkpoint, or null for a random start."""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Model:
+        if any(side % 32 for side in self.input_size):
+            raise ValueError(f"input_size {self.input_size} must be multiples of 32 (the body's stride)")
+        if not (self.sigma_px * 3).is_integer():
+            raise ValueError(f"sigma_px {self.sigma_px}: 3 sigma must be whole pixels, or the window has no middle")
+        return self
+
+    @property
+    def heatmap_size(self) -> tuple[int, int]:
+        """Width and height of the heatmaps, in pixels."""
+        width, height = self.input_size
+        up = 2**self.deconv_layers
+        return width // 32 * up, height // 32 * up
+
+
+class ColourJitter(Section):
+    """Factors drawn uniformly from [1 - x, 1 + x]; an option of the study, off in the reference."""
+
+    brightness: Fraction = 0.0
+    contrast: Fraction = 0.0
+    saturation: Fraction = 0.0
+
+
+class Occlusion(Section):
+    """With probability `p`, one rectangle of the input is painted with the image's mean colour."""
+
+    p: Fraction = 0.0
+    min_area: Fraction = 0.02
+    max_area: Fraction = 0.15
+
+
+class Augmentation(Section):
+    """Random changes to a training sample, in the order of the reference."""
+
+    scale: Fraction = 0.3
+    rotation_deg: Annotated[float, Field(ge=0, le=180)] = 40.0
+    rotation_p: Fraction = 0.6
+    flip_p: Fraction = 0.5
+    colour_jitter: ColourJitter | None = None
+    occlusion: Occlusion | None = None
+
+
+class StepSchedule(Section):
+    """The rate is multiplied by `factor` when each of the `epochs` (counted from 1) has ended."""
+
+    kind: Literal["step"] = "step"
+    epochs: tuple[Positive, ...] = ()
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
+class PlateauSchedule(Section):
+    """The rate is multiplied by `factor` after more than `patience` epochs without progress.
+
+    Progress is a validation loss below best x (1 - threshold): the threshold is relative.
+    """
+
+    kind: Literal["plateau"] = "plateau"
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=0)] = 10
+    threshold: Annotated[float, Field(ge=0)] = 1e-4
+    min_lr: Annotated[float, Field(ge=0)] = 0.0
+
+
+class EarlyStopping(Section):
+    """Training ends after more than `patience` epochs without a higher validation AP."""
+
+    patience: Positive = 10
+
+
+class Training(Section):
+    """One run of Adam over the training part."""
+
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: StepSchedule | PlateauSchedule = Field(default_factory=StepSchedule, discriminator="kind")
+    early_stopping: EarlyStopping | None = None
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    seed: int = 0
+    augmentation: Augmentation = Field(default_factory=Augmentation)
+
+
+class Evaluation(Section):
+    """The reference's test protocol: flip test, rescoring, OKS-NMS."""
+
+    batch_size: Positive = 32
+    flip_test: bool = True
+    shift_flipped: bool = True
+    joint_threshold: Fraction = 0.2
+    oks_nms_threshold: Fraction = 0.9
+
+
+class Report(Section):
+    """What the report prints of this recipe; null prints every epoch."""
+
+    table_epochs: tuple[Positive, ...] | None = None
+
+
+class Recipe(Section):
+    """Everything that decides an accuracy."""
+
+    name: str
+    data: Data = Field(default_factory=Data)
+    split: Split = Field(default_factory=Split)
+    model: Model
+    training: Training
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    report: Report = Field(default_factory=Report)
+    matrix: str | None = None
+    """The matrix that `run` benchmarks: a name in configs/matrices or a path; null skips the bench."""
+
+    def to_yaml(self) -> str:
+        """Return the resolved recipe as YAML, every default written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def shipped(kind: str) -> list[str]:
+    """Return the names of the YAML files shipped under configs/`kind`."""
+    return sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml"))
+
+
+def find(name_or_path: str, kind: str = "recipes") -> Path:
+    """Return the path of a shipped YAML by name, or of the user's own by path.
+
+    Raises UserError when neither exists, with the nearest names.
+    """
+    own = Path(name_or_path)
+    if own.suffix in {".yaml", ".yml"}:
+        if own.is_file():
+            return own
+        raise UserError(f"no file {own}; expected a YAML of {kind}, or one of: {', '.join(shipped(kind))}")
+    if name_or_path in shipped(kind):
+        return CONFIGS / kind / f"{name_or_path}.yaml"
+    raise UserError(f"unknown {kind[:-1]} '{name_or_path}'{_did_you_mean(name_or_path, shipped(kind))}")
+
+
+def load(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
+    """Return the recipe in a YAML file, `overrides` ("training.epochs=3") applied.
+
+    Raises UserError for a missing file, malformed YAML, an unknown key or a wrong value.
+    """
+    path = find(name_or_path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {_one_line(error)}; expected a recipe") from error
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} holds a {type(raw).__name__}; expected a recipe (a mapping with 'name', 'model' ...)")
+    for override in overrides or []:
+        _apply(raw, override)
+    return from_dict(raw, source=str(path))
+
+
+def from_dict(raw: dict[str, Any], source: str = "recipe") -> Recipe:
+    """Return the recipe in a plain dict; UserError names `source` and the first wrong key."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_explain(error)}") from error
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {override!r} is not KEY=VALUE; expected for example training.epochs=3")
+    *parents, last = key.split(".")
+    section = raw
+    for parent in parents:
+        value = section.get(parent)
+        if value is None:
+            value = section[parent] = {}
+        if not isinstance(value, dict):
+            raise UserError(f"--set {override!r}: '{parent}' is a value, not a section")
+        section = value
+    try:
+        section[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override!r}: the value is not YAML: {_one_line(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in {"step", "plateau"}) or "the recipe"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        *parents, key = where.split(".")
+        return f"unknown key '{where}'{_did_you_mean(key, known_keys(Recipe, parents))}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+    return f"{where}: {message}{given}{more}"
+
+
+def known_keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Return the keys of the section of `model` that dotted `path` leads to."""
+    for part in path:
+        field = model.model_fields.get(part)
+        found = _sections(field.annotation) if field else []
+        if not found:
+            return []
+        model = found[0]
+    return list(model.model_fields)
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in getattr(annotation, "__args__", ()) for section in _sections(part)]
+
+
+def _did_you_mean(given: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(given, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; expected one of: {', '.join(known)}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

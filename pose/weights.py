@@ -1,0 +1,96 @@
+"""Canonical parameters: names and layouts that both twins load, as safetensors.
+
+Names are torchvision's (body) and Simple Baselines' (head). Convolutions are OIHW, transposed
+ones IOHW, all float32. Optimizer state is kept in files of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from pose.architecture import HEAD_STD, Architecture
+from pose.augment import deviates
+from pose.errors import UserError
+from pose.files import sha256_of_bytes, write_bytes
+
+Weights = dict[str, np.ndarray]
+
+
+def initial(architecture: Architecture, seed: int) -> Weights:
+    """Return the starting weights, made in NumPy from `seed`: the same for both twins.
+
+    Body: N(0, 2 / fan_out) (He et al. 2015, as torchvision); head: N(0, 0.001); batch norm
+    1 and 0; bias 0 (Xiao et al. 2018, code). Each tensor has its own stream, keyed by its name.
+    """
+    made: Weights = {}
+    for name, shape in architecture.shapes().items():
+        leaf = name.rsplit(".", 1)[1]
+        if len(shape) == 4:
+            head = name.startswith(("deconv_layers", "final_layer"))
+            std = HEAD_STD if head else np.sqrt(2 / (shape[0] * shape[2] * shape[3]))
+            made[name] = (deviates(seed, name, shape) * std).astype(np.float32)
+        else:
+            fill = np.ones if leaf in {"weight", "running_var"} else np.zeros
+            made[name] = fill(shape, np.float32)
+    return made
+
+
+def check(weights: Mapping[str, np.ndarray], architecture: Architecture, source: str) -> Weights:
+    """Return `weights` as float32 in canonical order.
+
+    Raises UserError naming the first missing, extra, wrongly shaped or non-finite tensor.
+    """
+    shapes = architecture.shapes()
+    for name, shape in shapes.items():
+        if name not in weights:
+            raise UserError(f"{source} lacks the tensor '{name}' {shape}; expected the weights of the recipe's model")
+        given = weights[name].shape
+        if given != shape:
+            raise UserError(f"{source}: tensor '{name}' has shape {given}; the recipe's model expects {shape}")
+        if not np.isfinite(weights[name]).all():
+            raise UserError(f"{source}: tensor '{name}' holds numbers that are not finite; expected trained weights")
+    for name in weights:
+        if name not in shapes:
+            raise UserError(f"{source} has the tensor '{name}', which the recipe's model does not; use its own recipe")
+    return {name: np.ascontiguousarray(weights[name], np.float32) for name in shapes}
+
+
+def save(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None) -> None:
+    """Write tensors and JSON-able metadata to `path` as safetensors, whole or not at all."""
+    write_bytes(path, to_bytes(tensors, metadata))
+
+
+def to_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None) -> bytes:
+    """Return tensors and metadata in safetensors format."""
+    plain = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    return safetensors.numpy.save(plain, {k: json.dumps(v) for k, v in (metadata or {}).items()})
+
+
+def read(path: Path) -> Weights:
+    """Return the tensors of a safetensors file; UserError when it is none."""
+    return read_with_metadata(path)[0]
+
+
+def read_with_metadata(path: Path) -> tuple[Weights, dict[str, object]]:
+    """Return tensors and metadata of a safetensors file; UserError when it is none or is truncated."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as handle:
+            metadata = {k: json.loads(v) for k, v in (handle.metadata() or {}).items()}
+            return {name: handle.get_tensor(name) for name in handle.keys()}, metadata
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        raise UserError(f"cannot read weights from {path}: {error}; expected a whole safetensors file") from error
+
+
+def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of the weights' content, in order of name."""
+    digest = b"".join(
+        f"{name}:{value.shape}:".encode() + np.ascontiguousarray(value).tobytes()
+        for name, value in sorted(weights.items())
+    )
+    return sha256_of_bytes(digest)

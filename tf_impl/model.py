@@ -1,0 +1,165 @@
+"""The whole network in Keras: a hand-written ResNet with torchvision's names, Simple Baselines' head."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from pose import architecture, recipe, weights
+from pose.errors import Unsupported
+from pose.skeleton import NUM_JOINTS
+
+
+class Normalise(layers.Layer):
+    """uint8 images (N, H, W, 3) RGB -> normalised floats of the policy's compute type."""
+
+    def __init__(self, channel_order: str = "rgb", **options: object):
+        super().__init__(**options)
+        self.swap = channel_order == "bgr"
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """Return (images / 255 - mean) / std, in the variables' type before the compute type."""
+        dtype = self.variable_dtype
+        x = tf.cast(images, dtype) / tf.constant(255, dtype)
+        if self.swap:
+            x = tf.reverse(x, [3])
+        x = (x - tf.constant(architecture.IMAGENET_MEAN, dtype)) / tf.constant(architecture.IMAGENET_STD, dtype)
+        return tf.cast(x, self.compute_dtype)
+
+
+class BatchNorm(layers.BatchNormalization):
+    """Keras's batch norm with Bessel's correction of the running variance, as torch has it."""
+
+    def __init__(self, **options: object):
+        super().__init__(momentum=architecture.BN_MOMENTUM, epsilon=architecture.BN_EPSILON, **options)
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
+        """Return the normalised (N, H, W, C); training updates the running mean and unbiased variance."""
+        if not training:
+            return super().call(inputs, training=False)
+        wide = inputs.dtype if inputs.dtype == tf.float64 else tf.float32
+        x = tf.cast(inputs, wide)
+        mean, variance = tf.nn.moments(x, [0, 1, 2])
+        count = tf.cast(tf.size(x) // tf.shape(x)[-1], wide)
+        unbiased = variance * (count / (count - 1))
+        for running, batch in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+            running.assign(running + (tf.cast(batch, running.dtype) - running) * (1 - self.momentum))
+        x = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
+        return tf.cast(x, self.compute_dtype)
+
+
+def _conv(x: tf.Tensor, channels: int, kernel: int, stride: int, name: str) -> tf.Tensor:
+    """Return a convolution without bias, padded on both sides as torch does."""
+    if kernel > 1:
+        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}.pad")(x)
+    return layers.Conv2D(channels, kernel, stride, "valid", use_bias=False, name=name)(x)
+
+
+def _shortcut(x: tf.Tensor, channels: int, stride: int, prefix: str) -> tf.Tensor:
+    if stride == 1 and x.shape[-1] == channels:
+        return x
+    x = _conv(x, channels, 1, stride, f"{prefix}.downsample.0")
+    return BatchNorm(name=f"{prefix}.downsample.1")(x)
+
+
+def _block(x: tf.Tensor, kind: str, planes: int, stride: int, prefix: str) -> tf.Tensor:
+    """Return a basic (3x3, 3x3) or bottleneck (1x1, 3x3, 1x1) block; the stride sits in a 3x3."""
+    if kind == "basic":
+        convs = [(planes, 3, stride), (planes, 3, 1)]
+    else:
+        convs = [(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)]
+    shortcut = _shortcut(x, convs[-1][0], stride, prefix)
+    for number, (channels, kernel, step) in enumerate(convs, 1):
+        x = BatchNorm(name=f"{prefix}.bn{number}")(_conv(x, channels, kernel, step, f"{prefix}.conv{number}"))
+        if number < len(convs):
+            x = layers.ReLU(name=f"{prefix}.relu{number}")(x)
+    x = layers.Add(name=f"{prefix}.add")([x, shortcut])
+    return layers.ReLU(name=f"{prefix}.relu")(x)
+
+
+def _network(model: recipe.Model, channel_order: str) -> keras.Model:
+    width, height = model.input_size
+    images = keras.Input((height, width, 3), dtype="uint8", name="images")
+    x = Normalise(channel_order, name="normalise")(images)  # (N, H, W, 3)
+    x = layers.ReLU(name="relu")(BatchNorm(name="bn1")(_conv(x, 64, 7, 2, "conv1")))  # (N, H/2, W/2, 64)
+    # After a ReLU nothing is below zero, so padding by zeros equals torch's padding by -inf.
+    x = layers.MaxPooling2D(3, 2, "valid", name="maxpool")(layers.ZeroPadding2D(1, name="maxpool.pad")(x))
+    kind, depths = architecture.BLOCKS[model.backbone]
+    for stage, depth in enumerate(depths, 1):  # H/4, H/8, H/16, H/32
+        for index in range(depth):
+            stride = 2 if stage > 1 and index == 0 else 1
+            x = _block(x, kind, 64 * 2 ** (stage - 1), stride, f"layer{stage}.{index}")
+    for i in range(0, 3 * model.deconv_layers, 3):  # (N, H/4, W/4, C)
+        name = f"deconv_layers.{i}"
+        x = layers.Conv2DTranspose(model.deconv_channels, 4, 2, "same", use_bias=False, name=name)(x)
+        x = layers.ReLU(name=f"deconv_layers.{i + 2}")(BatchNorm(name=f"deconv_layers.{i + 1}")(x))
+    x = layers.Conv2D(NUM_JOINTS, 1, name="final_layer")(x)
+    heatmaps = layers.Permute((3, 1, 2), name="heatmaps")(x)  # (N, K, H/4, W/4)
+    return keras.Model(images, heatmaps, name="pose_net")
+
+
+def build(recipe_: recipe.Recipe, device: str = "cpu") -> keras.Model:
+    """Return the twin of a recipe on `device`.
+
+    Raises Unsupported when the device is absent.
+    """
+    if device == "cuda" and not tf.config.list_physical_devices("GPU"):
+        raise Unsupported("no CUDA device is visible to TensorFlow")
+    with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):
+        return _network(recipe_.model, recipe_.data.channel_order)
+
+
+_LEAVES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def canonical_name(variable: keras.Variable) -> str:
+    """Return the canonical name of a Keras variable ("layer1.0.bn1/gamma" -> "layer1.0.bn1.weight")."""
+    layer, leaf = variable.path.split("/")[-2:]
+    return f"{layer}.{_LEAVES[leaf]}"
+
+
+def load_weights(model: keras.Model, canonical: weights.Weights) -> None:
+    """Copy canonical weights into the model; every parameter and running statistic is set."""
+    for variable in model.weights:
+        value = canonical[canonical_name(variable)]
+        variable.assign(value.transpose(2, 3, 1, 0) if value.ndim == 4 else value)
+
+
+def read_weights(model: keras.Model) -> weights.Weights:
+    """Return the model's parameters and running statistics in canonical form, float32."""
+    found = {canonical_name(v): v.numpy().astype("float32") for v in model.weights}
+    return {name: value.transpose(3, 2, 0, 1).copy() if value.ndim == 4 else value for name, value in found.items()}
+
+
+def count_parameters(model: keras.Model) -> int:
+    """Return the number of trainable parameters, as Keras counts them."""
+    return sum(int(tf.size(v.value)) for v in model.trainable_variables)
+
+
+def count_macs(model: keras.Model, input_size: tuple[int, int]) -> int:
+    """Return multiply-adds of one image of `input_size` (width, height), from the traced graph.
+
+    TensorFlow's profiler counts convolutions alone exactly; the nodes of the graph give the
+    same and the transposed convolutions, which run as Conv2DBackpropInput at input resolution.
+    """
+    width, height = input_size
+    spec = tf.TensorSpec((1, height, width, 3), tf.uint8)
+    graph = tf.function(lambda images: model(images, training=False)).get_concrete_function(spec).graph
+    macs = 0
+    for node in graph.get_operations():
+        if node.type == "Conv2D":
+            positions, kernel = node.outputs[0].shape[1:3], node.inputs[1].shape
+        elif node.type == "Conv2DBackpropInput":
+            positions, kernel = node.inputs[2].shape[1:3], node.inputs[1].shape
+        else:
+            continue
+        macs += positions.num_elements() * kernel.num_elements()
+    return macs

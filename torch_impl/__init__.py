@@ -1,0 +1,1 @@
+"""The PyTorch twin. torch is imported here and nowhere else."""

@@ -1,0 +1,102 @@
+"""The whole network in PyTorch: torchvision's ResNet body, Simple Baselines' head."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pose import architecture, recipe, weights
+from pose.errors import Unsupported
+from pose.skeleton import NUM_JOINTS
+
+
+class PoseNet(nn.Module):
+    """uint8 images (N, H, W, 3) RGB -> heatmaps (N, K, H/4, W/4), normalisation inside."""
+
+    def __init__(self, model: recipe.Model, channel_order: str = "rgb"):
+        super().__init__()
+        body = getattr(torchvision.models, model.backbone)(weights=None)
+        self.conv1, self.bn1, self.relu, self.maxpool = body.conv1, body.bn1, body.relu, body.maxpool
+        self.layer1, self.layer2, self.layer3, self.layer4 = body.layer1, body.layer2, body.layer3, body.layer4
+        self.deconv_layers = nn.Sequential(*_head(body.fc.in_features, model))
+        self.final_layer = nn.Conv2d(model.deconv_channels, NUM_JOINTS, 1)
+        self.swap = channel_order == "bgr"
+        constants = {"mean": architecture.IMAGENET_MEAN, "std": architecture.IMAGENET_STD}
+        for name, values in constants.items():
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float64), persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return images (N, H, W, 3) uint8 as (N, 3, H, W) in the parameters' type."""
+        dtype = self.final_layer.weight.dtype
+        x = images.to(dtype) / 255
+        if self.swap:
+            x = x.flip(3)
+        x = (x - self.mean.to(dtype)) / self.std.to(dtype)
+        return x.permute(0, 3, 1, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.normalise(images)  # (N, 3, H, W)
+        x = self.relu(self.bn1(self.conv1(x)))  # (N, 64, H/2, W/2)
+        x = self.maxpool(x)  # (N, 64, H/4, W/4)
+        x = self.layer1(x)
+        x = self.layer2(x)  # H/8
+        x = self.layer3(x)  # H/16
+        x = self.layer4(x)  # H/32
+        x = self.deconv_layers(x)  # (N, C, H/4, W/4)
+        return self.final_layer(x)  # (N, K, H/4, W/4)
+
+
+def _head(channels: int, model: recipe.Model) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for _ in range(model.deconv_layers):
+        layers += [
+            nn.ConvTranspose2d(channels, model.deconv_channels, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(
+                model.deconv_channels, eps=architecture.BN_EPSILON, momentum=1 - architecture.BN_MOMENTUM
+            ),
+            nn.ReLU(inplace=True),
+        ]
+        channels = model.deconv_channels
+    return layers
+
+
+def build(recipe_: recipe.Recipe, device: str = "cpu") -> PoseNet:
+    """Return the twin of a recipe on `device`, in evaluation mode.
+
+    Raises Unsupported when the device is absent.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise Unsupported("no CUDA device is visible to torch")
+    return PoseNet(recipe_.model, recipe_.data.channel_order).to(device).eval()
+
+
+def load_weights(model: PoseNet, canonical: weights.Weights) -> None:
+    """Copy canonical weights into the model; every parameter and running statistic is set."""
+    state = {name: torch.from_numpy(np.array(value)) for name, value in canonical.items()}
+    counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
+    model.load_state_dict({**state, **counters}, strict=True)
+
+
+def read_weights(model: PoseNet) -> weights.Weights:
+    """Return the model's parameters and running statistics in canonical form, float32."""
+    return {
+        name: value.detach().to("cpu", torch.float32, memory_format=torch.contiguous_format).numpy().copy()
+        for name, value in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def count_parameters(model: PoseNet) -> int:
+    """Return the number of trainable parameters, as torch counts them."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def count_macs(model: PoseNet, input_size: tuple[int, int]) -> int:
+    """Return multiply-adds of one image of `input_size` (width, height), by torch's FlopCounterMode."""
+    width, height = input_size
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, height, width, 3, dtype=torch.uint8, device=model.final_layer.weight.device))
+    return counter.get_total_flops() // 2
