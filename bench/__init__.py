@@ -1,0 +1,1 @@
+"""The harness: cells, fresh processes, clocks and the store. No framework is imported here."""

@@ -1,0 +1,83 @@
+"""What the harness and the implementations agree on. Depends on `pose` only, imports no framework."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TWINS = ("tf", "torch")
+RUNTIMES = ("tf", "torch", "onnxruntime", "openvino")
+RUNNERS = {
+    "tf": "tf_impl.runner:Runner",
+    "torch": "torch_impl.runner:Runner",
+    "onnxruntime": "onnx_impl.runner:Runner",
+    "openvino": "openvino_impl.runner:Runner",
+}
+"""Where each runtime's runner is found; resolved inside the child alone."""
+
+Emit = Callable[[str, Mapping[str, Any]], None]
+"""What a child's function calls to tell the parent something: emit("epoch", {"epoch": 1})."""
+
+Entry = Callable[[dict[str, Any], Emit], Mapping[str, Any]]
+"""A function that a child runs: `fn(payload, emit) -> value`, both JSON-able."""
+
+
+@dataclass(frozen=True)
+class RunnerSpec:
+    """One artifact on one runtime, as a runner is asked to hold it."""
+
+    recipe: dict[str, Any]
+    """The resolved recipe, as `Recipe.model_dump(mode="json")` gives it."""
+    artifact: str
+    """The path of a .safetensors (tf, torch), .onnx (onnxruntime) or .xml (openvino) file."""
+    mode: str
+    """`eager`, `graph`, `compiled` or `ir`."""
+    precision: str
+    """`fp32`, `bf16` or `fp16`."""
+    device: str
+    """`cpu`, `cuda` or `intel-gpu`."""
+    threads: int
+    batch: int
+    """Images in every call of `infer`, except a last one that may hold fewer."""
+
+
+class Runner(Protocol):
+    """A network held by one runtime, ready for images."""
+
+    def __init__(self, spec: RunnerSpec) -> None:
+        """Load and compile; raise `pose.errors.Unsupported` with the reason where that is impossible."""
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        """Return heatmaps (N, K, h, w) float32 on the host, of images (N, H, W, 3) uint8 RGB."""
+
+    def submit_all(self, batches: list[np.ndarray]) -> None:
+        """Infer all batches in the runtime's own asynchronous or batched mode; return when all are done."""
+
+    def synchronize(self) -> None:
+        """Return when the device has finished everything it was given."""
+
+    def effective(self) -> dict[str, Any]:
+        """Return what the runtime says it does, read back: precision, threads, device, version."""
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON knows it: NumPy as numbers and lists, paths as text, NaN and infinity null."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    raise TypeError(f"a {type(value).__name__} cannot cross to another process as JSON: {value!r}")

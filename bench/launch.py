@@ -1,0 +1,238 @@
+"""Runs a function in a fresh process and waits for it, whatever becomes of it.
+
+Request and answer are files in a folder of the caller's: request.json, events.jsonl,
+result.json, log.txt. Nothing is ever read from the child's standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+import psutil
+
+from bench.contract import plain
+from pose.errors import UserError
+from pose.files import read_json, write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+POLL_S = 0.25
+"""Between two looks at the events and the memory: seldom enough not to disturb what is measured."""
+GRACE_S = 3.0
+"""From SIGTERM to SIGKILL."""
+
+TUNED_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_TOP_PAD_": str(2**28),
+}
+"""glibc keeps freed blocks instead of handing them back, so that large ones are not paged in anew."""
+
+OnEvent = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a child."""
+
+    status: str
+    """`ok`, `failed`, `timeout`, `oom`, `unsupported` or `user_error`."""
+    reason: str | None
+    """One line; None when ok."""
+    value: dict[str, Any] | None
+    wall_s: float
+
+
+def thread_environment(threads: int, allocator: str = "glibc", device: str = "cpu") -> dict[str, str]:
+    """Return the variables that bound every pool to `threads`, choose the allocator and hide absent devices.
+
+    allocator: `glibc` (its defaults) or `tuned`. Every device but `cuda` sees no CUDA GPU.
+    """
+    if allocator not in {"glibc", "tuned"}:
+        raise UserError(f"unknown allocator '{allocator}'; expected glibc or tuned")
+    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    environment = dict.fromkeys(pools, str(threads))
+    environment |= {"TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    if device != "cuda":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    return environment | (TUNED_ALLOCATOR if allocator == "tuned" else {})
+
+
+def call(
+    entry: str,
+    payload: Mapping[str, Any],
+    folder: Path,
+    *,
+    timeout_s: float | None = None,
+    env: Mapping[str, str] | None = None,
+    interpreter: str | None = None,
+    memory_limit_bytes: int | None = None,
+    on_event: OnEvent | None = None,
+) -> Outcome:
+    """Run `entry` ("module:function") on `payload` in a fresh process and return what became of it.
+
+    env is laid over this process's environment, of which allocator settings are left out.
+    memory_limit_bytes bounds the resident memory of the child and its children together.
+    on_event(name, fields) is called here, in this thread, soon after the child emits.
+    The child and its children are gone when this returns or raises.
+    """
+    folder = Path(folder).resolve()
+    for stale in ("result.json", "events.jsonl"):
+        (folder / stale).unlink(missing_ok=True)
+    write_json(folder / "request.json", {"entry": entry, "payload": plain(payload), "parent": os.getpid()})
+    command = [interpreter or sys.executable, "-P", "-m", "bench.worker", str(folder)]
+    kills_before = _oom_kills()
+    started_s = time.monotonic()
+    with open(folder / "log.txt", "wb") as log, _sigterm_raises():
+        child = _Child(command, _environment(env or {}), log, folder / "events.jsonl", on_event)
+        try:
+            stopped = child.watch(timeout_s, memory_limit_bytes)
+        finally:
+            child.end()
+    wall_s = time.monotonic() - started_s
+    if (folder / "result.json").exists():
+        return _read_result(folder, wall_s)
+    returncode = child.process.returncode
+    status, reason = stopped or _post_mortem(returncode, _oom_kills() > kills_before, folder / "log.txt")
+    return Outcome(status, reason, None, wall_s)
+
+
+def _read_result(folder: Path, wall_s: float) -> Outcome:
+    result = read_json(folder / "result.json", "a result that bench.worker wrote")
+    status, reason = result["status"], result["reason"]
+    if status == "failed":
+        reason = f"{reason} (see {folder / 'log.txt'})"
+    return Outcome(status, reason, result["value"], wall_s)
+
+
+class _Child:
+    """A running child: its exit, its events and its memory."""
+
+    def __init__(
+        self, command: list[str], env: dict[str, str], log: IO[bytes], events: Path, on_event: OnEvent | None
+    ) -> None:
+        self.events = events
+        self.offset = 0
+        self.on_event = on_event
+        self.exited = threading.Event()
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=env,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UserError(
+                f"cannot start {command[0]}: {error.strerror}; expected a Python interpreter"
+            ) from error
+        # Popen.wait(timeout) polls; a thread that waits without one sleeps in the kernel.
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        self.process.wait()
+        self.exited.set()
+
+    def watch(self, timeout_s: float | None, memory_limit_bytes: int | None) -> tuple[str, str] | None:
+        """Block until the child exits (None) or has to be stopped (status and reason)."""
+        deadline_s = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
+        limit = math.inf if memory_limit_bytes is None else memory_limit_bytes
+        while not self.exited.wait(max(0.0, min(POLL_S, deadline_s - time.monotonic()))):
+            self._tell()
+            if time.monotonic() >= deadline_s:
+                return "timeout", f"no result after {timeout_s:g} s"
+            used = self._memory_bytes() if limit < math.inf else 0
+            if used > limit:
+                return "oom", f"used {used / 2**20:.0f} MiB of memory, limit {limit / 2**20:.0f} MiB"
+        self._tell()
+        return None
+
+    def _tell(self) -> None:
+        if self.on_event is None or not self.events.exists():
+            return
+        with open(self.events, "rb") as handle:
+            handle.seek(self.offset)
+            whole, newline, _ = handle.read().rpartition(b"\n")
+        self.offset += len(whole) + len(newline)
+        for line in whole.splitlines():
+            fields = json.loads(line)
+            self.on_event(fields.pop("event"), fields)
+
+    def _memory_bytes(self) -> int:
+        total = 0
+        with suppress(psutil.Error):
+            root = psutil.Process(self.process.pid)
+            for process in [root, *root.children(recursive=True)]:
+                total += process.memory_info().rss
+        return total
+
+    def end(self) -> None:
+        """Leave nothing of the child's process group alive."""
+        if not self.exited.is_set():
+            _signal_group(self.process.pid, signal.SIGTERM)
+            self.exited.wait(GRACE_S)
+        _signal_group(self.process.pid, signal.SIGKILL)
+        self.exited.wait()
+
+
+def _signal_group(group: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Turn SIGTERM into an exception while a child runs, so that the child is ended first."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _environment(over: Mapping[str, str]) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_") and k != "GLIBC_TUNABLES"}
+    merged = kept | {"PYTHONUNBUFFERED": "1"} | dict(over)
+    # A checkout need not be installed in the interpreter that a cell names; site-packages must not leak.
+    if (ROOT / "pyproject.toml").exists():
+        merged["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), merged.get("PYTHONPATH", "")]))
+    return merged
+
+
+def _oom_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since it started; 0 if unknown."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _post_mortem(returncode: int, oom_killed: bool, log: Path) -> tuple[str, str]:
+    if returncode == -signal.SIGKILL and oom_killed:
+        return "oom", "killed by the kernel for want of memory"
+    if returncode < 0:
+        return "failed", f"killed by {signal.Signals(-returncode).name} (see {log})"
+    return "failed", f"ended with exit code {returncode} and no result (see {log})"

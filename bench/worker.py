@@ -1,0 +1,113 @@
+"""The child: `python -m bench.worker FOLDER` turns request.json into events.jsonl and result.json."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.contract import Entry, plain
+from pose.errors import Unsupported, UserError
+from pose.files import read_json, write_json
+
+EXTRAS = {
+    "tensorflow": "tf",
+    "keras": "tf",
+    "torch": "torch",
+    "torchvision": "torch",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
+    "openvino": "openvino",
+}
+"""The extra that installs each framework's package."""
+
+OUT_OF_MEMORY = ("out of memory", "oom when allocating", "not enough memory", "allocate memory", "bad_alloc")
+"""How torch, TensorFlow, ONNX Runtime and OpenVINO word it; they share no exception type."""
+
+PR_SET_PDEATHSIG = 1
+
+
+def resolve(entry: str) -> Any:
+    """Return the object that "module:name" names; UserError when it is malformed or absent."""
+    module, colon, name = entry.partition(":")
+    if not (module and colon and name):
+        raise UserError(f"entry '{entry}' is no MODULE:NAME; expected for example torch_impl.runner:Runner")
+    found = importlib.import_module(module)
+    if not hasattr(found, name):
+        raise UserError(f"module '{module}' has no '{name}'; expected one of: {', '.join(_public(found))}")
+    return getattr(found, name)
+
+
+def _public(module: Any) -> list[str]:
+    return [name for name in vars(module) if not name.startswith("_")]
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """Return the status and the one-line reason of what a child's function raised."""
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return "user_error", text
+    if isinstance(error, Unsupported):
+        return "unsupported", text
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package in EXTRAS:
+            install = f"install the extra: pip install twinpose[{EXTRAS[package]}]"
+            return "unsupported", f"{package} is not installed in this interpreter; {install}"
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY):
+        return "oom", reason
+    return "failed", reason
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Run the request in `folder` and return its result: status, reason, value and perhaps traceback."""
+    request = read_json(folder / "request.json", "a request that bench.launch wrote")
+    _die_with(request.get("parent"))
+    with open(folder / "events.jsonl", "a", encoding="utf-8") as events:
+
+        def emit(name: str, fields: Mapping[str, Any]) -> None:
+            events.write(json.dumps(plain({"event": name, **fields})) + "\n")
+            events.flush()
+
+        try:
+            started_ns = time.perf_counter_ns()
+            function: Entry = resolve(request["entry"])
+            emit("imported", {"import_s": (time.perf_counter_ns() - started_ns) / 1e9})
+            value = plain(function(request["payload"], emit))
+        except BaseException as error:
+            traceback.print_exc()
+            status, reason = explain(error)
+            return {"status": status, "reason": reason, "value": None, "traceback": traceback.format_exc()}
+    return {"status": "ok", "reason": None, "value": value}
+
+
+def _die_with(parent: int | None) -> None:
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # The parent may have died before prctl took effect; then no signal will ever come.
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one request folder; the exit code says only whether a result was written."""
+    faulthandler.enable()
+    folder = Path(arguments[0])
+    write_json(folder / "result.json", run(folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
