@@ -1,0 +1,100 @@
+"""The arrows between the packages: that they hold, and that a wrong one would be noticed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    # A process of its own: the linter analyses what the working directory offers first.
+    return subprocess.run([sys.executable, "-c", LINT], cwd=folder, capture_output=True, text=True)
+
+
+def test_the_packages_keep_their_arrows():
+    result = lint(ROOT)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture
+def stubs(tmp_path: Path) -> Path:
+    """Return a folder with every package, the modules that contracts name, and the contracts."""
+    for package in CONFIG["root_packages"]:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    for module in ("contract", "store", "stats", "launch", "cli"):
+        (tmp_path / "bench" / f"{module}.py").touch()
+    (tmp_path / "reports" / "build.py").write_text("from bench import contract, stats, store\n")
+    (tmp_path / "torch_impl" / "runner.py").write_text(
+        "from bench.contract import RunnerSpec\nimport torch\n"
+    )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_allowed_arrows_are_allowed(stubs: Path):
+    (stubs / "bench" / "cli.py").write_text("def report():\n    from reports import build\n")
+    result = lint(stubs)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("pose/coco.py", "from bench import store"),
+        ("pose/coco.py", "import torch"),
+        ("tf_impl/model.py", "import torch_impl"),
+        ("tf_impl/model.py", "import torch"),
+        ("tf_impl/runner.py", "import bench.launch"),
+        ("torch_impl/model.py", "import keras"),
+        ("torch_impl/model.py", "import openvino"),
+        ("onnx_impl/runner.py", "import torchvision"),
+        ("openvino_impl/convert.py", "import tensorflow"),
+        ("openvino_impl/convert.py", "import onnxruntime"),
+        ("bench/contract.py", "from bench import launch"),
+        ("bench/doctor.py", "import openvino"),
+        ("bench/parity.py", "from torch_impl import runner"),
+        ("bench/store.py", "from reports import build"),
+        ("reports/html.py", "from bench import launch"),
+        ("reports/html.py", "import torch_impl"),
+    ],
+)
+def test_a_forbidden_import_is_noticed(stubs: Path, module: str, line: str):
+    (stubs / module).write_text(f"def late():\n    {line}\n")
+    result = lint(stubs)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "BROKEN" in result.stdout
+
+
+def names_in_strings(folder: Path) -> set[str]:
+    """Return every "package_impl.module:name" that a string literal under `folder` spells out."""
+    trees = [ast.parse(path.read_text()) for path in folder.rglob("*.py")]
+    texts = {
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {text for text in texts if re.fullmatch(r"\w+_impl(\.\w+)+:\w+", text)}
+
+
+@pytest.mark.parametrize("entry", sorted(names_in_strings(ROOT / "bench")))
+def test_a_name_that_bench_resolves_in_a_child_exists(entry: str):
+    module, _, name = entry.partition(":")
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    assert path.is_file(), f"bench names {entry}, but there is no {module}"
+    defined = [
+        x.name for x in ast.parse(path.read_text()).body if isinstance(x, ast.ClassDef | ast.FunctionDef)
+    ]
+    assert name in defined
