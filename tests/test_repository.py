@@ -13,8 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
 LARGEST_BYTES = 1_000_000
-# A package index, by host or as an option; and folders that exist on one machine only.
-INDEX = re.compile(r"pypi\.(?:org|python)|pythonhosted|download\.pytorch|--(?:extra-)?index-url|--find-links")
+# A package index, by host or as an option (the brackets keep this file from naming one); and
+# folders that exist on one machine only.
+INDEX = re.compile(
+    r"pypi\.(?:org|python)|python[h]osted|download\.pytorch|--(?:extra-)?index-url|--[f]ind-links"
+)
 MACHINE_PATH = re.compile(r"(?<![\w.}])/(?:home|root|Users|work|opt|mnt)/\w")
 
 
