@@ -20,9 +20,11 @@ env: $(STAMP)
 
 # The stamp lies inside .venv, so that removing .venv is enough to start afresh.
 $(STAMP): pyproject.toml constraints.txt
-	@python=$$(command -v python3.11 || command -v python3) && \
-	"$$python" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0])' && \
-	{ test -x $(BIN)/python || "$$python" -m venv $(VENV); }
+	@test -x $(BIN)/python || for python in python3.11 python3; do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then $$python -m venv $(VENV); exit; fi; \
+	done
+	@test -x $(BIN)/python || { echo 'Python 3.11 or newer is needed, as python3.11 or python3' >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
