@@ -28,6 +28,36 @@ Entry = Callable[[dict[str, Any], Emit], Mapping[str, Any]]
 """A function that a child runs: `fn(payload, emit) -> value`, both JSON-able."""
 
 
+STATUSES = ("ok", "failed", "timeout", "oom", "unsupported", "uncertified")
+"""What can become of a cell."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the matrix; its fields are the axes, in the order of its ID."""
+
+    twin: str
+    runtime: str
+    mode: str
+    precision: str
+    device: str
+    batch: int
+    threads: int
+    allocator: str
+    scenario: str
+    """`latency`, `throughput` or `accuracy`."""
+
+    @property
+    def id(self) -> str:
+        """Return the readable name: torch-torch-eager-fp32-cpu-b1-t2-glibc-latency."""
+        return "-".join(
+            (
+                *(self.twin, self.runtime, self.mode, self.precision, self.device),
+                *(f"b{self.batch}", f"t{self.threads}", self.allocator, self.scenario),
+            )
+        )
+
+
 @dataclass(frozen=True)
 class RunnerSpec:
     """One artifact on one runtime, as a runner is asked to hold it."""
@@ -45,6 +75,8 @@ class RunnerSpec:
     threads: int
     batch: int
     """Images in every call of `infer`, except a last one that may hold fewer."""
+    scenario: str = "latency"
+    """What it will be used for; a runtime may set itself up otherwise for `throughput`."""
 
 
 class Runner(Protocol):

@@ -1,0 +1,193 @@
+"""A matrix: from a YAML of blocks, whose axes multiply out, to cells."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from bench import machine
+from bench.contract import Cell
+from pose import recipe
+from pose.errors import UserError
+from pose.recipe import Positive, Section
+
+MODES = {
+    "torch": ("eager", "compiled"),
+    "tf": ("graph", "compiled"),
+    "onnxruntime": ("ir",),
+    "openvino": ("ir",),
+}
+"""What each runtime can be asked for."""
+
+T = TypeVar("T")
+Seconds = Annotated[float, Field(ge=0)]
+Many = Annotated[
+    tuple[T, ...], Field(min_length=1), BeforeValidator(lambda v: v if isinstance(v, list) else [v])
+]
+"""One value or a list of them."""
+
+Scenario = Literal["latency", "throughput", "accuracy"]
+
+
+class Protocol(Section):
+    """How every cell is measured: one rule for all arms."""
+
+    warmup_s: Seconds = 1.0
+    warmup_queries: Positive = 3
+    """Warm-up lasts for at least both."""
+    measured_s: Seconds = 2.0
+    measured_queries: Positive = 10
+    """The measured window holds at least both."""
+    images: Positive = 32
+    """Distinct validation inputs that latency and throughput cycle through."""
+    timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """For a whole cell, from the start of its process."""
+
+
+class Block(Section):
+    """Axes that multiply out to cells; each is one value or a list."""
+
+    twin: Many[Literal["tf", "torch"]]
+    runtime: Many[Literal["tf", "torch", "onnxruntime", "openvino"]]
+    mode: Many[Literal["eager", "graph", "compiled", "ir"]]
+    precision: Many[Literal["fp32", "bf16", "fp16"]] = ("fp32",)
+    device: Many[Literal["cpu", "cuda", "intel-gpu"]] = ("cpu",)
+    batch: dict[Scenario, Many[Positive]]
+    """By scenario; one value or list stands for all of the block's scenarios."""
+    threads: Many[Positive | Literal["all"]] = ("all",)
+    """`all`: every physical core within the quota of the machine that measures."""
+    allocator: Many[Literal["glibc", "tuned"]] = ("glibc",)
+    scenario: Many[Scenario]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_batch_for_all(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not isinstance(given.get("batch", {}), dict):
+            return {**given, "batch": dict.fromkeys(get_args(Scenario), given["batch"])}
+        return given
+
+    @model_validator(mode="after")
+    def _cells_exist(self) -> Block:
+        for scenario in self.scenario:
+            if scenario not in self.batch:
+                raise ValueError(f"batch names no size for the scenario '{scenario}'")
+        for runtime, mode in itertools.product(self.runtime, self.mode):
+            if mode not in MODES[runtime]:
+                raise ValueError(
+                    f"runtime '{runtime}' has no mode '{mode}'; it has: {', '.join(MODES[runtime])}"
+                )
+        for runtime, twin in itertools.product(self.runtime, self.twin):
+            if runtime in {"tf", "torch"} and runtime != twin:
+                raise ValueError(
+                    f"runtime '{runtime}' cannot run the twin '{twin}'; put it in a block of its own"
+                )
+        return self
+
+    def cells(self, cores: int) -> Iterator[Cell]:
+        """Yield the block's cells, the last axis fastest; `all` threads are `cores`."""
+        axes = (self.twin, self.runtime, self.mode, self.precision, self.device)
+        rest = (self._thread_counts(cores), self.allocator, self.scenario)
+        for twin, runtime, mode, precision, device in itertools.product(*axes):
+            for threads, allocator, scenario in itertools.product(*rest):
+                for batch in self.batch[scenario]:
+                    yield Cell(twin, runtime, mode, precision, device, batch, threads, allocator, scenario)
+
+    def _thread_counts(self, cores: int) -> list[int]:
+        named = [count for count in self.threads if count != "all"]
+        # On a machine of one core, `[1, all]` is one lane and no mistake.
+        return [*named, cores] if "all" in self.threads and cores not in named else named
+
+
+class File(Section):
+    """The YAML of a matrix."""
+
+    name: str
+    protocol: Protocol = Field(default_factory=Protocol)
+    interpreters: dict[Literal["tf", "torch", "onnxruntime", "openvino"], str] = Field(default_factory=dict)
+    """The Python of a runtime that lives in an environment of its own."""
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    """Axes of every block that does not name them."""
+    blocks: Annotated[list[Block], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Cells and how they are measured."""
+
+    name: str
+    protocol: Protocol
+    cells: tuple[Cell, ...]
+    interpreters: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the matrix as JSON: name, protocol, the cells' IDs."""
+        cells = [cell.id for cell in self.cells]
+        return {"name": self.name, "protocol": self.protocol.model_dump(), "cells": cells}
+
+
+def load(name_or_path: str, *, cores: int | None = None) -> Matrix:
+    """Return the matrix of a shipped name ("demo") or of a YAML's path; `cores` is what `all` threads means.
+
+    Raises UserError for a missing file, malformed YAML, an unknown key, a wrong value or a cell named twice.
+    """
+    path = recipe.find(name_or_path, "matrices")
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}; expected a matrix") from error
+    return from_dict(raw, source=str(path), cores=cores)
+
+
+def from_dict(raw: Any, source: str = "matrix", *, cores: int | None = None) -> Matrix:
+    """Return the matrix in a plain dict; UserError names `source` and the first wrong key."""
+    if not isinstance(raw, dict):
+        raise UserError(
+            f"{source} holds a {type(raw).__name__}; expected a matrix (a mapping with 'name' and 'blocks')"
+        )
+    try:
+        file = File.model_validate(_with_defaults(raw))
+    except ValidationError as error:
+        raise UserError(f"{source}: {_explain(error)}") from error
+    count = machine.usable_cores() if cores is None else cores
+    cells = tuple(cell for block in file.blocks for cell in block.cells(count))
+    twice = [cell.id for cell, group in itertools.groupby(sorted(cells, key=_by_id)) if len(list(group)) > 1]
+    if twice:
+        raise UserError(f"{source}: the cell {twice[0]} is named twice; expected each once")
+    return Matrix(file.name, file.protocol, cells, {str(k): v for k, v in file.interpreters.items()})
+
+
+def _by_id(cell: Cell) -> str:
+    return cell.id
+
+
+def _with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
+    defaults, blocks = raw.get("defaults"), raw.get("blocks")
+    if not isinstance(defaults, dict) or not isinstance(blocks, list):
+        return raw
+    return {
+        **raw,
+        "blocks": [{**defaults, **block} if isinstance(block, dict) else block for block in blocks],
+    }
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the matrix"
+    if first["type"] == "extra_forbidden":
+        sections: dict[str, type[BaseModel]] = {"blocks": Block, "protocol": Protocol}
+        known = list(sections.get(str(first["loc"][0]), File).model_fields) if len(first["loc"]) > 1 else []
+        known = known or list(File.model_fields)
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        return f"unknown key '{where}'; " + (
+            f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(known)}"
+        )
+    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}{'' if isinstance(first['input'], dict) else given}"

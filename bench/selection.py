@@ -1,0 +1,113 @@
+"""The filter expression of `-k`: words of a cell's ID joined by and, or, not and parentheses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from bench.contract import Cell
+from pose.errors import UserError
+
+Test = Callable[[Cell], bool]
+
+TOKEN = re.compile(r"\s*(?:(?P<word>[\w.=-]+)|(?P<mark>[()]))")
+KEYWORDS = {"and", "or", "not"}
+
+
+def select(cells: Sequence[Cell], expression: str | None) -> list[Cell]:
+    """Return the cells that `expression` holds for, in their order; all of them for None.
+
+    A word holds for a cell when it is one or several whole parts of its ID ("torch", "b1",
+    "openvino-ir", the whole ID); "axis=value" looks at one axis ("runtime=torch"). Raises
+    UserError for a malformed expression and for a word that no cell has.
+    """
+    if expression is None:
+        return list(cells)
+    test = _Parser(expression, cells).parse()
+    return [cell for cell in cells if test(cell)]
+
+
+class _Parser:
+    """Recursive descent: any = all ("or" all)*; all = one ("and" one)*; one = "not" one | (any) | word."""
+
+    def __init__(self, expression: str, cells: Sequence[Cell]) -> None:
+        self.expression = expression
+        self.cells = cells
+        self.tokens = _tokens(expression)
+
+    def parse(self) -> Test:
+        test = self._any()
+        if self.tokens:
+            raise self._error(f"'{self.tokens[0]}' is not expected there")
+        return test
+
+    def _any(self) -> Test:
+        tests = [self._all()]
+        while self._take("or"):
+            tests.append(self._all())
+        return lambda cell: any(test(cell) for test in tests)
+
+    def _all(self) -> Test:
+        tests = [self._one()]
+        while self._take("and"):
+            tests.append(self._one())
+        return lambda cell: all(test(cell) for test in tests)
+
+    def _one(self) -> Test:
+        if self._take("not"):
+            negated = self._one()
+            return lambda cell: not negated(cell)
+        if self._take("("):
+            inner = self._any()
+            if not self._take(")"):
+                raise self._error("a ')' is missing")
+            return inner
+        if not self.tokens or self.tokens[0] in KEYWORDS | {")"}:
+            raise self._error("a word is missing")
+        return self._word(self.tokens.pop(0))
+
+    def _take(self, token: str) -> bool:
+        found = bool(self.tokens) and self.tokens[0] == token
+        if found:
+            self.tokens.pop(0)
+        return found
+
+    def _word(self, word: str) -> Test:
+        def test(cell: Cell) -> bool:
+            axis, equals, value = word.partition("=")
+            if equals:
+                return str(asdict(cell).get(axis)) == value
+            return f"-{word}-" in f"-{cell.id}-"
+
+        if not any(test(cell) for cell in self.cells):
+            raise self._error(f"no cell has '{word}'{_hint(word, self.cells)}")
+        return test
+
+    def _error(self, problem: str) -> UserError:
+        return UserError(
+            f"-k {self.expression!r}: {problem}; expected words of cell IDs joined by and, or, not, "
+            "for example -k 'torch and not accuracy'"
+        )
+
+
+def _tokens(expression: str) -> list[str]:
+    tokens, position, text = [], 0, expression.rstrip()
+    while position < len(text):
+        match = TOKEN.match(text, position)
+        if match is None:
+            raise UserError(
+                f"-k {expression!r}: '{text[position:].strip()[0]}' has no meaning; expected words, ( and )"
+            )
+        tokens.append(match.group("word") or match.group("mark"))
+        position = match.end()
+    return tokens
+
+
+def _hint(word: str, cells: Sequence[Cell]) -> str:
+    known = sorted({part for cell in cells for part in cell.id.split("-")})
+    if "=" in word:
+        known = sorted({f"{axis}={value}" for cell in cells for axis, value in asdict(cell).items()})
+    near = difflib.get_close_matches(word, known, n=1)
+    return f", did you mean '{near[0]}'?" if near else f" (there are: {', '.join(known)})"

@@ -1,0 +1,122 @@
+"""From YAML to cells, and every mistake a user can make on the way."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import matrix
+from bench.contract import RUNTIMES, TWINS, Cell
+from pose import recipe
+from pose.errors import UserError
+
+TORCH = {"twin": "torch", "runtime": "torch", "mode": "eager", "scenario": "latency", "batch": 1}
+
+
+def load(*blocks: dict[str, Any], **rest: Any) -> matrix.Matrix:
+    return matrix.from_dict({"name": "test", "blocks": list(blocks), **rest}, cores=4)
+
+
+def test_axes_multiply_out_in_order():
+    block = {**TORCH, "mode": ["eager", "compiled"], "threads": [1, 2], "scenario": ["latency", "throughput"]}
+    ids = [cell.id for cell in load(block).cells]
+    assert len(set(ids)) == 8
+    assert ids[0] == "torch-torch-eager-fp32-cpu-b1-t1-glibc-latency"
+    assert ids[-1] == "torch-torch-compiled-fp32-cpu-b1-t2-glibc-throughput"
+
+
+def test_an_id_tells_every_axis():
+    [cell] = load(TORCH).cells
+    assert all(str(getattr(cell, axis.name)) in cell.id for axis in fields(Cell))
+
+
+def test_a_batch_may_differ_by_scenario():
+    block = {**TORCH, "scenario": ["latency", "throughput"], "batch": {"latency": 1, "throughput": [8, 32]}}
+    assert [(c.scenario, c.batch) for c in load(block).cells] == [
+        ("latency", 1),
+        ("throughput", 8),
+        ("throughput", 32),
+    ]
+
+
+def test_defaults_hold_where_a_block_is_silent():
+    lean = {key: TORCH[key] for key in ("twin", "runtime", "mode")}
+    rest = {"scenario": "latency", "batch": 1, "threads": 3}
+    first, second = load(lean, {**lean, "threads": 1}, defaults=rest).cells
+    assert (first.threads, second.threads) == (3, 1)
+
+
+def test_all_threads_are_the_machines_cores():
+    assert [cell.threads for cell in load({**TORCH, "threads": [1, "all"]}).cells] == [1, 4]
+    assert [cell.threads for cell in load({**TORCH, "threads": [4, "all"]}).cells] == [4]
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        ({"presicion": "fp32"}, "unknown key 'blocks.0.presicion'; did you mean 'precision'?"),
+        ({"mode": "ir"}, "runtime 'torch' has no mode 'ir'; it has: eager, compiled"),
+        ({"runtime": "pytorch"}, "Input should be 'tf', 'torch', 'onnxruntime' or 'openvino'"),
+        ({"twin": "tf"}, "runtime 'torch' cannot run the twin 'tf'"),
+        ({"batch": 0}, r"greater than 0 \(given: 0\)"),
+        ({"batch": {"throughput": 8}}, "batch names no size for the scenario 'latency'"),
+        ({"threads": []}, "at least 1 item"),
+        ({"scenario": None}, "blocks.0.scenario"),
+    ],
+)
+def test_a_wrong_block_says_where_and_what(patch: dict[str, Any], words: str):
+    with pytest.raises(UserError, match=words):
+        load({**TORCH, **patch})
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        ({"protcol": {}}, "unknown key 'protcol'; did you mean 'protocol'?"),
+        ({"protocol": {"warmup": 1}}, "unknown key 'protocol.warmup'; did you mean 'warmup_s'?"),
+        ({"interpreters": {"jax": "python"}}, "interpreters"),
+        ({"blocks": []}, "blocks: .*at least 1 item"),
+        ({"blocks": 3}, "blocks: "),
+        ({"blocks": [3]}, "blocks.0: "),
+    ],
+)
+def test_a_wrong_matrix_says_where_and_what(rest: dict[str, Any], words: str):
+    with pytest.raises(UserError, match=words):
+        matrix.from_dict({"name": "test", "blocks": [TORCH], **rest})
+
+
+def test_a_cell_named_twice_is_refused():
+    with pytest.raises(UserError, match="torch-torch-eager-fp32-cpu-b1-t4-glibc-latency is named twice"):
+        load(TORCH, TORCH)
+
+
+@pytest.mark.parametrize("text", ["- 1", "name: [", "", "\x00"])
+def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path, text: str):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"mine\.yaml"):
+        matrix.load(str(path))
+
+
+def test_a_missing_matrix_names_the_shipped_ones():
+    with pytest.raises(UserError, match="did you mean 'demo'"):
+        matrix.load("demoo")
+
+
+@pytest.mark.parametrize("name", recipe.shipped("matrices"))
+@pytest.mark.parametrize("cores", [1, 2, 64])
+def test_every_shipped_matrix_loads_on_any_machine(name: str, cores: int):
+    loaded = matrix.load(name, cores=cores)
+    assert loaded.name == name
+    assert {cell.twin for cell in loaded.cells} == set(TWINS)
+    assert {cell.runtime for cell in loaded.cells} <= set(RUNTIMES)
+
+
+def test_the_demo_matrix_covers_every_runtime_and_scenario():
+    cells = matrix.load("demo", cores=2).cells
+    assert {cell.runtime for cell in cells} == set(RUNTIMES)
+    assert {cell.scenario for cell in cells} == {"latency", "throughput", "accuracy"}
+    assert any(cell.device == "cuda" for cell in cells)
