@@ -1,0 +1,86 @@
+"""Runners that need no framework: one that knows the answers, and one for each way to go wrong."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.contract import RunnerSpec
+from bench.measure import NullRunner
+from pose.errors import Unsupported, UserError
+
+
+class Oracle(NullRunner):
+    """Looks the heatmaps up in its artifact: an .npz of images (N, H, W, 3) and heatmaps (N, K, h, w)."""
+
+    def __init__(self, spec: RunnerSpec) -> None:
+        super().__init__(spec)
+        self.spec = spec
+        known = np.load(io.BytesIO(Path(spec.artifact).read_bytes()))
+        pairs = zip(known["images"], known["heatmaps"], strict=True)
+        self.known = {image.tobytes(): maps for image, maps in pairs}
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        return np.stack([self.known[image.tobytes()] for image in images])
+
+    def effective(self) -> dict[str, Any]:
+        pools = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MALLOC_TOP_PAD_")}
+        return {"precision": "fp32", "threads": self.spec.threads, "compile_s": 0.0, **pools}
+
+
+class Sleeper(NullRunner):
+    """Takes 2 ms for a query and 5 ms for a block."""
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        time.sleep(0.002)
+        return super().infer(images)
+
+    def submit_all(self, batches: list[np.ndarray]) -> None:
+        assert all(len(batch) == len(self.heatmaps) for batch in batches)
+        time.sleep(0.005)
+
+
+class Aborts(NullRunner):
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        os.abort()
+
+
+class Segfaults(NullRunner):
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        ctypes.string_at(0)
+        return images
+
+
+class Hangs(NullRunner):
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        time.sleep(600)
+        return images
+
+
+class EatsMemory(NullRunner):
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        eaten = []
+        while True:
+            eaten.append(np.ones(2**21))
+            time.sleep(0.02)
+
+
+class Raises(NullRunner):
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        raise RuntimeError("a kernel\nwas not found")
+
+
+class NotHere(NullRunner):
+    def __init__(self, spec: RunnerSpec) -> None:
+        raise Unsupported("no CUDA device is visible to this runner")
+
+
+class Misused(NullRunner):
+    def __init__(self, spec: RunnerSpec) -> None:
+        raise UserError("the weights are of another model; expected this recipe's")

@@ -1,0 +1,211 @@
+"""Cells over a run folder, in real processes, with runners that need no framework."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import cells, launch, machine, matrix, store
+from bench.store import CellResult
+from pose.errors import UserError
+
+TESTS = str(Path(__file__).parent)
+PROTOCOL = {"warmup_s": 0.05, "measured_s": 0.1, "images": 4, "timeout_s": 60}
+
+
+def one(scenario: str | list[str] = "latency", batch: int = 1, **patch: Any) -> matrix.Matrix:
+    block = {"twin": "torch", "runtime": "torch", "mode": "eager", "scenario": scenario, "batch": batch}
+    protocol = {**PROTOCOL, **patch.pop("protocol", {})}
+    return matrix.from_dict({"name": "t", "protocol": protocol, "blocks": [{**block, "threads": 2, **patch}]})
+
+
+def bench(run: Path, chosen: matrix.Matrix, runner: str = "Sleeper", **options: Any) -> list[CellResult]:
+    runners = {"torch": f"fake_runners:{runner}", "onnxruntime": "fake_runners:Sleeper"}
+    return cells.run(run, chosen, runners=runners, env={"PYTHONPATH": TESTS}, **options)
+
+
+def test_latency_has_its_samples_beside_it(run_folder: Path):
+    [result] = bench(run_folder, one())
+    assert (result.status, result.reason) == ("ok", None)
+    assert store.cells(run_folder) == [result]
+    latency_ns = store.samples(run_folder, result.id)["latency_ns"]
+    assert latency_ns.dtype == np.int64
+    assert len(latency_ns) == result.stats["n"] == result.rounds[0].count >= 10
+    assert latency_ns.min() >= 2_000_000
+    assert result.stats["latency_ms"]["p50"] == np.percentile(latency_ns, 50, method="inverted_cdf") / 1e6
+    assert result.stats["peak_rss_bytes"] > 10 * 2**20
+    phases = result.rounds[0].phases_s
+    assert set(phases) == {"import", "load", "compile", "first", "warmup", "measured"}
+    assert phases["measured"] is not None
+    assert phases["measured"] >= 0.1
+    assert phases["compile"] is None
+
+
+def test_throughput_counts_whole_batches(run_folder: Path):
+    [result] = bench(run_folder, one("throughput", batch=8))
+    assert result.status == "ok"
+    blocks = store.samples(run_folder, result.id)["block_ns"]
+    assert result.stats["n"] == len(blocks) * 8 * 4
+    assert result.stats["images_per_s"] == pytest.approx(result.stats["n"] / (blocks.sum() / 1e9))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_runner_that_knows_the_answers_scores_near_one(run_folder: Path, batch: int):
+    [result] = bench(run_folder, one("accuracy", batch=batch, allocator="tuned"), "Oracle")
+    assert result.status == "ok", result.reason
+    assert result.stats["AP"] > 0.9
+    assert (result.stats["instances"], result.stats["images"]) == (6, 3)
+    assert result.rounds[0].count == 6
+    assert result.rounds[0].phases_s["compile"] == 0
+    assert result.effective == {
+        "precision": "fp32",
+        "threads": 2,
+        "OMP_NUM_THREADS": "2",
+        "MALLOC_TOP_PAD_": launch.TUNED_ALLOCATOR["MALLOC_TOP_PAD_"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("runner", "status", "words"),
+    [
+        ("Aborts", "failed", "killed by SIGABRT (see bench/children/"),
+        ("Segfaults", "failed", "killed by SIGSEGV (see bench/children/"),
+        ("Raises", "failed", "RuntimeError: a kernel was not found (see bench/children/"),
+        ("Misused", "failed", "the weights are of another model"),
+        ("NotHere", "unsupported", "no CUDA device is visible"),
+        ("Hangs", "timeout", "no result after 3 s"),
+        ("Absent", "failed", "module 'fake_runners' has no 'Absent'"),
+    ],
+)
+def test_whatever_goes_wrong_becomes_a_row(run_folder: Path, runner: str, status: str, words: str):
+    [result] = bench(run_folder, one(), runner, timeout_s=3 if runner == "Hangs" else 60)
+    assert (result.status, result.rounds, result.stats) == (status, [], {})
+    assert words in str(result.reason)
+    assert store.cells(run_folder) == [result]
+    if "see " in words:
+        log = run_folder / str(result.reason).partition("(see ")[2].rstrip(")")
+        assert log.exists()
+
+
+def test_a_cell_that_eats_memory_becomes_a_row(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(machine, "memory_limit_bytes", lambda: 400 * 2**20)
+    [result] = bench(run_folder, one(), "EatsMemory")
+    assert result.status == "oom"
+    assert "limit 360 MiB" in str(result.reason)
+
+
+def test_a_missing_artifact_becomes_a_row(run_folder: Path):
+    [result] = bench(run_folder, one(runtime="onnxruntime", mode="ir"))
+    assert result.status == "failed"
+    assert "the run has no artifacts/torch/model.onnx; 'twinpose convert" in str(result.reason)
+    assert result.artifact_sha256 is None
+
+
+def test_a_finished_cell_is_not_measured_again_until_something_that_decides_it_changes(run_folder: Path):
+    heard: list[tuple[str, dict[str, Any]]] = []
+
+    def skipped(chosen: matrix.Matrix) -> bool:
+        heard.clear()
+        bench(run_folder, chosen, on_event=lambda name, fields: heard.append((name, fields)))
+        return bool(heard[-1][1]["skipped"])
+
+    assert not skipped(one())
+    assert [name for name, _ in heard][:1] == ["cell_started"]
+    assert {"import", "load", "first"} <= {fields.get("phase") for name, fields in heard if name == "phase"}
+    assert skipped(one())
+    assert skipped(one(protocol={"timeout_s": 61}))
+    assert not skipped(one(protocol={"measured_s": 0.11}))
+    (run_folder / "train/torch/best.safetensors").write_bytes(b"other weights")
+    assert not skipped(one(protocol={"measured_s": 0.11}))
+
+
+def test_a_failed_cell_is_tried_again(run_folder: Path):
+    [failed] = bench(run_folder, one(), "Raises")
+    [mended] = bench(run_folder, one())
+    assert (failed.status, mended.status) == ("failed", "ok")
+    assert failed.hash == mended.hash
+
+
+def test_a_failed_cell_leaves_no_older_samples(run_folder: Path):
+    [good] = bench(run_folder, one())
+    bench(run_folder, one(protocol={"measured_s": 0.2}), "Raises")
+    assert store.samples(run_folder, good.id) == {}
+
+
+def test_only_what_was_selected_is_measured(run_folder: Path):
+    chosen = one(["latency", "throughput"])
+    [result] = bench(run_folder, chosen, only="throughput")
+    assert result.axes.scenario == "throughput"
+    with pytest.raises(UserError, match="selects none of the 2 cells"):
+        bench(run_folder, chosen, only="latency and throughput")
+
+
+def test_the_bench_names_its_matrix_and_machine(run_folder: Path):
+    [result] = bench(run_folder, one())
+    facts = json.loads((run_folder / "bench" / "bench.json").read_text())
+    assert facts["schema"] == 1
+    assert facts["matrix"]["cells"] == [result.id]
+    assert facts["machine"]["cpu"]["usable_cores"] >= 1
+    assert result.command == f"twinpose bench {run_folder} -k {result.id}"
+
+
+def test_the_null_runner_costs_next_to_nothing(run_folder: Path):
+    runners = {"torch": "bench.measure:NullRunner"}
+    [result] = cells.run(run_folder, one(), runners=runners)
+    assert result.stats["latency_ms"]["p50"] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("run.json", None, "expected a run folder"),
+        ("run.json", "{}", "names no 'coco' folder"),
+        ("run.json", "[", "is not JSON"),
+        ("split.json", "{}", "no split manifest"),
+        ("recipe.yaml", "name: x", "model: Field required"),
+    ],
+)
+def test_a_folder_that_is_no_run_is_refused(run_folder: Path, name: str, content: str | None, words: str):
+    path = run_folder / name
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(UserError, match=words):
+        bench(run_folder, one())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_bench_that_was_killed_goes_on_where_it_stopped(run_folder: Path):
+    script = f"""
+from pathlib import Path
+import sys; sys.path.insert(0, {TESTS!r})
+import test_cells as t
+t.bench(Path({str(run_folder)!r}), t.one(["throughput", "latency"]), "Hangs")
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(launch.ROOT)}
+    )
+    first, second = one(["throughput", "latency"]).cells
+    running = run_folder / "bench" / "children" / second.id / "events.jsonl"
+    deadline = time.monotonic() + 30
+    while not running.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    assert [result.id for result in store.cells(run_folder)] == [first.id]
+    heard: list[tuple[str, bool]] = []
+
+    def note(name: str, fields: dict[str, Any]) -> None:
+        if name == "cell_finished":
+            heard.append((fields["id"], fields["skipped"]))
+
+    bench(run_folder, one(["throughput", "latency"]), on_event=note)
+    assert heard == [(first.id, True), (second.id, False)]
