@@ -20,7 +20,7 @@ from pose.recipe import Positive, Section
 
 MODES = {
     "torch": ("eager", "compiled"),
-    "tf": ("graph", "compiled"),
+    "tf": ("eager", "graph", "compiled"),
     "onnxruntime": ("ir",),
     "openvino": ("ir",),
 }

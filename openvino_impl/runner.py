@@ -1,0 +1,111 @@
+"""An OpenVINO IR as a runner of the bench."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from bench.contract import RunnerSpec
+from pose.errors import Unsupported
+
+DEVICES = {"cpu": "CPU", "intel-gpu": "GPU"}
+PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+
+
+class Runner:
+    """One IR with a static batch; one stream for latency, a stream a thread for throughput."""
+
+    def __init__(self, spec: RunnerSpec):
+        if spec.mode != "ir":
+            raise Unsupported(f"OpenVINO has no mode '{spec.mode}'; it has ir")
+        core = ov.Core()
+        self.spec, self.device = spec, _device(core, spec.device)
+        _require(core, self.device, spec.precision)
+        network = core.read_model(spec.artifact)
+        network.reshape([spec.batch, *list(network.inputs[0].partial_shape)[1:]])
+        started = time.perf_counter()
+        self.compiled = core.compile_model(network, self.device, _properties(spec, self.device))
+        self.compile_s = time.perf_counter() - started
+        chosen = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if chosen != PRECISIONS[spec.precision]:
+            raise Unsupported(f"asked for {spec.precision}, OpenVINO would run {chosen} on {self.device}")
+
+    @cached_property
+    def _request(self) -> ov.InferRequest:
+        return self.compiled.create_infer_request()
+
+    @cached_property
+    def _queue(self) -> ov.AsyncInferQueue:
+        # As many requests as the compiled model says keep all its streams busy.
+        return ov.AsyncInferQueue(self.compiled)
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        """Return heatmaps (N, K, h, w) float32 on the host, of images (N, H, W, 3) uint8 RGB."""
+        return self._request.infer([self._whole(images)], share_inputs=True)[0][: len(images)]
+
+    def submit_all(self, batches: list[np.ndarray]) -> None:
+        """Infer all batches, as many at a time as there are streams; return when all are done."""
+        for batch in batches:
+            self._queue.start_async([self._whole(batch)], share_inputs=True)
+        self._queue.wait_all()
+
+    def _whole(self, images: np.ndarray) -> np.ndarray:
+        """Return images (B, H, W, 3), filled up with black ones: the graph's batch is static."""
+        missing = self.spec.batch - len(images)
+        return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else images
+
+    def synchronize(self) -> None:
+        """Return at once: both ways of inferring end with the heatmaps on the host."""
+
+    def effective(self) -> dict[str, Any]:
+        """Return what OpenVINO says it does, read back from the compiled graph."""
+        read = self.compiled.get_property
+        on_cpu = self.device == "CPU"
+        return {
+            "runtime": f"openvino {ov.get_version()}",
+            "precision": read("INFERENCE_PRECISION_HINT").get_type_name(),
+            "convolutions": self._convolutions(),
+            "threads": read("INFERENCE_NUM_THREADS") if on_cpu else None,
+            "streams": int(read("NUM_STREAMS")),
+            "requests": read("OPTIMAL_NUMBER_OF_INFER_REQUESTS"),
+            "device": ", ".join(read("EXECUTION_DEVICES")),
+            "mode": self.spec.mode,
+            "compile_s": self.compile_s,
+        }
+
+    def _convolutions(self) -> dict[str, int]:
+        """Return how many (transposed) convolutions of the executable graph run in each precision."""
+        infos = [node.get_rt_info() for node in self.compiled.get_runtime_model().get_ordered_ops()]
+        kinds = [(str(info["layerType"].value), str(info["runtimePrecision"].value)) for info in infos]
+        return dict(Counter(precision for kind, precision in kinds if "onvolution" in kind))
+
+
+def _device(core: ov.Core, name: str) -> str:
+    wanted = DEVICES.get(name)
+    if wanted is None or not any(found.split(".")[0] == wanted for found in core.available_devices):
+        there = ", ".join(core.available_devices)
+        raise Unsupported(f"OpenVINO has no device for '{name}' on this machine; available: {there}")
+    return wanted
+
+
+def _require(core: ov.Core, device: str, precision: str) -> None:
+    able = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
+    if CAPABILITIES[precision] not in able:
+        raise Unsupported(
+            f"OpenVINO cannot run {precision} on {device} here; it can: {', '.join(sorted(able))}"
+        )
+
+
+def _properties(spec: RunnerSpec, device: str) -> dict[str, Any]:
+    """Return what is left to no default: above all the precision, or OpenVINO takes bf16 by itself."""
+    properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISIONS[spec.precision]}
+    if device == "CPU":
+        streams = spec.threads if spec.scenario == "throughput" else 1
+        properties |= {"INFERENCE_NUM_THREADS": spec.threads, "NUM_STREAMS": streams}
+    return properties

@@ -1,0 +1,98 @@
+"""The ONNX Runtime runner on a small graph: layout, batches and threads as asked, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.contract import RunnerSpec
+from pose.errors import Unsupported, UserError
+
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+runner = pytest.importorskip("onnx_impl.runner")
+
+KERNEL = np.random.default_rng(0).normal(size=(17, 3, 4, 4)).astype(np.float32)
+
+
+def write(path: Path, batch: int | str) -> str:
+    """Write a graph from uint8 images (batch, 16, 12, 3) to heatmaps (batch, 17, 4, 3): one convolution."""
+    node, info = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    nodes = [
+        node("Cast", ["images"], ["floats"], to=onnx.TensorProto.FLOAT),
+        node("Div", ["floats", "white"], ["scaled"]),
+        node("Transpose", ["scaled"], ["planes"], perm=[0, 3, 1, 2]),
+        node("Conv", ["planes", "kernel"], ["heatmaps"], strides=[4, 4]),
+    ]
+    arrays = {"white": np.array(255, np.float32), "kernel": KERNEL}
+    graph = onnx.helper.make_graph(
+        nodes,
+        "tiny",
+        [info("images", onnx.TensorProto.UINT8, [batch, 16, 12, 3])],
+        [info("heatmaps", onnx.TensorProto.FLOAT, [batch, 17, 4, 3])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in arrays.items()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(tmp_path_factory.mktemp("onnx") / "model.onnx", "batch")
+
+
+def make(artifact: str, **patch: Any) -> Any:
+    spec = {"mode": "ir", "precision": "fp32", "device": "cpu", "threads": 2, "batch": 3}
+    return runner.Runner(RunnerSpec(recipe={}, artifact=artifact, **(spec | patch)))
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_batch_gives_as_many_heatmaps_as_images(artifact: str, n: int):
+    images = np.random.default_rng(n).integers(0, 256, (n, 16, 12, 3), np.uint8)
+    made = make(artifact)
+    found = made.infer(images)
+    assert (found.shape, found.dtype) == ((n, 17, 4, 3), np.float32)
+    tiles = (images / np.float32(255)).reshape(n, 4, 4, 3, 4, 3)
+    np.testing.assert_allclose(found, np.einsum("nyixjc,kcij->nkyx", tiles, KERNEL), rtol=1e-4, atol=1e-4)
+    made.submit_all([images, images])
+    made.synchronize()
+
+
+def test_what_was_asked_for_is_read_back(artifact: str):
+    found = make(artifact, threads=1).effective()
+    assert (found["precision"], found["threads"], found["device"]) == ("float", 1, "CPUExecutionProvider")
+    assert found["runtime"] == f"onnxruntime {ort.__version__}"
+    assert found["compile_s"] > 0
+
+
+def test_a_static_batch_is_never_changed_silently(tmp_path: Path):
+    path = write(tmp_path / "model.onnx", 1)
+    make(path, batch=1)
+    with pytest.raises(UserError, match="static batch of 1, not 3"):
+        make(path)
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        ({"precision": "bf16"}, "graph is fp32"),
+        ({"mode": "compiled"}, "no mode 'compiled'; it has ir"),
+        ({"device": "intel-gpu"}, "no provider for 'intel-gpu' here; available: .*CPUExecutionProvider"),
+    ],
+)
+def test_what_onnx_runtime_cannot_do_is_refused_with_the_reason(
+    artifact: str, patch: dict[str, Any], words: str
+):
+    with pytest.raises(Unsupported, match=words):
+        make(artifact, **patch)
+
+
+def test_an_absent_gpu_is_refused_with_what_there_is(artifact: str):
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(Unsupported, match="no provider for 'cuda' here"):
+        make(artifact, device="cuda")

@@ -1,0 +1,118 @@
+"""The OpenVINO runner on a small graph: layout, batches, precision and threads as asked, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.contract import RunnerSpec
+from pose.errors import Unsupported
+
+ov = pytest.importorskip("openvino")
+opset = pytest.importorskip("openvino.opset13")
+runner = pytest.importorskip("openvino_impl.runner")
+
+KERNEL = np.random.default_rng(0).normal(size=(17, 3, 4, 4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return an IR from uint8 images (1, 16, 12, 3) to heatmaps (1, 17, 4, 3): one 4x4 convolution."""
+    images = opset.parameter([1, 16, 12, 3], np.uint8, name="images")
+    floats = opset.convert(images, "f32") / opset.constant(np.float32(255))
+    channels_first = opset.transpose(floats, [0, 3, 1, 2])
+    maps = opset.convolution(channels_first, opset.constant(KERNEL), [4, 4], [0, 0], [0, 0], [1, 1])
+    path = tmp_path_factory.mktemp("ir") / "model.xml"
+    ov.save_model(ov.Model([maps], [images], "tiny"), path, compress_to_fp16=False)
+    return str(path)
+
+
+def make(artifact: str, **patch: Any) -> Any:
+    spec = {"mode": "ir", "precision": "fp32", "device": "cpu", "threads": 2, "batch": 3}
+    return runner.Runner(RunnerSpec(recipe={}, artifact=artifact, **(spec | patch)))
+
+
+def pictures(n: int) -> np.ndarray:
+    return np.random.default_rng(n).integers(0, 256, (n, 16, 12, 3), np.uint8)
+
+
+def expected(images: np.ndarray) -> np.ndarray:
+    tiles = (images / np.float32(255)).reshape(len(images), 4, 4, 3, 4, 3)
+    return np.einsum("nyixjc,kcij->nkyx", tiles, KERNEL)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_batch_that_is_not_full_gives_as_many_heatmaps_as_images(artifact: str, n: int):
+    images = pictures(n)
+    found = make(artifact).infer(images)
+    assert (found.shape, found.dtype) == ((n, 17, 4, 3), np.float32)
+    np.testing.assert_allclose(found, expected(images), rtol=1e-4, atol=1e-4)
+
+
+def test_a_result_outlives_the_next_inference(artifact: str):
+    made = make(artifact)
+    first = made.infer(pictures(3))
+    kept = first.copy()
+    made.infer(255 - pictures(3))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_what_was_asked_for_is_read_back(artifact: str):
+    made = make(artifact)
+    found = made.effective()
+    assert (found["precision"], found["threads"], found["streams"], found["device"]) == ("f32", 2, 1, "CPU")
+    assert found["convolutions"] == {"f32": 1}
+    assert found["compile_s"] > 0
+    assert found["runtime"].startswith("openvino 20")
+
+
+def test_throughput_has_a_stream_a_thread_and_does_every_batch(artifact: str):
+    made = make(artifact, scenario="throughput")
+    assert made.effective()["streams"] == 2
+    done: list[np.ndarray] = []
+    made._queue.set_callback(lambda request, _: done.append(np.array(request.get_output_tensor(0).data)))
+    batches = [pictures(3) for _ in range(5)]
+    made.submit_all(batches)
+    made.synchronize()
+    assert len(done) == 5
+    np.testing.assert_allclose(done[0], expected(batches[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_a_lower_precision_is_executed_or_refused(artifact: str):
+    able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    for precision, name in (("bf16", "BF16"), ("fp16", "FP16")):
+        if name in able:
+            found = make(artifact, precision=precision).effective()
+            assert found["convolutions"] == {found["precision"]: 1}
+        else:
+            with pytest.raises(Unsupported, match=f"cannot run {precision} on CPU here; it can: .*FP32"):
+                make(artifact, precision=precision)
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        ({"device": "cuda"}, "no device for 'cuda'.*available: CPU"),
+        ({"mode": "eager"}, "no mode 'eager'; it has ir"),
+    ],
+)
+def test_what_openvino_cannot_do_is_refused_with_the_reason(artifact: str, patch: dict[str, Any], words: str):
+    with pytest.raises(Unsupported, match=words):
+        make(artifact, **patch)
+
+
+def test_an_absent_intel_gpu_is_refused_with_what_there_is(artifact: str):
+    if any(name.startswith("GPU") for name in ov.Core().available_devices):
+        pytest.skip("this machine has an Intel GPU")
+    with pytest.raises(Unsupported, match=r"no device for 'intel-gpu'.*available: CPU"):
+        make(artifact, device="intel-gpu")
+
+
+def test_an_ir_without_its_weights_is_an_error(artifact: str, tmp_path: Path):
+    alone = tmp_path / "model.xml"
+    alone.write_text(Path(artifact).read_text())
+    with pytest.raises(RuntimeError):
+        make(str(alone)).infer(pictures(3))
