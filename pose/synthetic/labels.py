@@ -1,0 +1,116 @@
+"""COCO annotations of rendered people, read off the depth and id buffers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pose.skeleton import COCO
+from pose.synthetic import figure
+from pose.synthetic.body import Body
+from pose.synthetic.camera import Camera
+from pose.synthetic.raster import SUPERSAMPLE, Buffers, Projected
+
+
+def _adjoining() -> list[tuple[set[int], float]]:
+    """By joint: the parts that are its own flesh, and how far before it they may lie (share of stature)."""
+    trunk, head = figure.TRUNK, figure.HEAD
+    table: dict[str, tuple[set[int], float]] = {"nose": ({head}, 0.014)}
+    for i, side in enumerate(("left", "right")):
+        upper, lower, hand = figure.UPPER_ARM[i], figure.FOREARM[i], figure.HAND[i]
+        thigh, shin, foot = figure.THIGH[i], figure.SHIN[i], figure.FOOT[i]
+        table |= {
+            f"{side}_eye": ({head}, 0.014),
+            f"{side}_ear": ({head}, 0.02),
+            f"{side}_shoulder": ({upper, trunk}, 0.055),
+            f"{side}_elbow": ({upper, lower}, 0.04),
+            f"{side}_wrist": ({lower, hand}, 0.035),
+            f"{side}_hip": ({trunk, thigh}, 0.085),
+            f"{side}_knee": ({thigh, shin, trunk}, 0.06),
+            f"{side}_ankle": ({shin, foot}, 0.045),
+        }
+    return [table[joint] for joint in COCO.joints]
+
+
+_ADJOINING = _adjoining()
+
+
+def label_joints(view: Projected, buffers: Buffers, camera: Camera, owner: int, body: Body) -> np.ndarray:
+    """Return (17, 3): x, y in image pixels (centres are whole numbers) and COCO visibility.
+
+    0, with x = y = 0: outside the image. 1: something else, or another part of the same body,
+    lies in front. 2: seen.
+    """
+    corners, depth = camera.project(body.keypoints())
+    pixels = np.round(corners - 0.5, 2)
+    width, height = camera.size
+    out = np.zeros((len(pixels), 3))
+    for j, (x, y) in enumerate(pixels):
+        if depth[j] > 0 and 0 <= x <= width - 1 and 0 <= y <= height - 1:
+            column, row = (int(c * SUPERSAMPLE) for c in corners[j])
+            seen = _is_seen(
+                view, buffers.ids[row, column], buffers.inverse_depth[row, column], owner, body, j, depth[j]
+            )
+            out[j] = x, y, 2 if seen else 1
+    return out
+
+
+def _is_seen(
+    view: Projected, surface: int, inverse_depth: float, owner: int, body: Body, joint: int, depth_m: float
+) -> bool:
+    parts, reach = _ADJOINING[joint]
+    gap_m = depth_m - 1 / inverse_depth if surface >= 0 else -np.inf
+    if gap_m <= 0:
+        return True
+    own = view.solids.owners[surface] == owner and view.solids.parts[surface] in parts
+    return bool(own and gap_m <= reach * body.build.stature_m)
+
+
+def annotate(mask: np.ndarray, joints: np.ndarray, annotation_id: int, image_id: int) -> dict[str, Any]:
+    """Return the COCO annotation of one person from its visible mask (2h, 2w) bool and joints (17, 3)."""
+    area = float(np.count_nonzero(mask)) / SUPERSAMPLE**2
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    x0, y0 = columns[0] / SUPERSAMPLE, rows[0] / SUPERSAMPLE
+    x1, y1 = (columns[-1] + 1) / SUPERSAMPLE, (rows[-1] + 1) / SUPERSAMPLE
+    return {
+        "segmentation": polygons(mask),
+        "num_keypoints": int((joints[:, 2] > 0).sum()),
+        "area": area,
+        "iscrowd": 0,
+        "keypoints": [int(v) if v == int(v) else float(v) for v in joints.ravel()],
+        "image_id": image_id,
+        "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
+        "category_id": 1,
+        "id": annotation_id,
+    }
+
+
+def polygons(mask: np.ndarray) -> list[list[float]]:
+    """Return the outlines of `mask` (2h, 2w) bool as COCO polygons, in image corner coordinates.
+
+    COCO polygons have no holes, so a hole is joined to its outline by a bridge of no width.
+    """
+    # One pixel more to the right and below makes the traced pixel centres the corners of the mask.
+    grown = cv2.dilate(
+        np.pad(mask.astype(np.uint8), ((0, 1), (0, 1))), np.ones((2, 2), np.uint8), anchor=(1, 1)
+    )
+    contours, tree = cv2.findContours(grown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    out = []
+    for i, contour in enumerate(contours):
+        if tree[0][i][3] >= 0 or cv2.contourArea(contour) < 6:
+            continue
+        ring = contour[:, 0]
+        for k, hole in enumerate(contours):
+            if tree[0][k][3] == i and cv2.contourArea(hole) >= 6:
+                ring = _bridge(ring, hole[:, 0])
+        out.append((ring / SUPERSAMPLE).ravel().tolist())
+    return out
+
+
+def _bridge(outer: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """(N, 2): `outer`, walked to its vertex nearest the hole, around the hole and on."""
+    distance = ((outer[:, None] - hole[None]) ** 2).sum(-1)
+    i, j = np.unravel_index(int(distance.argmin()), distance.shape)
+    return np.concatenate([outer[: i + 1], hole[j:], hole[: j + 1], outer[i:]])

@@ -1,0 +1,253 @@
+"""Deferred shading: colours of the surfaces that the id buffer shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+
+from pose.synthetic.raster import Buffers, Projected
+from pose.synthetic.rotation import unit
+from pose.synthetic.solids import Material
+
+PATTERNS = (
+    "plain", "rings", "stripes", "checks", "dots", "shirt", "jacket", "print", "jeans",
+    "face", "leaves", "wood", "panel",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """One far lamp and the sky: `toward` (3,) points at the lamp in the world, colours are linear RGB."""
+
+    toward: np.ndarray
+    key: np.ndarray
+    sky: np.ndarray
+    ground: np.ndarray
+
+
+@cache
+def noise_tile() -> np.ndarray:
+    """Return (256, 256) float32 in [-1, 1] that wraps: smooth fractal noise, always the same."""
+    return fractal_noise(1.7, 11)
+
+
+def fractal_noise(slope: float, seed: int) -> np.ndarray:
+    """Return (256, 256) float32 noise that wraps, of unit peak; amplitude falls as frequency^-slope."""
+    white = np.fft.rfft2(np.random.Generator(np.random.Philox(key=seed)).standard_normal((256, 256)))
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)[None])
+    frequency[0, 0] = np.inf
+    tile = np.fft.irfft2(white / frequency**slope, (256, 256))
+    return np.asarray(np.clip(tile / (3 * tile.std()), -1, 1), np.float32)
+
+
+def shade(view: Projected, buffers: Buffers, light: Light, rotation: np.ndarray) -> np.ndarray:
+    """Return (h, w, 3) float32 linear RGB, zero where no surface is seen.
+
+    rotation (3, 3): world to camera.
+    """
+    flat = np.flatnonzero(buffers.ids.ravel() >= 0)
+    out = np.zeros((buffers.ids.size, 3), np.float32)
+    if len(flat):
+        ids = buffers.ids.ravel()[flat]
+        points = _points(view, buffers, flat)
+        normal = _normals(view, ids, points)
+        local = _local(view, ids, points)
+        looks = np.array(view.solids.looks, np.int16)[ids]
+        albedo = _albedo(view.solids.materials, looks, local)
+        colour = _lit(view.solids.materials, looks, albedo, normal, points, light, rotation)
+        colour *= _crevices(buffers).ravel()[flat]
+        out[flat] = colour.T
+    return out.reshape(*buffers.ids.shape, 3)
+
+
+def _points(view: Projected, buffers: Buffers, flat: np.ndarray) -> np.ndarray:
+    """(3, n) camera metres of the visible pixels."""
+    x, y = view.grid()
+    rows, columns = np.divmod(flat, buffers.ids.shape[1])
+    depth = 1 / buffers.inverse_depth.ravel()[flat]
+    return np.stack([x.astype(np.float32)[columns] * depth, y.astype(np.float32)[rows] * depth, depth])
+
+
+def _normals(view: Projected, ids: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(3, n) unit normals in camera coordinates."""
+    xx, yy, zz, xy, xz, yz, qx, qy, qz = view.gradient[:9].take(ids, axis=1)
+    x, y, z = points
+    normal = np.stack(
+        [xx * x + xy * y + xz * z + qx, xy * x + yy * y + yz * z + qy, xz * x + yz * y + zz * z + qz]
+    )
+    normal /= np.sqrt(np.einsum("in,in->n", normal, normal) + 1e-20)
+    return normal
+
+
+def _local(view: Projected, ids: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(3, n) pattern metres of the visible pixels."""
+    table = view.frames.reshape(len(view.frames), 12).T.astype(np.float32)
+    m = table.take(ids, axis=1)
+    x, y, z = points
+    return np.stack([m[4 * i] * x + m[4 * i + 1] * y + m[4 * i + 2] * z + m[4 * i + 3] for i in range(3)])
+
+
+def _lit(
+    materials: list[Material],
+    looks: np.ndarray,
+    albedo: np.ndarray,
+    normal: np.ndarray,
+    points: np.ndarray,
+    light: Light,
+    rotation: np.ndarray,
+) -> np.ndarray:
+    """(3, n): a wrapped diffuse lamp, a sky from above, a glint, by surface."""
+    toward = (rotation @ light.toward).astype(np.float32)
+    up = (rotation @ np.array([0.0, -1.0, 0.0])).astype(np.float32)
+    facing = toward @ normal
+    diffuse = np.maximum((facing + 0.15) / 1.15, 0)
+    above = 0.5 + 0.5 * (up @ normal)
+    glow = np.array([m.glow for m in materials], np.float32)[looks]
+    level = light.key[:, None].astype(np.float32) * diffuse
+    level += light.ground[:, None].astype(np.float32)
+    level += (light.sky - light.ground)[:, None].astype(np.float32) * above
+    level += glow
+    colour = albedo * level
+    gloss = np.array([m.gloss for m in materials], np.float32)[looks]
+    shiny = np.flatnonzero((gloss > 0) & (facing > 0))
+    to_eye = -points[:, shiny] / np.sqrt(np.einsum("in,in->n", points[:, shiny], points[:, shiny]))
+    half = to_eye + toward[:, None]
+    half /= np.sqrt(np.einsum("in,in->n", half, half))
+    glint = np.maximum(np.einsum("in,in->n", half, normal[:, shiny]), 0) ** 2
+    glint **= 8
+    colour[:, shiny] += light.key[:, None].astype(np.float32) * (gloss[shiny] * glint)
+    return np.asarray(colour, np.float32)
+
+
+def _crevices(buffers: Buffers) -> np.ndarray:
+    """(h, w) factor that darkens what lies just behind something nearer (Luft et al. 2006)."""
+    height, width = buffers.ids.shape
+    half = cv2.resize(buffers.inverse_depth, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    spread = max(3, width // 60) | 1
+    nearer = cv2.blur(cv2.blur(half, (spread, spread)), (spread, spread)) - half
+    nearer = np.clip(nearer * (-9.0) / np.maximum(half, 0.02), -0.4, 0.0) + 1.0
+    return np.asarray(cv2.resize(nearer, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _albedo(materials: list[Material], looks: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """(3, n) linear reflectance: the material's two colours, mixed by its pattern, mottled."""
+    first = np.array([m.colour for m in materials], np.float32).T ** 2
+    second = np.array([m.second for m in materials], np.float32).T ** 2
+    period = np.array([m.period_m for m in materials], np.float32)
+    mottle = np.array([m.mottle for m in materials], np.float32)
+    pattern = np.array([PATTERNS.index(m.pattern) for m in materials], np.int8)[looks]
+    albedo = first.take(looks, axis=1)
+    x, y, z = local
+    grain = noise_tile()[
+        ((y + 0.4 * x) * 500).astype(np.int64) & 255, ((x + 0.8 * z - 0.3 * y) * 500).astype(np.int64) & 255
+    ]
+    for code in np.unique(pattern):
+        painter = _PAINTERS.get(PATTERNS[code])
+        if painter:
+            which = np.flatnonzero(pattern == code)
+            share = painter(local[:, which] / period[looks[which]], grain[which])
+            albedo[:, which] += share * (second[:, looks[which]] - albedo[:, which])
+    faces = np.flatnonzero(pattern == PATTERNS.index("face"))
+    if len(faces):
+        albedo[:, faces] = _face(
+            albedo[:, faces], second[:, looks[faces]], local[:, faces], period[looks[faces]]
+        )
+    albedo *= 1 + mottle[looks] * 2 * grain
+    return albedo
+
+
+def _step(value: np.ndarray) -> np.ndarray:
+    return np.asarray(value > 0, np.float32)
+
+
+def _front(local: np.ndarray) -> np.ndarray:
+    """Where the chest faces forward: pattern z ahead."""
+    return _step(local[2])
+
+
+def _shirt(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    """A placket and a breast pocket on the left: on the front alone."""
+    x, y, _ = local
+    placket = _step(0.07 - np.abs(x))
+    pocket = _step(0.22 - np.abs(x + 0.5)) * _step(0.25 - np.abs(y + 1.0))
+    return np.asarray(np.clip(placket * 0.8 + pocket * 0.6, 0, 1) * _front(local))
+
+
+def _jacket(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    """Open in front: the second colour shows between two slanted edges."""
+    x, y, _ = local
+    return np.asarray(_step(0.28 - 0.18 * y - np.abs(x)) * _front(local))
+
+
+def _print(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    """A disc printed on the chest."""
+    x, y, _ = local
+    radius = np.sqrt(x * x + (y + 0.9) ** 2)
+    return np.asarray((_step(0.62 - radius) - _step(0.45 - radius) + _step(0.25 - radius)) * _front(local))
+
+
+def _jeans(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    """Worn pale in front, with a seam at each side."""
+    x, _, z = local
+    return np.asarray(
+        np.clip(0.25 * _front(local) * np.exp(-(x * x) * 8) + 0.2 * _step(0.1 - np.abs(z)), 0, 1)
+    )
+
+
+def _leaves(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip(0.5 + 1.1 * grain, 0, 1))
+
+
+def _wood(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    x, y, z = local
+    return np.asarray(0.5 + 0.5 * np.sin(9 * (y + z) + 1.5 * np.sin(2 * x) + 3 * grain))
+
+
+def _panel(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    """Flat boards with dark joints: cupboard doors, crates."""
+    x, y, _ = np.abs(local - np.floor(local) - 0.5)
+    return np.asarray(_step(np.maximum(x, y) - 0.46))
+
+
+_PAINTERS = {
+    "rings": lambda p, g: _step(np.sin(2 * np.pi * p[1])),
+    "stripes": lambda p, g: _step(np.sin(2 * np.pi * (p[0] + 0.35 * p[2])) - 0.2),
+    "checks": lambda p, g: (
+        0.5 * (_step(np.sin(2 * np.pi * p[1])) + _step(np.sin(2 * np.pi * (p[0] + 0.35 * p[2]))))
+    ),
+    "dots": lambda p, g: _step(np.sin(2 * np.pi * p[1]) * np.sin(2 * np.pi * (p[0] + 0.35 * p[2])) - 0.5),
+    "shirt": _shirt,
+    "jacket": _jacket,
+    "print": _print,
+    "jeans": _jeans,
+    "leaves": _leaves,
+    "wood": _wood,
+    "panel": _panel,
+}
+
+
+def _face(albedo: np.ndarray, hair: np.ndarray, local: np.ndarray, half_height: np.ndarray) -> np.ndarray:
+    """Paint eyes, brows, mouth and cheeks on a head; y is down, z ahead, the unit a half height."""
+    x, y, z = local / half_height
+    front = z > 0.2
+    side = np.abs(x)
+    eye = front & (((side - 0.28) / 0.125) ** 2 + ((y + 0.03) / 0.075) ** 2 < 1)
+    iris = eye & (((side - 0.28) / 0.062) ** 2 + ((y + 0.03) / 0.075) ** 2 < 1)
+    brow = front & (np.abs(side - 0.29) < 0.15) & (np.abs(y + 0.2 - 0.12 * side) < 0.035)
+    mouth = front & ((x / 0.2) ** 2 + ((y - 0.52) / 0.055) ** 2 < 1)
+    socket = front & ~eye & (((side - 0.28) / 0.2) ** 2 + ((y + 0.06) / 0.15) ** 2 < 1)
+    albedo[:, socket] *= 0.72
+    albedo[:, brow] = 0.7 * hair[:, brow] + 0.1 * albedo[:, brow]
+    albedo[:, mouth] *= np.array([[0.72], [0.32], [0.34]], np.float32)
+    albedo[:, eye] = np.array([[0.8], [0.8], [0.78]], np.float32)
+    albedo[:, iris] = np.array([[0.03], [0.02], [0.015]], np.float32)
+    return albedo
+
+
+def lamp(azimuth_deg: float, elevation_deg: float) -> np.ndarray:
+    """Return (3,) unit, world: toward a lamp; azimuth 0 is far ahead, 90 right, 180 behind the camera."""
+    a, e = np.radians([azimuth_deg, elevation_deg])
+    return unit(np.array([np.cos(e) * np.sin(a), -np.sin(e), np.cos(e) * np.cos(a)]))
