@@ -79,6 +79,19 @@ class RunnerSpec:
     """What it will be used for; a runtime may set itself up otherwise for `throughput`."""
 
 
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A twin's live object for a converter that knows neither framework."""
+
+    route: str
+    """The conversion route, as reports name it."""
+    model: Any
+    options: dict[str, Any]
+    """What the converter's entry point needs beside the object, such as an example input."""
+    infer: Callable[[np.ndarray], np.ndarray]
+    """The source's own inference: images (N, H, W, 3) uint8 -> heatmaps (N, K, h, w) float32."""
+
+
 class Runner(Protocol):
     """A network held by one runtime, ready for images."""
 

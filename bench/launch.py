@@ -24,7 +24,7 @@ from typing import IO, Any
 import psutil
 
 from bench.contract import plain
-from pose.errors import UserError
+from pose.errors import Unsupported, UserError
 from pose.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +41,10 @@ TUNED_ALLOCATOR = {
 """glibc keeps freed blocks instead of handing them back, so that large ones are not paged in anew."""
 
 OnEvent = Callable[[str, dict[str, Any]], None]
+
+
+class ChildFailed(Exception):
+    """A child crashed, ran out of time or memory; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -236,3 +240,11 @@ def _post_mortem(returncode: int, oom_killed: bool, log: Path) -> tuple[str, str
     if returncode < 0:
         return "failed", f"killed by {signal.Signals(-returncode).name} (see {log})"
     return "failed", f"ended with exit code {returncode} and no result (see {log})"
+
+
+def value_of(outcome: Outcome) -> dict[str, Any]:
+    """Return what a child gave; raise UserError, Unsupported or ChildFailed for anything else."""
+    if outcome.status == "ok":
+        return outcome.value or {}
+    kinds = {"user_error": UserError, "unsupported": Unsupported}
+    raise kinds.get(outcome.status, ChildFailed)(outcome.reason or outcome.status)

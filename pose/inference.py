@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pose import coco, evaluate, geometry, heatmap, sample, splits
+from pose import coco, evaluate, geometry, heatmap, sample, splits, training
 from pose.recipe import Evaluation, Recipe
 from pose.skeleton import COCO
 
@@ -22,8 +24,8 @@ class Inputs:
     def __init__(self, recipe: Recipe, root: Path, manifest: splits.Manifest, part: str, boxes: Path | None = None):
         dataset = splits.select(manifest, root, part)
         self.dataset = dataset if boxes is None else coco.with_detections(dataset, boxes)
-        self.input_size = recipe.model.input_size
-        pairs = [geometry.center_scale(box, self.input_size) for box in self.dataset.boxes]
+        self.recipe = recipe
+        pairs = [geometry.center_scale(box, recipe.model.input_size) for box in self.dataset.boxes]
         self.centers = np.array([center for center, _ in pairs], np.float32)
         self.scales = np.array([scale for _, scale in pairs], np.float32)
 
@@ -32,47 +34,95 @@ class Inputs:
 
     def batch(self, start: int, stop: int) -> np.ndarray:
         """Return the inputs start..stop as (n, H, W, 3) uint8 RGB."""
-        indices = range(start, min(stop, len(self)))
-        return np.stack([sample.crop(self.dataset, i, self.input_size) for i in indices])
+        size = self.recipe.model.input_size
+        return np.stack([sample.crop(self.dataset, i, size) for i in range(start, min(stop, len(self)))])
+
+    def batches(self, size: int, *, ahead: int = 2) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Yield (start, stop, images) over all inputs; a thread decodes `ahead` batches in advance."""
+        spans = [(start, min(start + size, len(self))) for start in range(0, len(self), size)]
+        with ThreadPoolExecutor(max_workers=ahead) as pool:
+            pending: deque[Future[np.ndarray]] = deque()
+            for number, (start, stop) in enumerate(spans):
+                while len(pending) < min(ahead, len(spans) - number):
+                    pending.append(pool.submit(self.batch, *spans[number + len(pending)]))
+                yield start, stop, pending.popleft().result()
+
+    def targets(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return unaugmented heatmaps (n, K, h, w) and weights (n, K) of the instances start..stop."""
+        model = self.recipe.model
+        pairs = []
+        for i in range(start, stop):
+            to_input = geometry.affine(self.centers[i], self.scales[i], 0.0, model.input_size)
+            keypoints = geometry.apply(to_input, self.dataset.keypoints_image[i])
+            labelled = self.dataset.labelled[i]
+            pairs.append(heatmap.encode(keypoints, labelled, model.input_size, model.heatmap_size, model.sigma_px))
+        return np.stack([h for h, _ in pairs]), np.stack([w for _, w in pairs])
 
 
-def heatmaps(infer: Infer, images: np.ndarray, options: Evaluation) -> np.ndarray:
-    """Return heatmaps (N, K, h, w) float32 of images (N, H, W, 3), averaged with the mirror's if so asked."""
+def straight_and_averaged(infer: Infer, images: np.ndarray, options: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """Return heatmaps (N, K, h, w) of images (N, H, W, 3), alone and averaged with the mirror's if so asked."""
     straight = infer(images)
     if not options.flip_test:
-        return straight
+        return straight, straight
     mirrored = infer(np.ascontiguousarray(images[:, :, ::-1]))
-    return (straight + heatmap.flip_back(mirrored, COCO.flip_order, shift=options.shift_flipped)) * np.float32(0.5)
+    back = heatmap.flip_back(mirrored, COCO.flip_order, shift=options.shift_flipped)
+    return straight, (straight + back) * np.float32(0.5)
+
+
+class Collector:
+    """Gathers decoded keypoints batch by batch and turns them into COCO results at the end."""
+
+    def __init__(self, inputs: Inputs):
+        self.inputs = inputs
+        self.keypoints: list[np.ndarray] = []
+        self.scores: list[np.ndarray] = []
+
+    def add(self, start: int, stop: int, maps: np.ndarray) -> None:
+        """Decode heatmaps (n, K, h, w) of the inputs start..stop."""
+        found = evaluate.keypoints_in_image(maps, self.inputs.centers[start:stop], self.inputs.scales[start:stop])
+        self.keypoints.append(found[0])
+        self.scores.append(found[1])
+
+    def results(self) -> list[dict[str, Any]]:
+        """Return the predictions in COCO results format."""
+        dataset = self.inputs.dataset
+        return evaluate.results(
+            np.concatenate(self.keypoints),
+            np.concatenate(self.scores),
+            dataset.image_ids,
+            dataset.box_scores,
+            self.inputs.scales,
+            self.inputs.recipe.evaluation,
+        )
 
 
 def predict(
     infer: Infer,
     inputs: Inputs,
-    options: Evaluation,
     *,
-    keep_heatmaps: bool = False,
+    on_maps: Callable[[np.ndarray], None] | None = None,
     on_batch: Callable[[int, int], None] | None = None,
-) -> tuple[list[dict[str, Any]], np.ndarray | None]:
-    """Return COCO results of all `inputs`, and their heatmaps (N, K, h, w) if they are to be kept."""
-    keypoints: list[np.ndarray] = []
-    scores: list[np.ndarray] = []
-    kept: list[np.ndarray] = []
-    for start in range(0, len(inputs), options.batch_size):
-        stop = min(start + options.batch_size, len(inputs))
-        maps = heatmaps(infer, inputs.batch(start, stop), options)
-        found, peaks = evaluate.keypoints_in_image(maps, inputs.centers[start:stop], inputs.scales[start:stop])
-        keypoints.append(found)
-        scores.append(peaks)
-        if keep_heatmaps:
-            kept.append(maps)
+) -> list[dict[str, Any]]:
+    """Return COCO results of all `inputs`; `on_maps` sees each batch's heatmaps, `on_batch` the count done."""
+    options = inputs.recipe.evaluation
+    collector = Collector(inputs)
+    for start, stop, images in inputs.batches(options.batch_size):
+        _, maps = straight_and_averaged(infer, images, options)
+        collector.add(start, stop, maps)
+        if on_maps:
+            on_maps(maps)
         if on_batch:
             on_batch(stop, len(inputs))
-    rows = evaluate.results(
-        np.concatenate(keypoints),
-        np.concatenate(scores),
-        inputs.dataset.image_ids,
-        inputs.dataset.box_scores,
-        inputs.scales,
-        options,
-    )
-    return rows, np.concatenate(kept) if keep_heatmaps else None
+    return collector.results()
+
+
+def validate(infer: Infer, inputs: Inputs) -> tuple[float, list[dict[str, Any]]]:
+    """Return the validation loss (mean over instances, unaugmented, no flip) and COCO results."""
+    options = inputs.recipe.evaluation
+    collector = Collector(inputs)
+    total = 0.0
+    for start, stop, images in inputs.batches(options.batch_size):
+        straight, maps = straight_and_averaged(infer, images, options)
+        total += training.loss(straight, *inputs.targets(start, stop)) * (stop - start)
+        collector.add(start, stop, maps)
+    return total / len(inputs), collector.results()

@@ -87,6 +87,43 @@ def read_with_metadata(path: Path) -> tuple[Weights, dict[str, object]]:
         raise UserError(f"cannot read weights from {path}: {error}; expected a whole safetensors file") from error
 
 
+def canonical_names(raw: Mapping[str, np.ndarray]) -> Weights:
+    """Return a published checkpoint's tensors by canonical name.
+
+    Accepts torchvision's ResNet files and Simple Baselines', with a `module.` prefix or none; the
+    classifier (`fc`) and batch counters are left out.
+    """
+    names = {name: name.removeprefix("module.") for name in raw}
+    dropped = ("fc.weight", "fc.bias")
+    return {
+        short: np.asarray(raw[name])
+        for name, short in names.items()
+        if short not in dropped and not short.endswith("num_batches_tracked")
+    }
+
+
+def overlay(base: Weights, loaded: Weights, source: str) -> Weights:
+    """Return `base` with its body, or all of it, replaced by loaded weights.
+
+    Raises UserError when a body tensor is missing, or a tensor is unknown or wrongly shaped.
+    """
+    head = ("deconv_layers.", "final_layer.")
+    missing = [name for name in base if name not in loaded and not name.startswith(head)]
+    if missing:
+        raise UserError(f"{source} lacks the tensor '{missing[0]}'; expected weights of the recipe's backbone")
+    for name, value in loaded.items():
+        if name not in base:
+            raise UserError(f"{source} has the tensor '{name}', which the recipe's model does not; use its own backbone")
+        if value.shape != base[name].shape:
+            raise UserError(f"{source}: tensor '{name}' has shape {value.shape}; expected {base[name].shape}")
+    return base | {name: np.ascontiguousarray(value, np.float32) for name, value in loaded.items()}
+
+
+def load(path: Path, architecture: Architecture) -> Weights:
+    """Return the checked canonical weights in a safetensors file; UserError as in `read` and `check`."""
+    return check(read(path), architecture, str(path))
+
+
 def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
     """Return the SHA-256 of the weights' content, in order of name."""
     digest = b"".join(

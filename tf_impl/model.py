@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
@@ -99,15 +103,28 @@ def _network(model: recipe.Model, channel_order: str) -> keras.Model:
     return keras.Model(images, heatmaps, name="pose_net")
 
 
-def build(recipe_: recipe.Recipe, device: str = "cpu") -> keras.Model:
+def build(recipe_: recipe.Recipe, device: str = "cpu", precision: str = "float32") -> keras.Model:
     """Return the twin of a recipe on `device`.
+
+    `precision` float32 or mixed_bfloat16 is that of training; parameters are float32 in both.
 
     Raises Unsupported when the device is absent.
     """
     if device == "cuda" and not tf.config.list_physical_devices("GPU"):
         raise Unsupported("no CUDA device is visible to TensorFlow")
     with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):
-        return _network(recipe_.model, recipe_.data.channel_order)
+        with _policy(precision):
+            return _network(recipe_.model, recipe_.data.channel_order)
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 _LEAVES = {
@@ -120,23 +137,31 @@ _LEAVES = {
 }
 
 
-def canonical_name(variable: keras.Variable) -> str:
+def _canonical_name(variable: keras.Variable) -> str:
     """Return the canonical name of a Keras variable ("layer1.0.bn1/gamma" -> "layer1.0.bn1.weight")."""
     layer, leaf = variable.path.split("/")[-2:]
     return f"{layer}.{_LEAVES[leaf]}"
 
 
+def _to_keras(value: np.ndarray) -> np.ndarray:
+    """Return a canonical tensor in Keras's layout (OIHW -> HWIO, IOHW -> HWOI)."""
+    return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
+
+
+def _to_canonical(value: np.ndarray) -> np.ndarray:
+    """Return a Keras tensor in canonical layout, float32."""
+    return np.ascontiguousarray(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value, np.float32)
+
+
 def load_weights(model: keras.Model, canonical: weights.Weights) -> None:
     """Copy canonical weights into the model; every parameter and running statistic is set."""
     for variable in model.weights:
-        value = canonical[canonical_name(variable)]
-        variable.assign(value.transpose(2, 3, 1, 0) if value.ndim == 4 else value)
+        variable.assign(_to_keras(canonical[_canonical_name(variable)]))
 
 
 def read_weights(model: keras.Model) -> weights.Weights:
     """Return the model's parameters and running statistics in canonical form, float32."""
-    found = {canonical_name(v): v.numpy().astype("float32") for v in model.weights}
-    return {name: value.transpose(3, 2, 0, 1).copy() if value.ndim == 4 else value for name, value in found.items()}
+    return {_canonical_name(v): _to_canonical(v.numpy()) for v in model.weights}
 
 
 def count_parameters(model: keras.Model) -> int:

@@ -16,8 +16,9 @@ from pose.skeleton import NUM_JOINTS
 class PoseNet(nn.Module):
     """uint8 images (N, H, W, 3) RGB -> heatmaps (N, K, H/4, W/4), normalisation inside."""
 
-    def __init__(self, model: recipe.Model, channel_order: str = "rgb"):
+    def __init__(self, model: recipe.Model, channel_order: str = "rgb", precision: str = "float32"):
         super().__init__()
+        self.precision = precision
         body = getattr(torchvision.models, model.backbone)(weights=None)
         self.conv1, self.bn1, self.relu, self.maxpool = body.conv1, body.bn1, body.relu, body.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = body.layer1, body.layer2, body.layer3, body.layer4
@@ -63,14 +64,16 @@ def _head(channels: int, model: recipe.Model) -> list[nn.Module]:
     return layers
 
 
-def build(recipe_: recipe.Recipe, device: str = "cpu") -> PoseNet:
+def build(recipe_: recipe.Recipe, device: str = "cpu", precision: str = "float32") -> PoseNet:
     """Return the twin of a recipe on `device`, in evaluation mode.
+
+    `precision` float32 or mixed_bfloat16 is that of training; parameters are float32 in both.
 
     Raises Unsupported when the device is absent.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise Unsupported("no CUDA device is visible to torch")
-    return PoseNet(recipe_.model, recipe_.data.channel_order).to(device).eval()
+    return PoseNet(recipe_.model, recipe_.data.channel_order, precision).to(device).eval()
 
 
 def load_weights(model: PoseNet, canonical: weights.Weights) -> None:

@@ -1,0 +1,57 @@
+"""The prediction child: one runtime over one part of a split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.contract import RUNNERS, Emit, RunnerSpec
+from bench.worker import resolve
+from pose import evaluate, inference, recipe, splits
+from pose.files import replacing
+
+MODES = {"tf": "graph", "torch": "eager", "onnxruntime": "ir", "openvino": "ir"}
+"""What each runtime is asked for as it is shipped."""
+
+
+def predict(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Write predictions (COCO results) and, if asked, heatmaps; return the counts and the ten numbers.
+
+    The heatmaps are those that were decoded: averaged with the mirror's where the flip test is on.
+    """
+    resolved = recipe.from_dict(payload["recipe"])
+    manifest, root = splits.read(Path(payload["split"])), Path(payload["coco"])
+    boxes = Path(payload["boxes"]) if payload.get("boxes") else None
+    inputs = inference.Inputs(resolved, root, manifest, payload["part"], boxes)
+    runtime = payload["runtime"]
+    spec = RunnerSpec(
+        recipe=payload["recipe"],
+        artifact=payload["artifact"],
+        mode=MODES[runtime],
+        precision="fp32",
+        device=payload["device"],
+        threads=payload["threads"],
+        batch=min(resolved.evaluation.batch_size, len(inputs)),
+    )
+    runner = resolve(RUNNERS[runtime])(spec)
+    kept: list[np.ndarray] = []
+    predictions = inference.predict(
+        runner.infer,
+        inputs,
+        on_maps=kept.append if payload.get("heatmaps") else None,
+        on_batch=lambda done, count: emit("batch", {"seen": done, "of": count}),
+    )
+    if payload.get("heatmaps"):
+        with replacing(Path(payload["heatmaps"])) as temporary, open(temporary, "wb") as handle:
+            np.savez(handle, ann_ids=inputs.dataset.ann_ids, heatmaps=np.concatenate(kept))
+    evaluate.save_predictions(Path(payload["out"]), predictions)
+    truth = splits.ground_truth(manifest, root, payload["part"])
+    return {
+        "people": len(inputs),
+        "predictions": len(predictions),
+        "images": len(truth["images"]),
+        "effective": runner.effective(),
+        "numbers": evaluate.score(predictions, truth),
+    }

@@ -1,0 +1,183 @@
+"""A run folder: what one `twinpose run` made, and which of its stages are done."""
+
+from __future__ import annotations
+
+import fcntl
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import machine, native
+from pose import __version__, architecture, recipe, splits, weights
+from pose.errors import UserError
+from pose.files import read_json, write_json, write_text
+from pose.recipe import Recipe
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of a run is no part of the recipe: where the data lies and what computes."""
+
+    coco: Path
+    boxes: Path | None
+    device: str
+    threads: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A prepared run folder."""
+
+    path: Path
+    recipe: Recipe
+    settings: Settings
+
+    @property
+    def split_file(self) -> Path:
+        """Return the path of the split's manifest."""
+        return self.path / "split.json"
+
+    @property
+    def initial_weights(self) -> Path:
+        """Return the path of the weights that both twins start from."""
+        return self.path / "weights" / "init.safetensors"
+
+    def train_folder(self, twin: str) -> Path:
+        """Return the folder of a twin's training."""
+        return self.path / "train" / twin
+
+    def artifact_folder(self, twin: str) -> Path:
+        """Return the folder of a twin's IR and ONNX."""
+        return self.path / "artifacts" / twin
+
+    def facts(self) -> dict[str, Any]:
+        """Return the content of run.json."""
+        return _read_facts(self.path)
+
+    def is_done(self, stage: str) -> bool:
+        """Return whether run.json says that `stage` has ended well."""
+        return bool(self.facts()["stages"].get(stage, {}).get("status") == "done")
+
+    @contextmanager
+    def stage(self, name: str, command: str) -> Iterator[None]:
+        """Time a block and record it in run.json as done when it ends well."""
+        started = time.perf_counter()
+        yield
+        facts = self.facts()
+        wall_s = round(time.perf_counter() - started, 3)
+        facts["stages"][name] = {"status": "done", "wall_s": wall_s, "command": command}
+        write_json(self.path / "run.json", facts)
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    facts = read_json(path / "run.json", "a run folder that 'twinpose run' or 'twinpose train' made")
+    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
+        raise UserError(f"{path / 'run.json'} is no run description of schema {SCHEMA}; expected a run folder")
+    return facts
+
+
+def opened(path: Path) -> RunFolder:
+    """Return an existing run folder; UserError when it is none, or not whole."""
+    facts = _read_facts(path)
+    boxes = facts["boxes"]
+    settings = Settings(
+        coco=Path(facts["coco"]),
+        boxes=None if boxes == "ground truth" else Path(boxes),
+        device=facts["device"],
+        threads=facts["threads"],
+        workers=facts["workers"],
+    )
+    return RunFolder(path, recipe.load(str(path / "recipe.yaml")), settings)
+
+
+def prepare(path: Path, wanted: Recipe, settings: Settings) -> RunFolder:
+    """Return the run folder at `path` for a recipe, made if it is not there yet.
+
+    Fixes the split, the ground truth and the initial weights. Raises UserError when the folder
+    holds a run of another recipe or dataset, or files that are no run.
+    """
+    if (path / "run.json").exists():
+        existing = opened(path)
+        _require_same(existing, wanted, settings)
+        return existing
+    if path.exists() and (not path.is_dir() or {p.name for p in path.iterdir()} - _MADE_BEFORE):
+        raise UserError(f"{path} exists and is no run folder; expected a new or an empty folder for --out")
+    manifest = splits.make(wanted.split, settings.coco)
+    splits.save(manifest, path / "split.json")
+    write_text(path / "recipe.yaml", wanted.to_yaml())
+    for part, name in (("val", "ground_truth.json"), ("test", "ground_truth_test.json")):
+        if manifest.parts.get(part):
+            write_json(path / name, splits.ground_truth(manifest, settings.coco, part), indent=None)
+    _write_initial(path / "weights" / "init.safetensors", wanted)
+    facts = {
+        "schema": SCHEMA,
+        "twinpose": __version__,
+        "name": wanted.name,
+        "command": shlex.join(["twinpose", *sys.argv[1:]]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "coco": str(settings.coco.resolve()),
+        "dataset": "rendered people" if wanted.data.synthetic and settings.coco == path / "data" else settings.coco.name,
+        "boxes": str(settings.boxes.resolve()) if settings.boxes else "ground truth",
+        "device": settings.device,
+        "threads": settings.threads,
+        "workers": settings.workers,
+        "split_sha256": manifest.sha256,
+        "machine": machine.fingerprint(),
+        "stages": {},
+    }
+    write_json(path / "run.json", facts)
+    return opened(path)
+
+
+_MADE_BEFORE = {"data", "split.json", "recipe.yaml", "ground_truth.json", "ground_truth_test.json", "weights", ".lock"}
+"""What an interrupted preparation may have left; run.json is written last."""
+
+
+def _require_same(existing: RunFolder, wanted: Recipe, settings: Settings) -> None:
+    changed = _differences(existing.recipe.model_dump(mode="json"), wanted.model_dump(mode="json"))
+    if changed:
+        raise UserError(
+            f"{existing.path} was made with another recipe ({'; '.join(changed[:3])}); "
+            "use a new --out folder, or the recipe and --set that it was made with"
+        )
+    if existing.settings.coco != settings.coco.resolve():
+        raise UserError(f"{existing.path} was made from {existing.settings.coco}; use the same --coco, or a new --out")
+
+
+def _differences(stored: Any, given: Any, key: str = "") -> list[str]:
+    if isinstance(stored, dict) and isinstance(given, dict):
+        keys = [*stored, *(k for k in given if k not in stored)]
+        return [d for k in keys for d in _differences(stored.get(k), given.get(k), f"{key}.{k}".lstrip("."))]
+    return [] if stored == given else [f"{key}: {stored} there, {given} given"]
+
+
+def _write_initial(path: Path, wanted: Recipe) -> None:
+    described = architecture.build(wanted.model)
+    made = weights.initial(described, wanted.training.seed)
+    source = wanted.model.pretrained
+    if source is not None:
+        body = path.with_name("pretrained.safetensors")
+        native.read(source, wanted.model, body)
+        made = weights.overlay(made, weights.read(body), source)
+    weights.save(path, made, {"seed": wanted.training.seed, "pretrained": source})
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the run folder for this process; UserError when another one works on it."""
+    path.mkdir(parents=True, exist_ok=True)
+    with open(path / ".lock", "a", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"another twinpose process works on {path}; wait for it, or use another --out") from error
+        yield

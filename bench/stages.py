@@ -1,0 +1,228 @@
+"""The stages of a run, one function each; `run` is nothing but their sequence."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench import cells, console, launch, machine, matrix
+from bench.contract import TWINS
+from bench.rundir import RunFolder
+from bench.store import CellResult
+from pose import splits, synthetic, training
+from pose.errors import UserError
+from pose.evaluate import read_predictions, save_predictions
+from pose.files import read_json, write_json
+from pose.recipe import Recipe
+
+SAMPLE_IMAGES = 6
+
+
+def make_data(recipe: Recipe, out: Path) -> dict[str, Any]:
+    """Render the recipe's built-in dataset into `out`; a whole one of the same parameters is kept."""
+    wanted = recipe.data.synthetic
+    if wanted is None:
+        raise UserError(f"recipe '{recipe.name}' has no built-in dataset; give the folder of COCO with --coco DIR")
+    with console.bar("render") as move:
+        made: dict[str, Any] = synthetic.make(
+            out,
+            train_images=wanted.train_images,
+            val_images=wanted.val_images,
+            seed=wanted.seed,
+            on_progress=move,
+        )
+    return made
+
+
+def train(run: RunFolder, twin: str) -> dict[str, Any]:
+    """Train one twin in a process of its own, resuming where it stopped; return its summary."""
+    settings, out = run.settings, run.train_folder(twin)
+    payload = {
+        "recipe": run.recipe.model_dump(mode="json"),
+        "coco": str(settings.coco),
+        "split": str(run.split_file.resolve()),
+        "initial": str(run.initial_weights.resolve()),
+        "out": str(out.resolve()),
+        "device": settings.device,
+        "threads": settings.threads,
+        "workers": settings.workers,
+    }
+    with console.bar(f"train {twin}") as move:
+
+        def on_event(name: str, event: dict[str, Any]) -> None:
+            if name == "batch":
+                move(event["seen"], event["of"], f"epoch {event['epoch']}  loss {event['loss']:.5f}")
+            if name == "epoch":
+                console.say(
+                    f"{twin:5s} epoch {event['epoch']:3d}  train loss {event['train_loss']:.6f}  "
+                    f"val loss {event['val_loss']:.6f}  AP {event['ap']:.3f}  "
+                    f"{event['train_s'] + event['val_s']:.0f} s"
+                )
+
+        outcome = launch.call(
+            f"{twin}_impl.train:train",
+            payload,
+            out / "child",
+            env=launch.thread_environment(settings.threads, "tuned", settings.device),
+            on_event=on_event,
+        )
+    return launch.value_of(outcome)
+
+
+def evaluate(run: RunFolder) -> dict[str, Any]:
+    """Score the test part once, on each trained twin's best checkpoint; write and return test.json."""
+    manifest = splits.read(run.split_file)
+    record: dict[str, Any]
+    if manifest.parts.get("test") is None:
+        record = {"split": None, "reason": f"the '{manifest.method}' split has no labelled test part"}
+    else:
+        record = {"split": "test", "boxes": _boxes(run), "twins": {}}
+        for twin in _trained(run):
+            numbers = predict(
+                run,
+                runtime=twin,
+                artifact=run.train_folder(twin) / "best.safetensors",
+                part="test",
+                out=run.train_folder(twin) / "predictions" / "test.json",
+            )["numbers"]
+            epoch = read_json(run.train_folder(twin) / "summary.json", "a training summary")["best_epoch"]
+            record["twins"][twin] = {"checkpoint": "best", "epoch": epoch, **numbers}
+    write_json(run.path / "test.json", record)
+    return record
+
+
+def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Path) -> dict[str, Any]:
+    """Predict one part of the run's split with one runtime in a process of its own."""
+    settings = run.settings
+    payload = {
+        "recipe": run.recipe.model_dump(mode="json"),
+        "coco": str(settings.coco),
+        "split": str(run.split_file.resolve()),
+        "boxes": str(settings.boxes) if settings.boxes else None,
+        "part": part,
+        "runtime": runtime,
+        "artifact": str(artifact.resolve()),
+        "device": settings.device,
+        "threads": settings.threads,
+        "out": str(out.resolve()),
+    }
+    return call_with_bar("bench.predict:predict", payload, out.parent / f".{out.stem}.child", f"predict {runtime}", run)
+
+
+def convert(run: RunFolder, twin: str) -> dict[str, Any]:
+    """Convert a twin's best checkpoint to IR (and ONNX for torch) in a process of its own."""
+    out = run.artifact_folder(twin)
+    payload = {
+        "recipe": run.recipe.model_dump(mode="json"),
+        "coco": str(run.settings.coco),
+        "split": str(run.split_file.resolve()),
+        "twin": twin,
+        "weights": str((run.train_folder(twin) / "best.safetensors").resolve()),
+        "out": str(out.resolve()),
+        "formats": ["ir", "onnx"] if twin == "torch" else ["ir"],
+    }
+    record = call_with_bar("bench.convert:convert", payload, out / "child", f"convert {twin}", run)
+    for route in record["routes"]:
+        console.say(f"{twin:5s} {route['route']}: max |difference| {route['max_abs_difference']:.2e}")
+    return record
+
+
+def call_with_bar(
+    entry: str, payload: dict[str, Any], folder: Path, title: str, run: RunFolder | None = None
+) -> dict[str, Any]:
+    """Return what a child gives, its "batch" events shown as a bar; its folder goes when it went well."""
+    threads = run.settings.threads if run else machine.usable_cores()
+    device = run.settings.device if run else payload.get("device", "cpu")
+    with console.bar(title) as move:
+        outcome = launch.call(
+            entry,
+            payload,
+            folder,
+            env=launch.thread_environment(threads, device=device),
+            on_event=lambda name, event: move(event["seen"], event["of"]) if name == "batch" else None,
+        )
+    value = launch.value_of(outcome)
+    shutil.rmtree(folder, ignore_errors=True)
+    return value
+
+
+def bench(run: RunFolder, name: str | None, only: str | None, timeout_s: float | None) -> list[CellResult]:
+    """Measure the cells of a matrix (the recipe's unless named); return their results."""
+    wanted = name or run.recipe.matrix
+    if wanted is None:
+        raise UserError(f"recipe '{run.recipe.name}' names no matrix; give one with --matrix")
+
+    def on_event(event: str, fields: dict[str, Any]) -> None:
+        if event == "cell_finished":
+            mark = "kept" if fields["skipped"] else fields["status"]
+            reason = f"  {fields['reason']}" if fields["reason"] else ""
+            console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}{reason}")
+
+    return cells.run(run.path, matrix.load(wanted), only=only, timeout_s=timeout_s, on_event=on_event)
+
+
+def samples(run: RunFolder) -> None:
+    """Copy a few validation images and both twins' predictions on them into the run, for the report."""
+    manifest = splits.read(run.split_file)
+    truth = read_json(run.path / "ground_truth.json", "the run's ground truth")
+    predicted = {twin: _best_predictions(run, twin, truth) for twin in _trained(run)}
+    dataset = splits.select(manifest, run.settings.coco, "val")
+    rows = []
+    for image_id in _spread(sorted(set(dataset.image_ids.tolist())), SAMPLE_IMAGES):
+        image = dataset.images[image_id][1]
+        target = run.path / "samples" / f"{image_id:012d}.jpg"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(dataset.image_path(image_id), target)
+        rows.append(
+            {
+                "image": f"samples/{target.name}",
+                "image_id": image_id,
+                "width": image.width,
+                "height": image.height,
+                "ground_truth": [a["keypoints"] for a in truth["annotations"] if a["image_id"] == image_id],
+                "predictions": {
+                    twin: [{"keypoints": p["keypoints"], "score": p["score"]} for p in rows_ if p["image_id"] == image_id]
+                    for twin, rows_ in predicted.items()
+                },
+            }
+        )
+    write_json(run.path / "samples" / "samples.json", rows, indent=None)
+
+
+def _spread(values: list[int], count: int) -> list[int]:
+    """Return up to `count` of `values`, evenly spaced."""
+    step = max(1, len(values) // count)
+    return values[::step][:count]
+
+
+def _best_predictions(run: RunFolder, twin: str, truth: dict[str, Any]) -> list[dict[str, Any]]:
+    epoch = read_json(run.train_folder(twin) / "summary.json", "a training summary")["best_epoch"]
+    return read_predictions(run.train_folder(twin) / "predictions" / f"epoch_{epoch:04d}.json", truth)
+
+
+def _trained(run: RunFolder) -> list[str]:
+    done = [twin for twin in TWINS if (run.train_folder(twin) / "summary.json").exists()]
+    if not done:
+        raise UserError(f"{run.path} has no trained twin; run 'twinpose train {run.path}' first")
+    return done
+
+
+def _boxes(run: RunFolder) -> str:
+    return run.settings.boxes.name if run.settings.boxes else "ground truth"
+
+
+def sequence(run: RunFolder, timeout_s: float | None = None) -> list[tuple[str, str, Callable[[], Any]]]:
+    """Return the stages after preparation: name, the verb that does it alone, and what to call."""
+    path = run.path
+    steps: list[tuple[str, str, Callable[[], Any]]] = []
+    for twin in TWINS:
+        steps.append((f"train {twin}", f"twinpose train {path} --twin {twin}", lambda t=twin: train(run, t)))
+    steps.append(("test", f"twinpose eval {path}", lambda: evaluate(run)))
+    for twin in TWINS:
+        steps.append((f"convert {twin}", f"twinpose convert {path} --twin {twin}", lambda t=twin: convert(run, t)))
+    if run.recipe.matrix:
+        steps.append(("bench", f"twinpose bench {path}", lambda: bench(run, None, None, timeout_s)))
+    steps.append(("samples", f"twinpose report {path}", lambda: samples(run)))
+    return steps

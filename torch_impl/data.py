@@ -1,0 +1,87 @@
+"""DataLoader over `pose.sample`: worker processes, one fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from pose import augment, sample
+from pose.coco import Dataset as Instances
+from pose.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """images (B, H, W, 3) uint8; heatmaps (B, K, h, w) float32; weights (B, K) float32; annotation_ids (B,)."""
+
+    images: np.ndarray
+    heatmaps: np.ndarray
+    weights: np.ndarray
+    annotation_ids: np.ndarray
+
+
+class _Samples(Dataset):
+    """Samples by (epoch, instance index); epoch None is unaugmented."""
+
+    def __init__(self, instances: Instances, recipe: Recipe):
+        self.instances, self.recipe = instances, recipe
+
+    def __getitem__(self, key: tuple[int | None, int]) -> tuple[np.ndarray, ...]:
+        epoch, index = key
+        made = sample.make(self.instances, index, self.recipe, epoch=epoch)
+        return made.image, made.heatmaps, made.weights, self.instances.ann_ids[index]
+
+
+class _Order(Sampler):
+    """Lists of (epoch, index), one a batch, of whichever epoch is asked for next."""
+
+    def __init__(self, count: int, recipe: Recipe):
+        self.count, self.recipe = count, recipe
+        self.epoch: int | None = None
+
+    def __iter__(self) -> Iterator[list[tuple[int | None, int]]]:
+        indices = np.arange(self.count)
+        if self.epoch is not None:
+            indices = augment.order(self.recipe.training.seed, self.epoch, self.count)
+        for start in range(0, self.count, self.recipe.training.batch_size):
+            yield [(self.epoch, int(i)) for i in indices[start : start + self.recipe.training.batch_size]]
+
+
+def _collate(samples: list[tuple[np.ndarray, ...]]) -> Batch:
+    return Batch(*(np.stack(column) for column in zip(*samples, strict=True)))
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(1)
+
+
+class Loader:
+    """The batches of a training part, epoch by epoch.
+
+    `workers` processes make the samples; 0 makes them here. They live as long as the loader, and
+    start fresh: a fork would inherit the locks of thread pools that do not exist in the child.
+    """
+
+    def __init__(self, instances: Instances, recipe: Recipe, workers: int):
+        self.order = _Order(len(instances), recipe)
+        self.loader = DataLoader(
+            _Samples(instances, recipe),
+            batch_sampler=self.order,
+            num_workers=workers,
+            collate_fn=_collate,
+            worker_init_fn=_start_worker,
+            persistent_workers=workers > 0,
+            multiprocessing_context="forkserver" if workers else None,
+        )
+
+    def batches(self, epoch: int | None) -> Iterator[Batch]:
+        """Yield the batches of `epoch` (from 1) in its seeded order, or unaugmented in order of id for None.
+
+        Raises UserError for an unreadable image.
+        """
+        self.order.epoch = epoch
+        yield from self.loader

@@ -1,0 +1,79 @@
+"""What the PyTorch twin hands to a converter."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+from bench.contract import Source
+from pose import architecture, recipe, weights
+from pose.errors import UserError
+from pose.files import replacing
+from torch_impl import model, train
+
+
+def source(recipe_: recipe.Recipe, weights_path: Path, batch: int) -> Source:
+    """Return the live module with trained weights, its example input and its own inference.
+
+    `batch` images of the recipe's input size, uint8 NHWC. Raises UserError for wrong weights.
+    """
+    net = model.build(recipe_)
+    model.load_weights(net, weights.load(weights_path, architecture.build(recipe_.model)))
+    return Source("torch-direct", net, {"example_input": _example(recipe_, batch)}, train.make_infer(net))
+
+
+def to_onnx(recipe_: recipe.Recipe, weights_path: Path, batch: int, out: Path) -> dict[str, Any]:
+    """Write the twin as ONNX, input `images` and output `heatmaps`, by torch.onnx; return route and opset."""
+    net = source(recipe_, weights_path, batch).model
+    with replacing(out) as temporary:
+        torch.onnx.export(
+            net,
+            (_example(recipe_, batch),),
+            temporary,
+            input_names=["images"],
+            output_names=["heatmaps"],
+            opset_version=18,
+            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    return {"route": "torch-onnx", "opset": 18}
+
+
+def read_native(source_: str, backbone: str, out: Path) -> None:
+    """Write the tensors of a torch checkpoint, by canonical name, as safetensors to `out`.
+
+    `source_` is a .pth file (a state dict, or one under "state_dict"), or `imagenet`: torchvision's
+    IMAGENET1K_V1 weights of `backbone`, from torch's hub cache or by download. Only tensors are
+    unpickled (`weights_only`). Raises UserError for anything else.
+    """
+    try:
+        if source_ == "imagenet":
+            state = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1.get_state_dict(check_hash=True)
+        else:
+            state = torch.load(source_, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"cannot read weights from {source_}: {reason}; expected a torch checkpoint that holds tensors alone"
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"{source_} holds no state dict; expected a torch checkpoint of parameter names and tensors")
+    weights.save(out, weights.canonical_names({name: value.numpy() for name, value in state.items()}))
+
+
+def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:
+    """Write canonical weights as a torch state dict (.pth)."""
+    net = source(recipe_, weights_path, 1).model
+    with replacing(out) as temporary:
+        torch.save(net.state_dict(), temporary)
+
+def _example(recipe_: recipe.Recipe, batch: int) -> torch.Tensor:
+    width, height = recipe_.model.input_size
+    return torch.zeros(batch, height, width, 3, dtype=torch.uint8)
