@@ -1,0 +1,314 @@
+"""The command `twinpose`: one thin function per verb."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import console, native, rundir, verbs
+from pose import recipe as recipes
+from pose.errors import Unsupported, UserError
+
+app = typer.Typer(
+    name="twinpose",
+    help="Keras, PyTorch or OpenVINO: which is faster here, and is it still as accurate?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Make, check, split and look at datasets.", no_args_is_help=True)
+model_app = typer.Typer(help="What a recipe's network is and costs.", no_args_is_help=True)
+weights_app = typer.Typer(help="Checkpoints in other formats.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(model_app, name="model")
+app.add_typer(weights_app, name="weights")
+
+
+class Device(StrEnum):
+    """Where a twin computes."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Twin(StrEnum):
+    """The two implementations."""
+
+    tf = "tf"
+    torch = "torch"
+
+
+class Runtime(StrEnum):
+    """What can run a trained network."""
+
+    tf = "tf"
+    torch = "torch"
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+
+
+class Part(StrEnum):
+    """The parts of a split."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="A shipped recipe by name, or a YAML by path.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")]
+Coco = Annotated[Path | None, typer.Option("--coco", help="A folder in the official COCO layout.")]
+CocoDir = Annotated[Path, typer.Option("--coco", help="A folder in the official COCO layout.")]
+Boxes = Annotated[Path | None, typer.Option("--boxes", help="Detections in COCO results format.")]
+DeviceName = Annotated[Device, typer.Option("--device", help="Where the twins compute.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; default all physical cores.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Loader workers.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
+
+
+@app.callback()
+def main_options(
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.")] = False,
+) -> None:
+    """Set how much is said."""
+    if verbose and quiet:
+        raise UserError("-v and -q were both given; expected one of them")
+    console.LEVEL.value = 2 if verbose else 0 if quiet else 1
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    out: Out,
+    coco: Coco = None,
+    boxes: Boxes = None,
+    device: DeviceName = Device.cpu,
+    threads: Threads = None,
+    workers: Workers = 2,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Data, split, training, conversion, bench and report of a recipe; continues where it was interrupted."""
+    with rundir.locked(out):
+        made = verbs.prepare(recipe, out, coco, boxes, device.value, threads, workers, set_)
+        raise typer.Exit(verbs.run(made, as_json))
+
+
+@app.command()
+def train(
+    run: RunDir,
+    twin: Annotated[Twin | None, typer.Option("--twin", help="One twin; default both.")] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="The recipe of a new run folder.")] = None,
+    coco: Coco = None,
+    device: DeviceName = Device.cpu,
+    threads: Threads = None,
+    workers: Workers = 2,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train one twin or both; resumes from the last finished epoch."""
+    with rundir.locked(run):
+        if recipe is not None:
+            made = verbs.prepare(recipe, run, coco, None, device.value, threads, workers, set_)
+        else:
+            made = rundir.opened(run)
+        verbs.train(made, twin.value if twin else None, as_json)
+
+
+@app.command(name="eval")
+def eval_(
+    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Score this run's test part.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Predictions in COCO results format.")] = None,
+    coco: Coco = None,
+    split: Annotated[Part, typer.Option(help="The part that was predicted.")] = Part.val,
+    recipe: Annotated[str | None, typer.Option(help="Whose split; default the official one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score predictions: COCO's ten numbers. With a run folder alone: its test part, once, on the best checkpoints."""
+    if run is not None and predictions is None:
+        with rundir.locked(run):
+            verbs.evaluate_run(rundir.opened(run), as_json)
+    else:
+        verbs.evaluate_predictions(predictions, run, coco, split.value, recipe, as_json)
+
+
+@app.command()
+def predict(
+    runtime: Annotated[Runtime, typer.Option(help="What runs the network.")],
+    weights: Annotated[Path, typer.Option(help="safetensors, or an .onnx or .xml for its runtime.")],
+    recipe: RecipeName,
+    coco: CocoDir,
+    out: Out,
+    split: Annotated[Part, typer.Option(help="The part to predict.")] = Part.val,
+    boxes: Boxes = None,
+    flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="The flip test; default the recipe's.")] = None,
+    heatmaps: Annotated[Path | None, typer.Option(help="Also write the decoded heatmaps (.npz).")] = None,
+    twin: Annotated[Twin, typer.Option(help="Whose export ONNX Runtime and OpenVINO are given.")] = Twin.torch,
+    device: DeviceName = Device.cpu,
+    threads: Threads = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one runtime over a split and save keypoints in COCO results format."""
+    overrides = [*(set_ or []), *([] if flip is None else [f"evaluation.flip_test={str(flip).lower()}"])]
+    verbs.predict(
+        recipes.load(recipe, overrides),
+        verbs.PredictRequest(
+            runtime.value, weights, coco, split.value, boxes, out, heatmaps, twin.value, device.value, threads
+        ),
+        as_json,
+    )
+
+
+@app.command()
+def convert(
+    run: RunDir,
+    twin: Annotated[Twin | None, typer.Option("--twin", help="One twin; default both.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn trained weights into OpenVINO IR and ONNX, and record how far the output moved."""
+    with rundir.locked(run):
+        verbs.convert(rundir.opened(run), twin.value if twin else None, as_json)
+
+
+@app.command()
+def bench(
+    run: RunDir,
+    matrix: Annotated[str | None, typer.Option(help="A shipped matrix or a YAML; default the recipe's.")] = None,
+    only: Annotated[str | None, typer.Option("-k", help="Which cells, such as 'torch and cpu'.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the cells and stop.")] = False,
+    timeout_s: Annotated[float | None, typer.Option("--timeout", min=0.1, help="Seconds a cell may take.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the cells of a matrix, each in a fresh process; finished ones are kept."""
+    with rundir.locked(run):
+        raise typer.Exit(verbs.bench(rundir.opened(run), matrix, only, list_, timeout_s, as_json))
+
+
+@app.command()
+def report(run: RunDir, as_json: AsJson = False) -> None:
+    """Write HTML, CSV, Markdown and plots from a run alone."""
+    with rundir.locked(run):
+        verbs.report(run, as_json)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str | None, typer.Argument(help="A stored table; without one they are listed.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run to compare; default the command's own folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the command behind a table and its cost; once it has run, the difference from the stored table."""
+    raise typer.Exit(verbs.reproduce(table, run, as_json))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is installed, what hardware is there, and what would spoil a measurement."""
+    raise typer.Exit(verbs.doctor(as_json))
+
+
+@data_app.command(name="make")
+def data_make(
+    out: Out,
+    recipe: Annotated[str | None, typer.Option(help="The recipe whose built-in dataset is made.")] = None,
+    train_images: Annotated[int | None, typer.Option(min=1)] = None,
+    val_images: Annotated[int | None, typer.Option(min=1)] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    contact_sheet: Annotated[Path | None, typer.Option(help="Also draw a sheet of images (.png).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Render the built-in dataset in the official COCO layout."""
+    verbs.data_make(out, recipe, (train_images, val_images, seed), contact_sheet, as_json)
+
+
+@data_app.command(name="check")
+def data_check(coco: CocoDir, as_json: AsJson = False) -> None:
+    """Count a COCO folder's instances and name every problem; exits 1 when there is one."""
+    raise typer.Exit(verbs.data_check(coco, as_json))
+
+
+@data_app.command(name="split")
+def data_split(recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json: AsJson = False) -> None:
+    """Fix which images train, validate and test, in a manifest with a checksum."""
+    verbs.data_split(recipes.load(recipe, set_), coco, out, as_json)
+
+
+@data_app.command(name="sample")
+def data_sample(
+    recipe: RecipeName,
+    coco: CocoDir,
+    ann: Annotated[int, typer.Option(help="The annotation's id.")],
+    out: Out,
+    split: Annotated[Part, typer.Option(help="The part it is in.")] = Part.train,
+    epoch: Annotated[int | None, typer.Option(min=1, help="Augmented as in this epoch.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The augmentation's seed; default the recipe's.")] = None,
+    augment: Annotated[bool, typer.Option("--augment/--no-augment", help="Augment as training does.")] = True,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write one sample (.npz) as either twin is fed it."""
+    verbs.data_sample(
+        recipes.load(recipe, set_), coco, split.value, ann, (epoch or 1) if augment else None, seed, out, as_json
+    )
+
+
+@model_app.command(name="info")
+def model_info(recipe: RecipeName, set_: Set = None, as_json: AsJson = False) -> None:
+    """Print parameters and multiply-adds, by stage and as each twin counts them; exits 1 when they differ."""
+    raise typer.Exit(verbs.model_info(recipes.load(recipe, set_), as_json))
+
+
+@weights_app.command(name="import")
+def weights_import(
+    file: Annotated[str, typer.Argument(help=".pth, .weights.h5, .safetensors, or 'imagenet'.")],
+    recipe: RecipeName,
+    out: Out,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a published checkpoint into the suite's safetensors."""
+    count = native.import_weights(file, recipes.load(recipe, set_), out)
+    console.facts({"tensors": count, "out": str(out)}, as_json, f"{count} tensors -> {out}")
+
+
+@weights_app.command(name="export")
+def weights_export(
+    file: Annotated[Path, typer.Argument(help="Weights of the suite (.safetensors).")],
+    recipe: RecipeName,
+    out: Annotated[Path, typer.Option("--out", help="A .pth (torch) or .weights.h5 (Keras).")],
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the suite's weights in a framework's own format."""
+    native.write(recipes.load(recipe, set_), file, out)
+    console.facts({"out": str(out)}, as_json, f"wrote {out}")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        console.ERRORS.print(f"twinpose: {error}", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2)
+    except Unsupported as reason:
+        console.ERRORS.print(f"twinpose: unsupported here: {reason}", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2)
+    except verbs.CHILD_FAILED as error:
+        console.ERRORS.print(f"twinpose: {error}", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.ERRORS.print("twinpose: interrupted; the same command goes on where it stopped", highlight=False)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The command behind a stored table, its cost, and how a fresh run differs from it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from pose.errors import UserError
+from pose.files import read_bytes
+from pose.recipe import find as find_yaml
+from pose.recipe import shipped
+
+
+class Stored(BaseModel):
+    """A table as it was once measured or published (configs/tables/NAME.yaml)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    source: str
+    """`measured` by this project, or where it was published."""
+    command: str
+    cost: str
+    run: str
+    """The folder that the command writes."""
+    file: str
+    """The run's table, relative to the run folder."""
+    key: str
+    """The column that names a row."""
+    tolerance: float
+    """The largest difference, in any number of `columns`, that counts as reproduced."""
+    columns: list[str]
+    rows: list[dict[str, Any]]
+
+
+class Comparison(BaseModel):
+    """A stored table beside a fresh one; `agrees` is None when there is no fresh one."""
+
+    table: Stored
+    fresh: str | None
+    differences: list[dict[str, Any]]
+    agrees: bool | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as JSON-able values."""
+        return self.model_dump(mode="json")
+
+    def text(self) -> str:
+        """Return the comparison for people."""
+        table = self.table
+        lines = [table.title, f"source:  {table.source}", f"command: {table.command}", f"cost:    {table.cost}"]
+        if self.agrees is None:
+            return "\n".join([*lines, *self._rows(table.rows), f"not run yet: no {self.fresh}"])
+        verdict = "reproduced" if self.agrees else "NOT reproduced"
+        lines += self._rows(self.differences)
+        return "\n".join([*lines, f"{verdict} within {table.tolerance} ({self.fresh}); figures are fresh minus stored"])
+
+    def _rows(self, rows: list[dict[str, Any]]) -> list[str]:
+        names = [self.table.key, *self.table.columns]
+        cells = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+        return ["  ".join(value.rjust(width) for value, width in zip(row, widths, strict=True)) for row in cells]
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else f"{value:+.4f}" if isinstance(value, float) else str(value)
+
+
+def tables() -> list[Stored]:
+    """Return every stored table."""
+    return [find(name) for name in shipped("tables")]
+
+
+def find(name: str) -> Stored:
+    """Return the stored table called `name`; UserError with the nearest name otherwise."""
+    return Stored.model_validate(yaml.safe_load(find_yaml(name, "tables").read_text(encoding="utf-8")))
+
+
+def compare(table: Stored, run: Path | None) -> Comparison:
+    """Return the table beside that of `run`, or of the command's own run folder."""
+    path = (run or Path(table.run)) / table.file
+    if not path.exists():
+        if run is not None:
+            raise UserError(f"no {path}; expected the report of a run; make it with 'twinpose report {run}'")
+        return Comparison(table=table, fresh=str(path), differences=[], agrees=None)
+    fresh = {row[table.key]: row for row in csv.DictReader(io.StringIO(read_bytes(path, "a table").decode()))}
+    differences = [_difference(table, row, fresh.get(str(row[table.key]), {})) for row in table.rows]
+    found = [d[c] for d in differences for c in table.columns]
+    agrees = all(value is not None and abs(value) <= table.tolerance for value in found)
+    return Comparison(table=table, fresh=str(path), differences=differences, agrees=agrees)
+
+
+def _difference(table: Stored, stored: dict[str, Any], fresh: dict[str, str]) -> dict[str, Any]:
+    row: dict[str, Any] = {table.key: stored[table.key]}
+    for column in table.columns:
+        was, now = stored.get(column), fresh.get(column)
+        row[column] = float(now) - float(was) if was is not None and now not in (None, "", "—") else None
+    return row

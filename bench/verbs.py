@@ -1,0 +1,312 @@
+"""What the verbs do: a stage or a fact, then a line for people or JSON for scripts."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import console, info, launch, machine, matrix, rundir, selection, stages, store
+from bench import doctor as doctor_
+from bench import reproduce as reproduce_
+from bench.contract import TWINS
+from bench.rundir import RunFolder, Settings
+from bench.store import CellResult
+from pose import evaluate, sample, splits, synthetic
+from pose import recipe as recipes
+from pose.errors import UserError
+from pose.files import replacing
+from pose.recipe import Recipe
+
+CHILD_FAILED = launch.ChildFailed
+SOME_CELLS_FAILED = 3
+
+
+def prepare(
+    name: str,
+    out: Path,
+    coco: Path | None,
+    boxes: Path | None,
+    device: str,
+    threads: int | None,
+    workers: int,
+    overrides: list[str] | None,
+) -> RunFolder:
+    """Return the run folder of a recipe, its dataset rendered first when no COCO folder is given."""
+    recipe = recipes.load(name, overrides)
+    if coco is None:
+        stages.make_data(recipe, out / "data")
+        coco = out / "data"
+    if boxes is not None and not boxes.is_file():
+        raise UserError(f"no file {boxes}; expected detections in COCO results format")
+    settings = Settings(coco, boxes, device, threads or machine.usable_cores(), workers)
+    return rundir.prepare(out, recipe, settings)
+
+
+def run(made: RunFolder, as_json: bool) -> int:
+    """Do every stage that is not done yet, then the report; return the exit code."""
+    for name, command, action in stages.sequence(made):
+        if made.is_done(name):
+            console.say(f"{name}: done before", level=2)
+            continue
+        console.say(f"{name}  ({command})")
+        with made.stage(name, command):
+            action()
+    path = build_report(made.path)
+    failed = failed_cells(store.cells(made.path))
+    facts = {"report": str(path), "cells_failed": [cell.id for cell in failed]}
+    console.facts(facts, as_json, f"report: {path}")
+    return SOME_CELLS_FAILED if failed else 0
+
+
+def failed_cells(results: list[CellResult]) -> list[CellResult]:
+    """Return the cells that went wrong; one that this machine cannot run is no failure."""
+    return [result for result in results if result.status not in {"ok", "unsupported"}]
+
+
+def train(made: RunFolder, twin: str | None, as_json: bool) -> None:
+    """Train one twin or both."""
+    summaries = {}
+    for name in [twin] if twin else TWINS:
+        with made.stage(f"train {name}", f"twinpose train {made.path} --twin {name}"):
+            summaries[name] = stages.train(made, name)
+    lines = [f"{n}: best AP {s['best_ap']:.3f} at epoch {s['best_epoch']} of {s['epochs']}" for n, s in summaries.items()]
+    console.facts(summaries, as_json, "\n".join(lines))
+
+
+def evaluate_run(made: RunFolder, as_json: bool) -> None:
+    """Score the test part on each twin's best checkpoint."""
+    with made.stage("test", f"twinpose eval {made.path}"):
+        record = stages.evaluate(made)
+    rows = [f"{twin}: {_numbers(row)}" for twin, row in record.get("twins", {}).items()]
+    console.facts(record, as_json, "\n".join(rows) or record["reason"])
+
+
+def evaluate_predictions(
+    predictions: Path | None, run: Path | None, coco: Path | None, part: str, recipe: str | None, as_json: bool
+) -> None:
+    """Score a predictions file against a split's ground truth."""
+    if predictions is None or (coco is None and run is None):
+        raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
+    if run is not None:
+        made = rundir.opened(run)
+        manifest, root = splits.read(made.split_file), made.settings.coco
+    else:
+        root = Path(coco or "")
+        manifest = splits.make(recipes.load(recipe).split if recipe else recipes.Split(), root)
+    truth = splits.ground_truth(manifest, root, part)
+    numbers = evaluate.score(evaluate.read_predictions(predictions, truth), truth)
+    console.facts(numbers, as_json, _numbers(numbers))
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {row[name]:.3f}" for name in evaluate.NUMBERS)
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """What `predict` was asked for."""
+
+    runtime: str
+    weights: Path
+    coco: Path
+    part: str
+    boxes: Path | None
+    out: Path
+    heatmaps: Path | None
+    twin: str
+    device: str
+    threads: int | None
+
+
+_ARTIFACTS = {"onnxruntime": ("onnx", "model.onnx"), "openvino": ("ir", "model.xml")}
+
+
+def predict(recipe: Recipe, request: PredictRequest, as_json: bool) -> None:
+    """Predict a part of a split; safetensors are converted first where the runtime needs it."""
+    if not request.weights.is_file():
+        raise UserError(f"no file {request.weights}; expected weights (.safetensors, .onnx or .xml)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        splits.save(splits.make(recipe.split, request.coco), folder / "split.json")
+        payload: dict[str, Any] = {
+            "recipe": recipe.model_dump(mode="json"),
+            "coco": str(request.coco.resolve()),
+            "split": str(folder / "split.json"),
+        }
+        artifact = request.weights
+        if request.runtime in _ARTIFACTS and artifact.suffix == ".safetensors":
+            kind, file = _ARTIFACTS[request.runtime]
+            formats = {"twin": request.twin, "weights": str(artifact.resolve()), "formats": [kind]}
+            made = payload | formats | {"out": str(folder / "artifact")}
+            stages.call_with_bar("bench.convert:convert", made, folder / "convert", "convert")
+            artifact = folder / "artifact" / file
+        payload |= {
+            "boxes": str(request.boxes.resolve()) if request.boxes else None,
+            "part": request.part,
+            "runtime": request.runtime,
+            "artifact": str(artifact.resolve()),
+            "device": request.device,
+            "threads": request.threads or machine.usable_cores(),
+            "out": str(request.out.resolve()),
+            "heatmaps": str(request.heatmaps.resolve()) if request.heatmaps else None,
+        }
+        value = stages.call_with_bar("bench.predict:predict", payload, folder / "predict", f"predict {request.runtime}")
+    boxes = f"boxes of {request.boxes.name}" if request.boxes else "ground-truth boxes"
+    text = f"{value['predictions']} people of {value['images']} images ({boxes}) -> {request.out}\n"
+    console.facts(value | {"out": str(request.out)}, as_json, text + _numbers(value["numbers"]))
+
+
+def convert(made: RunFolder, twin: str | None, as_json: bool) -> None:
+    """Convert one twin or both."""
+    records = {}
+    for name in [twin] if twin else TWINS:
+        with made.stage(f"convert {name}", f"twinpose convert {made.path} --twin {name}"):
+            records[name] = stages.convert(made, name)
+    lines = [
+        f"{name} {route['route']} -> {route['file']}  max |difference| {route['max_abs_difference']:.2e} "
+        f"(rms of the source {route['rms_source']:.2e})"
+        for name, record in records.items()
+        for route in record["routes"]
+    ]
+    console.facts(records, as_json, "\n".join(lines))
+
+
+def bench(
+    made: RunFolder, name: str | None, only: str | None, list_: bool, timeout_s: float | None, as_json: bool
+) -> int:
+    """List or measure the cells of a matrix; return the exit code."""
+    if list_:
+        wanted = name or made.recipe.matrix
+        if wanted is None:
+            raise UserError(f"recipe '{made.recipe.name}' names no matrix; give one with --matrix")
+        ids = [cell.id for cell in selection.select(matrix.load(wanted).cells, only)]
+        console.facts(ids, as_json, "\n".join(ids))
+        return 0
+    with made.stage("bench", f"twinpose bench {made.path}"):
+        results = stages.bench(made, name, only, timeout_s)
+    rows = [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in results]
+    counts = {status: sum(r.status == status for r in results) for status in {r.status for r in results}}
+    text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    console.facts(rows, as_json, f"{text}; the table is in 'twinpose report {made.path}'")
+    return SOME_CELLS_FAILED if failed_cells(results) else 0
+
+
+def report(path: Path, as_json: bool) -> None:
+    """Write the report of a run."""
+    made = rundir.opened(path)
+    if not (path / "samples" / "samples.json").exists() and any((path / "train").glob("*/summary.json")):
+        stages.samples(made)
+    written = build_report(path)
+    console.facts({"report": str(written)}, as_json, f"report: {written}")
+
+
+def build_report(path: Path) -> Path:
+    """Return the path of a run's report, made anew."""
+    # The reports depend on the bench's store, so the bench names them as a string.
+    written: Path = importlib.import_module("reports.build").build(path)
+    return written
+
+
+def reproduce(table: str | None, run: Path | None, as_json: bool) -> int:
+    """Print the command behind a table, its cost and, where it has run, the difference; 1 when out of bounds."""
+    if table is None:
+        known = reproduce_.tables()
+        console.facts([t.name for t in known], as_json, "\n".join(f"{t.name:28s} {t.title}" for t in known))
+        return 0
+    found = reproduce_.compare(reproduce_.find(table), run)
+    console.facts(found.to_dict(), as_json, found.text())
+    return 0 if found.agrees is not False else 1
+
+
+def doctor(as_json: bool) -> int:
+    """Print what the machine has and what would spoil a measurement."""
+    found = doctor_.examine()
+    console.facts(found.to_dict(), as_json, found.text())
+    return 0
+
+
+def data_make(
+    out: Path,
+    recipe: str | None,
+    given: tuple[int | None, int | None, int | None],
+    contact_sheet: Path | None,
+    as_json: bool,
+) -> None:
+    """Render the built-in dataset, of a recipe or of the given size, and perhaps a contact sheet."""
+    base = recipes.load(recipe or "demo").data.synthetic
+    if base is None:
+        raise UserError(f"recipe '{recipe}' has no built-in dataset; expected for example --recipe demo")
+    names = ("train_images", "val_images", "seed")
+    chosen = base.model_copy(update={n: v for n, v in zip(names, given, strict=True) if v is not None})
+    with console.bar("render") as move:
+        made = synthetic.make(
+            out, train_images=chosen.train_images, val_images=chosen.val_images, seed=chosen.seed, on_progress=move
+        )
+    if contact_sheet:
+        synthetic.contact_sheet(out, contact_sheet)
+    console.facts(made, as_json, "  ".join(f"{key} {value}" for key, value in made.items()))
+
+
+def data_check(coco: Path, as_json: bool) -> int:
+    """Check a COCO folder; 1 when there is a problem."""
+    from pose import check
+
+    with console.bar("check") as move:
+        found = check.check(coco, on_progress=move)
+    console.facts(found.to_dict(), as_json, found.text())
+    return 1 if found.problems else 0
+
+
+def data_split(recipe: Recipe, coco: Path, out: Path, as_json: bool) -> None:
+    """Write a split manifest."""
+    manifest = splits.make(recipe.split, coco)
+    splits.save(manifest, out)
+    counts = {
+        name: {"images": len(part.image_ids), "people": len(part.annotation_ids)}
+        for name, part in manifest.parts.items()
+        if part
+    }
+    lines = [f"{name}: {c['images']} images, {c['people']} people" for name, c in counts.items()]
+    facts = {"sha256": manifest.sha256, "out": str(out), "parts": counts}
+    console.facts(facts, as_json, "\n".join([*lines, f"SHA-256 {manifest.sha256} -> {out}"]))
+
+
+def data_sample(
+    recipe: Recipe, coco: Path, part: str, ann: int, epoch: int | None, seed: int | None, out: Path, as_json: bool
+) -> None:
+    """Write one sample as both twins are fed it."""
+    dataset = splits.select(splits.make(recipe.split, coco), coco, part)
+    found = np.flatnonzero(dataset.ann_ids == ann)
+    if not len(found):
+        raise UserError(
+            f"annotation {ann} is no usable person of '{part}' in {coco}; expected one of its {len(dataset)} ids, "
+            f"such as {dataset.ann_ids[0]}"
+        )
+    made = sample.make(dataset, int(found[0]), recipe, epoch=epoch, seed=seed)
+    with replacing(out) as temporary, open(temporary, "wb") as handle:
+        np.savez(handle, image=made.image, heatmaps=made.heatmaps, weights=made.weights, affine=made.affine)
+    facts = {"annotation": ann, "labelled": int((made.weights > 0).sum()), "epoch": epoch, "out": str(out)}
+    console.facts(facts, as_json, f"annotation {ann}: {facts['labelled']} joints with weight -> {out}")
+
+
+def model_info(recipe: Recipe, as_json: bool) -> int:
+    """Print what the network is; 1 when a twin's own count differs from the description."""
+    found = info.model_info(recipe)
+    width, height = found["input_size"]
+    lines = [f"{recipe.model.backbone} at {width}x{height} -> heatmaps {'x'.join(map(str, found['heatmap_size']))}"]
+    lines += [f"{s['name']:14s} {s['parameters']:>12,} parameters {s['macs']:>15,} MACs" for s in found["stages"]]
+    lines.append(f"{'sum':14s} {found['trainable_parameters']:>12,} parameters {found['macs']:>15,} MACs")
+    agrees = True
+    for twin, own in found["twins"].items():
+        if "unsupported" in own:
+            lines.append(f"{twin:14s} {own['unsupported']}")
+            continue
+        lines.append(f"{twin + ' counts':14s} {own['trainable_parameters']:>12,} parameters {own['macs']:>15,} MACs")
+        agrees &= (own["trainable_parameters"], own["macs"]) == (found["trainable_parameters"], found["macs"])
+    console.facts(found, as_json, "\n".join(lines))
+    return 0 if agrees else 1
