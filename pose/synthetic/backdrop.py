@@ -58,8 +58,8 @@ def paint(place: Place, camera: Camera, rng: np.random.Generator) -> tuple[np.nd
     """Return the background (H, W, 3) float32 linear RGB and where it shows the floor, (H, W) bool."""
     turn = about_y(place.yaw_deg)
     rays = camera.rays()
-    rays = np.tensordot(turn.T.astype(np.float32), rays, 1)
-    out = _sky(place, rays, rng)
+    x, y, z = rays
+    rays = np.stack([x * np.float32(a) + (y * np.float32(b) + z * np.float32(c)) for a, b, c in turn.T])
     nearest = np.full(rays.shape[1:], np.inf, np.float32)
     chosen = np.full(rays.shape[1:], -1, np.int8)
     maps: list[tuple[np.ndarray, np.ndarray]] = []
@@ -69,13 +69,30 @@ def paint(place: Place, camera: Camera, rng: np.random.Generator) -> tuple[np.nd
         np.copyto(nearest, distance, where=hit)
         np.copyto(chosen, np.int8(i), where=hit)
         maps.append((u, v))
+    out = np.zeros((*chosen.shape, 3), np.float32)
     floor = np.zeros(chosen.shape, bool)
     for i, surface in enumerate(place.surfaces):
         mask = chosen == i
         if mask.any():
             _cover(out, place, surface, mask, nearest, maps[i], turn)
             floor |= mask if surface.side == "floor" else False
+    open_air = chosen == -1
+    if open_air.any():
+        x0, y0, w, h = cv2.boundingRect(open_air.view(np.uint8))
+        window = (slice(y0, y0 + h), slice(x0, x0 + w))
+        sky = _sky(place, rays[:, y0 : y0 + h, x0 : x0 + w], rng)
+        np.copyto(out[window], sky, where=open_air[window][..., None])
     return out, floor
+
+
+def dimmed(image: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Return image (h, w, 3) times factor (h, w), both float32; several times faster than by broadcasting."""
+    return np.asarray(cv2.multiply(image, cv2.merge([factor, factor, factor])))
+
+
+def _toward(image: np.ndarray, colour: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(h, w, 3): `image` mixed with `colour` (3,) by `share` (h, w)."""
+    return dimmed(image, 1 - share) + cv2.merge([share * np.float32(c) for c in colour])
 
 
 def _meet(surface: Surface, rays: np.ndarray, eye_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,7 +123,8 @@ def _cover(
     x0, y0, w, h = cv2.boundingRect(mask.view(np.uint8))
     window = (slice(y0, y0 + h), slice(x0, x0 + w))
     inside = mask[window]
-    u, v = (np.where(inside, m[window], 0).astype(np.float32) * np.float32(surface.px_per_m) for m in metres)
+    # remap counts pixels in 16 bits; what lies beyond is a blur at the horizon.
+    u, v = (np.clip(m[window] * np.float32(surface.px_per_m), -3e4, 3e4) for m in metres)
     if surface.turned:
         u, v = v, u
     if surface.once:
@@ -114,18 +132,16 @@ def _cover(
         if surface.side in ("floor", "ceiling"):
             v = surface.texture.shape[0] - v
     border = cv2.BORDER_REPLICATE if surface.once else cv2.BORDER_WRAP
-    if not surface.once:
-        u, v = u % surface.texture.shape[1], v % surface.texture.shape[0]
     seen = cv2.remap(surface.texture, u, v, cv2.INTER_LINEAR, borderMode=border)
     away = distance[window]
     if not surface.once:
-        blend = np.clip(away * (surface.px_per_m / 900) - 0.25, 0, 0.85)[..., None]
-        seen += blend * (surface.texture.reshape(-1, 3).mean(0) - seen)
-    seen = seen * seen * _level(place.light, turn @ np.array(_NORMALS[surface.side], float))
+        blend = np.clip(away * np.float32(surface.px_per_m / 900) - np.float32(0.25), 0, 0.85)
+        seen = _toward(seen, np.array(cv2.mean(surface.texture)[:3]), blend)
+    level = _level(place.light, turn @ np.array(_NORMALS[surface.side], float))
+    seen = cv2.merge([channel * channel * part for channel, part in zip(cv2.split(seen), level, strict=True)])
     if place.haze:
-        thick = (1 - np.exp(-place.haze * np.where(inside, away, 0)))[..., None].astype(np.float32)
-        seen += thick * (np.array(place.sky[1], np.float32) ** 2 - seen)
-    np.copyto(out[window], seen, where=inside[..., None])
+        seen = _toward(seen, np.array(place.sky[1]) ** 2, 1 - np.exp(np.float32(-place.haze) * away))
+    cv2.copyTo(seen, inside.view(np.uint8), out[window])
 
 
 def _level(light: Light, normal: np.ndarray) -> np.ndarray:

@@ -6,12 +6,12 @@ Human Movement (2009), table 4.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pose.synthetic.poses import Limb, Pose
-from pose.synthetic.rotation import about_x, about_y, about_z, unit
+from pose.synthetic.rotation import about_x, about_y, about_z, cross, unit
 
 SIDES = (-1, 1)
 """Left, right: the sign of x in a person's own frame."""
@@ -98,6 +98,15 @@ class Body:
         )
         return np.asarray(self.head + (local * self.head_size) @ self.head_turn.T)
 
+    def moved(self, by: np.ndarray) -> Body:
+        """Return the body shifted by (3,) metres."""
+        arms = [
+            replace(a, shoulder=a.shoulder + by, elbow=a.elbow + by, wrist=a.wrist + by) for a in self.arms
+        ]
+        legs = [replace(g, hip=g.hip + by, knee=g.knee + by, ankle=g.ankle + by) for g in self.legs]
+        centres = {name: getattr(self, name) + by for name in ("pelvis", "waist", "neck", "head")}
+        return replace(self, arms=(arms[0], arms[1]), legs=(legs[0], legs[1]), **centres)
+
     def keypoints(self) -> np.ndarray:
         """Return (17, 3) world positions of the COCO joints."""
         arms = [
@@ -113,9 +122,8 @@ class Body:
 
 def pose_body(build: Build, pose: Pose, ground_xz: tuple[float, float], heading_deg: float) -> Body:
     """Return the body standing on the ground (y = 0) at `ground_xz`; heading 0 looks away from the camera."""
-    at_origin = _assemble(build, pose, np.zeros(3), heading_deg)
-    drop = -_lowest(at_origin) - pose.airborne_m
-    return _assemble(build, pose, np.array([ground_xz[0], drop, ground_xz[1]]), heading_deg)
+    body = _assemble(build, pose, np.zeros(3), heading_deg)
+    return body.moved(np.array([ground_xz[0], -_lowest(body) - pose.airborne_m, ground_xz[1]]))
 
 
 def _assemble(build: Build, pose: Pose, pelvis: np.ndarray, heading_deg: float) -> Body:
@@ -178,8 +186,8 @@ def _foot(lower: np.ndarray, side: int, point_deg: float) -> np.ndarray:
     angle = float(np.clip(np.clip(level, -45, 22) - point_deg, -55, 22))
     turned = lower @ about_y(side * 9.0) @ about_x(angle)
     forward = unit(turned[:, 2])
-    right = unit(np.cross(turned[:, 1], forward))
-    return np.stack([right, np.cross(forward, right), forward], axis=1)
+    right = unit(cross(turned[:, 1], forward))
+    return np.stack([right, cross(forward, right), forward], axis=1)
 
 
 def _lowest(body: Body) -> float:

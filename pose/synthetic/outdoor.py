@@ -8,6 +8,8 @@ from pose.synthetic import textures as tx
 from pose.synthetic.backdrop import Place, Surface
 from pose.synthetic.shade import Light, lamp, noise_tile
 
+_BEACH_PX_PER_M = 20
+
 
 def street(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
     light, clouds = _daylight(rng)
@@ -60,18 +62,20 @@ def park(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
 def beach(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
     light, clouds = _daylight(rng)
     sand = tx.hsv(rng, (0.08, 0.13), (0.2, 0.42), (0.75, 0.92))
-    out = np.tile(tx.speckled(rng, sand, 0.13, 0.12), (4, 4, 1))
+    out = np.tile(tx.speckled(rng, sand, 0.13, 0.12), (2, 3, 1))
     rows = len(out)
-    shore = rows - int(min(0.9, (depth_m + rng.uniform(1, 5)) / 25.6) * rows)
+    shore = rows - int(min(0.9, (depth_m + rng.uniform(1, 5)) * _BEACH_PX_PER_M / rows) * rows)
     sea = tx.hsv(rng, (0.48, 0.58), (0.4, 0.7), (0.45, 0.7))
-    edge = (shore + 14 * noise_tile()[0][np.arange(out.shape[1]) // 4 % 256]).astype(int)
+    shape = noise_tile()[0][np.arange(out.shape[1]) // 2 % 256]
+    edge = (shore + 8 * shape).astype(int)
     row = np.arange(rows)[:, None]
-    wave = 1 + 0.2 * np.sin(row * 0.7 + 3 * noise_tile()[:, np.arange(out.shape[1]) % 256][row[:, 0] % 256])
-    out = np.where((row < edge)[..., None], wave[..., None] * np.array(sea), out)
-    out = np.where(((row >= edge) & (row < edge + 9))[..., None], np.array([0.95, 0.96, 0.96]), out)
-    out = np.where(((row >= edge + 9) & (row < edge + 70))[..., None], out * 0.78, out).astype(np.float32)
+    swell = tx.tinted(1 + 0.22 * np.tile(tx.streaks(), (2, 3)), sea)
+    out[row >= edge + 5] *= 0.97
+    out[(row >= edge + 5) & (row < edge + 36)] *= 0.8
+    np.copyto(out, swell, where=(row < edge)[..., None])
+    out[(row >= edge) & (row < edge + 5)] = (0.95, 0.96, 0.96)
     return Place(
-        "beach", (Surface("floor", 0, out, 40, once=True),), light, rng.uniform(-20, 20),
+        "beach", (Surface("floor", 0, out, _BEACH_PX_PER_M, once=True),), light, rng.uniform(-20, 20),
         ("parasol", "crate", "ball", "parasol", "chair"),
         clouds=clouds * 0.8, haze=0.004, sky=_sky_colours(rng, clouds),
     )  # fmt: skip

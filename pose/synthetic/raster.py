@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from pose.synthetic.camera import Camera
+from pose.synthetic.rotation import cross
 from pose.synthetic.solids import Solids
 
 SUPERSAMPLE = 2
@@ -186,7 +187,7 @@ def _polygon(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return a polygon's pixels (N, 2), window (4,) and plane as a quadric (4, 4) without square terms."""
     seen = camera.to_camera(corners)
-    normal = np.cross(seen[-1] - seen[0], seen[1] - seen[0])
+    normal = cross(seen[-1] - seen[0], seen[1] - seen[0])
     distance = float(normal @ seen[0])
     quadric = np.zeros((4, 4))
     if seen[:, 2].min() < NEAR_M or distance > -1e-9:

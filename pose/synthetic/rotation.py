@@ -34,6 +34,13 @@ def unit(vector: np.ndarray) -> np.ndarray:
     return vector / math.sqrt(float(vector @ vector))
 
 
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return a x b, (3,); np.cross takes forty times as long for one pair."""
+    a0, a1, a2 = a.tolist()
+    b0, b1, b2 = b.tolist()
+    return np.array([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0])
+
+
 def _sine_cosine(angle_deg: float) -> tuple[float, float]:
     radians = math.radians(angle_deg)
     return math.sin(radians), math.cos(radians)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from pose.synthetic import labels, raster, shadows
-from pose.synthetic.backdrop import Place, paint
+from pose.synthetic.backdrop import Place, dimmed, paint
 from pose.synthetic.camera import Camera
 from pose.synthetic.casting import MAX_PEOPLE, Actor, cast_people, sample_camera
 from pose.synthetic.figure import Dressmaker
@@ -132,10 +132,10 @@ def _draw(view: Projected, scene: Scene) -> Buffers:
     """Rasterise the people and the place, then each occluder that leaves everyone recognisable."""
     first = scene.occluders[0].start if scene.occluders else len(view.windows)
     buffers = raster.rasterise(view, range(first))
-    whole = _sizes(view, buffers)
+    whole = _sizes(view, buffers) if scene.occluders else None
     for occluder in scene.occluders:
         tried = raster.rasterise(view, occluder, buffers)
-        if (_sizes(view, tried) >= _MIN_SHARE_LEFT * whole).all():
+        if whole is not None and (_sizes(view, tried) >= _MIN_SHARE_LEFT * whole).all():
             buffers = tried
     return buffers
 
@@ -157,12 +157,12 @@ def _compose(scene: Scene, view: Projected, buffers: Buffers, rng: np.random.Gen
     background, floor = paint(place, camera, rng)
     shadow = shadows.cast(scene.solids, camera, place.light.toward, 4 * place.shadow_softness) * floor
     key, sky = float(place.light.key.mean()) * -float(place.light.toward[1]), float(place.light.sky.mean())
-    background *= (1 - shadow * min(0.8, (key + 0.15 * sky) / (key + sky)))[..., None]
+    dark = np.float32(min(0.8, (key + 0.15 * sky) / (key + sky)))
     colour = shade(view, buffers, place.light, camera.rotation)
     size = camera.size
     solid = cv2.resize((buffers.ids >= 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     front = cv2.resize(np.minimum(colour, 1.2), size, interpolation=cv2.INTER_AREA)
-    return np.asarray(front + (1 - solid)[..., None] * background)
+    return np.asarray(front + dimmed(background, (1 - solid) * (1 - dark * shadow)))
 
 
 def _expose(rng: np.random.Generator, linear: np.ndarray) -> np.ndarray:
@@ -171,8 +171,9 @@ def _expose(rng: np.random.Generator, linear: np.ndarray) -> np.ndarray:
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
     falloff = 1 - np.float32(rng.uniform(0, 0.16)) * (x * x + (y * y)[:, None])
     wanted = float(np.clip(0.27 / (float(linear.mean()) + 1e-3), 0.75, 1.35)) * rng.uniform(0.8, 1.25)
-    image = np.sqrt(np.clip(linear * (falloff * np.float32(wanted))[..., None], 0, 1))
+    image = np.sqrt(np.clip(dimmed(linear, falloff * np.float32(wanted)), 0, 1))
     shift = rng.integers(0, 256, 2)
     rows, columns = (np.arange(height) * 3 + shift[0]) % 256, (np.arange(width) * 5 + shift[1]) % 256
-    image += np.float32(rng.uniform(0.004, 0.022)) * fine_noise()[rows[:, None], columns][..., None]
-    return np.asarray(np.clip(image * 255 + 0.5, 0, 255), np.uint8)
+    grain = np.float32(rng.uniform(0.004, 0.022)) * fine_noise()[rows[:, None], columns]
+    image = cv2.merge([channel + grain for channel in cv2.split(image)])
+    return np.asarray(np.clip(image * np.float32(255) + np.float32(0.5), 0, 255), np.uint8)

@@ -48,7 +48,7 @@ def shade(view: Projected, buffers: Buffers, light: Light, rotation: np.ndarray)
 
     rotation (3, 3): world to camera.
     """
-    flat = np.flatnonzero(buffers.ids.ravel() >= 0)
+    flat = np.flatnonzero(buffers.ids.ravel() >= 0).astype(np.int32)
     out = np.zeros((buffers.ids.size, 3), np.float32)
     if len(flat):
         ids = buffers.ids.ravel()[flat]
@@ -66,7 +66,9 @@ def shade(view: Projected, buffers: Buffers, light: Light, rotation: np.ndarray)
 def _points(view: Projected, buffers: Buffers, flat: np.ndarray) -> np.ndarray:
     """(3, n) camera metres of the visible pixels."""
     x, y = view.grid()
-    rows, columns = np.divmod(flat, buffers.ids.shape[1])
+    width = buffers.ids.shape[1]
+    rows = flat // width
+    columns = flat - rows * width
     depth = 1 / buffers.inverse_depth.ravel()[flat]
     return np.stack([x.astype(np.float32)[columns] * depth, y.astype(np.float32)[rows] * depth, depth])
 
@@ -78,7 +80,7 @@ def _normals(view: Projected, ids: np.ndarray, points: np.ndarray) -> np.ndarray
     normal = np.stack(
         [xx * x + xy * y + xz * z + qx, xy * x + yy * y + yz * z + qy, xz * x + yz * y + zz * z + qz]
     )
-    normal /= np.sqrt(np.einsum("in,in->n", normal, normal) + 1e-20)
+    normal /= np.sqrt(_dots(normal, normal) + np.float32(1e-20))
     return normal
 
 
@@ -100,26 +102,36 @@ def _lit(
     rotation: np.ndarray,
 ) -> np.ndarray:
     """(3, n): a wrapped diffuse lamp, a sky from above, a glint, by surface."""
-    toward = (rotation @ light.toward).astype(np.float32)
-    up = (rotation @ np.array([0.0, -1.0, 0.0])).astype(np.float32)
-    facing = toward @ normal
-    diffuse = np.maximum((facing + 0.15) / 1.15, 0)
-    above = 0.5 + 0.5 * (up @ normal)
-    glow = np.array([m.glow for m in materials], np.float32)[looks]
-    level = light.key[:, None].astype(np.float32) * diffuse
-    level += light.ground[:, None].astype(np.float32)
-    level += (light.sky - light.ground)[:, None].astype(np.float32) * above
-    level += glow
-    colour = albedo * level
+    toward = rotation @ light.toward
+    facing = _along(toward, normal)
+    diffuse = np.maximum((facing + np.float32(0.15)) * np.float32(1 / 1.15), 0)
+    above = np.float32(0.5) - np.float32(0.5) * _along(rotation[:, 1], normal)
+    colour = np.empty_like(albedo)
+    for channel, key, sky, ground in zip(range(3), light.key, light.sky, light.ground, strict=True):
+        level = diffuse * np.float32(key)
+        level += above * np.float32(sky - ground)
+        level += np.float32(ground)
+        np.multiply(level, albedo[channel], out=colour[channel])
     gloss = np.array([m.gloss for m in materials], np.float32)[looks]
     shiny = np.flatnonzero((gloss > 0) & (facing > 0))
-    to_eye = -points[:, shiny] / np.sqrt(np.einsum("in,in->n", points[:, shiny], points[:, shiny]))
-    half = to_eye + toward[:, None]
-    half /= np.sqrt(np.einsum("in,in->n", half, half))
-    glint = np.maximum(np.einsum("in,in->n", half, normal[:, shiny]), 0) ** 2
-    glint **= 8
-    colour[:, shiny] += light.key[:, None].astype(np.float32) * (gloss[shiny] * glint)
-    return np.asarray(colour, np.float32)
+    half = points[:, shiny]
+    half *= -1 / np.sqrt(_dots(half, half))
+    half += toward.astype(np.float32)[:, None]
+    glint = np.maximum(_dots(half, normal[:, shiny]), 0) ** 2 / _dots(half, half)
+    glint = gloss[shiny] * glint**8
+    colour[:, shiny] += light.key.astype(np.float32)[:, None] * glint
+    return colour
+
+
+def _along(direction: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """(n,) dot products; by hand, since BLAS would wake threads for so little."""
+    a, b, c = direction.astype(np.float32)
+    return np.asarray(a * vectors[0] + b * vectors[1] + c * vectors[2])
+
+
+def _dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n,) dot products of the columns of two (3, n)."""
+    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 def _crevices(buffers: Buffers) -> np.ndarray:
@@ -140,10 +152,8 @@ def _albedo(materials: list[Material], looks: np.ndarray, local: np.ndarray) -> 
     mottle = np.array([m.mottle for m in materials], np.float32)
     pattern = np.array([PATTERNS.index(m.pattern) for m in materials], np.int8)[looks]
     albedo = first.take(looks, axis=1)
-    x, y, z = local
-    grain = noise_tile()[
-        ((y + 0.4 * x) * 500).astype(np.int64) & 255, ((x + 0.8 * z - 0.3 * y) * 500).astype(np.int64) & 255
-    ]
+    x, y, z = local * np.float32(500)
+    grain = noise_tile()[(y + 0.4 * x).astype(np.int32) & 255, (x + 0.8 * z - 0.3 * y).astype(np.int32) & 255]
     for code in np.unique(pattern):
         painter = _PAINTERS.get(PATTERNS[code])
         if painter:

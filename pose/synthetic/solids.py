@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pose.synthetic.rotation import unit
+from pose.synthetic.rotation import cross, unit
 
 BACKGROUND = -1
 """Owner of whatever is no person."""
@@ -26,7 +26,6 @@ class Material:
     period_m: float = 0.1
     gloss: float = 0.0
     mottle: float = 0.06
-    glow: float = 0.0
 
 
 @dataclass(eq=False)
@@ -90,8 +89,8 @@ class Solids:
     ) -> None:
         """Add an open tube from `start` to `end`; `across` (3,) is its wide axis, `flat` depth by width."""
         along = end - start
-        depth = unit(np.cross(across, along))
-        wide = unit(np.cross(along, depth))
+        depth = unit(cross(across, along))
+        wide = unit(cross(along, depth))
         transform = np.zeros((4, 4))
         transform[:3, 0] = wide * radii[0]
         transform[:3, 1] = along
@@ -105,10 +104,8 @@ class Solids:
     def polygon(self, corners: np.ndarray, look: int, part: int = 0) -> None:
         """Add a flat convex polygon (N, 3), seen from the side on which its corners run clockwise."""
         right = unit(corners[1] - corners[0])
-        normal = unit(np.cross(right, corners[-1] - corners[0]))
-        self._note(
-            look, part, frame_of(corners[0], np.stack([right, np.cross(normal, right), normal], axis=1))
-        )
+        normal = unit(cross(right, corners[-1] - corners[0]))
+        self._note(look, part, frame_of(corners[0], np.stack([right, cross(normal, right), normal], axis=1)))
         self.polygons.append(corners)
         self.transforms.append(np.eye(4))
         self.tapers.append(0.0)

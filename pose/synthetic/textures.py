@@ -38,7 +38,12 @@ def speckled(rng: np.random.Generator, colour: Colour, grain: float, blotch: flo
     """Grass, sand, asphalt, carpet, plaster: a colour under fine and coarse noise."""
     shift = tuple(int(s) for s in rng.integers(0, TILE, 2))
     level = 1 + grain * fine_noise() + blotch * np.roll(noise_tile(), shift, (0, 1))
-    return level[..., None] * np.array(colour, np.float32)
+    return tinted(level, colour)
+
+
+def tinted(level: np.ndarray, colour: Colour) -> np.ndarray:
+    """Return (h, w, 3): `colour` times a brightness (h, w) float32."""
+    return np.asarray(cv2.merge([level * np.float32(channel) for channel in colour]))
 
 
 def planks(rng: np.random.Generator, colour: Colour, rows: int = 8) -> np.ndarray:
@@ -51,7 +56,7 @@ def planks(rng: np.random.Generator, colour: Colour, rows: int = 8) -> np.ndarra
         level = np.roll(np.repeat(tone[r], [90, 80, 86]), offset)[None] * (
             1 + 0.16 * streaks()[r * step : (r + 1) * step]
         )
-        out[r * step : (r + 1) * step] = level[..., None] * np.array(colour, np.float32)
+        out[r * step : (r + 1) * step] = tinted(level, colour)
         out[r * step] *= 0.62
         for seam in (0, 90, 170):
             out[r * step : (r + 1) * step, (seam + offset) % TILE] *= 0.66
