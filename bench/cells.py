@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import launch, machine, selection, store
+from bench import launch, machine, rundir, selection, store
 from bench.contract import RUNNERS, Cell, RunnerSpec
 from bench.matrix import Matrix
-from bench.store import CellResult
-from pose import recipe as recipes
+from bench.rundir import RunFolder
+from bench.store import CellResult, Round
 from pose import splits
 from pose.errors import UserError
-from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
+from pose.files import sha256_of_bytes, sha256_of_file, write_json
 
 OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -25,45 +25,11 @@ MEMORY_SHARE = 0.9
 """Of the memory that processes here may hold; a cell above it is ended before the kernel picks a victim."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """What the cells need of a run folder."""
-
-    path: Path
-    recipe: recipes.Recipe
-    coco: Path
-    boxes: Path | None
-    split_sha256: str
-
-    @property
-    def split_file(self) -> Path:
-        """Return the path of the split's manifest."""
-        return self.path / "split.json"
-
-
-def open_run(path: Path) -> Run:
-    """Return the run in a folder; UserError where a file of it is missing or malformed."""
-    path = Path(path)
-    facts = read_json(path / "run.json", "a run folder that 'twinpose run' or 'twinpose train' made")
-    if not isinstance(facts, dict) or not isinstance(facts.get("coco"), str):
-        raise UserError(
-            f"{path / 'run.json'} names no 'coco' folder; expected a run that 'twinpose run' made"
-        )
-    boxes = facts.get("boxes") or "ground truth"
-    return Run(
-        path=path,
-        recipe=recipes.load(str(path / "recipe.yaml")),
-        coco=Path(facts["coco"]),
-        boxes=None if boxes == "ground truth" else Path(boxes),
-        split_sha256=splits.read(path / "split.json").sha256,
-    )
-
-
-def artifact(run: Path, cell: Cell) -> Path:
+def artifact(run: RunFolder, cell: Cell) -> Path:
     """Return the file that a cell's runner loads."""
     if cell.runtime in {"tf", "torch"}:
-        return run / "train" / cell.twin / "best.safetensors"
-    return run / "artifacts" / cell.twin / ("model.xml" if cell.runtime == "openvino" else "model.onnx")
+        return run.train_folder(cell.twin) / "best.safetensors"
+    return run.artifact_folder(cell.twin) / ("model.xml" if cell.runtime == "openvino" else "model.onnx")
 
 
 def artifact_sha256(path: Path) -> str | None:
@@ -75,19 +41,26 @@ def artifact_sha256(path: Path) -> str | None:
     return hashes[0] if len(hashes) == 1 else sha256_of_bytes("".join(hashes).encode())
 
 
-def cell_hash(cell: Cell, run: Run, matrix: Matrix, artifact_hash: str | None) -> str:
-    """Return a hash over all that decides a cell's result, except the machine."""
+def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[str, Any]) -> str:
+    """Return a hash over all that decides a cell's result, except the machine; `rest` is the run's part."""
     decides = {
         "schema": store.SCHEMA,
         "axes": asdict(cell),
         "artifact": artifact_hash,
-        "split": run.split_sha256,
-        "boxes": sha256_of_file(run.boxes) if run.boxes else None,
-        "recipe": run.recipe.model_dump(mode="json", include={"model", "data", "evaluation"}),
         "protocol": matrix.protocol.model_dump(exclude={"timeout_s"}),
         "interpreter": matrix.interpreters.get(cell.runtime),
+        "run": rest,
     }
     return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
+
+
+def _decided_by_run(run: RunFolder) -> dict[str, Any]:
+    boxes = run.settings.boxes
+    return {
+        "split": splits.read(run.split_file).sha256,
+        "boxes": sha256_of_file(boxes) if boxes else None,
+        "recipe": run.recipe.model_dump(mode="json", include={"model", "data", "evaluation"}),
+    }
 
 
 def run(
@@ -108,23 +81,24 @@ def run(
     laid over every child's environment.
     """
     tell = on_event or (lambda name, fields: None)
-    opened = open_run(path)
+    opened = rundir.opened(Path(path))
     chosen = selection.select(matrix.cells, only)
     if not chosen:
         raise UserError(f"-k {only!r} selects none of the {len(matrix.cells)} cells; --list shows them")
-    _write_bench(opened.path, matrix)
+    decided = _decided_by_run(opened)
     limit_s = matrix.protocol.timeout_s if timeout_s is None else timeout_s
+    _write_bench(opened.path, matrix)
     results = []
     for number, cell in enumerate(chosen, 1):
         place = {"id": cell.id, "number": number, "count": len(chosen)}
-        found = artifact_sha256(artifact(opened.path, cell))
-        key = cell_hash(cell, opened, matrix, found)
+        found = artifact_sha256(artifact(opened, cell))
+        key = cell_hash(cell, matrix, found, decided)
         result = _finished(opened.path, cell, key)
         skipped = result is not None
         if result is None:
             tell("cell_started", place)
             child = _Child(cell, opened, matrix, limit_s, runners[cell.runtime], dict(env or {}))
-            result = child.measure(key, found, tell)
+            result = child.measure(key, found, decided["split"], tell)
         tell("cell_finished", {**place, "status": result.status, "reason": result.reason, "skipped": skipped})
         results.append(result)
     return results
@@ -149,7 +123,7 @@ class _Child:
     """One cell about to be measured in a process of its own."""
 
     cell: Cell
-    run: Run
+    run: RunFolder
     matrix: Matrix
     timeout_s: float
     runner: str
@@ -159,25 +133,43 @@ class _Child:
     def folder(self) -> Path:
         return self.run.path / "bench" / "children" / self.cell.id
 
-    def measure(self, key: str, artifact_hash: str | None, tell: OnEvent) -> CellResult:
+    def measure(self, key: str, artifact_hash: str | None, split_hash: str, tell: OnEvent) -> CellResult:
+        """Run the child and store what became of it."""
+        samples = self.folder / "samples.npz"
+        samples.unlink(missing_ok=True)
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        if artifact_hash is None:
-            missing = artifact(self.run.path, self.cell).relative_to(self.run.path)
-            maker = "train" if self.cell.runtime in {"tf", "torch"} else "convert"
-            reason = f"the run has no {missing}; 'twinpose {maker} {self.run.path}' makes it"
-            outcome = launch.Outcome("failed", reason, None, 0.0)
-        else:
-            outcome = self._call(tell)
-        result = self._result(outcome, key, artifact_hash, started)
-        with_samples = self.folder / "samples.npz"
-        samples = store.load_samples(with_samples) if result.status == "ok" else {}
-        store.save(self.run.path, result, samples)
-        with_samples.unlink(missing_ok=True)
+        outcome = self._missing() if artifact_hash is None else self._call(tell)
+        value = outcome.value or {}
+        result = CellResult(
+            id=self.cell.id,
+            status="failed" if outcome.status == "user_error" else outcome.status,
+            reason=self._relative(outcome.reason),
+            axes=self.cell,
+            effective=value.get("effective", {}),
+            hash=key,
+            artifact_sha256=artifact_hash,
+            split_sha256=split_hash,
+            rounds=[Round(value["phases_s"], value["count"], outcome.wall_s, started)] if value else [],
+            stats=value.get("stats", {}),
+            validity=store.Validity(**value["validity"]) if value else store.Validity(),
+            command=f"twinpose bench {shlex.quote(str(self.run.path))} -k {self.cell.id}",
+        )
+        store.save(self.run.path, result, store.load_samples(samples) if value else {})
+        samples.unlink(missing_ok=True)
         return result
+
+    def _missing(self) -> launch.Outcome:
+        missing = artifact(self.run, self.cell).relative_to(self.run.path)
+        maker = "train" if self.cell.runtime in {"tf", "torch"} else "convert"
+        reason = f"the run has no {missing}; 'twinpose {maker} {self.run.path}' makes it"
+        return launch.Outcome("failed", reason, None, 0.0)
+
+    def _relative(self, reason: str | None) -> str | None:
+        """Return the reason with paths told from the run's folder: a run may be moved."""
+        return reason.replace(f"{self.run.path.resolve()}/", "") if reason else None
 
     def _call(self, tell: OnEvent) -> launch.Outcome:
         cell = self.cell
-        (self.folder / "samples.npz").unlink(missing_ok=True)
         return launch.call(
             "bench.measure:cell",
             self._payload(),
@@ -190,10 +182,10 @@ class _Child:
         )
 
     def _payload(self) -> dict[str, Any]:
-        cell = self.cell
+        cell, settings = self.cell, self.run.settings
         spec = RunnerSpec(
             recipe=self.run.recipe.model_dump(mode="json"),
-            artifact=str(artifact(self.run.path, cell).resolve()),
+            artifact=str(artifact(self.run, cell).resolve()),
             mode=cell.mode,
             precision=cell.precision,
             device=cell.device,
@@ -205,31 +197,8 @@ class _Child:
             "runner": self.runner,
             "spec": asdict(spec),
             "protocol": self.matrix.protocol.model_dump(),
-            "coco": self.run.coco.resolve(),
+            "coco": settings.coco.resolve(),
             "split_file": self.run.split_file.resolve(),
-            "boxes": self.run.boxes.resolve() if self.run.boxes else None,
+            "boxes": settings.boxes.resolve() if settings.boxes else None,
             "samples": (self.folder / "samples.npz").resolve(),
         }
-
-    def _result(
-        self, outcome: launch.Outcome, key: str, artifact_hash: str | None, started: str
-    ) -> CellResult:
-        value = outcome.value or {}
-        reason = outcome.reason
-        if reason:
-            # A run may be moved: paths inside it are told from its own folder.
-            reason = reason.replace(f"{self.run.path.resolve()}/", "")
-        return CellResult(
-            id=self.cell.id,
-            status="failed" if outcome.status == "user_error" else outcome.status,
-            reason=reason,
-            axes=self.cell,
-            effective=value.get("effective", {}),
-            hash=key,
-            artifact_sha256=artifact_hash,
-            split_sha256=self.run.split_sha256,
-            rounds=[store.Round(value["phases_s"], value["count"], outcome.wall_s, started)] if value else [],
-            stats=value.get("stats", {}),
-            validity=store.Validity(**value["validity"]) if value else store.Validity(),
-            command=f"twinpose bench {shlex.quote(str(self.run.path))} -k {self.cell.id}",
-        )

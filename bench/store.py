@@ -99,7 +99,9 @@ def read(path: Path) -> CellResult:
 
 def cells(run: Path) -> list[CellResult]:
     """Return all cells of a run by ID; [] before its first bench."""
-    return [read(path) for path in sorted(folder(run).glob("*.json"))]
+    # A hidden file is what a killed process was still writing.
+    paths = [path for path in folder(run).glob("*.json") if not path.name.startswith(".")]
+    return [read(path) for path in sorted(paths)]
 
 
 def samples(run: Path, cell_id: str) -> dict[str, np.ndarray]:

@@ -34,6 +34,9 @@ EXTRAS = {
 OUT_OF_MEMORY = ("out of memory", "oom when allocating", "not enough memory", "allocate memory", "bad_alloc")
 """How torch, TensorFlow, ONNX Runtime and OpenVINO word it; they share no exception type."""
 
+LONGEST_REASON = 300
+"""Characters of a reason; a table shows it, and the log has the rest."""
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -65,6 +68,8 @@ def explain(error: BaseException) -> tuple[str, str]:
             install = f"install the extra: pip install twinpose[{EXTRAS[package]}]"
             return "unsupported", f"{package} is not installed in this interpreter; {install}"
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if len(reason) > LONGEST_REASON:
+        reason = reason[:LONGEST_REASON] + " ..."
     if isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY):
         return "oom", reason
     return "failed", reason

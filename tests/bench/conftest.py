@@ -61,7 +61,9 @@ def run_folder(tmp_path: Path) -> Path:
     chosen = recipe.from_dict({**raw, "evaluation": {"flip_test": False}})
     folder.mkdir()
     (folder / "recipe.yaml").write_text(chosen.to_yaml())
-    (folder / "run.json").write_text(json.dumps({"schema": 1, "coco": str(coco), "boxes": "ground truth"}))
+    facts = {"schema": 1, "coco": str(coco), "boxes": "ground truth", "stages": {}}
+    facts |= {"device": "cpu", "threads": 2, "workers": 0}
+    (folder / "run.json").write_text(json.dumps(facts))
     manifest = splits.make(chosen.split, coco)
     splits.save(manifest, folder / "split.json")
     inputs = inference.Inputs(chosen, coco, manifest, "val")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from bench import cells, launch, machine, matrix, store
@@ -168,7 +168,7 @@ def test_the_null_runner_costs_next_to_nothing(run_folder: Path):
     ("name", "content", "words"),
     [
         ("run.json", None, "expected a run folder"),
-        ("run.json", "{}", "names no 'coco' folder"),
+        ("run.json", "{}", "no run description of schema 1"),
         ("run.json", "[", "is not JSON"),
         ("split.json", "{}", "no split manifest"),
         ("recipe.yaml", "name: x", "model: Field required"),
@@ -181,25 +181,33 @@ def test_a_folder_that_is_no_run_is_refused(run_folder: Path, name: str, content
         bench(run_folder, one())
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_a_bench_that_was_killed_goes_on_where_it_stopped(run_folder: Path):
+def start_a_bench_that_hangs(run: Path) -> subprocess.Popen[bytes]:
+    """Return a process that has measured throughput and hangs in the latency cell."""
     script = f"""
 from pathlib import Path
 import sys; sys.path.insert(0, {TESTS!r})
 import test_cells as t
-t.bench(Path({str(run_folder)!r}), t.one(["throughput", "latency"]), "Hangs")
+t.bench(Path({str(run)!r}), t.one(["throughput", "latency"]), "Hangs")
 """
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(launch.ROOT)}
-    )
-    first, second = one(["throughput", "latency"]).cells
-    running = run_folder / "bench" / "children" / second.id / "events.jsonl"
+    env = os.environ | {"PYTHONPATH": str(launch.ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=env)
+    running = run / "bench" / "children" / one("latency").cells[0].id / "events.jsonl"
     deadline = time.monotonic() + 30
     while not running.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    parent.send_signal(signal.SIGKILL)
+    return process
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="a child dies with its parent on Linux alone"
+)
+def test_a_bench_that_was_killed_goes_on_where_it_stopped(run_folder: Path):
+    parent = start_a_bench_that_hangs(run_folder)
+    parent.kill()
     parent.wait()
+    chosen = one(["throughput", "latency"])
+    first, second = chosen.cells
     assert [result.id for result in store.cells(run_folder)] == [first.id]
     heard: list[tuple[str, bool]] = []
 
@@ -207,5 +215,18 @@ t.bench(Path({str(run_folder)!r}), t.one(["throughput", "latency"]), "Hangs")
         if name == "cell_finished":
             heard.append((fields["id"], fields["skipped"]))
 
-    bench(run_folder, one(["throughput", "latency"]), on_event=note)
+    bench(run_folder, chosen, on_event=note)
     assert heard == [(first.id, True), (second.id, False)]
+
+
+def test_a_worker_that_was_killed_becomes_a_row_and_the_next_cell_runs(run_folder: Path):
+    def kill(name: str, fields: dict[str, Any]) -> None:
+        if name == "phase" and fields["phase"] == "load" and "throughput" in fields["id"]:
+            request = run_folder / "bench" / "children" / fields["id"] / "request.json"
+            [worker] = [p for p in psutil.Process().children() if str(request.parent) in p.cmdline()]
+            worker.kill()
+
+    chosen = one(["throughput", "latency"], protocol={"measured_s": 1.0})
+    killed, after = bench(run_folder, chosen, on_event=kill)
+    assert (killed.status, after.status) == ("failed", "ok")
+    assert "killed by SIGKILL" in str(killed.reason)

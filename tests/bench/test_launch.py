@@ -87,6 +87,11 @@ def test_a_frameworks_own_words_for_no_memory_are_understood(tmp_path: Path, mes
     assert run("raises", {"kind": "runtime", "message": message}, tmp_path).status == "oom"
 
 
+def test_a_reason_fits_in_a_table(tmp_path: Path) -> None:
+    outcome = run("raises", {"kind": "runtime", "message": "x" * 10_000}, tmp_path)
+    assert len(str(outcome.reason)) < 400 + len(str(tmp_path))
+
+
 def test_a_missing_framework_names_the_extra(tmp_path: Path) -> None:
     outcome = run("lacks_framework", {}, tmp_path)
     assert outcome.status == "unsupported"

@@ -33,6 +33,12 @@ def test_a_cell_comes_back_as_it_went(tmp_path: Path):
     np.testing.assert_array_equal(store.samples(tmp_path, AXES.id)["latency_ns"], np.arange(7))
 
 
+def test_what_a_killed_process_was_writing_is_no_cell(tmp_path: Path):
+    path = store.save(tmp_path, result())
+    (path.parent / f".{AXES.id}.x1.json").write_text("{")
+    assert store.cells(tmp_path) == [result()]
+
+
 def test_a_run_without_a_bench_has_no_cells(tmp_path: Path):
     assert store.cells(tmp_path) == []
     assert store.samples(tmp_path, "any") == {}

@@ -1,0 +1,80 @@
+"""What the child measures with: batches, the clock's loop, the null runner, whole batches."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import measure
+from bench.contract import RunnerSpec
+
+
+class Numbered:
+    """Stands for inference.Inputs: the i-th image is filled with i."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, start: int, stop: int) -> np.ndarray:
+        numbers = np.arange(start, stop, dtype=np.uint8)[:, None, None, None]
+        return np.broadcast_to(numbers, (stop - start, 2, 2, 3)).copy()
+
+
+@given(st.integers(1, 20), st.integers(1, 8), st.integers(1, 6))
+def test_batches_are_whole_and_start_again_when_inputs_run_out(inputs: int, batch: int, count: int):
+    batches = measure.images(Numbered(inputs), batch, count)  # type: ignore[arg-type]
+    assert [len(b) for b in batches] == [batch] * count
+    assert all(b.flags.c_contiguous for b in batches)
+    numbers = np.concatenate(batches)[:, 0, 0, 0]
+    np.testing.assert_array_equal(numbers, np.arange(batch * count) % min(inputs, batch * count))
+
+
+def test_repeating_lasts_for_both_the_time_and_the_queries():
+    calls: list[int] = []
+    durations = measure.repeat(calls.append, 0.0, 7)
+    assert calls == list(range(7))
+    assert (len(durations), durations.dtype) == (7, np.int64)
+    durations = measure.repeat(lambda _: time.sleep(0.005), 0.05, 1)
+    assert durations.sum() >= 40_000_000
+    assert durations.min() >= 5_000_000
+
+
+def test_a_last_batch_is_filled_up_and_cut_back():
+    seen: list[int] = []
+
+    class Echo:
+        def infer(self, images: np.ndarray) -> np.ndarray:
+            seen.append(len(images))
+            return images.astype(np.float32)
+
+    images = Numbered(3).batch(0, 3)
+    found = measure.in_whole_batches(Echo(), 8, images)  # type: ignore[arg-type]
+    assert seen == [8]
+    np.testing.assert_array_equal(found, images)
+
+
+def test_the_null_runner_returns_heatmaps_of_the_recipes_size():
+    model = {"backbone": "resnet18", "input_size": [64, 96]}
+    recipe: dict[str, Any] = {"name": "x", "model": model, "training": {"epochs": 1, "batch_size": 1}}
+    runner = measure.NullRunner(RunnerSpec(recipe, "", "eager", "fp32", "cpu", 1, 4))
+    assert runner.infer(np.zeros((3, 96, 64, 3), np.uint8)).shape == (3, 17, 24, 16)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_peak_memory_is_the_childs_own_even_under_a_large_parent():
+    code = "from bench import measure; print(measure.peak_rss_bytes())"
+    ballast = np.ones(2**26)
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ballast.nbytes == 2**29
+    assert 2**24 < int(child.stdout) < 2**28
