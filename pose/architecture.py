@@ -144,11 +144,15 @@ def build(model: recipe.Model) -> Architecture:
         channels = 64 * 2 ** (number - 1) * EXPANSION[block]
     head = []
     for i in range(model.deconv_layers):
-        head.append(Conv(f"deconv_layers.{3 * i}", channels, model.deconv_channels, 4, 2, 1, size, transposed=True))
+        head.append(
+            Conv(f"deconv_layers.{3 * i}", channels, model.deconv_channels, 4, 2, 1, size, transposed=True)
+        )
         size, channels = head[-1].out_size, model.deconv_channels
     norms = tuple(Norm(f"deconv_layers.{3 * i + 1}", channels) for i in range(model.deconv_layers))
     stages.append(Stage("deconv_layers", tuple(head), norms))
-    stages.append(Stage("final_layer", (Conv("final_layer", channels, NUM_JOINTS, 1, 1, 0, size, bias=True),), ()))
+    stages.append(
+        Stage("final_layer", (Conv("final_layer", channels, NUM_JOINTS, 1, 1, 0, size, bias=True),), ())
+    )
     return Architecture(tuple(stages))
 
 

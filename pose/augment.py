@@ -42,7 +42,7 @@ NEUTRAL = Parameters()
 def _uniforms(seed: int, epoch: int, number: int, stream: int, count: int) -> np.ndarray:
     """Return `count` float64 in [0, 1), a pure function of the arguments."""
     generator = np.random.Philox(key=[seed % 2**64, stream], counter=[0, 0, epoch, number])
-    return (generator.random_raw(count) >> np.uint64(11)) * 2.0**-53
+    return np.asarray((generator.random_raw(count) >> np.uint64(11)) * 2.0**-53)
 
 
 def _normal(u: float, v: float) -> float:
@@ -55,7 +55,7 @@ def deviates(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     count = math.prod(shape)
     u, v = _uniforms(seed, 0, number, _WEIGHT_STREAM, 2 * count).reshape(2, count)
-    return (np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)).reshape(shape)
+    return np.asarray((np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)).reshape(shape))
 
 
 def draw(options: recipe.Augmentation, seed: int, epoch: int, annotation_id: int) -> Parameters:
@@ -80,9 +80,7 @@ def draw(options: recipe.Augmentation, seed: int, epoch: int, annotation_id: int
     )
 
 
-def _occluder(
-    options: recipe.Occlusion | None, u: list[float]
-) -> tuple[float, float, float, float] | None:
+def _occluder(options: recipe.Occlusion | None, u: list[float]) -> tuple[float, float, float, float] | None:
     if options is None or u[0] >= options.p:
         return None
     area = options.min_area + (options.max_area - options.min_area) * u[1]
@@ -103,7 +101,7 @@ def recolour(image: np.ndarray, parameters: Parameters) -> np.ndarray:
     pixels = mean + (pixels - mean) * np.float32(parameters.contrast)
     luma = _luma(pixels)[..., None]
     pixels = luma + (pixels - luma) * np.float32(parameters.saturation)
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
 
 
 def _luma(pixels: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -52,21 +53,46 @@ def commit(out: Path, state: State, identity_: str) -> None:
 
 
 def resume(out: Path, identity_: str) -> State | None:
-    """Return the state to go on from, None for a fresh start; UserError when it is of another job."""
+    """Return the state to go on from, None for a fresh start.
+
+    Raises UserError when it is of another job, is damaged, or its best checkpoint is gone.
+    """
     path = out / "state.safetensors"
     if not path.exists():
         return None
     tensors, metadata = weights.read_with_metadata(path)
     if metadata.get("identity") != identity_:
         raise UserError(
-            f"{path} belongs to another recipe, split or start; use a new run folder, or the recipe that it began with"
+            f"{path} belongs to another recipe, split or start; "
+            "use a new run folder, or the recipe that it began with"
         )
-    progress = metadata["progress"]
-    if not isinstance(progress, dict):
-        raise UserError(f"{path} has no training progress; expected the state of an interrupted training")
-    state = State(Progress(**progress), _with_prefix(tensors, _MODEL), _with_prefix(tensors, _OPTIMIZER))
+    progress = _progress(metadata.get("progress"), path)
+    state = State(progress, _with_prefix(tensors, _MODEL), _with_prefix(tensors, _OPTIMIZER))
+    _require_best(out, progress)
     _publish(out, state)
     return state
+
+
+def _progress(stored: object, path: Path) -> Progress:
+    try:
+        return Progress(**cast(dict[str, Any], stored))
+    except TypeError as error:
+        raise UserError(
+            f"{path} has no training progress ({error}); expected the state of an interrupted training"
+        ) from error
+
+
+def _require_best(out: Path, progress: Progress) -> None:
+    """UserError unless best.safetensors is of the best epoch: only the last epoch's can be made anew."""
+    path = out / "best.safetensors"
+    if progress.best_epoch == progress.epoch:
+        return
+    found = weights.read_with_metadata(path)[1].get("epoch")
+    if found != progress.best_epoch:
+        raise UserError(
+            f"{path} is of epoch {found}; expected epoch {progress.best_epoch}, the best of the training; "
+            "restore it, or remove the folder to train again"
+        )
 
 
 def _publish(out: Path, state: State) -> None:

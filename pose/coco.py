@@ -10,20 +10,19 @@ parsing, which keeps the real train2017 (118,287 images) within seconds and a gi
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 
 from pose.errors import UserError
 from pose.files import read_bytes, read_json
 from pose.geometry import clip_box
+from pose.images import read_image as read_image
 from pose.skeleton import NUM_JOINTS
 
 PERSON = 1
@@ -133,20 +132,30 @@ def read_annotations(path: Path) -> AnnotationFile:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "; NaN and Infinity are no JSON" if b"NaN" in data or b"Infinity" in data else ""
         raise UserError(
-            f"{path} is no COCO annotation file: {error}{hint}; run 'twinpose data check' to see every problem"
+            f"{path} is no COCO annotation file: {error}{hint}; "
+            "run 'twinpose data check' to see every problem"
         ) from error
 
 
-@cache
 def load(root: Path, source: str) -> Dataset:
     """Return the usable instances of one official annotation file, in order of image id, then annotation id.
 
     Skipped: crowds, area <= 0, no labelled joint, nothing left of the box in the image
     (Xiao et al. 2018, code, lib/dataset/coco.py). Visibility 1 and 2 both count as labelled.
-    Raises UserError for a missing or malformed file, an unknown image id, non-finite numbers.
+    Raises UserError for a missing or malformed file, an unknown image id, an id given twice,
+    non-finite numbers. A file that has not changed is read once in a process.
     """
+    path = annotation_path(root, source)
+    stamp = path.stat() if path.is_file() else None
+    return _load(Path(root), source, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino) if stamp else None)
+
+
+@lru_cache(maxsize=4)
+def _load(root: Path, source: str, _stamp: tuple[int, int, int] | None) -> Dataset:
     file = read_annotations(annotation_path(root, source))
     images = {image.id: (source, image) for image in sorted(file.images, key=lambda image: image.id)}
+    if len(images) < len(file.images):
+        raise UserError(f"{source} lists an image id twice; run 'twinpose data check' to see which")
     people = sorted(
         (p for p in file.annotations if p.category_id == PERSON and not p.iscrowd and p.area > 0),
         key=lambda p: (p.image_id, p.id),
@@ -158,9 +167,11 @@ def load(root: Path, source: str) -> Dataset:
         if box is not None:
             kept.append(person)
             boxes.append(box)
+    if len({p.id for p in kept}) < len(kept):
+        raise UserError(f"{source} has an annotation id twice; run 'twinpose data check' to see which")
     keypoints = np.array([p.keypoints for p in kept], np.float64).reshape(-1, NUM_JOINTS, 3)
     return Dataset(
-        root=Path(root),
+        root=root,
         images=images,
         ann_ids=np.array([p.id for p in kept], np.int64),
         image_ids=np.array([p.image_id for p in kept], np.int64),
@@ -174,23 +185,29 @@ def load(root: Path, source: str) -> Dataset:
 def _usable_box(person: Person, images: dict[int, tuple[str, Image]], source: str) -> np.ndarray | None:
     where = f"annotation {person.id} of {source}"
     if person.image_id not in images:
-        raise UserError(f"{where} names image {person.image_id}, which the file does not list; run 'twinpose data check'")
+        raise UserError(
+            f"{where} names image {person.image_id}, which the file does not list; run 'twinpose data check'"
+        )
     if not person.keypoints or not any(person.keypoints):
         return None
     if len(person.keypoints) != 3 * NUM_JOINTS:
         raise UserError(
-            f"{where} has {len(person.keypoints)} keypoint numbers; expected {3 * NUM_JOINTS} (17 x x, y, visibility)"
+            f"{where} has {len(person.keypoints)} keypoint numbers; "
+            f"expected {3 * NUM_JOINTS} (x, y, visibility of each joint)"
         )
     if not all(map(math.isfinite, (*person.bbox, *person.keypoints))):
         raise UserError(f"{where} holds a number that is not finite; run 'twinpose data check'")
-    if not any(person.keypoints[2::3]):
+    if not any(v > 0 for v in person.keypoints[2::3]):
         return None
     image = images[person.image_id][1]
     return clip_box(np.array(person.bbox), image.width, image.height)
 
 
 def merge(parts: Sequence[Dataset]) -> Dataset:
-    """Return the instances of several annotation files as one; UserError when image ids clash."""
+    """Return the instances of several annotation files as one, in order of image id, then annotation id.
+
+    Raises UserError when image or annotation ids clash: a split names instances by them.
+    """
     if len(parts) == 1:
         return parts[0]
     images: dict[int, tuple[str, Image]] = {}
@@ -199,14 +216,15 @@ def merge(parts: Sequence[Dataset]) -> Dataset:
         if clash:
             raise UserError(f"image {min(clash)} stands in two annotation files; expected ids that differ")
         images |= part.images
-    return Dataset(
-        parts[0].root,
-        images,
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("ann_ids", "image_ids", "boxes", "keypoints_image", "labelled", "box_scores")
-        ),
+    names = ("ann_ids", "image_ids", "boxes", "keypoints_image", "labelled", "box_scores")
+    joined = Dataset(
+        parts[0].root, images, *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
     )
+    ids, counts = np.unique(joined.ann_ids, return_counts=True)
+    if (counts > 1).any():
+        first = ids[counts > 1][0]
+        raise UserError(f"annotation {first} stands in two annotation files; expected ids that differ")
+    return joined.take(np.lexsort((joined.ann_ids, joined.image_ids)), sorted(images))
 
 
 def with_detections(dataset: Dataset, path: Path) -> Dataset:
@@ -223,10 +241,14 @@ def with_detections(dataset: Dataset, path: Path) -> Dataset:
         ) from error
     kept = [(i, d) for i, d in enumerate(rows, 1) if d.category_id == PERSON and d.image_id in dataset.images]
     if not kept:
-        raise UserError(f"{path} has no person box for this split's images; expected the detector's output for them")
+        raise UserError(
+            f"{path} has no person box for this split's images; expected the detector's output for them"
+        )
     for i, d in kept:
         if d.bbox[2] <= 0 or d.bbox[3] <= 0:
-            raise UserError(f"{path}: row {i} has a box of {d.bbox[2]}x{d.bbox[3]}; expected positive width and height")
+            raise UserError(
+                f"{path}: row {i} has a box of {d.bbox[2]}x{d.bbox[3]}; expected positive width and height"
+            )
     return Dataset(
         dataset.root,
         dataset.images,
@@ -239,25 +261,8 @@ def with_detections(dataset: Dataset, path: Path) -> Dataset:
     )
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Return a JPEG as (H, W, 3) uint8 RGB, EXIF orientation ignored as the reference does.
-
-    Raises UserError for a file that is missing, truncated or no image.
-    """
-    data = read_bytes(path, "a JPEG of the dataset")
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]:
-        raise UserError(f"{path} is truncated ({len(data)} bytes, no end marker); expected a whole JPEG; copy it again")
-    pixels = None
-    if data:
-        with warnings.catch_warnings(action="ignore"):
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        raise UserError(f"{path} is no readable image ({len(data)} bytes); expected a JPEG; copy it again")
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-
-
 def ground_truth(root: Path, sources: Sequence[str], image_ids: Sequence[int]) -> dict[str, Any]:
-    """Return COCO ground truth (every person annotation, crowds too) of `image_ids`, without segmentations."""
+    """Return COCO ground truth of `image_ids`: every person, crowds too, without segmentations."""
     wanted = set(image_ids)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

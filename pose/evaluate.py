@@ -54,7 +54,7 @@ def rescore(joint_scores: np.ndarray, box_scores: np.ndarray, threshold: float) 
     """Return person scores (N,): box score x mean of the joint scores above `threshold`, 0 without any."""
     valid = joint_scores > threshold
     total = np.where(valid, joint_scores, 0).sum(axis=1, dtype=np.float64)
-    return box_scores * total / np.maximum(valid.sum(axis=1), 1)
+    return np.asarray(box_scores * total / np.maximum(valid.sum(axis=1), 1))
 
 
 def oks(keypoints: np.ndarray, others: np.ndarray, area: float, other_areas: np.ndarray) -> np.ndarray:
@@ -120,17 +120,26 @@ def score(predictions: Sequence[dict[str, Any]], ground_truth: dict[str, Any]) -
 
     predictions: COCO results rows; ground_truth: a COCO annotation dict.
     """
-    if not predictions:
-        return dict.fromkeys(NUMBERS, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = CocoApi()
-        truth.dataset = ground_truth
-        truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes([dict(row) for row in predictions]), "keypoints")
+        truth = _indexed(ground_truth)
+        found = (
+            truth.loadRes([dict(row) for row in predictions])
+            if predictions
+            else _indexed({**ground_truth, "annotations": []})
+        )
+        evaluation = COCOeval(truth, found, "keypoints")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     return dict(zip(NUMBERS, (float(v) for v in evaluation.stats), strict=True))
+
+
+def _indexed(ground_truth: dict[str, Any]) -> Any:
+    """Return pycocotools' index over copies of the annotations, since COCOeval writes into them."""
+    api = CocoApi()
+    api.dataset = {**ground_truth, "annotations": [dict(row) for row in ground_truth["annotations"]]}
+    api.createIndex()
+    return api
 
 
 def save_predictions(path: Path, predictions: Sequence[dict[str, Any]]) -> None:
@@ -139,7 +148,7 @@ def save_predictions(path: Path, predictions: Sequence[dict[str, Any]]) -> None:
 
 
 def read_predictions(path: Path, ground_truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the predictions in `path`; UserError for a malformed file or an image not in the ground truth."""
+    """Return the predictions in `path`; UserError for a malformed file or an unknown image."""
     raw = read_json(path, "predictions in COCO results format")
     try:
         rows = msgspec.convert(raw, list[Result])
@@ -150,7 +159,9 @@ def read_predictions(path: Path, ground_truth: dict[str, Any]) -> list[dict[str,
     known = {image["id"] for image in ground_truth["images"]}
     for number, row in enumerate(rows, 1):
         if len(row.keypoints) != 3 * NUM_JOINTS:
-            raise UserError(f"{path}: row {number} has {len(row.keypoints)} keypoint numbers; expected {3 * NUM_JOINTS}")
+            raise UserError(
+                f"{path}: row {number} has {len(row.keypoints)} keypoint numbers; expected {3 * NUM_JOINTS}"
+            )
         if row.image_id not in known:
             raise UserError(
                 f"{path}: row {number} is of image {row.image_id}, which is not in the ground truth; "

@@ -95,4 +95,6 @@ def sha256_of_file(path: Path) -> str:
         with open(path, "rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; expected an existing file") from error
+        raise UserError(
+            f"cannot read {path}: {error.strerror or error}; expected an existing file"
+        ) from error

@@ -18,13 +18,14 @@ BOX_PADDING = 1.25
 def clip_box(box: np.ndarray, width: int, height: int) -> np.ndarray | None:
     """Return the box (x, y, w, h) clipped to an image of `width` x `height`, None when nothing is left.
 
-    The reference counts a box's last pixel as x + w - 1, so a clipped box is a pixel smaller.
+    The reference counts a box's last pixel as x + w - 1, so a clipped box is a pixel smaller;
+    one that thereby shrinks to a point has no crop.
     """
     x, y, w, h = (float(v) for v in box)
     x1, y1 = max(0.0, x), max(0.0, y)
     x2 = min(width - 1.0, x1 + max(0.0, w - 1))
     y2 = min(height - 1.0, y1 + max(0.0, h - 1))
-    if x2 < x1 or y2 < y1:
+    if x2 < x1 or y2 < y1 or (x2 == x1 and y2 == y1):
         return None
     return np.array([x1, y1, x2 - x1, y2 - y1])
 
@@ -46,7 +47,12 @@ def center_scale(box: np.ndarray, input_size: tuple[int, int]) -> tuple[np.ndarr
 
 
 def affine(
-    center: np.ndarray, scale: np.ndarray, rotation_deg: float, size: tuple[int, int], *, inverse: bool = False
+    center: np.ndarray,
+    scale: np.ndarray,
+    rotation_deg: float,
+    size: tuple[int, int],
+    *,
+    inverse: bool = False,
 ) -> np.ndarray:
     """Return the (2, 3) float64 affine from image to a crop of `size` (width, height), or back.
 
@@ -72,13 +78,13 @@ def affine(
 def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return points (..., 2) mapped by a (2, 3) affine, float64."""
     points = np.asarray(points, np.float64)
-    return points @ transform[:, :2].T + transform[:, 2]
+    return np.asarray(points @ transform[:, :2].T + transform[:, 2])
 
 
 def mirrored(transform: np.ndarray, width: int) -> np.ndarray:
     """Return the affine that first mirrors the image (x -> width - 1 - x), then applies `transform`."""
     mirror = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    return transform @ mirror
+    return np.asarray(transform @ mirror)
 
 
 def warp(image: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.ndarray:

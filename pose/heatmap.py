@@ -22,13 +22,13 @@ def encode(
     width, height = heatmap_size
     heatmaps = np.zeros((len(keypoints_input), height, width), np.float32)
     weights = labelled.astype(np.float32)
-    radius = sigma_px * 3
+    radius = round(sigma_px * 3)
     patch = _gaussian(sigma_px)
     stride = np.asarray(input_size, np.float64) / heatmap_size
     for joint in np.flatnonzero(labelled):
         mu_x, mu_y = (int(v) for v in keypoints_input[joint] / stride + 0.5)
-        left, top = int(mu_x - radius), int(mu_y - radius)
-        right, bottom = int(mu_x + radius + 1), int(mu_y + radius + 1)
+        left, top = mu_x - radius, mu_y - radius
+        right, bottom = mu_x + radius + 1, mu_y + radius + 1
         if left >= width or top >= height or right < 0 or bottom < 0:
             weights[joint] = 0
             continue
@@ -41,9 +41,9 @@ def encode(
 
 def _gaussian(sigma_px: float) -> np.ndarray:
     """Return the (s, s) float32 window of +-3 sigma, peak 1 in its middle."""
-    x = np.arange(0, 2 * sigma_px * 3 + 1, 1, np.float32)
-    middle = (2 * sigma_px * 3 + 1) // 2
-    squared = (x - middle) ** 2 + (x[:, None] - middle) ** 2
+    radius = round(sigma_px * 3)
+    x = np.arange(-radius, radius + 1, dtype=np.float32)
+    squared = x**2 + x[:, None] ** 2
     return np.asarray(np.exp(-squared / (2 * sigma_px**2)), np.float32)
 
 

@@ -21,7 +21,9 @@ Infer = Callable[[np.ndarray], np.ndarray]
 class Inputs:
     """The unaugmented network inputs of one part of a split, with ground-truth or detected boxes."""
 
-    def __init__(self, recipe: Recipe, root: Path, manifest: splits.Manifest, part: str, boxes: Path | None = None):
+    def __init__(
+        self, recipe: Recipe, root: Path, manifest: splits.Manifest, part: str, boxes: Path | None = None
+    ):
         dataset = splits.select(manifest, root, part)
         self.dataset = dataset if boxes is None else coco.with_detections(dataset, boxes)
         self.recipe = recipe
@@ -55,12 +57,16 @@ class Inputs:
             to_input = geometry.affine(self.centers[i], self.scales[i], 0.0, model.input_size)
             keypoints = geometry.apply(to_input, self.dataset.keypoints_image[i])
             labelled = self.dataset.labelled[i]
-            pairs.append(heatmap.encode(keypoints, labelled, model.input_size, model.heatmap_size, model.sigma_px))
+            pairs.append(
+                heatmap.encode(keypoints, labelled, model.input_size, model.heatmap_size, model.sigma_px)
+            )
         return np.stack([h for h, _ in pairs]), np.stack([w for _, w in pairs])
 
 
-def straight_and_averaged(infer: Infer, images: np.ndarray, options: Evaluation) -> tuple[np.ndarray, np.ndarray]:
-    """Return heatmaps (N, K, h, w) of images (N, H, W, 3), alone and averaged with the mirror's if so asked."""
+def straight_and_averaged(
+    infer: Infer, images: np.ndarray, options: Evaluation
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return heatmaps (N, K, h, w) of images (N, H, W, 3): alone, and averaged with the mirror's if asked."""
     straight = infer(images)
     if not options.flip_test:
         return straight, straight
@@ -79,7 +85,9 @@ class Collector:
 
     def add(self, start: int, stop: int, maps: np.ndarray) -> None:
         """Decode heatmaps (n, K, h, w) of the inputs start..stop."""
-        found = evaluate.keypoints_in_image(maps, self.inputs.centers[start:stop], self.inputs.scales[start:stop])
+        found = evaluate.keypoints_in_image(
+            maps, self.inputs.centers[start:stop], self.inputs.scales[start:stop]
+        )
         self.keypoints.append(found[0])
         self.scores.append(found[1])
 
@@ -103,7 +111,7 @@ def predict(
     on_maps: Callable[[np.ndarray], None] | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return COCO results of all `inputs`; `on_maps` sees each batch's heatmaps, `on_batch` the count done."""
+    """Return COCO results of all `inputs`; `on_maps` sees each batch's maps, `on_batch` the count done."""
     options = inputs.recipe.evaluation
     collector = Collector(inputs)
     for start, stop, images in inputs.batches(options.batch_size):

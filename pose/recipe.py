@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pose.errors import UserError
+from pose.files import read_bytes
+from pose.mistakes import did_you_mean, explain
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -18,9 +19,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """Base of every part of a recipe: frozen, and an unknown key is an error."""
+    """Base of every part of a recipe: frozen, and an unknown key, NaN or infinity is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Synthetic(Section):
@@ -73,7 +74,9 @@ class Model(Section):
         if any(side % 32 for side in self.input_size):
             raise ValueError(f"input_size {self.input_size} must be multiples of 32 (the body's stride)")
         if not (self.sigma_px * 3).is_integer():
-            raise ValueError(f"sigma_px {self.sigma_px}: 3 sigma must be whole pixels, or the window has no middle")
+            raise ValueError(
+                f"sigma_px {self.sigma_px}: 3 sigma must be whole pixels, or the window has no middle"
+            )
         return self
 
     @property
@@ -202,7 +205,8 @@ def find(name_or_path: str, kind: str = "recipes") -> Path:
         raise UserError(f"no file {own}; expected a YAML of {kind}, or one of: {', '.join(shipped(kind))}")
     if name_or_path in shipped(kind):
         return CONFIGS / kind / f"{name_or_path}.yaml"
-    raise UserError(f"unknown {kind[:-1]} '{name_or_path}'{_did_you_mean(name_or_path, shipped(kind))}")
+    singular = {"recipes": "recipe", "matrices": "matrix"}.get(kind, kind)
+    raise UserError(f"unknown {singular} '{name_or_path}'{did_you_mean(name_or_path, shipped(kind))}")
 
 
 def load(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
@@ -212,11 +216,13 @@ def load(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
     """
     path = find(name_or_path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.safe_load(read_bytes(path, "a recipe").decode())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {_one_line(error)}; expected a recipe") from error
     if not isinstance(raw, dict):
-        raise UserError(f"{path} holds a {type(raw).__name__}; expected a recipe (a mapping with 'name', 'model' ...)")
+        raise UserError(
+            f"{path} holds a {type(raw).__name__}; expected a recipe (a mapping with 'name', 'model' ...)"
+        )
     for override in overrides or []:
         _apply(raw, override)
     return from_dict(raw, source=str(path))
@@ -227,7 +233,7 @@ def from_dict(raw: dict[str, Any], source: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        raise UserError(f"{source}: {_explain(error)}") from error
+        raise UserError(f"{source}: {explain(error, Recipe)}") from error
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:
@@ -247,40 +253,6 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         section[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"--set {override!r}: the value is not YAML: {_one_line(error)}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in {"step", "plateau"}) or "the recipe"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        *parents, key = where.split(".")
-        return f"unknown key '{where}'{_did_you_mean(key, known_keys(Recipe, parents))}{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
-    return f"{where}: {message}{given}{more}"
-
-
-def known_keys(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Return the keys of the section of `model` that dotted `path` leads to."""
-    for part in path:
-        field = model.model_fields.get(part)
-        found = _sections(field.annotation) if field else []
-        if not found:
-            return []
-        model = found[0]
-    return list(model.model_fields)
-
-
-def _sections(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [section for part in getattr(annotation, "__args__", ()) for section in _sections(part)]
-
-
-def _did_you_mean(given: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(given, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; expected one of: {', '.join(known)}"
 
 
 def _one_line(error: Exception) -> str:

@@ -26,7 +26,9 @@ class Sample:
     affine: np.ndarray
 
 
-def make(dataset: Dataset, index: int, recipe: Recipe, *, epoch: int | None, seed: int | None = None) -> Sample:
+def make(
+    dataset: Dataset, index: int, recipe: Recipe, *, epoch: int | None, seed: int | None = None
+) -> Sample:
     """Return instance `index` as the network sees it in `epoch` (from 1), or unaugmented for None.
 
     `seed` is the recipe's unless given. The steps and their order are the reference's

@@ -83,7 +83,7 @@ def _divide(split: recipe.Split, dataset: coco.Dataset) -> dict[str, Part | None
     ids = np.array(sorted(dataset.images), np.int64)
     shuffled = ids[order(split.seed, 0, len(ids))]
     first = round(split.fractions[0] * len(ids))
-    second = first + round(split.fractions[1] * len(ids))
+    second = round((split.fractions[0] + split.fractions[1]) * len(ids))
     pieces = np.split(shuffled, [first, second])
     parts: dict[str, Part | None] = {}
     for name, fraction, piece in zip(PARTS, split.fractions, pieces, strict=True):
@@ -106,7 +106,9 @@ def select(manifest: Manifest, root: Path, name: str) -> coco.Dataset:
     dataset = coco.merge([coco.load(root, source) for source in needed])
     missing = set(part.image_ids) - dataset.images.keys()
     if missing:
-        raise UserError(f"the split's image {min(missing)} is not in {root}; make a new split with 'twinpose data split'")
+        raise UserError(
+            f"the split's image {min(missing)} is not in {root}; make a new split with 'twinpose data split'"
+        )
     indices = np.flatnonzero(np.isin(dataset.ann_ids, part.annotation_ids))
     return dataset.take(indices, part.image_ids)
 
@@ -135,13 +137,19 @@ def read(path: Path) -> Manifest:
         manifest = Manifest(raw["method"], raw["seed"], raw["sources"], parts)
         checksum = raw["sha256"]
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no split manifest ({error!r}); make one with 'twinpose data split'") from error
+        raise UserError(
+            f"{path} is no split manifest ({error!r}); make one with 'twinpose data split'"
+        ) from error
     if manifest.sha256 != checksum:
-        raise UserError(f"{path} was changed after it was made (SHA-256 differs); make a new one with 'twinpose data split'")
+        raise UserError(
+            f"{path} was changed after it was made (SHA-256 differs); make another with 'twinpose data split'"
+        )
     seen: set[int] = set()
     for part in parts.values():
         overlap = seen & set(part.image_ids if part else [])
         if overlap:
-            raise UserError(f"{path}: image {min(overlap)} is in two parts; make a new one with 'twinpose data split'")
+            raise UserError(
+                f"{path}: image {min(overlap)} is in two parts; make a new one with 'twinpose data split'"
+            )
         seen |= set(part.image_ids if part else [])
     return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -89,7 +90,8 @@ def advance(progress: Progress, training: Training, line: dict[str, Any]) -> Pro
 
 def _plateau(progress: Progress, schedule: recipe.PlateauSchedule, val_loss: float) -> Progress:
     """Return the progress with the rate lowered after more than `patience` epochs without a lower loss."""
-    if progress.best_loss is None or val_loss < progress.best_loss * (1 - schedule.threshold):
+    best = math.inf if progress.best_loss is None else progress.best_loss
+    if val_loss < best * (1 - schedule.threshold):
         return replace(progress, best_loss=val_loss, bad_epochs=0)
     if progress.bad_epochs + 1 > schedule.patience:
         return replace(progress, lr=max(progress.lr * schedule.factor, schedule.min_lr), bad_epochs=0)

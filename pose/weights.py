@@ -49,15 +49,23 @@ def check(weights: Mapping[str, np.ndarray], architecture: Architecture, source:
     shapes = architecture.shapes()
     for name, shape in shapes.items():
         if name not in weights:
-            raise UserError(f"{source} lacks the tensor '{name}' {shape}; expected the weights of the recipe's model")
+            raise UserError(
+                f"{source} lacks the tensor '{name}' {shape}; expected the weights of the recipe's model"
+            )
         given = weights[name].shape
         if given != shape:
-            raise UserError(f"{source}: tensor '{name}' has shape {given}; the recipe's model expects {shape}")
+            raise UserError(
+                f"{source}: tensor '{name}' has shape {given}; the recipe's model expects {shape}"
+            )
         if not np.isfinite(weights[name]).all():
-            raise UserError(f"{source}: tensor '{name}' holds numbers that are not finite; expected trained weights")
+            raise UserError(
+                f"{source}: tensor '{name}' holds numbers that are not finite; expected trained weights"
+            )
     for name in weights:
         if name not in shapes:
-            raise UserError(f"{source} has the tensor '{name}', which the recipe's model does not; use its own recipe")
+            raise UserError(
+                f"{source} has the tensor '{name}', which the recipe's model does not; use its own recipe"
+            )
     return {name: np.ascontiguousarray(weights[name], np.float32) for name in shapes}
 
 
@@ -82,9 +90,11 @@ def read_with_metadata(path: Path) -> tuple[Weights, dict[str, object]]:
     try:
         with safetensors.safe_open(path, framework="numpy") as handle:
             metadata = {k: json.loads(v) for k, v in (handle.metadata() or {}).items()}
-            return {name: handle.get_tensor(name) for name in handle.keys()}, metadata
+            return {name: handle.get_tensor(name) for name in handle.keys()}, metadata  # noqa: SIM118 - no mapping
     except (OSError, safetensors.SafetensorError, ValueError) as error:
-        raise UserError(f"cannot read weights from {path}: {error}; expected a whole safetensors file") from error
+        raise UserError(
+            f"cannot read weights from {path}: {error}; expected a whole safetensors file"
+        ) from error
 
 
 def canonical_names(raw: Mapping[str, np.ndarray]) -> Weights:
@@ -110,10 +120,14 @@ def overlay(base: Weights, loaded: Weights, source: str) -> Weights:
     head = ("deconv_layers.", "final_layer.")
     missing = [name for name in base if name not in loaded and not name.startswith(head)]
     if missing:
-        raise UserError(f"{source} lacks the tensor '{missing[0]}'; expected weights of the recipe's backbone")
+        raise UserError(
+            f"{source} lacks the tensor '{missing[0]}'; expected weights of the recipe's backbone"
+        )
     for name, value in loaded.items():
         if name not in base:
-            raise UserError(f"{source} has the tensor '{name}', which the recipe's model does not; use its own backbone")
+            raise UserError(
+                f"{source} has the tensor '{name}', which the recipe's model does not; use its own backbone"
+            )
         if value.shape != base[name].shape:
             raise UserError(f"{source}: tensor '{name}' has shape {value.shape}; expected {base[name].shape}")
     return base | {name: np.ascontiguousarray(value, np.float32) for name, value in loaded.items()}

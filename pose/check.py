@@ -1,0 +1,265 @@
+"""Counts a COCO folder and names every problem in it: what `twinpose data check` prints.
+
+Coordinates are in COCO's frame, in which an image of width W spans 0 to W: a joint or a box that
+touches either border is inside. Boxes are rounded in the official files, so that one may reach
+`BOX_TOLERANCE_PX` further; the loader clips it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose import records
+from pose.coco import PERSON, SOURCES, annotation_path
+from pose.errors import UserError
+from pose.geometry import clip_box
+from pose.images import read_image
+from pose.records import LooseImage, LoosePerson
+from pose.skeleton import NUM_JOINTS
+
+BOX_TOLERANCE_PX = 1.0
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: its kind, the file or record, and what was found and expected."""
+
+    kind: str
+    where: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much one annotation file holds; `visibility` counts people's joints by 0, 1 and 2."""
+
+    images: int
+    annotations: int
+    people: int
+    crowds: int
+    used: int
+    visibility: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a COCO folder holds, by source, and everything that is wrong with it."""
+
+    root: Path
+    counts: dict[str, Counts]
+    problems: tuple[Problem, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-able values."""
+        return {
+            "coco": str(self.root),
+            "counts": {source: asdict(counts) for source, counts in self.counts.items()},
+            "problems": [asdict(problem) for problem in self.problems],
+        }
+
+    def text(self) -> str:
+        """Return the report as lines for a terminal: counts by source, then every problem."""
+        lines = [
+            f"{source}: {c.images} images, {c.annotations} annotations "
+            f"({c.people} people, {c.crowds} crowds), {c.used} used; joints unlabelled {c.visibility[0]}, hidden {c.visibility[1]}, "
+            f"visible {c.visibility[2]}"
+            for source, c in self.counts.items()
+        ]
+        lines += [f"{problem.kind}: {problem.where}: {problem.what}" for problem in self.problems]
+        return "\n".join([*lines, f"{len(self.problems)} problems" if self.problems else "no problem"])
+
+
+def check(root: Path, *, on_progress: Progress | None = None, threads: int | None = None) -> Report:
+    """Return the counts and every problem of the COCO folder `root`; every JPEG is decoded.
+
+    on_progress(done, total) counts images. Raises UserError when `root` is no COCO folder.
+    """
+    root = Path(root)
+    present = [source for source in SOURCES if annotation_path(root, source).is_file()]
+    if not present:
+        raise UserError(
+            f"{root} is no COCO folder; expected annotations/person_keypoints_train2017.json or "
+            "..._val2017.json in it, and the images in train2017/ and val2017/"
+        )
+    files = {source: records.read(annotation_path(root, source)) for source in present}
+    problems = [
+        Problem("missing annotation file", str(annotation_path(root, source)), "no such file")
+        for source in SOURCES
+        if source not in present
+    ]
+    problems += [
+        Problem("malformed annotation file", f"{annotation_path(root, source)}, {file.where}", file.what)
+        for source, file in files.items()
+        if isinstance(file, records.Malformed)
+    ]
+    readable = {source: file for source, file in files.items() if isinstance(file, records.LooseFile)}
+    problems += _repeated_ids(readable)
+    counts: dict[str, Counts] = {}
+    for source, file in readable.items():
+        images = {image.id: image for image in file.images if _is_id(image.id)}
+        for person in file.annotations:
+            problems += _annotation_problems(person, images, f"{source} annotation {person.id}")
+        counts[source] = _count(file, images)
+    problems += _picture_problems(root, readable, on_progress, threads)
+    return Report(root, counts, tuple(problems))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _repeated_ids(files: dict[str, records.LooseFile]) -> Iterator[Problem]:
+    """Ids that stand more than once, in one annotation file or in both."""
+    for kind in ("images", "annotations"):
+        singular = kind.removesuffix("s")
+        places: dict[int, list[str]] = {}
+        for source, file in files.items():
+            for record in getattr(file, kind):
+                if _is_id(record.id):
+                    places.setdefault(record.id, []).append(source)
+                else:
+                    yield Problem(f"malformed {singular}", source, f"id {record.id!r}; expected an integer")
+        for number, found in places.items():
+            if len(found) > 1:
+                listed = ", ".join(f"{n} times in {source}" for source, n in Counter(found).items())
+                yield Problem(f"duplicate {singular} id", f"{singular} {number}", listed)
+
+
+def _finite(values: Any, length: int) -> bool:
+    return _numbers(values, length) and all(map(math.isfinite, values))
+
+
+def _numbers(values: Any, length: int) -> bool:
+    return isinstance(values, list) and len(values) == length and all(type(v) in {int, float} for v in values)
+
+
+def _annotation_problems(person: LoosePerson, images: dict[int, LooseImage], where: str) -> Iterator[Problem]:
+    image = images.get(person.image_id) if _is_id(person.image_id) else None
+    if image is None:
+        yield Problem("unlisted image", where, f"image {person.image_id!r} is not among the file's images")
+    if person.category_id != PERSON:
+        return
+    size = _size(image) if image else None
+    if not _numbers([person.area], 1):
+        yield Problem("malformed annotation", where, f"area {person.area!r}; expected a number")
+    elif not math.isfinite(person.area):
+        yield Problem("number not finite", where, f"area {person.area}")
+    yield from _box_problems(person.bbox, size, where)
+    yield from _keypoint_problems(person, size, where)
+
+
+def _size(image: LooseImage) -> tuple[int, int] | None:
+    sides = (image.width, image.height)
+    return sides if all(_is_id(side) and side > 0 for side in sides) else None
+
+
+def _box_problems(box: Any, size: tuple[int, int] | None, where: str) -> Iterator[Problem]:
+    if not _numbers(box, 4):
+        yield Problem("malformed annotation", where, f"bbox {box!r}; expected [x, y, width, height]")
+    elif not _finite(box, 4):
+        yield Problem("number not finite", where, f"bbox {box}")
+    elif box[2] <= 0 or box[3] <= 0:
+        yield Problem("empty box", where, f"bbox {box}; expected positive width and height")
+    elif size and not _inside(box, size):
+        yield Problem("box outside the image", where, f"bbox {box} in an image of {size[0]}x{size[1]}")
+
+
+def _inside(box: list[float], size: tuple[int, int]) -> bool:
+    x, y, w, h = box
+    slack = BOX_TOLERANCE_PX
+    return min(x, y) >= -slack and x + w <= size[0] + slack and y + h <= size[1] + slack
+
+
+def _keypoint_problems(person: LoosePerson, size: tuple[int, int] | None, where: str) -> Iterator[Problem]:
+    values = person.keypoints
+    if not isinstance(values, list) or len(values) != 3 * NUM_JOINTS:
+        given = f"{len(values)} numbers" if isinstance(values, list) else repr(values)
+        yield Problem("wrong number of keypoints", where, f"{given}; expected {3 * NUM_JOINTS}")
+        return
+    if not _numbers(values, 3 * NUM_JOINTS):
+        yield Problem("malformed annotation", where, "keypoints hold a value that is no number")
+        return
+    for joint in range(NUM_JOINTS):
+        x, y, visibility = values[3 * joint : 3 * joint + 3]
+        if not all(map(math.isfinite, (x, y, visibility))):
+            yield Problem("number not finite", where, f"joint {joint} is ({x}, {y}, {visibility})")
+        elif visibility not in (0, 1, 2):
+            yield Problem("wrong visibility", where, f"joint {joint} has {visibility}; expected 0, 1 or 2")
+        elif visibility and size and not (0 <= x <= size[0] and 0 <= y <= size[1]):
+            yield Problem(
+                "keypoint outside the image", where, f"joint {joint} at ({x}, {y}) of {size[0]}x{size[1]}"
+            )
+    labelled = sum(v > 0 for v in values[2::3])
+    if person.num_keypoints not in (None, labelled):
+        yield Problem(
+            "wrong num_keypoints", where, f"{person.num_keypoints!r}; {labelled} joints are labelled"
+        )
+
+
+def _count(file: records.LooseFile, images: dict[int, LooseImage]) -> Counts:
+    people = [p for p in file.annotations if p.category_id == PERSON]
+    visibility = Counter(v for p in people if _finite(p.keypoints, 3 * NUM_JOINTS) for v in p.keypoints[2::3])
+    return Counts(
+        images=len(file.images),
+        annotations=len(file.annotations),
+        people=len(people),
+        crowds=sum(bool(p.iscrowd) for p in people),
+        used=sum(_used(p, images) for p in people),
+        visibility=(visibility[0], visibility[1], visibility[2]),
+    )
+
+
+def _used(person: LoosePerson, images: dict[int, LooseImage]) -> bool:
+    """Whether `pose.coco.load` would keep the annotation."""
+    sound = (
+        _finite(person.bbox, 4) and _finite([person.area], 1) and _finite(person.keypoints, 3 * NUM_JOINTS)
+    )
+    if not sound or person.iscrowd or person.area <= 0 or not any(v > 0 for v in person.keypoints[2::3]):
+        return False
+    image = images.get(person.image_id) if _is_id(person.image_id) else None
+    size = _size(image) if image else None
+    return size is not None and clip_box(np.array(person.bbox), *size) is not None
+
+
+def _picture_problems(
+    root: Path, files: dict[str, records.LooseFile], on_progress: Progress | None, threads: int | None
+) -> list[Problem]:
+    """Problems of every listed image; OpenCV decodes outside the interpreter's lock, so threads help."""
+    jobs = [(source, image) for source, file in files.items() for image in file.images]
+    found: list[Problem] = []
+    with ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool:
+        for done, problem in enumerate(pool.map(lambda job: _picture_problem(root, *job), jobs), 1):
+            found += [problem] if problem else []
+            if on_progress:
+                on_progress(done, len(jobs))
+    return found
+
+
+def _picture_problem(root: Path, source: str, image: LooseImage) -> Problem | None:
+    where = f"{source} image {image.id}"
+    if not isinstance(image.file_name, str) or not image.file_name or not _size(image):
+        given = f"file_name {image.file_name!r}, width {image.width!r}, height {image.height!r}"
+        return Problem("malformed image", where, f"{given}; expected a name and two positive integers")
+    path = root / source / image.file_name
+    if not path.is_file():
+        return Problem("missing image", where, f"no file {path}")
+    try:
+        height, width = read_image(path).shape[:2]
+    except UserError as error:
+        return Problem("unreadable image", where, str(error))
+    if (width, height) != _size(image):
+        return Problem(
+            "wrong size", where, f"{path} is {width}x{height}; recorded as {image.width}x{image.height}"
+        )
+    return None
