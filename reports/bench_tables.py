@@ -1,0 +1,290 @@
+"""The tables of the bench: what may be compared side by side, every cell, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from bench.contract import RUNTIMES, Cell
+from bench.store import CellResult
+from reports.formats import (
+    RUNTIME_NAMES,
+    Absent,
+    Noted,
+    Value,
+    coco_number,
+    mebibytes,
+    milliseconds,
+    or_absent,
+    per_second,
+    score,
+)
+from reports.parts import command
+from reports.run import Run
+from reports.table import Column, Row, Table
+
+DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA GPU", "intel-gpu": "Intel GPU"}
+PRECISIONS = ("fp32", "bf16", "fp16")
+MODES = ("eager", "graph", "compiled", "ir")
+VERDICTS = ("VALID", "FLAGGED", "INVALID")
+SPELLINGS = {"f32": "fp32", "float32": "fp32", "f16": "fp16", "float16": "fp16", "bfloat16": "bf16"}
+
+
+def lane(cell: Cell) -> str:
+    """Return the heading under which cells share device, precision, threads and allocator."""
+    threads = "1 thread" if cell.threads == 1 else f"{cell.threads} threads"
+    device = DEVICE_NAMES.get(cell.device, cell.device)
+    return f"{device}, {cell.precision}, {threads}, {cell.allocator} allocator"
+
+
+def read_back(result: CellResult) -> str | None:
+    """Return the precision that the runtime said it used, in the suite's spelling."""
+    said = result.effective.get("precision")
+    return None if said is None else SPELLINGS.get(str(said).removeprefix("torch."), str(said))
+
+
+def accuracy_of(result: CellResult, cells: Iterable[CellResult]) -> CellResult | None:
+    """Return the accuracy cell of the same network, runtime, mode, precision and device.
+
+    Threads, allocator and batch do not change an accuracy; the cell nearest in them is taken.
+    """
+
+    def key(cell: Cell) -> tuple[str, ...]:
+        return cell.twin, cell.runtime, cell.mode, cell.precision, cell.device
+
+    axes = result.axes
+    found = [c for c in cells if c.axes.scenario == "accuracy" and key(c.axes) == key(axes)]
+    return min(
+        found,
+        key=lambda c: (
+            c.status != "ok",
+            c.axes.threads != axes.threads,
+            c.axes.allocator != axes.allocator,
+            c.id,
+        ),
+        default=None,
+    )
+
+
+def ap(result: CellResult, cells: Iterable[CellResult]) -> Value:
+    """Return the AP that belongs to a cell, or why there is none."""
+    scored = accuracy_of(result, cells)
+    if scored is None:
+        return Absent("the matrix has no accuracy cell for it")
+    if scored.status != "ok":
+        return _failed(scored)
+    return coco_number(scored.stats.get("AP"))
+
+
+def latency(result: CellResult, percentile: str) -> Value:
+    """Return p50 or p90 in milliseconds, or why there is none."""
+    found = result.stats.get("latency_ms")
+    value = found.get(percentile) if isinstance(found, dict) else None
+    return _measured(result, value, "latency")
+
+
+def images_per_s(result: CellResult) -> Value:
+    """Return images a second, or why there are none."""
+    return _measured(result, result.stats.get("images_per_s"), "throughput")
+
+
+def _measured(result: CellResult, value: float | None, scenario: str) -> Value:
+    if result.status != "ok":
+        return _failed(result)
+    if result.axes.scenario != scenario:
+        return Absent(f"measured in the {scenario} cells")
+    return or_absent(value, "the cell recorded none")
+
+
+def _failed(result: CellResult) -> Absent:
+    return Absent(f"{result.status}: {result.reason or 'no reason recorded'} ({result.id})", result.status)
+
+
+def comparison(run: Run) -> Table | None:
+    """Return a row for each cell, measured or not; None without any."""
+    if not run.cells:
+        return None
+    order = {"latency": 0, "throughput": 1, "accuracy": 2}
+    cells = sorted(run.cells, key=lambda c: (order.get(c.axes.scenario, 3), *_order(c.axes)))
+    return Table(
+        name="runtime_comparison",
+        title="Every cell",
+        columns=(
+            Column("twin", "Twin", _name),
+            Column("runtime", "Runtime", _name),
+            Column("mode", "Mode"),
+            Column("precision_asked", "Asked"),
+            Column("precision_read_back", "Read back"),
+            Column("device", "Device"),
+            Column("threads", "Threads", kind="number"),
+            Column("allocator", "Allocator"),
+            Column("scenario", "Scenario", only_csv=True),
+            Column("batch", "Batch", kind="number"),
+            Column("latency_p50_ms", "p50 ms", milliseconds, "number"),
+            Column("latency_p90_ms", "p90 ms", milliseconds, "number"),
+            Column("images_per_s", "Images/s", per_second, "number"),
+            Column("AP", "AP", score, "number"),
+            Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
+            Column("validity", "Validity", kind="status"),
+            Column("status", "Status", kind="status"),
+            Column("reason", "Reason", only_csv=True),
+            Column("id", "Cell", only_csv=True),
+            Column("accuracy_cell", "AP from cell", only_csv=True),
+            Column("command", "Command", only_csv=True),
+        ),
+        rows=tuple(
+            Row(_cell(c, run.cells), c.axes.scenario.capitalize(), muted=not comparable(c)) for c in cells
+        ),
+        note="One row for each cell, failed ones included. AP is that of the same network, runtime, mode, "
+        "precision and device.",
+        command=command(run, "bench"),
+        source="bench/cells/*.json",
+        grouped_by="Scenario",
+    )
+
+
+def comparable(result: CellResult) -> bool:
+    """Return whether a cell's figures may stand beside others'."""
+    return result.status == "ok" and result.validity.verdict != "INVALID"
+
+
+def _name(value: str) -> str:
+    return RUNTIME_NAMES.get(value, value)
+
+
+def _cell(result: CellResult, cells: tuple[CellResult, ...]) -> tuple[Value, ...]:
+    axes, scored = result.axes, accuracy_of(result, cells)
+    ok = result.status == "ok"
+    no = Absent(f"{result.status}: {result.reason}", quiet=True)
+    return (
+        *(axes.twin, axes.runtime, axes.mode, axes.precision),
+        or_absent(read_back(result), "the runtime reported none") if ok else no,
+        *(axes.device, axes.threads, axes.allocator, axes.scenario, axes.batch),
+        _quiet(latency(result, "p50")),
+        _quiet(latency(result, "p90")),
+        _quiet(images_per_s(result)),
+        ap(result, cells) if ok else no,
+        or_absent(result.stats.get("peak_rss_bytes"), "not recorded") if ok else no,
+        verdict(result) if ok else no,
+        result.status if ok else Noted(result.status, result.reason or "no reason recorded"),
+        or_absent(result.reason, "the cell is measured"),
+        result.id,
+        or_absent(scored.id if scored else None, "the matrix has no accuracy cell for it"),
+        result.command,
+    )
+
+
+def _quiet(value: Value) -> Value:
+    return Absent(value.reason, quiet=True) if isinstance(value, Absent) else value
+
+
+def verdict(result: CellResult) -> Value:
+    """Return VALID, FLAGGED or INVALID, with the reasons as a footnote."""
+    reasons = "; ".join(result.validity.reasons)
+    return Noted(result.validity.verdict, reasons) if reasons else result.validity.verdict
+
+
+def overview(run: Run) -> Table | None:
+    """Return a row for each network and runtime, a column for each scenario and batch; None without cells.
+
+    Rows stand in lanes of one device, precision, thread count and allocator: what may be compared.
+    """
+    if not run.cells:
+        return None
+    timed = [c for c in run.cells if c.axes.scenario in {"latency", "throughput"}] or list(run.cells)
+    columns = sorted({(c.axes.scenario, c.axes.batch) for c in timed if c.axes.scenario != "accuracy"})
+    rows = [
+        Row(
+            _overview_row(list(group), columns, run.cells),
+            lane(first),
+        )
+        for first, group in _grouped(timed)
+    ]
+    return Table(
+        name="runtime_overview",
+        title="Runtime comparison",
+        columns=(
+            Column("twin", "Twin", _name),
+            Column("runtime", "Runtime", _name),
+            Column("mode", "Mode"),
+            Column("precision_asked", "Precision asked"),
+            Column("precision_read_back", "Read back"),
+            Column("device", "Device", only_csv=True),
+            Column("threads", "Threads", only_csv=True),
+            Column("allocator", "Allocator", only_csv=True),
+            *(column for scenario, batch in columns for column in _figure_columns(scenario, batch)),
+            Column("AP", "AP", score, "number"),
+            Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
+            Column("validity", "Validity", kind="status"),
+        ),
+        rows=tuple(rows),
+        note="Compare rows under one heading only: they share device, precision, threads and allocator. "
+        "A word in place of a figure is what became of that cell.",
+        command=command(run, "bench"),
+        source="bench/cells/*.json",
+        grouped_by="Lane",
+    )
+
+
+def _figure_columns(scenario: str, batch: int) -> tuple[Column, ...]:
+    if scenario == "throughput":
+        return (Column(f"images_per_s_b{batch}", f"Images/s, batch {batch}", per_second, "number"),)
+    return tuple(
+        Column(f"latency_{p}_ms_b{batch}", f"{p} ms, batch {batch}", milliseconds, "number")
+        for p in ("p50", "p90")
+    )
+
+
+def _order(axes: Cell) -> tuple[Any, ...]:
+    return (*lane_key(axes), RUNTIMES.index(axes.runtime), axes.twin, MODES.index(axes.mode))
+
+
+def _grouped(cells: list[CellResult]) -> Iterable[tuple[Cell, Iterable[CellResult]]]:
+    """Yield the first cell's axes and the cells that share all axes but scenario and batch."""
+    in_order = sorted(cells, key=lambda c: (_order(c.axes), c.id))
+    for _, group in groupby(in_order, lambda c: _order(c.axes)):
+        found = list(group)
+        yield found[0].axes, found
+
+
+def lane_key(axes: Cell) -> tuple[str, int, int, str]:
+    """Return what orders lanes: CPU before GPUs, fp32 before lower precisions."""
+    return axes.device, PRECISIONS.index(axes.precision), axes.threads, axes.allocator
+
+
+def _overview_row(
+    group: list[CellResult], columns: list[tuple[str, int]], cells: tuple[CellResult, ...]
+) -> tuple[Value, ...]:
+    axes = group[0].axes
+    by_place = {(c.axes.scenario, c.axes.batch): c for c in group}
+    measured = [c for c in group if c.status == "ok"]
+    none = Absent("no cell of this row was measured", quiet=True)
+    said = list(dict.fromkeys(filter(None, (read_back(c) for c in measured))))
+    rss = [c.stats["peak_rss_bytes"] for c in measured if c.stats.get("peak_rss_bytes")]
+    return (
+        *(axes.twin, axes.runtime, axes.mode, axes.precision),
+        ", ".join(said) or none,
+        *(axes.device, axes.threads, axes.allocator),
+        *(value for place in columns for value in _figures(place[0], by_place.get(place))),
+        ap(group[0], cells),
+        max(rss) if rss else none,
+        _worst(measured) if measured else none,
+    )
+
+
+def _figures(scenario: str, result: CellResult | None) -> tuple[Value, ...]:
+    if result is None:
+        outside = Absent("not in the matrix", quiet=True)
+        return (outside,) if scenario == "throughput" else (outside, outside)
+    if scenario == "throughput":
+        return (images_per_s(result),)
+    p50, p90 = latency(result, "p50"), latency(result, "p90")
+    # One word and one footnote say that a cell failed.
+    return p50, _quiet(p90) if isinstance(p50, Absent) else p90
+
+
+def _worst(measured: list[CellResult]) -> Value:
+    worst = max(measured, key=lambda c: VERDICTS.index(c.validity.verdict))
+    reasons = [f"{c.axes.scenario}: {'; '.join(c.validity.reasons)}" for c in measured if c.validity.reasons]
+    return Noted(worst.validity.verdict, ". ".join(reasons)) if reasons else worst.validity.verdict

@@ -1,0 +1,72 @@
+"""What failed, what is doubtful and what is absent: nothing of it may be dropped silently."""
+
+from __future__ import annotations
+
+from bench.store import CellResult
+from reports.bench_tables import read_back
+from reports.formats import or_absent
+from reports.parts import command, missing
+from reports.run import Run
+from reports.table import Column, Row, Table
+
+
+def failures(run: Run) -> Table | None:
+    """Return a row for everything that is not as asked, or None when all is well."""
+    rows = (*_cells(run), *_routes(run), *_parts(run))
+    if not rows:
+        return None
+    return Table(
+        name="failures",
+        title="What failed, and what is missing",
+        columns=(
+            Column("what", "What", kind="code"),
+            Column("status", "Status", kind="status"),
+            Column("reason", "Reason"),
+            Column("command", "Command", kind="code"),
+        ),
+        rows=rows,
+        note="Everything that is not as it was asked for. The command measures or makes it again.",
+        command=command(run, "report"),
+        source="bench/cells/*.json, artifacts/*/conversion.json and the run's files",
+        grouped_by="Kind",
+    )
+
+
+def _cells(run: Run) -> list[Row]:
+    rows = []
+    for result in run.cells:
+        status, reason = _trouble(run, result)
+        if status:
+            rows.append(Row((result.id, status, reason, result.command), "Cells"))
+    return rows
+
+
+def _trouble(run: Run, result: CellResult) -> tuple[str, str]:
+    """Return what is wrong with a cell and why; two empty strings when nothing is."""
+    if result.status != "ok":
+        return result.status, result.reason or "no reason recorded"
+    if run.split and result.split_sha256 != run.split.sha256:
+        return "stale", "measured on another split than the run's"
+    said = read_back(result)
+    if said in {"fp32", "fp16", "bf16"} and said != result.axes.precision:
+        return "mismatch", f"asked for {result.axes.precision}, the runtime said {said}"
+    if result.validity.verdict != "VALID":
+        return result.validity.verdict, "; ".join(result.validity.reasons) or "no reason recorded"
+    return "", ""
+
+
+def _routes(run: Run) -> list[Row]:
+    again = command(run, "convert")
+    return [
+        Row(
+            (f"{twin} {route.route}", route.status, or_absent(route.reason, "not recorded"), again),
+            "Conversions",
+        )
+        for twin, found in run.conversions.items()
+        for route in found.routes
+        if route.status != "ok"
+    ]
+
+
+def _parts(run: Run) -> list[Row]:
+    return [Row((m.part, "absent", m.reason, m.command), "Parts of the run") for m in missing(run)]

@@ -1,0 +1,112 @@
+"""How numbers are printed, and what stands where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+DASH = "—"
+MINUS = "−"
+TWIN_NAMES = {"tf": "TensorFlow", "torch": "PyTorch"}
+RUNTIME_NAMES = {
+    "tf": "TensorFlow",
+    "torch": "PyTorch",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+}
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A value that is not there, and why."""
+
+    reason: str
+    shown: str = DASH
+    quiet: bool = False
+    """The reason stands elsewhere in the row: no footnote."""
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A word with a footnote, such as a status with its reason."""
+
+    value: str
+    reason: str
+
+
+Value = str | int | float | Absent | Noted
+Show = Callable[[Any], str]
+
+
+def text(value: object) -> str:
+    """Return the value as it is."""
+    return str(value)
+
+
+def score(value: float) -> str:
+    """Return an AP, an AR or a share with three decimals: 0.704."""
+    return f"{value:.3f}"
+
+
+def difference(value: float) -> str:
+    """Return a signed difference of scores with three decimals and a true minus sign."""
+    rounded = f"{abs(value):.3f}"
+    sign = "" if float(rounded) == 0 else "+" if value > 0 else MINUS
+    return sign + rounded
+
+
+def loss(value: float) -> str:
+    """Return a loss with four significant digits."""
+    return f"{value:#.4g}"
+
+
+def rate(value: float) -> str:
+    """Return a learning rate in its shortest form: 0.001."""
+    return f"{value:g}"
+
+
+def milliseconds(value: float) -> str:
+    """Return a duration in milliseconds with three significant digits or, from 100 ms, one decimal."""
+    if value < 1:
+        return f"{value:.3f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def per_second(value: float) -> str:
+    """Return a rate per second, with one decimal below 1000."""
+    return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
+
+
+def seconds(value: float) -> str:
+    """Return a duration for people: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def mebibytes(value: float) -> str:
+    """Return bytes as whole MiB."""
+    return f"{value / 2**20:,.0f}".replace(",", " ")
+
+
+def tiny(value: float) -> str:
+    """Return a small number in scientific form with two digits: 2.1e-06."""
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def coco_number(value: object) -> Value:
+    """Return one of COCO's ten numbers; pycocotools says -1 where no ground truth has that size."""
+    if not isinstance(value, int | float):
+        return Absent("not recorded")
+    return Absent("no ground truth of this size in the part") if value < 0 else float(value)
+
+
+def or_absent(value: float | str | None, reason: str) -> Value:
+    """Return the value, or that it is absent for `reason`."""
+    return Absent(reason) if value is None else value

@@ -1,0 +1,116 @@
+"""The page: one file, its styles, plots and images inside it, nothing fetched and nothing executed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.contract import TWINS
+from reports import facts, skeletons, style
+from reports.formats import TWIN_NAMES, Absent
+from reports.parts import Missing, command, missing
+from reports.plots import Plot, to_svg
+from reports.run import Run
+from reports.table import Table, letter, shown
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: what belongs to it, in order, or which parts of the run it would need."""
+
+    key: str
+    title: str
+    items: tuple[Table | Plot, ...]
+    absent: tuple[Missing, ...] = ()
+
+
+def environment() -> Environment:
+    """Return the templates' environment: everything is escaped unless it is Markup."""
+    found = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.globals |= {
+        "shown": shown,
+        "letter": letter,
+        "inline": inline,
+        "is_table": lambda item: isinstance(item, Table),
+        "is_absent": lambda value: isinstance(value, Absent),
+        "group_of": group_of,
+    }
+    return found
+
+
+def inline(plot: Plot) -> Markup:
+    """Return a plot as an element of the page; its texts are escaped by matplotlib and by style.inline."""
+    return Markup(style.inline(to_svg(plot), plot.name, plot.title, plot.description))
+
+
+def group_of(table: Table, index: int) -> str:
+    """Return the name of the group that starts at a row, or "" when none does."""
+    before = table.rows[index - 1].group if index else ""
+    return table.rows[index].group if table.rows[index].group != before else ""
+
+
+def sections(run: Run, tables: Sequence[Table], plots: Sequence[Plot]) -> list[Section]:
+    """Return the page's parts in order; a part without content says what is absent."""
+    by_name: dict[str, Table | Plot] = {table.name: table for table in tables}
+    by_name |= {plot.name: plot for plot in plots}
+    wanted = {
+        "Accuracy by epoch": ("per_epoch_map", "training_ap", "training_loss", "learning_rate", "training"),
+        "Test": ("test",),
+        "Literature": ("literature",),
+        "Conversion": ("conversion",),
+        "Runtimes": ("runtime_overview", "ap_against_latency", "latency", "throughput", "runtime_comparison"),
+    }
+    needed = {
+        "Accuracy by epoch": "training",
+        "Test": "test part",
+        "Conversion": "conversion",
+        "Runtimes": "bench",
+    }
+    gone = missing(run)
+    found = []
+    for title, names in wanted.items():
+        items = tuple(by_name[name] for name in names if name in by_name)
+        part = needed.get(title)
+        absent = tuple(m for m in gone if part and m.part.endswith(part))
+        if items or absent:
+            found.append(Section(title.lower().replace(" ", "-"), title, items, absent))
+    return found
+
+
+def render(run: Run, tables: Sequence[Table], plots: Sequence[Plot]) -> str:
+    """Return the page of a run."""
+    by_name = {table.name: table for table in tables}
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            twins={twin: TWIN_NAMES[twin] for twin in TWINS},
+            version=run.facts.get("twinpose") or "(version not recorded)",
+            started=facts.started(run),
+            header=facts.header(run),
+            summary=facts.summary(run),
+            headline=by_name["headline"],
+            sections=sections(run, tables, plots),
+            samples=[
+                (sample, skeletons.data_uri(run, sample), skeletons.panels(sample)) for sample in run.samples
+            ],
+            samples_plot=next((plot for plot in plots if plot.name == "samples"), None),
+            samples_absent=[m for m in missing(run) if m.part == "sample images"],
+            failures=by_name.get("failures"),
+            stages=by_name.get("stages"),
+            whole=command(run, "run"),
+            made_by=command(run, "report"),
+            light=Markup(style.variables(0)),
+            dark=Markup(style.variables(1)),
+        )
+    )

@@ -1,0 +1,202 @@
+"""The figures of training, and how a figure becomes SVG and PNG: the same run gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bench.contract import TWINS
+from reports import style
+from reports.formats import TWIN_NAMES
+from reports.parts import command
+from reports.run import Epoch, Run
+
+MARKERS = {"tf": "o", "torch": "s"}
+DASHES = {"tf": "-", "torch": (0, (4, 1.6))}
+PNG_DPI = 150
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawn figure with everything its caption must say."""
+
+    name: str
+    """Of its files: plots/NAME.svg and plots/NAME.png."""
+    title: str
+    note: str
+    command: str
+    source: str
+    figure: Figure
+    description: str
+    """What it shows, in words."""
+    tooltips: dict[str, str] = field(default_factory=dict)
+    """ID of a group in the SVG -> what hovering it says."""
+    small: bool = False
+    """Stands beside others of its kind on a wide page."""
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Set what every figure shares; no global state of pyplot is touched."""
+    ink, muted = style.light("ink"), style.light("muted")
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": "twinpose",
+        "svg.fonttype": "none",
+        "font.family": ["DejaVu Sans"],
+        "font.size": 9,
+        "text.color": ink,
+        "axes.labelcolor": muted,
+        "axes.edgecolor": muted,
+        "axes.linewidth": 0.7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.facecolor": "none",
+        "axes.titlesize": 9,
+        "axes.titlelocation": "left",
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": style.light("grid"),
+        "grid.linewidth": 0.7,
+        "xtick.color": muted,
+        "ytick.color": muted,
+        "legend.frameon": False,
+        "legend.labelcolor": ink,
+        "figure.facecolor": "none",
+        "figure.constrained_layout.use": True,
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def to_svg(plot: Plot, *, ground: str = "none") -> str:
+    """Return a figure as SVG text without a date."""
+    out = io.StringIO()
+    with drawing():
+        plot.figure.savefig(
+            out, format="svg", metadata={"Date": None, "Creator": None, "Title": plot.title}, facecolor=ground
+        )
+    return style.with_tooltips(out.getvalue(), plot.tooltips)
+
+
+def to_png(plot: Plot) -> bytes:
+    """Return a figure as PNG on the light ground."""
+    out = io.BytesIO()
+    with drawing():
+        plot.figure.savefig(
+            out, format="png", dpi=PNG_DPI, metadata={"Software": None}, facecolor=style.light("ground")
+        )
+    return out.getvalue()
+
+
+def training_curves(run: Run) -> list[Plot]:
+    """Return loss, AP and learning rate by epoch, of the twins that were trained."""
+    if not run.training:
+        return []
+    kinds: list[tuple[str, str, str, Callable[[Axes, Run], None]]] = [
+        ("training_loss", "Loss by epoch", "Training loss is thin, validation loss thick.", _draw_loss),
+        (
+            "training_ap",
+            "Validation AP by epoch",
+            "The ring marks the best epoch, whose checkpoint is kept.",
+            _draw_ap,
+        ),
+        (
+            "learning_rate",
+            "Learning rate by epoch",
+            "Both twins follow the suite's own schedule.",
+            _draw_rate,
+        ),
+    ]
+    return [_curve(run, *kind) for kind in kinds]
+
+
+def _curve(run: Run, name: str, title: str, note: str, draw: Callable[[Axes, Run], None]) -> Plot:
+    with drawing():
+        figure = Figure(figsize=(3.9, 3.0))
+        axes = figure.add_subplot()
+        draw(axes, run)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.legend(loc="best", fontsize=8)
+    who = " and ".join(TWIN_NAMES[twin] for twin in run.training)
+    return Plot(
+        name=name,
+        title=title,
+        note=note,
+        command=command(run, "train"),
+        source=", ".join(f"train/{twin}/epochs.jsonl" for twin in run.training),
+        figure=figure,
+        description=f"Line plot of {title[0].lower()}{title[1:]} for {who}; "
+        "the numbers are in the per-epoch table.",
+        small=True,
+    )
+
+
+def _points(run: Run, twin: str, what: str) -> tuple[list[int], list[float]]:
+    lines: list[Epoch] = [line for line in run.training[twin].epochs if getattr(line, what) is not None]
+    return [line.epoch for line in lines], [getattr(line, what) for line in lines]
+
+
+def _draw_loss(axes: Axes, run: Run) -> None:
+    for twin in run.training:
+        colour = style.light(twin)
+        for what, label, width in (("train_loss", "train", 0.9), ("val_loss", "val", 1.9)):
+            axes.plot(
+                *_points(run, twin, what),
+                color=colour,
+                linewidth=width,
+                linestyle=DASHES[twin],
+                label=f"{TWIN_NAMES[twin]} {label}",
+            )
+    axes.set_yscale("log")
+    axes.set_ylabel("loss (log scale)")
+
+
+def _draw_ap(axes: Axes, run: Run) -> None:
+    for twin, training in run.training.items():
+        epochs, values = _points(run, twin, "ap")
+        few = len(epochs) <= 30
+        axes.plot(
+            *(epochs, values),
+            color=style.light(twin),
+            linewidth=1.6,
+            linestyle=DASHES[twin],
+            marker=MARKERS[twin] if few else None,
+            markersize=3.5,
+            label=TWIN_NAMES[twin],
+        )
+        if best := training.best:
+            axes.plot(
+                *([best.epoch], [best.ap or 0.0]),
+                marker="o",
+                markersize=10,
+                markerfacecolor="none",
+                markeredgecolor=style.light(twin),
+            )
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("AP (OKS 0.50:0.95)")
+
+
+def _draw_rate(axes: Axes, run: Run) -> None:
+    for twin in run.training:
+        wide = twin == TWINS[0]
+        # The rates are meant to be equal: a wide line under a narrow one shows that they are.
+        axes.step(
+            *_points(run, twin, "lr"),
+            where="mid",
+            color=style.light(twin),
+            linewidth=4.5 if wide else 1.4,
+            alpha=0.55 if wide else 1,
+            linestyle=DASHES[twin],
+            label=TWIN_NAMES[twin],
+        )
+    axes.set_yscale("log")
+    axes.set_ylabel("learning rate (log scale)")

@@ -1,0 +1,193 @@
+"""What a report needs of a run folder, read once; a part that is absent stays None or empty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from bench import store
+from bench.contract import TWINS
+from bench.store import CellResult
+from pose import recipe as recipes
+from pose import splits
+from pose.errors import UserError
+from pose.files import read_bytes, read_json
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of epochs.jsonl; None where it holds null or nothing."""
+
+    epoch: int
+    lr: float | None = None
+    train_loss: float | None = None
+    val_loss: float | None = None
+    ap: float | None = None
+    """COCO AP on the validation part, by ground-truth boxes."""
+    train_s: float | None = None
+    val_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one twin's training left."""
+
+    epochs: tuple[Epoch, ...]
+    summary: dict[str, Any] = field(default_factory=dict)
+    """summary.json; empty while the training is unfinished."""
+
+    @property
+    def best(self) -> Epoch | None:
+        """Return the first epoch of the highest AP: the one that best.safetensors holds."""
+        scored = [line for line in self.epochs if line.ap is not None]
+        return max(scored, key=lambda line: (line.ap, -line.epoch)) if scored else None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way from a source to an artifact."""
+
+    route: str
+    file: str | None = None
+    sha256: str | None = None
+    max_abs_difference: float | None = None
+    """Largest difference of a heatmap value from the source's."""
+    rms_source: float | None = None
+    """Root mean square of the source's heatmaps: what the difference is relative to."""
+    wall_s: float | None = None
+    status: str = "ok"
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """conversion.json of one twin."""
+
+    source: str
+    routes: tuple[Route, ...]
+    checkpoint: str | None = None
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Test:
+    """test.json: the ten numbers by twin, or the reason why the split has no test part."""
+
+    split: str | None
+    boxes: str | None = None
+    twins: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One person as a twin sees it."""
+
+    keypoints: tuple[float, ...]
+    """17 x (x, y, score), in image pixels."""
+    score: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its people: samples/samples.json and the JPEG beside it."""
+
+    image: str
+    """Path of the JPEG, relative to the run."""
+    image_id: int
+    width: int
+    height: int
+    ground_truth: tuple[tuple[float, ...], ...]
+    """Per person 17 x (x, y, visibility 0, 1 or 2), in image pixels."""
+    predictions: dict[str, tuple[Prediction, ...]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read."""
+
+    path: Path
+    facts: dict[str, Any]
+    recipe: recipes.Recipe | None
+    split: splits.Manifest | None
+    training: dict[str, Training]
+    test: Test | None
+    conversions: dict[str, Conversion]
+    bench: dict[str, Any] | None
+    cells: tuple[CellResult, ...]
+    samples: tuple[Sample, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the recipe's name, or the folder's where no recipe is stored."""
+        return str(self.recipe.name if self.recipe else self.facts.get("name") or self.path.name)
+
+
+def read(path: Path) -> Run:
+    """Return the run in a folder.
+
+    Raises UserError when the folder is no run, or when a file in it is malformed.
+    """
+    path = Path(path)
+    if not (path / "run.json").is_file():
+        raise UserError(
+            f"{path} is no run folder (no run.json in it); expected one that 'twinpose run' made; "
+            f"type: twinpose run --recipe demo --out {path}"
+        )
+    facts = _json(path / "run.json", dict[str, Any])
+    schema = facts.get("schema")
+    if isinstance(schema, int) and schema > store.SCHEMA:
+        raise UserError(
+            f"{path / 'run.json'} has schema {schema}, this twinpose reads up to {store.SCHEMA}; upgrade it"
+        )
+    recipe, split = path / "recipe.yaml", path / "split.json"
+    return Run(
+        path=path,
+        facts=facts,
+        recipe=recipes.load(str(recipe)) if recipe.is_file() else None,
+        split=splits.read(split) if split.is_file() else None,
+        training={twin: left for twin in TWINS if (left := _training(path / "train" / twin))},
+        test=_optional(path / "test.json", Test),
+        conversions={
+            twin: found
+            for twin in TWINS
+            if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
+        },
+        bench=_optional(path / "bench" / "bench.json", dict[str, Any]),
+        cells=tuple(store.cells(path)),
+        samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
+    )
+
+
+def _optional(path: Path, kind: type[T]) -> T | None:
+    return _json(path, kind) if path.is_file() else None
+
+
+def _json(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(read_json(path, "a file that 'twinpose run' wrote"), kind)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path} is not what 'twinpose run' writes ({error}); make it again") from error
+
+
+def _training(folder: Path) -> Training | None:
+    path = folder / "epochs.jsonl"
+    if not path.is_file():
+        return None
+    lines = read_bytes(path, "a line of JSON an epoch").split(b"\n")
+    # Only a line that ends with a newline is whole: training may be writing this moment.
+    epochs = tuple(_epoch(path, line) for line in lines[:-1] if line.strip())
+    summary = _optional(folder / "summary.json", dict[str, Any]) or {}
+    return Training(tuple(sorted(epochs, key=lambda line: line.epoch)), summary) if epochs else None
+
+
+def _epoch(path: Path, line: bytes) -> Epoch:
+    try:
+        return msgspec.json.decode(line, type=Epoch)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} has a line that is no epoch ({error}); train again") from error

@@ -1,0 +1,135 @@
+"""A table as a value, and how it is written: CSV keeps full precision, Markdown is for a README."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reports.formats import Absent, Noted, Show, Value, text
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; `key` heads it in CSV, `title` where people read it."""
+
+    key: str
+    title: str
+    show: Show = text
+    kind: str = "text"
+    """`text`, `number`, `code` or `status`: how HTML sets it."""
+    only_csv: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; rows of the same group stand together under its name."""
+
+    values: tuple[Value, ...]
+    group: str = ""
+    muted: bool = False
+    """Not part of a comparison: the cell failed, or its measurement is invalid."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with everything its caption must say."""
+
+    name: str
+    """Of its files: tables/NAME.csv and tables/NAME.md."""
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    note: str
+    """One or two sentences on how to read it."""
+    command: str
+    """What makes the figures in it."""
+    source: str
+    """The files of the run that it came from."""
+    grouped_by: str = ""
+    """What the rows' groups are; "" when there are none."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return the footnotes, each once, in the order of the rows."""
+        found = (
+            reason
+            for row in self.rows
+            for value, column in zip(row.values, self.columns, strict=True)
+            if (reason := _footnote(value)) and not column.only_csv
+        )
+        return tuple(dict.fromkeys(found))
+
+    def mark(self, value: Value) -> str | None:
+        """Return the letter that leads from a value to its footnote, or None when it has none."""
+        reason = _footnote(value)
+        return letter(self.reasons.index(reason)) if reason else None
+
+
+def _footnote(value: Value) -> str | None:
+    if isinstance(value, Noted):
+        return value.reason
+    return value.reason if isinstance(value, Absent) and not value.quiet else None
+
+
+def letter(index: int) -> str:
+    """Return a, b, ... z, aa, ab ... for 0, 1, ..."""
+    return (letter(index // 26 - 1) if index >= 26 else "") + "abcdefghijklmnopqrstuvwxyz"[index % 26]
+
+
+def shown(column: Column, value: Value) -> str:
+    """Return a value as people read it."""
+    if isinstance(value, Absent):
+        return value.shown
+    return column.show(value.value if isinstance(value, Noted) else value)
+
+
+def exact(value: Value) -> str | int | float:
+    """Return a value as a program reads it: "" where it is absent."""
+    if isinstance(value, Absent):
+        return ""
+    return value.value if isinstance(value, Noted) else value
+
+
+def to_csv(table: Table) -> str:
+    """Return the table as CSV (RFC 4180, LF): numbers in full precision, an absent one empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.key for column in table.columns])
+    for row in table.rows:
+        writer.writerow([exact(value) for value in row.values])
+    return out.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """Return the table as Markdown, with its caption and the reasons of what is absent."""
+    columns = [(i, column) for i, column in enumerate(table.columns) if not column.only_csv]
+    lane = [_escape(table.grouped_by)] if table.grouped_by else []
+    lines = [_line([*lane, *(column.title for _, column in columns)])]
+    rules = ["---:" if column.kind == "number" else "---" for _, column in columns]
+    lines.append(_line(["---" for _ in lane] + rules))
+    for row in table.rows:
+        values = [_markdown_value(table, column, row.values[i]) for i, column in columns]
+        lines.append(_line([*(_escape(row.group) for _ in lane), *values]))
+    notes = [f"- {letter(i)}: {_escape(reason)}" for i, reason in enumerate(table.reasons)]
+    made = f"{_escape(table.note)} Source: {_escape(table.source)}; made by `{table.command}`."
+    parts = [f"**{_escape(table.title)}**", "\n".join(lines), *(["\n".join(notes)] if notes else []), made]
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _markdown_value(table: Table, column: Column, value: Value) -> str:
+    said, mark = _escape(shown(column, value)), table.mark(value)
+    if column.kind == "code" and not isinstance(value, Absent):
+        said = f"`{said}`"
+    return f"{said}<sup>{mark}</sup>" if mark else said
+
+
+def _escape(value: str) -> str:
+    """Return text that neither ends a cell nor starts HTML."""
+    plain = " ".join(value.split())
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
