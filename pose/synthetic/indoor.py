@@ -45,7 +45,7 @@ def room(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
 
 def hall(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
     height = rng.uniform(5, 8)
-    floor = np.tile(tx.planks(rng, tx.hsv(rng, (0.06, 0.1), (0.35, 0.6), (0.6, 0.85)), 16), (3, 3, 1))
+    floor = tx.tiled(tx.planks(rng, tx.hsv(rng, (0.06, 0.1), (0.35, 0.6), (0.6, 0.85)), 16), 3, 3)
     tx.court_lines(rng, floor, 2)
     walls = []
     for side, at in (
@@ -53,9 +53,9 @@ def hall(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
         ("right", half_width_m + rng.uniform(2, 5)),
         ("back", depth_m + rng.uniform(2, 7)),
     ):
-        wall = np.tile(
-            tx.speckled(rng, tx.hsv(rng, (0, 1), (0.02, 0.25), (0.65, 0.9)), 0.02, 0.05), (1, 2, 1)
-        )[: int(height * 30)]
+        wall = tx.tiled(tx.speckled(rng, tx.hsv(rng, (0, 1), (0.02, 0.25), (0.65, 0.9)), 0.02, 0.05), 1, 2)[
+            : int(height * 30)
+        ]
         wall = np.ascontiguousarray(wall)
         rows = len(wall)
         wall[rows - 60 :] = tx.hsv(rng, (0, 1), (0.3, 0.8), (0.3, 0.7))
@@ -128,7 +128,7 @@ def _furnished_wall(
 ) -> np.ndarray:
     """(h, w, 3): 12 m of wall with windows, doors, pictures and shelves on it."""
     rows, columns = int(height * _WALL_PX_PER_M), int(12 * _WALL_PX_PER_M)
-    out = np.tile(base, (1, 2, 1))[:rows, :columns].copy()
+    out = tx.tiled(base, 1, 2)[:rows, :columns].copy()
     out[-5:] = skirting
     x = int(rng.integers(5, 60))
     while x < columns - 70:

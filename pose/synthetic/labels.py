@@ -70,27 +70,25 @@ def _is_seen(
 
 def annotate(mask: np.ndarray, joints: np.ndarray, annotation_id: int, image_id: int) -> dict[str, Any]:
     """Return the COCO annotation of one person from its visible mask (2h, 2w) bool and joints (17, 3)."""
-    area = float(np.count_nonzero(mask)) / SUPERSAMPLE**2
-    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-    x0, y0 = columns[0] / SUPERSAMPLE, rows[0] / SUPERSAMPLE
-    x1, y1 = (columns[-1] + 1) / SUPERSAMPLE, (rows[-1] + 1) / SUPERSAMPLE
+    x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
     return {
-        "segmentation": polygons(mask),
+        "segmentation": polygons(mask[y : y + h, x : x + w], (x, y)),
         "num_keypoints": int((joints[:, 2] > 0).sum()),
-        "area": area,
+        "area": float(np.count_nonzero(mask)) / SUPERSAMPLE**2,
         "iscrowd": 0,
         "keypoints": [int(v) if v == int(v) else float(v) for v in joints.ravel()],
         "image_id": image_id,
-        "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
+        "bbox": [side / SUPERSAMPLE for side in (x, y, w, h)],
         "category_id": 1,
         "id": annotation_id,
     }
 
 
-def polygons(mask: np.ndarray) -> list[list[float]]:
-    """Return the outlines of `mask` (2h, 2w) bool as COCO polygons, in image corner coordinates.
+def polygons(mask: np.ndarray, corner: tuple[int, int] = (0, 0)) -> list[list[float]]:
+    """Return the outlines of `mask` (h, w) bool as COCO polygons, in image corner coordinates.
 
-    COCO polygons have no holes, so a hole is joined to its outline by a bridge of no width.
+    corner: x, y of the mask in supersampled pixels. COCO polygons have no holes, so a hole is
+    joined to its outline by a bridge of no width.
     """
     # One pixel more to the right and below makes the traced pixel centres the corners of the mask.
     grown = cv2.dilate(
@@ -105,7 +103,7 @@ def polygons(mask: np.ndarray) -> list[list[float]]:
         for k, hole in enumerate(contours):
             if tree[0][k][3] == i and cv2.contourArea(hole) >= 6:
                 ring = _bridge(ring, hole[:, 0])
-        out.append((ring / SUPERSAMPLE).ravel().tolist())
+        out.append(((ring + corner) / SUPERSAMPLE).ravel().tolist())
     return out
 
 

@@ -38,9 +38,7 @@ def street(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Pla
 
 def park(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
     light, clouds = _daylight(rng)
-    grass = np.tile(
-        tx.speckled(rng, tx.hsv(rng, (0.2, 0.31), (0.35, 0.65), (0.38, 0.62)), 0.38, 0.25), (1, 3, 1)
-    )
+    grass = tx.tiled(tx.speckled(rng, tx.hsv(rng, (0.2, 0.31), (0.35, 0.65), (0.38, 0.62)), 0.38, 0.25), 1, 3)
     if rng.random() < 0.5:
         path = tx.speckled(rng, tx.hsv(rng, (0.07, 0.12), (0.1, 0.35), (0.6, 0.8)), 0.12, 0.1)
         start = int(rng.integers(0, 500))
@@ -62,14 +60,14 @@ def park(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
 def beach(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
     light, clouds = _daylight(rng)
     sand = tx.hsv(rng, (0.08, 0.13), (0.2, 0.42), (0.75, 0.92))
-    out = np.tile(tx.speckled(rng, sand, 0.13, 0.12), (2, 3, 1))
+    out = tx.tiled(tx.speckled(rng, sand, 0.13, 0.12), 2, 3)
     rows = len(out)
     shore = rows - int(min(0.9, (depth_m + rng.uniform(1, 5)) * _BEACH_PX_PER_M / rows) * rows)
     sea = tx.hsv(rng, (0.48, 0.58), (0.4, 0.7), (0.45, 0.7))
     shape = noise_tile()[0][np.arange(out.shape[1]) // 2 % 256]
     edge = (shore + 8 * shape).astype(int)
     row = np.arange(rows)[:, None]
-    swell = tx.tinted(1 + 0.22 * np.tile(tx.streaks(), (2, 3)), sea)
+    swell = tx.tinted(1 + 0.22 * tx.tiled(tx.streaks(), 2, 3), sea)
     out[row >= edge + 5] *= 0.97
     out[(row >= edge + 5) & (row < edge + 36)] *= 0.8
     np.copyto(out, swell, where=(row < edge)[..., None])
@@ -83,7 +81,7 @@ def beach(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Plac
 
 def court(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
     light, clouds = _daylight(rng)
-    floor = np.tile(tx.speckled(rng, tx.hsv(rng, (0, 1), (0.3, 0.65), (0.35, 0.65)), 0.08, 0.08), (3, 3, 1))
+    floor = tx.tiled(tx.speckled(rng, tx.hsv(rng, (0, 1), (0.3, 0.65), (0.35, 0.65)), 0.08, 0.08), 3, 3)
     tx.court_lines(rng, floor, 1)
     fence = tx.speckled(rng, tx.hsv(rng, (0.25, 0.4), (0.3, 0.5), (0.25, 0.4)), 0.05, 0.2)
     fence[::10] *= 1.35
@@ -125,7 +123,7 @@ def _sky_colours(rng: np.random.Generator, clouds: float) -> tuple[tx.Colour, tx
 
 def _road(rng: np.random.Generator) -> np.ndarray:
     """Asphalt with a painted line every few metres."""
-    out = np.tile(tx.speckled(rng, (0.36, 0.36, 0.37), 0.16, 0.12), (2, 2, 1))
+    out = tx.tiled(tx.speckled(rng, (0.36, 0.36, 0.37), 0.16, 0.12), 2, 2)
     if rng.random() < 0.7:
         out[:180, 100:115] = (0.88, 0.87, 0.8)
     return out

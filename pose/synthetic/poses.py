@@ -186,13 +186,13 @@ _HOLD: Ranges = ((8, 35), (0, 60), (-60, -20), (70, 110))
 _BACK: Ranges = ((15, 42), (140, 178), (-30, 30), (5, 60))
 _BEHIND_HEAD: Ranges = ((125, 150), (75, 105), (35, 60), (115, 135))
 _ARMS = (_HANG, _AKIMBO, _FORWARD, _SIDEWAYS, _OVERHEAD, _WAVE, _PHONE, _HOLD, _BACK)
-_ARM_WEIGHTS = (0.2, 0.1, 0.14, 0.12, 0.13, 0.09, 0.08, 0.1, 0.04)
+_ARM_WEIGHTS = (0.34, 0.09, 0.11, 0.1, 0.11, 0.07, 0.06, 0.08, 0.04)
 _PAIRS = (
     (_OVERHEAD, _OVERHEAD), (_SIDEWAYS, _SIDEWAYS), (_AKIMBO, _AKIMBO), (_HOLD, _HOLD),
     (_FORWARD, _FORWARD), (_BEHIND_HEAD, _BEHIND_HEAD), (_SIDEWAYS, _OVERHEAD), (_HANG, _WAVE),
 )  # fmt: skip
 _STANCES = (_stand, _wide, _walk, _run, _sit, _squat, _lunge, _kneel, _stoop, _kick, _jump)
-_STANCE_WEIGHTS = (0.17, 0.11, 0.12, 0.11, 0.13, 0.08, 0.07, 0.05, 0.06, 0.06, 0.04)
+_STANCE_WEIGHTS = (0.26, 0.14, 0.16, 0.09, 0.12, 0.05, 0.05, 0.03, 0.03, 0.05, 0.02)
 
 
 def _draw_limb(draw: Draw, ranges: Ranges) -> Limb:

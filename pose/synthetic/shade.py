@@ -44,23 +44,24 @@ def fractal_noise(slope: float, seed: int) -> np.ndarray:
 
 
 def shade(view: Projected, buffers: Buffers, light: Light, rotation: np.ndarray) -> np.ndarray:
-    """Return (h, w, 3) float32 linear RGB, zero where no surface is seen.
+    """Return (3, h, w) float32 linear RGB, zero where no surface is seen.
 
     rotation (3, 3): world to camera.
     """
-    flat = np.flatnonzero(buffers.ids.ravel() >= 0).astype(np.int32)
-    out = np.zeros((buffers.ids.size, 3), np.float32)
+    flat = np.flatnonzero(buffers.ids.ravel() >= 0)
+    out = np.zeros((3, buffers.ids.size), np.float32)
     if len(flat):
-        ids = buffers.ids.ravel()[flat]
+        ids = buffers.ids.ravel()[flat].astype(np.intp)
         points = _points(view, buffers, flat)
         normal = _normals(view, ids, points)
         local = _local(view, ids, points)
-        looks = np.array(view.solids.looks, np.int16)[ids]
+        looks = np.array(view.solids.looks, np.intp)[ids]
         albedo = _albedo(view.solids.materials, looks, local)
         colour = _lit(view.solids.materials, looks, albedo, normal, points, light, rotation)
         colour *= _crevices(buffers).ravel()[flat]
-        out[flat] = colour.T
-    return out.reshape(*buffers.ids.shape, 3)
+        for plane, channel in zip(out, colour, strict=True):
+            plane[flat] = channel
+    return out.reshape(3, *buffers.ids.shape)
 
 
 def _points(view: Projected, buffers: Buffers, flat: np.ndarray) -> np.ndarray:
@@ -150,11 +151,12 @@ def _albedo(materials: list[Material], looks: np.ndarray, local: np.ndarray) -> 
     second = np.array([m.second for m in materials], np.float32).T ** 2
     period = np.array([m.period_m for m in materials], np.float32)
     mottle = np.array([m.mottle for m in materials], np.float32)
-    pattern = np.array([PATTERNS.index(m.pattern) for m in materials], np.int8)[looks]
+    codes = np.array([PATTERNS.index(m.pattern) for m in materials], np.int8)
+    pattern = codes[looks]
     albedo = first.take(looks, axis=1)
     x, y, z = local * np.float32(500)
     grain = noise_tile()[(y + 0.4 * x).astype(np.int32) & 255, (x + 0.8 * z - 0.3 * y).astype(np.int32) & 255]
-    for code in np.unique(pattern):
+    for code in sorted(set(codes.tolist())):
         painter = _PAINTERS.get(PATTERNS[code])
         if painter:
             which = np.flatnonzero(pattern == code)
@@ -165,7 +167,9 @@ def _albedo(materials: list[Material], looks: np.ndarray, local: np.ndarray) -> 
         albedo[:, faces] = _face(
             albedo[:, faces], second[:, looks[faces]], local[:, faces], period[looks[faces]]
         )
-    albedo *= 1 + mottle[looks] * 2 * grain
+    grain *= (2 * mottle)[looks]
+    grain += 1
+    albedo *= grain
     return albedo
 
 

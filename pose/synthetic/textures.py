@@ -46,6 +46,11 @@ def tinted(level: np.ndarray, colour: Colour) -> np.ndarray:
     return np.asarray(cv2.merge([level * np.float32(channel) for channel in colour]))
 
 
+def tiled(texture: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return the texture repeated, as np.tile does, many times faster."""
+    return np.asarray(cv2.repeat(texture, rows, columns))
+
+
 def planks(rng: np.random.Generator, colour: Colour, rows: int = 8) -> np.ndarray:
     """Floorboards along x, four lengths to a tile."""
     out = np.full((TILE, TILE, 3), 0.5 * np.array(colour), np.float32)
@@ -116,7 +121,7 @@ def facade(rng: np.random.Generator, floors: int) -> np.ndarray:
         else hsv(rng, (0.5, 0.7), (0.05, 0.3), (0.5, 0.85))
     )
     base = bricks(rng, wall) if rng.random() < 0.35 else speckled(rng, wall, 0.04, 0.1)
-    out = np.ascontiguousarray(np.tile(base, (-(-floors * 96 // TILE), 1, 1))[: floors * 96])
+    out = tiled(base, -(-floors * 96 // TILE), 1)[: floors * 96]
     columns = int(rng.integers(3, 6))
     pane, frame = (
         hsv(rng, (0.5, 0.65), (0.1, 0.5), (0.15, 0.45)),
