@@ -72,8 +72,8 @@ class Report:
         """Return the report as lines for a terminal: counts by source, then every problem."""
         lines = [
             f"{source}: {c.images} images, {c.annotations} annotations "
-            f"({c.people} people, {c.crowds} crowds), {c.used} used; joints unlabelled {c.visibility[0]}, hidden {c.visibility[1]}, "
-            f"visible {c.visibility[2]}"
+            f"({c.people} people, {c.crowds} crowds), {c.used} used; joints "
+            "unlabelled {}, hidden {}, visible {}".format(*c.visibility)
             for source, c in self.counts.items()
         ]
         lines += [f"{problem.kind}: {problem.where}: {problem.what}" for problem in self.problems]

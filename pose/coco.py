@@ -193,7 +193,7 @@ def _usable_box(person: Person, images: dict[int, tuple[str, Image]], source: st
     if len(person.keypoints) != 3 * NUM_JOINTS:
         raise UserError(
             f"{where} has {len(person.keypoints)} keypoint numbers; "
-            f"expected {3 * NUM_JOINTS} (x, y, visibility of each joint)"
+            f"expected {3 * NUM_JOINTS}; run 'twinpose data check'"
         )
     if not all(map(math.isfinite, (*person.bbox, *person.keypoints))):
         raise UserError(f"{where} holds a number that is not finite; run 'twinpose data check'")
