@@ -131,7 +131,7 @@ def test_an_id_given_twice_is_refused(own, kind, words):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match="person_keypoints_val2017.json: No such file"):
+    with pytest.raises(UserError, match=r"person_keypoints_val2017\.json: No such file"):
         coco.load(tmp_path, "val2017")
 
 

@@ -62,7 +62,7 @@ def test_a_file_of_other_images_is_refused(drawn, detections):
 @pytest.mark.parametrize("content", [b"", b"{}", b"[{}]", b"[1]", b"\xff\xfe", b'[{"image_id": 1'])
 def test_a_malformed_file_is_refused(drawn, tmp_path, content):
     (tmp_path / "d.json").write_bytes(content)
-    with pytest.raises(UserError, match="d.json"):
+    with pytest.raises(UserError, match=r"d\.json"):
         coco.with_detections(coco.load(drawn, "train2017"), tmp_path / "d.json")
 
 

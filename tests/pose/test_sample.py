@@ -88,7 +88,8 @@ def test_flipping_twice_gives_back_the_sample(rendered, small, monkeypatch):
     twin = dataset.take(np.array([index]), [int(dataset.image_ids[index])])
     mirrored = coco.Dataset(
         twin.root, twin.images, twin.ann_ids, twin.image_ids, np.array([[width - 1 - x - w, y, w, h]]),
-        (twin.keypoints_image * [-1, 1] + [width - 1, 0])[:, COCO.flip_order], twin.labelled[:, COCO.flip_order],
+        (twin.keypoints_image * [-1, 1] + [width - 1, 0])[:, COCO.flip_order],
+        twin.labelled[:, COCO.flip_order],
         twin.box_scores,
     )  # fmt: skip
     monkeypatch.setattr(coco.Dataset, "read", lambda *_: np.ascontiguousarray(picture[:, ::-1]))
@@ -123,8 +124,8 @@ import hashlib, json, sys
 from pathlib import Path
 import cv2
 from pose import coco, recipe, sample
-root, raw, keys, threads = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])
-cv2.setNumThreads(threads)
+root, raw, keys = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+cv2.setNumThreads(int(sys.argv[4]))
 dataset, made = coco.load(root, "train2017"), {}
 for epoch, index in keys:
     s = sample.make(dataset, index, recipe.from_dict(raw), epoch=epoch)
