@@ -101,6 +101,8 @@ def _draw_dot(
     tips[gid] = f"{cell.id}: {said}" + ("" if valid else f" ({cell.validity.verdict})")
     axes.plot(
         *([x], [y]),
+        color=colour,
+        linestyle="none",
         marker=MARKERS[cell.axes.twin],
         markersize=6.5,
         markeredgewidth=1.4,

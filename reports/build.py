@@ -21,7 +21,7 @@ def build(run: Path) -> Path:
     are gone removed. Raises UserError when the folder is no run or a file in it is malformed.
     """
     opened = read(run)
-    found, drawn = all_tables(opened), all_plots(opened)
+    found, drawn = all_tables(opened), [plots.draw(plot) for plot in all_plots(opened)]
     page = html.render(opened, found, drawn)
     folder = opened.path / "report"
     for stale in ("tables", "plots"):
@@ -30,8 +30,8 @@ def build(run: Path) -> Path:
         write_text(folder / "tables" / f"{table.name}.csv", to_csv(table))
         write_text(folder / "tables" / f"{table.name}.md", to_markdown(table))
     for plot in drawn:
-        write_text(folder / "plots" / f"{plot.name}.svg", plots.to_svg(plot, ground=style.light("ground")))
-        write_bytes(folder / "plots" / f"{plot.name}.png", plots.to_png(plot))
+        write_text(folder / "plots" / f"{plot.plot.name}.svg", style.on_ground(plot.svg))
+        write_bytes(folder / "plots" / f"{plot.plot.name}.png", plot.png)
     path = folder / "report.html"
     write_text(path, page)
     return path

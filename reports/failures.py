@@ -56,16 +56,13 @@ def _trouble(run: Run, result: CellResult) -> tuple[str, str]:
 
 
 def _routes(run: Run) -> list[Row]:
-    again = command(run, "convert")
-    return [
-        Row(
-            (f"{twin} {route.route}", route.status, or_absent(route.reason, "not recorded"), again),
-            "Conversions",
-        )
-        for twin, found in run.conversions.items()
-        for route in found.routes
-        if route.status != "ok"
-    ]
+    rows = []
+    for twin, found in run.conversions.items():
+        again = command(run, "convert", twin)
+        for route in (route for route in found.routes if route.status != "ok"):
+            reason = or_absent(route.reason, "not recorded")
+            rows.append(Row((f"{twin} {route.route}", route.status, reason, again), "Conversions"))
+    return rows
 
 
 def _parts(run: Run) -> list[Row]:

@@ -12,7 +12,7 @@ from bench.contract import TWINS
 from reports import facts, skeletons, style
 from reports.formats import TWIN_NAMES, Absent
 from reports.parts import Missing, command, missing
-from reports.plots import Plot, to_svg
+from reports.plots import Drawn
 from reports.run import Run
 from reports.table import Table, letter, shown
 
@@ -23,7 +23,7 @@ class Section:
 
     key: str
     title: str
-    items: tuple[Table | Plot, ...]
+    items: tuple[Table | Drawn, ...]
     absent: tuple[Missing, ...] = ()
 
 
@@ -47,9 +47,10 @@ def environment() -> Environment:
     return found
 
 
-def inline(plot: Plot) -> Markup:
+def inline(drawn: Drawn) -> Markup:
     """Return a plot as an element of the page; its texts are escaped by matplotlib and by style.inline."""
-    return Markup(style.inline(to_svg(plot), plot.name, plot.title, plot.description))
+    plot = drawn.plot
+    return Markup(style.inline(drawn.svg, plot.name, plot.title, plot.description))
 
 
 def group_of(table: Table, index: int) -> str:
@@ -58,10 +59,10 @@ def group_of(table: Table, index: int) -> str:
     return table.rows[index].group if table.rows[index].group != before else ""
 
 
-def sections(run: Run, tables: Sequence[Table], plots: Sequence[Plot]) -> list[Section]:
+def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[Section]:
     """Return the page's parts in order; a part without content says what is absent."""
-    by_name: dict[str, Table | Plot] = {table.name: table for table in tables}
-    by_name |= {plot.name: plot for plot in plots}
+    by_name: dict[str, Table | Drawn] = {table.name: table for table in tables}
+    by_name |= {drawn.plot.name: drawn for drawn in plots}
     wanted = {
         "Accuracy by epoch": ("per_epoch_map", "training_ap", "training_loss", "learning_rate", "training"),
         "Test": ("test",),
@@ -86,7 +87,7 @@ def sections(run: Run, tables: Sequence[Table], plots: Sequence[Plot]) -> list[S
     return found
 
 
-def render(run: Run, tables: Sequence[Table], plots: Sequence[Plot]) -> str:
+def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
     """Return the page of a run."""
     by_name = {table.name: table for table in tables}
     return (
@@ -104,7 +105,7 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Plot]) -> str:
             samples=[
                 (sample, skeletons.data_uri(run, sample), skeletons.panels(sample)) for sample in run.samples
             ],
-            samples_plot=next((plot for plot in plots if plot.name == "samples"), None),
+            samples_plot=next((d.plot for d in plots if d.plot.name == "samples"), None),
             samples_absent=[m for m in missing(run) if m.part == "sample images"],
             failures=by_name.get("failures"),
             stages=by_name.get("stages"),

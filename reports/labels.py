@@ -33,7 +33,8 @@ class Box:
 
     def outside(self, frame: Box) -> float:
         """Return the area that lies outside `frame`."""
-        return self.width * self.height - self.overlap(frame)
+        # Rounded, or the noise of the last digits would choose between places that are all inside.
+        return round(self.width * self.height - self.overlap(frame), 6)
 
 
 def place(
@@ -67,7 +68,7 @@ def nearest(point: tuple[float, float], box: Box) -> tuple[float, float]:
 
 
 def leader(point: tuple[float, float], box: Box) -> list[Box]:
-    """Return small boxes along the line from a label to its point; [] for a label so near that it needs none."""
+    """Return small boxes along the line from a point to its label; [] where it is near enough without."""
     end, half = nearest(point, box), LEADER / 2
     if math.dist(point, end) < NEAR:
         return []

@@ -76,24 +76,29 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def to_svg(plot: Plot, *, ground: str = "none") -> str:
-    """Return a figure as SVG text without a date."""
-    out = io.StringIO()
-    with drawing():
-        plot.figure.savefig(
-            out, format="svg", metadata={"Date": None, "Creator": None, "Title": plot.title}, facecolor=ground
-        )
-    return style.with_tooltips(out.getvalue(), plot.tooltips)
+@dataclass(frozen=True)
+class Drawn:
+    """A plot's two forms, with the same layout."""
+
+    plot: Plot
+    svg: str
+    """On a transparent ground, in the palette's light colours."""
+    png: bytes
+    """On the light ground."""
 
 
-def to_png(plot: Plot) -> bytes:
-    """Return a figure as PNG on the light ground."""
-    out = io.BytesIO()
+def draw(plot: Plot) -> Drawn:
+    """Return a figure as SVG and PNG, neither with a date."""
+    svg, png = io.StringIO(), io.BytesIO()
     with drawing():
+        plot.figure.draw_without_rendering()
+        # The layout is found once and kept: it is half of the time, and both forms shall agree.
+        plot.figure.set_layout_engine("none")
+        plot.figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Title": plot.title})
         plot.figure.savefig(
-            out, format="png", dpi=PNG_DPI, metadata={"Software": None}, facecolor=style.light("ground")
+            png, format="png", dpi=PNG_DPI, metadata={"Software": None}, facecolor=style.light("ground")
         )
-    return out.getvalue()
+    return Drawn(plot, style.with_tooltips(svg.getvalue(), plot.tooltips), png.getvalue())
 
 
 def training_curves(run: Run) -> list[Plot]:
@@ -176,6 +181,8 @@ def _draw_ap(axes: Axes, run: Run) -> None:
         if best := training.best:
             axes.plot(
                 *([best.epoch], [best.ap or 0.0]),
+                color=style.light(twin),
+                linestyle="none",
                 marker="o",
                 markersize=10,
                 markerfacecolor="none",

@@ -10,7 +10,7 @@ PALETTE = {
     "muted": ("#5a6470", "#9aa5b1"),
     "grid": ("#dfe3e8", "#2f363f"),
     "ground": ("#fefefd", "#15181d"),
-    "tf": ("#c2570b", "#f2a65e"),
+    "tf": ("#b65005", "#f2a65e"),
     "torch": ("#1c63b5", "#7cb8ff"),
 }
 """Role -> colour on a light and on a dark ground. Orange and blue differ in hue and in lightness, so they
@@ -52,6 +52,11 @@ def inline(svg: str, name: str, title: str, description: str) -> str:
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
     )
     return head + body.strip()
+
+
+def on_ground(svg: str) -> str:
+    """Return a matplotlib SVG whose first shape, the figure's own, has the light ground instead of none."""
+    return svg.replace('style="fill: none"', f'style="fill: {light("ground")}"', 1)
 
 
 def with_tooltips(svg: str, tooltips: dict[str, str]) -> str:

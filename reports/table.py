@@ -86,10 +86,11 @@ def shown(column: Column, value: Value) -> str:
 
 
 def exact(value: Value) -> str | int | float:
-    """Return a value as a program reads it: "" where it is absent."""
+    """Return a value as a program reads it: "" where it is absent, text on one line."""
     if isinstance(value, Absent):
         return ""
-    return value.value if isinstance(value, Noted) else value
+    plain = value.value if isinstance(value, Noted) else value
+    return " ".join(plain.split()) if isinstance(plain, str) else plain
 
 
 def to_csv(table: Table) -> str:

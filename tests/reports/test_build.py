@@ -1,0 +1,220 @@
+"""The report as a whole: what is written, from complete runs and from partial ones."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from pose.errors import UserError
+from reports import build as built
+from reports import html
+from reports.build import build
+from reports.run import read
+from reports.table import to_markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def report(full_run: Path) -> Path:
+    """Return the report of the whole run."""
+    return build(full_run)
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> str:
+    return report.read_text()
+
+
+def rows(report: Path, name: str) -> list[dict[str, str]]:
+    with (report.parent / "tables" / f"{name}.csv").open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+class Elements(HTMLParser):
+    """Collects start tags; void elements aside, every tag must be closed in order."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "hr", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_a_whole_run_gives_every_table_and_plot(report: Path):
+    tables = {path.name for path in (report.parent / "tables").iterdir()}
+    names = {
+        *("headline", "per_epoch_map", "training", "test", "conversion", "runtime_overview"),
+        *("runtime_comparison", "failures", "stages"),
+    }
+    assert tables == {f"{name}.{suffix}" for name in names for suffix in ("csv", "md")}
+    plots = {path.name for path in (report.parent / "plots").iterdir()}
+    figures = {
+        *("training_ap", "training_loss", "learning_rate"),
+        *("ap_against_latency", "latency", "throughput", "samples"),
+    }
+    assert plots == {f"{name}.{suffix}" for name in figures for suffix in ("svg", "png")}
+
+
+def test_the_page_asks_nothing_of_a_network_and_runs_nothing(page: str):
+    assert re.findall(r"https?:", page) == []
+    assert "<script" not in page
+    assert "@import" not in page
+    elements = Elements(page)
+    links = [a.get("href") or a.get("src") or "" for _, a in elements.tags if "href" in a or "src" in a]
+    assert links
+    assert all(link.startswith(("#", "data:image/jpeg;base64,")) for link in links)
+
+
+def test_the_page_is_well_formed_and_its_links_lead_somewhere(page: str):
+    elements = Elements(page)
+    assert elements.open == []
+    ids = [attrs["id"] for _, attrs in elements.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    targets = {(a["href"] or "")[1:] for _, a in elements.tags if (a.get("href") or "").startswith("#")}
+    targets |= {x for _, a in elements.tags for x in (a.get("aria-labelledby") or "").split()}
+    targets |= set(re.findall(r"url\(#([^)]+)\)", page))
+    assert targets <= set(ids)
+
+
+def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
+    figures = re.findall(r'<figure id="figure-(\w+)" class="plot.*?</figure>', page, re.DOTALL)
+    assert figures == [
+        *("training_ap", "training_loss", "learning_rate", "ap_against_latency", "latency", "throughput")
+    ]
+    for body in re.findall(r'class="plot.*?(<svg.*?</svg>)', page, re.DOTALL):
+        assert 'role="img"' in body
+        assert "<title " in body
+        assert "<desc " in body
+        assert re.findall(r"#[0-9a-fA-F]{6}\b", body) == []
+
+
+def test_every_table_has_a_caption_that_names_source_command_and_files(page: str):
+    tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
+    assert len(tables) == 9
+    assert all("<caption" in table and 'scope="col"' in table and 'scope="row"' in table for table in tables)
+    assert page.count('<p class="source">') == len(tables) + 7
+    for line in re.findall(r'<p class="source">(.*?)</p>', page, re.DOTALL):
+        assert re.search(r"Source: .+ Made by <code>twinpose .+</code>\. Files: (tables|plots)/\w+\.", line)
+
+
+def test_the_same_run_gives_the_same_bytes_and_keeps_nothing_of_an_earlier_report(report: Path):
+    first = hashes(report.parent)
+    for name in ("plots/gone.svg", "tables/gone.csv"):
+        (report.parent / name).touch()
+    again = build(report.parent.parent)
+    assert again == report
+    assert hashes(report.parent) == first
+
+
+def test_a_hover_names_the_cell_behind_a_point(page: str):
+    assert "<title>torch-openvino-ir-bf16-cpu-b1-t2-glibc-latency: p50 7.30 ms, AP 0.415</title>" in page
+
+
+def test_what_comes_from_files_is_escaped(make_run: MakeRun):
+    run = make_run('<script>alert("x")</script>')
+    facts = json.loads((run / "run.json").read_text())
+    facts["machine"]["cpu"]["model"] = "<img src=x onerror=alert(1)>"
+    facts["command"] = "twinpose run <script>"
+    (run / "run.json").write_text(json.dumps(facts))
+    opened = read(run)
+    text = html.render(opened, built.all_tables(opened), [])
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "<b>XLA" not in text
+    assert "InternalError: &lt;b&gt;XLA&lt;/b&gt; compilation failed" in text
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in text
+    assert all("<b>" not in to_markdown(table) for table in built.all_tables(opened))
+
+
+def test_a_folder_that_is_no_run_is_the_users_error(tmp_path: Path):
+    with pytest.raises(UserError, match=r"is no run folder .* twinpose run --recipe demo --out"):
+        build(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_malformed_file_is_named(make_run: MakeRun):
+    run = make_run()
+    (run / "test.json").write_text('{"split": 3}')
+    with pytest.raises(UserError, match=r"test\.json is not what 'twinpose run' writes"):
+        build(run)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said", "command"),
+    [
+        ("train/torch", "PyTorch training: absent", "twinpose train runs/demo --twin torch"),
+        ("test.json", "Test part: absent", "twinpose eval runs/demo"),
+        ("artifacts/tf", "TensorFlow conversion: absent", "twinpose convert runs/demo --twin tf"),
+        ("bench", "Bench: absent", "twinpose bench runs/demo"),
+        ("samples", "Sample images: absent", "twinpose report"),
+    ],
+)
+def test_a_missing_part_is_said_with_the_command_that_makes_it(
+    make_run: MakeRun, gone: str, said: str, command: str
+):
+    run = make_run()
+    path = run / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    opened = read(run)
+    # What is absent does not depend on the plots, which are most of the time.
+    text = html.render(opened, built.all_tables(opened), [])
+    assert said in text
+    assert f"<code>{command}" in text[text.index(said) :][:400]
+    assert 'data-status="absent"' in text[text.index('id="table-failures"') :]
+
+
+def test_a_run_that_only_began_has_a_report(make_run: MakeRun):
+    run = make_run()
+    for name in ("train", "artifacts", "bench", "samples"):
+        shutil.rmtree(run / name)
+    for name in ("test.json", "recipe.yaml", "split.json"):
+        (run / name).unlink()
+    report = build(run)
+    assert report.read_text().count('class="absent"') >= 5
+    assert {row["what"] for row in rows(report, "failures")} >= {"recipe", "split", "bench", "test part"}
+    assert {row["AP_tf"] for row in rows(report, "headline")} == {""}
+
+
+def test_pngs_are_sharp_enough_for_print(report: Path):
+    header = (report.parent / "plots" / "latency.png").read_bytes()[:24]
+    assert int.from_bytes(header[16:20], "big") == round(7.4 * 150)
+
+
+def test_templates_are_part_of_the_package():
+    folder = Path(built.__file__).parent / "templates"
+    assert {path.name for path in folder.iterdir()} >= {"report.html.j2", "parts.html.j2", "style.css"}
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "reports" in config["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]

@@ -1,0 +1,146 @@
+"""The drawn parts: labels that do not collide, themed SVG, skeletons."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pose.errors import UserError
+from pose.skeleton import NUM_JOINTS
+from reports import bench_plots, labels, plots, skeletons, style
+from reports.labels import Box, place
+from reports.run import read
+
+MakeRun = Callable[..., Path]
+FRAME = Box(0, 0, 1200, 800)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 11), st.integers(1, 7), st.floats(20, 60)),
+        max_size=10,
+        unique_by=lambda point: point[:2],
+    )
+)
+def test_with_room_no_label_covers_another_a_marker_or_the_edge(points):
+    places = [(100.0 * x, 100.0 * y) for x, y, _ in points]
+    boxes = place(places, [(width, 12.0) for *_, width in points], FRAME)
+    markers = [Box(x - 4.5, y - 4.5, 9, 9) for x, y in places]
+    for i, box in enumerate(boxes):
+        assert all(box.overlap(other) == 0 for other in [*boxes[:i], *markers])
+        assert box.outside(FRAME) == 0
+
+
+def test_points_on_one_line_get_labels_apart():
+    points = [(300.0 + 30 * i, 400.0) for i in range(6)]
+    boxes = place(points, [(110.0, 14.0)] * 6, FRAME)
+    assert sum(a.overlap(b) for i, a in enumerate(boxes) for b in boxes[:i]) == 0
+
+
+def test_without_room_every_label_still_gets_a_place():
+    assert len(place([(5.0, 5.0)] * 4, [(50.0, 50.0)] * 4, Box(0, 0, 10, 10))) == 4
+
+
+def test_a_label_near_its_point_needs_no_line():
+    assert labels.leader((0, 0), Box(9, -5, 40, 10)) == []
+    assert labels.leader((0, 0), Box(60, -5, 40, 10)) != []
+
+
+def test_an_inline_plot_follows_the_theme_of_the_page(full_run: Path):
+    run = read(full_run)
+    for plot in [*plots.training_curves(run), *bench_plots.bench_plots(run)]:
+        svg = style.inline(plots.draw(plot).svg, plot.name, plot.title, plot.description)
+        assert svg.startswith("<svg viewBox=")
+        assert "var(--tf)" in svg
+        assert "var(--torch)" in svg
+        assert not re.search(r"#[0-9a-f]{6}|https?:|DejaVu|<metadata", svg)
+        assert all(name.startswith(f"{plot.name}-") for name in re.findall(r'\bid="([^"]+)"', svg))
+
+
+def test_a_plot_file_has_no_date_and_stands_on_a_ground_of_its_own(full_run: Path):
+    plot = bench_plots.by_runtime(read(full_run), "latency")
+    assert plot is not None
+    svg = style.on_ground(plots.draw(plot).svg)
+    assert "dc:date" not in svg
+    assert f"fill: {style.light('ground')}" in svg
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the contrast ratio of two colours (WCAG 2.2, relative luminance)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+@pytest.mark.parametrize("role", ["ink", "muted", "tf", "torch"])
+def test_colours_are_legible_on_both_grounds(role: str, theme: int):
+    assert contrast(style.PALETTE[role][theme], style.PALETTE["ground"][theme]) >= 4.5
+
+
+def test_the_axis_of_ap_is_no_magnifying_glass(full_run: Path):
+    plot = bench_plots.ap_against_latency(read(full_run))
+    assert plot is not None
+    low, high = plot.figure.axes[0].get_ylim()
+    assert high - low >= bench_plots.SMALLEST_AP_RANGE
+    assert plot.figure.axes[0].get_xlim()[0] == 0
+
+
+def keypoints(score: float) -> list[float]:
+    return [float(v) for i in range(NUM_JOINTS) for v in (10 * i, 5 * i, score)]
+
+
+def test_a_joint_below_the_threshold_is_not_drawn_nor_are_its_limbs():
+    points = keypoints(0.9)
+    points[3 * 9 + 2] = skeletons.JOINT_THRESHOLD - 0.01
+    found = skeletons.person(points, predicted=True)
+    assert len(found.joints) == NUM_JOINTS - 1
+    assert len(found.limbs) == len(skeletons.COCO.limbs) - 1
+    points[3 * 9 + 2] = skeletons.JOINT_THRESHOLD
+    assert len(skeletons.person(points, predicted=True).joints) == NUM_JOINTS
+
+
+def test_an_annotated_joint_is_drawn_when_labelled_and_hollow_when_hidden():
+    points = keypoints(2)
+    points[2], points[5] = 0, 1
+    found = skeletons.person(points, predicted=False)
+    assert len(found.joints) == NUM_JOINTS - 1
+    assert [sure for *_, sure in found.joints].count(False) == 1
+
+
+def test_sides_have_their_own_colours():
+    names = skeletons.COCO.joints
+    left, right = names.index("left_hip"), names.index("right_hip")
+    assert skeletons.colour(left, names.index("left_knee")) == style.LEFT
+    assert skeletons.colour(right, right) == style.RIGHT
+    assert skeletons.colour(left, right) == style.MIDDLE
+
+
+def test_a_person_of_another_skeleton_is_refused():
+    with pytest.raises(UserError, match="has 6 numbers; expected 51"):
+        skeletons.person([1.0] * 6, predicted=True)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [("../secret.jpg", "outside the run"), ("samples/none.jpg", "cannot read"), ("run.json", "is no JPEG")],
+)
+def test_a_sample_names_a_jpeg_of_the_run(make_run: MakeRun, image: str, message: str):
+    path = make_run()
+    samples = json.loads((path / "samples/samples.json").read_text())
+    samples[0]["image"] = image
+    (path / "samples/samples.json").write_text(json.dumps(samples))
+    run = read(path)
+    with pytest.raises(UserError, match=message):
+        skeletons.data_uri(run, run.samples[0])
