@@ -19,6 +19,8 @@ from reports.run import Run
 
 SMALLEST_AP_RANGE = 0.05
 """A narrower axis would show noise as a difference."""
+MANY_LANES = 4
+"""With more, the only numbered axis would be out of sight."""
 NO_INTERVAL = "One process for each cell, without an interval: do not cite a difference as a speed-up."
 
 
@@ -50,6 +52,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
         for axes, (heading, group) in zip(panels, lanes.items(), strict=True):
             (_draw_latency if timed else _draw_throughput)(axes, group, tips)
             axes.set_title(heading, color=style.light("ink"))
+            axes.tick_params(labelbottom=len(lanes) > MANY_LANES or axes is panels[-1])
         panels[-1].set_xlabel("latency in ms: p50 (dot) to p90 (bar's end)" if timed else "images per second")
         panels[-1].set_xlim(left=0)
     what = "Latency" if timed else "Throughput"
@@ -146,9 +149,11 @@ def ap_against_latency(run: Run) -> Plot | None:
             panels[_panel(cell.axes)].append((cell, x, y))
     if not panels:
         return None
+    timed = sum(c.axes.scenario == "latency" for c in run.cells)
+    left_out = timed - sum(map(len, panels.values()))
     tips: dict[str, str] = {}
     with drawing():
-        figure = Figure(figsize=(7.4, 3.6 * len(panels) + 0.3))
+        figure = Figure(figsize=(7.4, (3.6 if len(panels) == 1 else 2.7) * len(panels) + 0.3))
         all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
         for axes, (heading, points) in zip(all_axes, panels.items(), strict=True):
             _draw_points(axes, points, tips)
@@ -161,6 +166,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         name="ap_against_latency",
         title="AP against latency",
         note="Up and to the left is better. AP is of the same network, runtime, mode, precision and device. "
+        + (f"{left_out} of {timed} latency cells have no valid pair and are not drawn. " if left_out else "")
         + NO_INTERVAL,
         command=command(run, "bench"),
         source="bench/cells/*-latency.json and *-accuracy.json",

@@ -19,7 +19,7 @@ from reports.formats import (
     seconds,
     tiny,
 )
-from reports.parts import command, no_test, unmeasured
+from reports.parts import command, missing, no_test, unmeasured
 from reports.run import Run
 from reports.table import Column, Row, Table
 
@@ -149,14 +149,13 @@ def stages(run: Run) -> Table | None:
 
 def headline(run: Run) -> Table:
     """Return AP of both twins on validation and test, and their difference."""
-    val = {twin: _best(run, twin) for twin in TWINS}
-    test = {twin: _tested(run, twin) for twin in TWINS}
-    last = {twin: _last(run, twin) for twin in TWINS}
-    rows = [
-        Row(("Validation, best epoch of each", *val.values(), _difference(val))),
-        Row(("Validation, last epoch of each", *last.values(), _difference(last))),
-        Row(("Test, scored once", *test.values(), _difference(test))),
-    ]
+    last = common_epoch(run)
+    common = "last common epoch" if last is None else f"epoch {last} of both"
+    parts = {
+        "Validation, best epoch of each": {twin: _best(run, twin) for twin in TWINS},
+        f"Validation, {common}": {twin: _at(run, twin, last) for twin in TWINS},
+        "Test, scored once": {twin: _tested(run, twin) for twin in TWINS},
+    }
     boxes = Path((run.test.boxes if run.test else None) or _said(run, "boxes")).name
     return Table(
         name="headline",
@@ -166,22 +165,34 @@ def headline(run: Run) -> Table:
             *(Column(f"AP_{twin}", f"{TWIN_NAMES[twin]} AP", score, "number") for twin in TWINS),
             Column("difference", "PyTorch − TensorFlow", difference, "number"),
         ),
-        rows=tuple(rows),
+        rows=tuple(Row((part, *values.values(), _difference(values))) for part, values in parts.items()),
         note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: ground truth; on test: {boxes}.",
-        command=command(run, "train"),
+        command=f"{command(run, 'train')} && {command(run, 'test')}",
         source="train/*/epochs.jsonl and test.json",
     )
 
 
+def common_epoch(run: Run) -> int | None:
+    """Return the last epoch that both twins have ended, or None without one."""
+    reached = [{line.epoch for line in training.epochs} for training in run.training.values()]
+    return max(set.intersection(*reached), default=None) if len(reached) == len(TWINS) else None
+
+
 def _best(run: Run, twin: str) -> Value:
-    best = run.training[twin].best if twin in run.training else None
-    return or_absent(best.ap if best else None, f"{TWIN_NAMES[twin]} is not trained in this run")
+    training = run.training.get(twin)
+    if training is None:
+        return Absent(f"{TWIN_NAMES[twin]} is not trained in this run")
+    if not training.summary:
+        # A best epoch of half a training beside one of a whole training would be no comparison.
+        return Absent(f"{TWIN_NAMES[twin]}: the training is unfinished")
+    return or_absent(training.best.ap if training.best else None, "no epoch was scored")
 
 
-def _last(run: Run, twin: str) -> Value:
-    if twin not in run.training:
-        return _best(run, twin)
-    return or_absent(run.training[twin].epochs[-1].ap, "the epoch's line holds no finite value")
+def _at(run: Run, twin: str, epoch: int | None) -> Value:
+    if epoch is None:
+        return Absent("no epoch has ended for both twins")
+    value = next(line.ap for line in run.training[twin].epochs if line.epoch == epoch)
+    return or_absent(value, "the epoch's line holds no finite value")
 
 
 def _tested(run: Run, twin: str) -> Value:
@@ -200,7 +211,16 @@ def _difference(by_twin: dict[str, Value]) -> Value:
 
 def summary(run: Run) -> list[str]:
     """Return sentences of what may be said of this run, and what may not."""
-    return [*_training_says(run), *_conversion_says(run), *_bench_says(run)]
+    return [*_missing_says(run), *_training_says(run), *_conversion_says(run), *_bench_says(run)]
+
+
+def _missing_says(run: Run) -> list[str]:
+    listed = ", ".join(f"{part.part} {part.status}" for part in missing(run))
+    return (
+        [f"This run is not complete: {listed}. The commands that complete it are under What failed."]
+        if listed
+        else []
+    )
 
 
 def _training_says(run: Run) -> list[str]:

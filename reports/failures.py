@@ -66,4 +66,4 @@ def _routes(run: Run) -> list[Row]:
 
 
 def _parts(run: Run) -> list[Row]:
-    return [Row((m.part, "absent", m.reason, m.command), "Parts of the run") for m in missing(run)]
+    return [Row((m.part, m.status, m.reason, m.command), "Parts of the run") for m in missing(run)]

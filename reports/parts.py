@@ -28,6 +28,8 @@ class Missing:
     reason: str
     command: str
     """What makes it."""
+    status: str = "absent"
+    """`absent` or `unfinished`."""
 
 
 def command(run: Run, stage: str, twin: str | None = None) -> str:
@@ -74,7 +76,8 @@ def _training(run: Run, twin: str) -> Missing | None:
         return Missing(name, f"the run has no train/{twin}/epochs.jsonl", make)
     if not training.summary:
         asked = f" of {run.recipe.training.epochs}" if run.recipe else ""
-        return Missing(name, f"unfinished after epoch {training.epochs[-1].epoch}{asked}", make)
+        done = f"it stands at epoch {training.epochs[-1].epoch}{asked}"
+        return Missing(name, done, make, "unfinished")
     return None
 
 
@@ -104,7 +107,7 @@ def _bench(run: Run) -> list[Missing]:
             f"{len(waiting)} of {len(planned(run))} cells of the matrix are not measured yet: {waiting[0]}"
         )
         more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
-        return [Missing("bench", first + more, command(run, "bench"))]
+        return [Missing("bench", first + more, command(run, "bench"), "unfinished")]
     return []
 
 

@@ -44,7 +44,7 @@ class Table:
     note: str
     """One or two sentences on how to read it."""
     command: str
-    """What makes the figures in it."""
+    """What makes the figures in it; "" where nothing of ours does."""
     source: str
     """The files of the run that it came from."""
     grouped_by: str = ""
@@ -114,7 +114,8 @@ def to_markdown(table: Table) -> str:
         values = [_markdown_value(table, column, row.values[i]) for i, column in columns]
         lines.append(_line([*(_escape(row.group) for _ in lane), *values]))
     notes = [f"- {letter(i)}: {_escape(reason)}" for i, reason in enumerate(table.reasons)]
-    made = f"{_escape(table.note)} Source: {_escape(table.source)}; made by `{table.command}`."
+    by = f"made by `{table.command}`" if table.command else "copied by hand"
+    made = f"{_escape(table.note)} Source: {_escape(table.source)}; {by}."
     parts = [f"**{_escape(table.title)}**", "\n".join(lines), *(["\n".join(notes)] if notes else []), made]
     return "\n\n".join(parts) + "\n"
 

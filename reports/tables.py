@@ -169,7 +169,7 @@ def published(run: Run) -> Table | None:
             for row in rows
         ),
         note="Other people's figures, by their own training, data and boxes. They are no result of this run.",
-        command="none: copied from the publication",
+        command="",
         source="the publication named in each row",
     )
 

@@ -67,7 +67,20 @@ def test_a_twin_that_is_behind_is_a_dash_with_a_reason_and_never_zero(make_run: 
     assert "| 8 | —<sup>a</sup> | 0.338 |" in markdown
     assert "- a: TensorFlow has not reached this epoch" in markdown
     trouble = failures.failures(read(path))
-    assert any("unfinished after epoch 7 of 12" in row["reason"] for row in parsed(trouble))
+    row = next(row for row in parsed(trouble) if row["what"] == "TensorFlow training")
+    assert (row["status"], row["reason"]) == ("unfinished", "it stands at epoch 7 of 12")
+
+
+def test_half_a_training_is_compared_at_the_last_common_epoch(make_run: MakeRun):
+    path = make_run()
+    lines = (path / "train" / "torch" / "epochs.jsonl").read_text().splitlines(keepends=True)
+    (path / "train" / "torch" / "epochs.jsonl").write_text("".join(lines[:7]))
+    (path / "train" / "torch" / "summary.json").unlink()
+    best, common, _ = parsed(facts.headline(read(path)))
+    assert best["difference"] == best["AP_torch"] == ""
+    assert common["part"] == "Validation, epoch 7 of both"
+    assert float(common["difference"]) == pytest.approx(0.325 - 0.312)
+    assert any("PyTorch training unfinished" in sentence for sentence in facts.summary(read(path)))
 
 
 def test_a_loss_that_was_not_finite_is_absent(make_run: MakeRun):
