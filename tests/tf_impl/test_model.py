@@ -1,0 +1,81 @@
+"""The Keras twin is the described network, with the constants that both twins share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import twins
+
+pytest.importorskip("tensorflow")
+
+import keras  # noqa: E402
+
+from pose import architecture, recipe, weights  # noqa: E402
+from tf_impl import data, model, train  # noqa: E402
+
+
+@pytest.mark.parametrize("backbone", sorted(architecture.BLOCKS))
+def test_parameters_macs_and_names_are_those_described(backbone: str) -> None:
+    resolved = recipe.from_dict({**twins.TINY, "model": {**twins.TINY["model"], "backbone": backbone}})
+    described = architecture.build(resolved.model)
+    net = model.build(resolved)
+    assert model.count_parameters(net) == described.parameters
+    assert model.count_macs(net, resolved.model.input_size) == described.macs
+    assert {name: value.shape for name, value in model.read_weights(net).items()} == described.shapes()
+
+
+def test_weights_survive_the_twin_bit_for_bit() -> None:
+    resolved = twins.tiny()
+    rng = np.random.default_rng(1)
+    shapes = architecture.build(resolved.model).shapes()
+    canonical = {name: rng.random(shape, dtype=np.float32) for name, shape in shapes.items()}
+    net = model.build(resolved)
+    model.load_weights(net, canonical)
+    back = model.read_weights(net)
+    assert all(np.array_equal(canonical[name], back[name]) for name in shapes)
+
+
+def test_every_batch_norm_has_the_shared_constants() -> None:
+    norms = [layer for layer in model.build(twins.tiny()).layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert {type(layer) for layer in norms} == {model.BatchNorm}
+    assert {(m.epsilon, m.momentum) for m in norms} == {(architecture.BN_EPSILON, architecture.BN_MOMENTUM)}
+
+
+def test_bgr_is_rgb_with_the_channels_swapped() -> None:
+    rgb, bgr = (
+        model.build(recipe.from_dict(twins.TINY | {"data": {"channel_order": order}})) for order in ("rgb", "bgr")
+    )
+    canonical = weights.initial(architecture.build(twins.tiny().model), 0)
+    images = twins.noisy_batch(twins.tiny(), 2)[0]
+    model.load_weights(rgb, canonical)
+    model.load_weights(bgr, canonical)
+    swapped = train.make_infer(bgr)(np.ascontiguousarray(images[..., ::-1]))
+    assert np.array_equal(train.make_infer(rgb)(images), swapped)
+    assert not np.array_equal(train.make_infer(bgr)(images), swapped)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_few_steps_lower_the_loss(precision: str) -> None:
+    resolved = twins.tiny(precision=precision)
+    net = model.build(resolved, "cpu", precision)
+    model.load_weights(net, weights.initial(architecture.build(resolved.model), 0))
+    step = train.make_step(net, train.make_optimizer(net))
+    batch = data.Batch(*twins.noisy_batch(resolved, 8))
+    losses = [step(batch, 1e-3) for _ in range(12)]
+    assert losses[-1] < 0.95 * losses[0]
+    assert {v.dtype for v in model.read_weights(net).values()} == {np.dtype("float32")}
+
+
+def test_the_optimizer_state_survives_a_round_trip() -> None:
+    resolved = twins.tiny()
+    net = model.build(resolved)
+    model.load_weights(net, weights.initial(architecture.build(resolved.model), 0))
+    optimizer = train.make_optimizer(net)
+    train.make_step(net, optimizer)(data.Batch(*twins.noisy_batch(resolved, 4)), 1e-3)
+    kept = train.read_optimizer(net, optimizer)
+    fresh = train.make_optimizer(net)
+    train.load_optimizer(net, fresh, kept)
+    again = train.read_optimizer(net, fresh)
+    assert kept.keys() == again.keys()
+    assert kept["step"] == 1
+    assert all(np.array_equal(kept[name], again[name]) for name in kept)

@@ -1,0 +1,68 @@
+"""A tiny recipe, its dataset and its training job, for tests of either twin."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose import architecture, recipe, splits, synthetic, weights
+
+TINY = {
+    "name": "tiny",
+    "model": {"backbone": "resnet18", "input_size": [32, 64], "deconv_channels": 8, "sigma_px": 1},
+    "training": {"epochs": 2, "batch_size": 8},
+    "evaluation": {"batch_size": 8},
+}
+
+
+def tiny(**training: Any) -> recipe.Recipe:
+    """Return the tiny recipe with some values of its training replaced."""
+    return recipe.from_dict(TINY | {"training": TINY["training"] | training})
+
+
+def dataset(folder: Path) -> Path:
+    """Return a small rendered dataset."""
+    synthetic.make(folder, train_images=12, val_images=6, seed=3, processes=1)
+    return folder
+
+
+def job(folder: Path, coco: Path, resolved: recipe.Recipe, *, device: str = "cpu", workers: int = 1) -> dict[str, Any]:
+    """Return a training request whose files lie in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    splits.save(splits.make(resolved.split, coco), folder / "split.json")
+    weights.save(folder / "init.safetensors", weights.initial(architecture.build(resolved.model), 0))
+    return {
+        "recipe": resolved.model_dump(mode="json"),
+        "coco": str(coco),
+        "split": str(folder / "split.json"),
+        "initial": str(folder / "init.safetensors"),
+        "out": str(folder / "train"),
+        "device": device,
+        "threads": 1,
+        "workers": workers,
+    }
+
+
+def noisy_batch(resolved: recipe.Recipe, count: int, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Return images, heatmaps, weights and annotation ids of a random batch."""
+    rng = np.random.default_rng(seed)
+    width, height = resolved.model.input_size
+    w, h = resolved.model.heatmap_size
+    return (
+        rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8),
+        rng.random((count, 17, h, w), dtype=np.float32),
+        rng.integers(0, 2, (count, 17)).astype(np.float32),
+        np.arange(count),
+    )
+
+
+def end_state(out: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Return every tensor that a training left, and its epoch lines without the times."""
+    tensors = weights.read(out / "state.safetensors")
+    for name in ("last", "best"):
+        tensors |= {f"{name}/{k}": v for k, v in weights.read(out / f"{name}.safetensors").items()}
+    lines = [json.loads(line) for line in (out / "epochs.jsonl").read_text().splitlines()]
+    return tensors, [{k: v for k, v in line.items() if not k.endswith("_s")} for line in lines]
