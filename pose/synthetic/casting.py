@@ -12,7 +12,7 @@ from pose.synthetic.camera import Camera
 from pose.synthetic.poses import sample as sample_pose
 
 MAX_PEOPLE = 4
-_COUNT_WEIGHTS = (0.38, 0.32, 0.19, 0.11)
+_COUNT_WEIGHTS = (0.34, 0.36, 0.2, 0.1)
 _MIN_LABELLED = 10
 _MIN_HEIGHT = 0.27
 """Least extent of a person, as a share of the image's height."""
@@ -33,7 +33,7 @@ def sample_camera(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
     focal_px = size[1] * rng.uniform(0.9, 1.35)
     height_m = float(np.clip(rng.normal(1.45, 0.35), 0.7, 2.4))
     aim = math.degrees(math.atan((height_m - 0.85) / 3.4))
-    return Camera.aimed(size, focal_px, height_m, aim + rng.normal(0, 2.5), rng.normal(0, 2.0))
+    return Camera.aimed(size, focal_px, height_m, aim + rng.normal(0, 2.5), rng.normal(0, 1.5))
 
 
 def cast_people(rng: np.random.Generator, camera: Camera) -> list[Actor]:
@@ -56,7 +56,7 @@ def _candidate(rng: np.random.Generator, camera: Camera, wanted: int) -> Actor |
     x = (rng.uniform(0.06, 0.94) - 0.5) * width / camera.focal_px * depth_m
     actor = _place(rng, camera, x, depth_m)
     kept = _inside(camera, actor.body)
-    wants_whole = rng.random() < 0.84
+    wants_whole = rng.random() < 0.88
     enough = kept >= 16 if wants_whole else kept >= _MIN_LABELLED
     return actor if enough and actor.box[3] - actor.box[1] >= _MIN_HEIGHT * height else None
 
@@ -71,8 +71,8 @@ def _fallback(rng: np.random.Generator, camera: Camera) -> Actor:
 
 def _place(rng: np.random.Generator, camera: Camera, x: float, depth_m: float) -> Actor:
     pose = sample_pose(rng)
-    facing = rng.choice([180.0, 0.0, 90.0, -90.0], p=[0.66, 0.14, 0.1, 0.1])
-    heading = float(facing + np.clip(rng.normal(0, 22), -45, 45))
+    facing = rng.choice([180.0, 0.0, 90.0, -90.0], p=[0.76, 0.1, 0.07, 0.07])
+    heading = float(facing + np.clip(rng.normal(0, 20), -40, 40))
     body = pose_body(Build.sample(rng), pose, (x, depth_m), heading)
     pixels, _ = camera.project(body.keypoints())
     pixels = np.clip(pixels, 0, camera.size)
@@ -93,4 +93,4 @@ def _apart(one: Actor, other: Actor) -> bool:
     low, high = np.maximum(one.box[:2], other.box[:2]), np.minimum(one.box[2:], other.box[2:])
     overlap = float(np.prod(np.maximum(high - low, 0)))
     smaller = min(float(np.prod(a.box[2:] - a.box[:2])) for a in (one, other))
-    return overlap <= 0.25 * smaller
+    return overlap <= 0.15 * smaller

@@ -59,14 +59,14 @@ def sample(rng: np.random.Generator) -> Pose:
 
     def draw(limits: Range) -> float:
         low, high = limits
-        return float(low + (high - low) * rng.beta(1.6, 1.6))
+        return float(low + (high - low) * rng.beta(2.2, 2.2))
 
     stance = _STANCES[int(rng.choice(len(_STANCES), p=_STANCE_WEIGHTS))]
     legs, trunk = stance(draw)
     arms = (_free_arm(rng, draw), _free_arm(rng, draw))
     if stance in (_walk, _run) and rng.random() < 0.75:
         arms = _swing(draw, running=stance is _run)
-    elif rng.random() < 0.3:
+    elif rng.random() < 0.22:
         first, second = _PAIRS[int(rng.integers(len(_PAIRS)))]
         arms = (_draw_limb(draw, first), _draw_limb(draw, second))
     if rng.random() < 0.5:
@@ -186,13 +186,13 @@ _HOLD: Ranges = ((8, 35), (0, 60), (-60, -20), (70, 110))
 _BACK: Ranges = ((15, 42), (140, 178), (-30, 30), (5, 60))
 _BEHIND_HEAD: Ranges = ((125, 150), (75, 105), (35, 60), (115, 135))
 _ARMS = (_HANG, _AKIMBO, _FORWARD, _SIDEWAYS, _OVERHEAD, _WAVE, _PHONE, _HOLD, _BACK)
-_ARM_WEIGHTS = (0.34, 0.09, 0.11, 0.1, 0.11, 0.07, 0.06, 0.08, 0.04)
+_ARM_WEIGHTS = (0.5, 0.1, 0.07, 0.08, 0.08, 0.05, 0.04, 0.06, 0.02)
 _PAIRS = (
     (_OVERHEAD, _OVERHEAD), (_SIDEWAYS, _SIDEWAYS), (_AKIMBO, _AKIMBO), (_HOLD, _HOLD),
     (_FORWARD, _FORWARD), (_BEHIND_HEAD, _BEHIND_HEAD), (_SIDEWAYS, _OVERHEAD), (_HANG, _WAVE),
 )  # fmt: skip
 _STANCES = (_stand, _wide, _walk, _run, _sit, _squat, _lunge, _kneel, _stoop, _kick, _jump)
-_STANCE_WEIGHTS = (0.26, 0.14, 0.16, 0.09, 0.12, 0.05, 0.05, 0.03, 0.03, 0.05, 0.02)
+_STANCE_WEIGHTS = (0.36, 0.14, 0.2, 0.07, 0.1, 0.03, 0.03, 0.02, 0.01, 0.03, 0.01)
 
 
 def _draw_limb(draw: Draw, ranges: Ranges) -> Limb:

@@ -212,12 +212,15 @@ def _jeans(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
 
 
 def _leaves(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
-    return np.asarray(np.clip(0.5 + 1.1 * grain, 0, 1))
+    """Leaves of a few centimetres: bright ones over the dark between them."""
+    x, y, z = (local * np.float32(70)).astype(np.int32)
+    fine = noise_tile()[(y + z) & 255, (x - z) & 255]
+    return np.asarray(np.clip(0.45 + 2.2 * fine + 0.6 * grain, 0, 1))
 
 
 def _wood(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
     x, y, z = local
-    return np.asarray(0.5 + 0.5 * np.sin(9 * (y + z) + 1.5 * np.sin(2 * x) + 3 * grain))
+    return np.asarray(0.5 + 0.4 * np.sin(34 * (y + z) + 2.5 * np.sin(1.3 * x) + 5 * grain) + 0.3 * grain)
 
 
 def _panel(local: np.ndarray, grain: np.ndarray) -> np.ndarray:

@@ -134,15 +134,15 @@ class Furnisher:
 
     def _tree(self, at: np.ndarray, turn: np.ndarray) -> None:
         bark = self.solids.material(
-            Material((0.35, 0.26, 0.19), (0.24, 0.18, 0.13), "wood", 0.12, mottle=0.3)
+            Material((0.36, 0.27, 0.2), (0.2, 0.15, 0.11), "leaves", 0.25, mottle=0.3)
         )
         height = self.rng.uniform(1.9, 2.8)
         self.solids.tube(at, at - [0, height, 0], (0.19, 0.11), bark, 0, across=np.array([1.0, 0, 0]))
         self._foliage(at, height - 0.3, height + 1.8, 1.1, 13)
 
     def _foliage(self, at: np.ndarray, low: float, high: float, radius: float, count: int) -> None:
-        green = hsv(self.rng, (0.2, 0.36), (0.35, 0.7), (0.3, 0.55))
-        light = (min(1.0, green[0] * 1.5), min(1.0, green[1] * 1.4), green[2] * 1.2)
+        green = hsv(self.rng, (0.2, 0.36), (0.35, 0.65), (0.4, 0.7))
+        light = (green[0] * 0.65, green[1] * 0.7, green[2] * 0.6)
         look = self.solids.material(Material(green, light, "leaves", 0.1, mottle=0.45))
         for k in range(count):
             share = k / max(1, count - 1)

@@ -16,12 +16,17 @@ from pycocotools.coco import COCO as CocoApi
 from pycocotools.cocoeval import COCOeval
 
 from pose.skeleton import COCO
-from pose.synthetic import render
+from pose.synthetic import raster, render
 from pose.synthetic.body import Build, pose_body
 from pose.synthetic.camera import Camera
 from pose.synthetic.casting import cast_people, sample_camera
-from pose.synthetic.labels import polygons
+from pose.synthetic.figure import Dressmaker
+from pose.synthetic.labels import label_joints, polygons
+from pose.synthetic.poses import Limb, Pose
 from pose.synthetic.poses import sample as sample_pose
+from pose.synthetic.solids import BACKGROUND, Solids
+from pose.synthetic.things import Furnisher
+from pose.synthetic.wardrobe import sample_outfit
 
 JOINT = {name: i for i, name in enumerate(COCO.joints)}
 DIGEST = """
@@ -165,10 +170,42 @@ def test_limbs_keep_their_lengths_in_every_pose():
         assert joints[:, 1].max() < 0.01
 
 
-def test_faces_seen_from_behind_are_labelled_occluded(people):
-    """A nose is seen only where it lies nearer than the ears' line allows: never on a back turned to us."""
-    noses = np.array([joints_of(p)[JOINT["nose"], 2] for p in people])
-    assert 0.15 < (noses == 1).mean() < 0.6
+def visibilities(heading_deg, *, crate_before_them=False):
+    """COCO visibility by joint of someone who stands still, arms hanging, 3.5 m away."""
+    arm, leg = Limb(8, 90, 0, 10), Limb(4, 90, 0, 4)
+    rng = np.random.Generator(np.random.Philox(1))
+    camera = Camera.aimed((320, 240), 250.0, 1.4, 5.0, 0.0)
+    body = pose_body(Build(1.7, 1.0, 1.0, 1.0), Pose((arm, arm), (leg, leg)), (0.0, 3.5), heading_deg)
+    solids = Solids(owner=0)
+    Dressmaker(solids, body, sample_outfit(rng)).dress()
+    solids.owner = BACKGROUND
+    if crate_before_them:
+        Furnisher(solids, rng).add("crate", 0.0, 2.6, 0.0)
+    view = raster.project(solids, camera)
+    joints = label_joints(view, raster.rasterise(view, range(len(solids.owners))), camera, 0, body)
+    return dict(zip(COCO.joints, joints[:, 2].tolist(), strict=True))
+
+
+def test_everything_of_someone_who_faces_us_is_seen():
+    assert set(visibilities(180).values()) == {2.0}
+
+
+def test_a_face_turned_away_is_labelled_but_occluded():
+    away = visibilities(0)
+    assert [away[joint] for joint in ("nose", "left_eye", "right_eye")] == [1, 1, 1]
+    assert [away[joint] for joint in ("left_knee", "right_ankle", "left_shoulder")] == [2, 2, 2]
+
+
+def test_the_far_side_of_a_profile_is_occluded():
+    side = visibilities(90)  # turned to the image's right: the right side is toward the camera
+    assert (side["right_ear"], side["right_shoulder"], side["right_knee"]) == (2, 2, 2)
+    assert (side["left_ear"], side["left_shoulder"], side["left_hip"]) == (1, 1, 1)
+
+
+def test_a_thing_in_front_occludes_what_it_covers():
+    behind = visibilities(180, crate_before_them=True)
+    assert (behind["left_ankle"], behind["right_ankle"]) == (1, 1)
+    assert (behind["nose"], behind["left_shoulder"]) == (2, 2)
 
 
 def test_people_stand_apart():
