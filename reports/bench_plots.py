@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from bench.contract import Cell
 from bench.store import CellResult
 from reports import labels, style
-from reports.bench_tables import DEVICE_NAMES, ap, comparable, images_per_s, lane, lane_key, latency
 from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, milliseconds, per_second, score
 from reports.parts import command
 from reports.plots import MARKERS, Plot, drawing
+from reports.readings import DEVICE_NAMES, ap, comparable, images_per_s, lane, lane_key, latency
 from reports.run import Run
 
 SMALLEST_AP_RANGE = 0.05
@@ -188,7 +188,8 @@ def _draw_points(axes: Axes, points: list[tuple[CellResult, float, float]], tips
         _draw_dot(axes, x, y, cell, tips, f"p50 {milliseconds(x)} ms, AP {score(y)}", kind="point")
     values = [y for _, _, y in points]
     middle, half = (min(values) + max(values)) / 2, max(max(values) - min(values), SMALLEST_AP_RANGE) * 0.75
-    axes.set_ylim(middle - half, middle + half)
+    low = max(0.0, middle - half)
+    axes.set_ylim(low, low + 2 * half)
     axes.set_ylabel("AP (OKS 0.50:0.95)")
 
 

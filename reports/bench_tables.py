@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
 
-from bench.contract import RUNTIMES, Cell
 from bench.store import CellResult
 from reports.formats import (
     RUNTIME_NAMES,
     Absent,
     Noted,
     Value,
-    coco_number,
     mebibytes,
     milliseconds,
     or_absent,
@@ -21,92 +17,28 @@ from reports.formats import (
     score,
 )
 from reports.parts import command
+from reports.readings import (
+    SCENARIOS,
+    VERDICTS,
+    accuracy_of,
+    ap,
+    comparable,
+    images_per_s,
+    lane,
+    latency,
+    order,
+    read_back,
+    verdict,
+)
 from reports.run import Run
 from reports.table import Column, Row, Table
-
-DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA GPU", "intel-gpu": "Intel GPU"}
-PRECISIONS = ("fp32", "bf16", "fp16")
-MODES = ("eager", "graph", "compiled", "ir")
-VERDICTS = ("VALID", "FLAGGED", "INVALID")
-SPELLINGS = {"f32": "fp32", "float32": "fp32", "f16": "fp16", "float16": "fp16", "bfloat16": "bf16"}
-
-
-def lane(cell: Cell) -> str:
-    """Return the heading under which cells share device, precision, threads and allocator."""
-    threads = "1 thread" if cell.threads == 1 else f"{cell.threads} threads"
-    device = DEVICE_NAMES.get(cell.device, cell.device)
-    return f"{device}, {cell.precision}, {threads}, {cell.allocator} allocator"
-
-
-def read_back(result: CellResult) -> str | None:
-    """Return the precision that the runtime said it used, in the suite's spelling."""
-    said = result.effective.get("precision")
-    return None if said is None else SPELLINGS.get(str(said).removeprefix("torch."), str(said))
-
-
-def accuracy_of(result: CellResult, cells: Iterable[CellResult]) -> CellResult | None:
-    """Return the accuracy cell of the same network, runtime, mode, precision and device.
-
-    Threads, allocator and batch do not change an accuracy; the cell nearest in them is taken.
-    """
-
-    def key(cell: Cell) -> tuple[str, ...]:
-        return cell.twin, cell.runtime, cell.mode, cell.precision, cell.device
-
-    axes = result.axes
-    found = [c for c in cells if c.axes.scenario == "accuracy" and key(c.axes) == key(axes)]
-    return min(
-        found,
-        key=lambda c: (
-            c.status != "ok",
-            c.axes.threads != axes.threads,
-            c.axes.allocator != axes.allocator,
-            c.id,
-        ),
-        default=None,
-    )
-
-
-def ap(result: CellResult, cells: Iterable[CellResult]) -> Value:
-    """Return the AP that belongs to a cell, or why there is none."""
-    scored = accuracy_of(result, cells)
-    if scored is None:
-        return Absent("the matrix has no accuracy cell for it")
-    if scored.status != "ok":
-        return _failed(scored)
-    return coco_number(scored.stats.get("AP"))
-
-
-def latency(result: CellResult, percentile: str) -> Value:
-    """Return p50 or p90 in milliseconds, or why there is none."""
-    found = result.stats.get("latency_ms")
-    value = found.get(percentile) if isinstance(found, dict) else None
-    return _measured(result, value, "latency")
-
-
-def images_per_s(result: CellResult) -> Value:
-    """Return images a second, or why there are none."""
-    return _measured(result, result.stats.get("images_per_s"), "throughput")
-
-
-def _measured(result: CellResult, value: float | None, scenario: str) -> Value:
-    if result.status != "ok":
-        return _failed(result)
-    if result.axes.scenario != scenario:
-        return Absent(f"measured in the {scenario} cells")
-    return or_absent(value, "the cell recorded none")
-
-
-def _failed(result: CellResult) -> Absent:
-    return Absent(f"{result.status}: {result.reason or 'no reason recorded'} ({result.id})", result.status)
 
 
 def comparison(run: Run) -> Table | None:
     """Return a row for each cell, measured or not; None without any."""
     if not run.cells:
         return None
-    order = {"latency": 0, "throughput": 1, "accuracy": 2}
-    cells = sorted(run.cells, key=lambda c: (order.get(c.axes.scenario, 3), *_order(c.axes)))
+    cells = sorted(run.cells, key=lambda c: (SCENARIOS.index(c.axes.scenario), *order(c.axes)))
     return Table(
         name="runtime_comparison",
         title="Every cell",
@@ -144,11 +76,6 @@ def comparison(run: Run) -> Table | None:
     )
 
 
-def comparable(result: CellResult) -> bool:
-    """Return whether a cell's figures may stand beside others'."""
-    return result.status == "ok" and result.validity.verdict != "INVALID"
-
-
 def _name(value: str) -> str:
     return RUNTIME_NAMES.get(value, value)
 
@@ -179,12 +106,6 @@ def _quiet(value: Value) -> Value:
     return Absent(value.reason, quiet=True) if isinstance(value, Absent) else value
 
 
-def verdict(result: CellResult) -> Value:
-    """Return VALID, FLAGGED or INVALID, with the reasons as a footnote."""
-    reasons = "; ".join(result.validity.reasons)
-    return Noted(result.validity.verdict, reasons) if reasons else result.validity.verdict
-
-
 def overview(run: Run) -> Table | None:
     """Return a row for each network and runtime, a column for each scenario and batch; None without cells.
 
@@ -196,10 +117,11 @@ def overview(run: Run) -> Table | None:
     columns = sorted({(c.axes.scenario, c.axes.batch) for c in timed if c.axes.scenario != "accuracy"})
     rows = [
         Row(
-            _overview_row(list(group), columns, run.cells),
-            lane(first),
+            _overview_row(group, columns, run.cells),
+            lane(group[0].axes),
+            muted=not any(map(comparable, group)),
         )
-        for first, group in _grouped(timed)
+        for group in _grouped(timed)
     ]
     return Table(
         name="runtime_overview",
@@ -236,21 +158,10 @@ def _figure_columns(scenario: str, batch: int) -> tuple[Column, ...]:
     )
 
 
-def _order(axes: Cell) -> tuple[Any, ...]:
-    return (*lane_key(axes), RUNTIMES.index(axes.runtime), axes.twin, MODES.index(axes.mode))
-
-
-def _grouped(cells: list[CellResult]) -> Iterable[tuple[Cell, Iterable[CellResult]]]:
-    """Yield the first cell's axes and the cells that share all axes but scenario and batch."""
-    in_order = sorted(cells, key=lambda c: (_order(c.axes), c.id))
-    for _, group in groupby(in_order, lambda c: _order(c.axes)):
-        found = list(group)
-        yield found[0].axes, found
-
-
-def lane_key(axes: Cell) -> tuple[str, int, int, str]:
-    """Return what orders lanes: CPU before GPUs, fp32 before lower precisions."""
-    return axes.device, PRECISIONS.index(axes.precision), axes.threads, axes.allocator
+def _grouped(cells: list[CellResult]) -> list[list[CellResult]]:
+    """Return the cells in groups that share all axes but scenario and batch."""
+    in_order = sorted(cells, key=lambda c: (order(c.axes), c.id))
+    return [list(group) for _, group in groupby(in_order, lambda c: order(c.axes))]
 
 
 def _overview_row(

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from pose.files import write_bytes, write_text
-from reports import bench_tables, facts, html, plots, skeletons, style, tables
+from reports import bench_tables, facts, html, plots, skeletons, style, summary, tables
 from reports.bench_plots import bench_plots
 from reports.failures import failures
 from reports.plots import Plot
@@ -49,7 +49,7 @@ def all_tables(run: Run) -> list[Table]:
         failures(run),
         facts.stages(run),
     )
-    return [facts.headline(run), *trained, *(table for table in optional if table)]
+    return [summary.headline(run), *trained, *(table for table in optional if table)]
 
 
 def all_plots(run: Run) -> list[Plot]:

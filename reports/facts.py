@@ -1,4 +1,4 @@
-"""What the run is, in rows of name and value, and what may be said of it at the top of the page."""
+"""What a run is, in rows of name and value: recipe, data, machine, commands."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.contract import TWINS
 from reports.formats import (
-    TWIN_NAMES,
-    Absent,
-    Value,
-    coco_number,
-    difference,
     or_absent,
-    score,
     seconds,
-    tiny,
 )
-from reports.parts import command, missing, no_test, unmeasured
+from reports.parts import command
 from reports.run import Run
 from reports.table import Column, Row, Table
 
@@ -145,129 +137,3 @@ def stages(run: Run) -> Table | None:
         command=command(run, "run"),
         source="run.json",
     )
-
-
-def headline(run: Run) -> Table:
-    """Return AP of both twins on validation and test, and their difference."""
-    last = common_epoch(run)
-    common = "last common epoch" if last is None else f"epoch {last} of both"
-    parts = {
-        "Validation, best epoch of each": {twin: _best(run, twin) for twin in TWINS},
-        f"Validation, {common}": {twin: _at(run, twin, last) for twin in TWINS},
-        "Test, scored once": {twin: _tested(run, twin) for twin in TWINS},
-    }
-    boxes = Path((run.test.boxes if run.test else None) or _said(run, "boxes")).name
-    return Table(
-        name="headline",
-        title="AP of the twins",
-        columns=(
-            Column("part", "Part"),
-            *(Column(f"AP_{twin}", f"{TWIN_NAMES[twin]} AP", score, "number") for twin in TWINS),
-            Column("difference", "PyTorch − TensorFlow", difference, "number"),
-        ),
-        rows=tuple(Row((part, *values.values(), _difference(values))) for part, values in parts.items()),
-        note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: ground truth; on test: {boxes}.",
-        command=f"{command(run, 'train')} && {command(run, 'test')}",
-        source="train/*/epochs.jsonl and test.json",
-    )
-
-
-def common_epoch(run: Run) -> int | None:
-    """Return the last epoch that both twins have ended, or None without one."""
-    reached = [{line.epoch for line in training.epochs} for training in run.training.values()]
-    return max(set.intersection(*reached), default=None) if len(reached) == len(TWINS) else None
-
-
-def _best(run: Run, twin: str) -> Value:
-    training = run.training.get(twin)
-    if training is None:
-        return Absent(f"{TWIN_NAMES[twin]} is not trained in this run")
-    if not training.summary:
-        # A best epoch of half a training beside one of a whole training would be no comparison.
-        return Absent(f"{TWIN_NAMES[twin]}: the training is unfinished")
-    return or_absent(training.best.ap if training.best else None, "no epoch was scored")
-
-
-def _at(run: Run, twin: str, epoch: int | None) -> Value:
-    if epoch is None:
-        return Absent("no epoch has ended for both twins")
-    value = next(line.ap for line in run.training[twin].epochs if line.epoch == epoch)
-    return or_absent(value, "the epoch's line holds no finite value")
-
-
-def _tested(run: Run, twin: str) -> Value:
-    reason = no_test(run, twin)
-    if reason or run.test is None:
-        return Absent(reason or "the test part is not scored yet")
-    return coco_number(run.test.twins[twin].get("AP"))
-
-
-def _difference(by_twin: dict[str, Value]) -> Value:
-    tf, torch = by_twin["tf"], by_twin["torch"]
-    if isinstance(tf, float) and isinstance(torch, float):
-        return torch - tf
-    return Absent("one of the two is absent", quiet=True)
-
-
-def summary(run: Run) -> list[str]:
-    """Return sentences of what may be said of this run, and what may not."""
-    return [*_missing_says(run), *_training_says(run), *_conversion_says(run), *_bench_says(run)]
-
-
-def _missing_says(run: Run) -> list[str]:
-    listed = ", ".join(f"{part.part} {part.status}" for part in missing(run))
-    return (
-        [f"This run is not complete: {listed}. The commands that complete it are under What failed."]
-        if listed
-        else []
-    )
-
-
-def _training_says(run: Run) -> list[str]:
-    if not run.training:
-        return []
-    seed = f" (seed {run.recipe.training.seed})" if run.recipe else ""
-    says = [
-        f"Each twin was trained once{seed}. How far the same twin moves between seeds is not measured "
-        "here, so an AP difference of this size alone does not show that one framework trains better."
-    ]
-    return says if set(run.training) == set(TWINS) else []
-
-
-def _conversion_says(run: Run) -> list[str]:
-    moved = [
-        route.max_abs_difference / route.rms_source
-        for found in run.conversions.values()
-        for route in found.routes
-        if route.max_abs_difference is not None and route.rms_source
-    ]
-    if not moved:
-        return []
-    return [f"Conversion moved no heatmap value by more than {tiny(max(moved))} of the source's RMS."]
-
-
-def _bench_says(run: Run) -> list[str]:
-    if not run.cells:
-        return []
-    good = sum(cell.status == "ok" for cell in run.cells)
-    doubtful = sum(cell.status == "ok" and cell.validity.verdict != "VALID" for cell in run.cells)
-    waiting = len(unmeasured(run))
-    counts = f"{good} of {len(run.cells)} cells were measured"
-    counts += f", {doubtful} of them flagged or invalid" if doubtful else ""
-    counts += (
-        f"; {len(run.cells) - good} were not, each listed with its reason" if good < len(run.cells) else ""
-    )
-    counts += f"; {waiting} of the matrix have not run yet" if waiting else ""
-    return [counts + ".", *([] if has_intervals(run) else [NO_INTERVAL])]
-
-
-NO_INTERVAL = (
-    "Timings are of one process for each cell, without a paired interval yet: do not cite their "
-    "differences as speed-ups."
-)
-
-
-def has_intervals(run: Run) -> bool:
-    """Return whether every timed cell was measured in several rounds and carries an interval."""
-    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario != "accuracy"]
-    return bool(timed) and all(len(c.rounds) > 1 and "interval" in c.stats for c in timed)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bench.store import CellResult
-from reports.bench_tables import read_back
 from reports.formats import or_absent
 from reports.parts import command, missing
+from reports.readings import read_back
 from reports.run import Run
 from reports.table import Column, Row, Table
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.contract import TWINS
-from reports import facts, skeletons, style
+from reports import facts, skeletons, style, summary
 from reports.formats import TWIN_NAMES, Absent
 from reports.parts import Missing, command, missing
 from reports.plots import Drawn
@@ -99,7 +99,7 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
             version=run.facts.get("twinpose") or "(version not recorded)",
             started=facts.started(run),
             header=facts.header(run),
-            summary=facts.summary(run),
+            summary=summary.sentences(run),
             headline=by_name["headline"],
             sections=sections(run, tables, plots),
             samples=[

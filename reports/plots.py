@@ -22,6 +22,7 @@ from reports.run import Epoch, Run
 MARKERS = {"tf": "o", "torch": "s"}
 DASHES = {"tf": "-", "torch": (0, (4, 1.6))}
 PNG_DPI = 150
+SMALLEST_AP_TOP = 0.05
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,8 @@ def _draw_ap(axes: Axes, run: Run) -> None:
                 markerfacecolor="none",
                 markeredgecolor=style.light(twin),
             )
-    axes.set_ylim(bottom=0)
+    # An axis that ends at 0.0003 would show noise as a curve.
+    axes.set_ylim(0, max(SMALLEST_AP_TOP, axes.get_ylim()[1]))
     axes.set_ylabel("AP (OKS 0.50:0.95)")
 
 

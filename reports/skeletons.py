@@ -47,6 +47,14 @@ class Panel:
     title: str
     people: tuple[Person, ...]
 
+    @property
+    def says(self) -> str:
+        """Return what stands above the panel: whose it is, and why it is empty if it is."""
+        if any(one.joints for one in self.people):
+            return self.title
+        why = "no labelled person" if self.key == "gt" else f"no joint scores {JOINT_THRESHOLD}"
+        return f"{self.title}: {why}"
+
 
 def person(keypoints: Sequence[float], *, predicted: bool) -> Person:
     """Return what is drawn of one person, 17 x (x, y, score or visibility).
@@ -79,13 +87,13 @@ def colour(first: int, second: int) -> str:
 
 
 def panels(sample: Sample) -> tuple[Panel, ...]:
-    """Return the three panels of a sample; a twin without an entry has none."""
+    """Return the three panels of a sample; that of a twin without predictions is empty."""
     truth = tuple(person(keypoints, predicted=False) for keypoints in sample.ground_truth)
     found = [Panel("gt", "Ground truth", truth)]
     for twin in TWINS:
-        if twin in sample.predictions:
-            people = tuple(person(p.keypoints, predicted=True) for p in sample.predictions[twin])
-            found.append(Panel(twin, TWIN_NAMES[twin], people))
+        predicted = sample.predictions.get(twin, ())
+        people = tuple(person(one.keypoints, predicted=True) for one in predicted)
+        found.append(Panel(twin, TWIN_NAMES[twin], people))
     return tuple(found)
 
 
@@ -120,14 +128,14 @@ def figure(run: Run) -> Plot | None:
         grid = drawn.subplots(
             len(shown), columns, squeeze=False, height_ratios=[s.height / s.width for s in shown]
         )
+        for axes in grid.flat:
+            axes.axis("off")
+        for axes, title in zip(grid[0], ("Ground truth", *TWIN_NAMES.values()), strict=True):
+            axes.set_title(title)
         for row, sample in zip(grid, shown, strict=True):
-            for axes in row:
-                axes.axis("off")
             picture = imread(image_path(run, sample), format="jpg")
-            for axes, panel in zip(row, panels(sample), strict=False):
+            for axes, panel in zip(row, panels(sample), strict=True):
                 _draw(axes, picture, sample, panel)
-                if row is grid[0]:
-                    axes.set_title(panel.title)
     return Plot(
         name="samples",
         title="Sample images",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,12 @@ def test_a_joint_below_the_threshold_is_not_drawn_nor_are_its_limbs():
     assert len(found.limbs) == len(skeletons.COCO.limbs) - 1
     points[3 * 9 + 2] = skeletons.JOINT_THRESHOLD
     assert len(skeletons.person(points, predicted=True).joints) == NUM_JOINTS
+
+
+def test_an_empty_panel_says_why(full_run: Path):
+    sample = replace(read(full_run).samples[0], predictions={})
+    says = [panel.says for panel in skeletons.panels(sample)]
+    assert says == ["Ground truth", "TensorFlow: no joint scores 0.2", "PyTorch: no joint scores 0.2"]
 
 
 def test_an_annotated_joint_is_drawn_when_labelled_and_hollow_when_hidden():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bench.contract import Cell
 from pose import recipe
-from reports import bench_tables, facts, failures, formats, literature, tables
+from reports import bench_tables, failures, formats, literature, readings, summary, tables
 from reports.formats import Absent, Noted
 from reports.run import Run, read
 from reports.table import Column, Row, Table, letter, to_csv, to_markdown
@@ -76,11 +76,11 @@ def test_half_a_training_is_compared_at_the_last_common_epoch(make_run: MakeRun)
     lines = (path / "train" / "torch" / "epochs.jsonl").read_text().splitlines(keepends=True)
     (path / "train" / "torch" / "epochs.jsonl").write_text("".join(lines[:7]))
     (path / "train" / "torch" / "summary.json").unlink()
-    best, common, _ = parsed(facts.headline(read(path)))
+    best, common, _ = parsed(summary.headline(read(path)))
     assert best["difference"] == best["AP_torch"] == ""
     assert common["part"] == "Validation, epoch 7 of both"
     assert float(common["difference"]) == pytest.approx(0.325 - 0.312)
-    assert any("PyTorch training unfinished" in sentence for sentence in facts.summary(read(path)))
+    assert any("PyTorch training unfinished" in sentence for sentence in summary.sentences(read(path)))
 
 
 def test_a_loss_that_was_not_finite_is_absent(make_run: MakeRun):
@@ -93,11 +93,11 @@ def test_a_loss_that_was_not_finite_is_absent(make_run: MakeRun):
 
 
 def test_the_headline_is_the_difference_of_both_twins(run: Run):
-    rows = {row["part"]: row for row in parsed(facts.headline(run))}
+    rows = {row["part"]: row for row in parsed(summary.headline(run))}
     assert float(rows["Validation, best epoch of each"]["difference"]) == pytest.approx(0.007)
     assert float(rows["Test, scored once"]["difference"]) == pytest.approx(0.006)
-    assert facts.NO_INTERVAL in facts.summary(run)
-    assert any("24 of 28 cells were measured" in sentence for sentence in facts.summary(run))
+    assert summary.NO_INTERVAL in summary.sentences(run)
+    assert any("24 of 28 cells were measured" in sentence for sentence in summary.sentences(run))
 
 
 def test_the_warning_about_intervals_goes_when_every_timed_cell_has_one(run: Run):
@@ -105,7 +105,7 @@ def test_the_warning_about_intervals_goes_when_every_timed_cell_has_one(run: Run
         replace_cell(cell, rounds=cell.rounds * 2, stats={**cell.stats, "interval": [0.9, 1.1]})
         for cell in run.cells
     )
-    assert facts.NO_INTERVAL not in facts.summary(replace(run, cells=cells))
+    assert summary.NO_INTERVAL not in summary.sentences(replace(run, cells=cells))
 
 
 def replace_cell(cell: object, **changes: object) -> object:
@@ -127,7 +127,7 @@ def test_a_split_without_a_test_part_says_so(make_run: MakeRun):
     (path / "test.json").write_text(json.dumps({"split": None, "reason": reason}))
     opened = read(path)
     assert tables.test_part(opened) is None
-    assert reason in to_markdown(facts.headline(opened))
+    assert reason in to_markdown(summary.headline(opened))
     trouble = failures.failures(opened)
     assert trouble is not None
     assert "test part" not in {row["what"] for row in parsed(trouble)}
@@ -218,7 +218,34 @@ def test_published_figures_stand_apart_and_only_beside_their_own_network(run: Ru
 
 def test_lanes_name_what_must_be_equal():
     cell = Cell("torch", "openvino", "ir", "bf16", "intel-gpu", 1, 1, "tuned", "latency")
-    assert bench_tables.lane(cell) == "Intel GPU, bf16, 1 thread, tuned allocator"
+    assert readings.lane(cell) == "Intel GPU, bf16, 1 thread, tuned allocator"
+
+
+def test_a_precision_of_a_later_version_comes_last_and_breaks_nothing():
+    cells = [
+        Cell("torch", "openvino", "ir", precision, "cpu", 1, 2, "glibc", "latency")
+        for precision in ("int4", "int8", "fp32", "bf16")
+    ]
+    assert [c.precision for c in sorted(cells, key=readings.order)] == ["fp32", "bf16", "int8", "int4"]
+
+
+def test_an_ap_near_zero_is_no_result(run: Run):
+    low = {
+        twin: replace(found, epochs=tuple(replace(line, ap=0.001) for line in found.epochs))
+        for twin, found in run.training.items()
+    }
+    assert any("not how well" in said for said in summary.sentences(replace(run, training=low)))
+    assert not any("not how well" in said for said in summary.sentences(run))
+
+
+def test_an_accuracy_cell_that_failed_is_named_in_place_of_the_ap(run: Run):
+    wanted = "torch-torch-eager-fp32-cpu-b8-t2-glibc-accuracy"
+    cells = tuple(
+        replace_cell(c, status="failed", reason="boom", stats={}) if c.id == wanted else c for c in run.cells
+    )
+    table = bench_tables.overview(replace(run, cells=cells))
+    assert table is not None
+    assert f"failed: boom ({wanted})" in table.reasons
 
 
 def test_footnotes_run_on_after_z():

@@ -1,0 +1,148 @@
+"""What may be said of a run at the top of its page, and what may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.contract import TWINS
+from reports.formats import TWIN_NAMES, Absent, Value, coco_number, difference, or_absent, score, tiny
+from reports.parts import command, missing, no_test, unmeasured
+from reports.run import Run
+from reports.table import Column, Row, Table
+
+LOW_AP = 0.05
+"""About what a predictor of the mean pose scores."""
+NO_INTERVAL = (
+    "Timings are of one process for each cell, without a paired interval yet: do not cite their "
+    "differences as speed-ups."
+)
+
+
+def headline(run: Run) -> Table:
+    """Return AP of both twins on validation and test, and their difference."""
+    last = common_epoch(run)
+    common = "last common epoch" if last is None else f"epoch {last} of both"
+    parts = {
+        "Validation, best epoch of each": {twin: _best(run, twin) for twin in TWINS},
+        f"Validation, {common}": {twin: _at(run, twin, last) for twin in TWINS},
+        "Test, scored once": {twin: _tested(run, twin) for twin in TWINS},
+    }
+    boxes = Path((run.test.boxes if run.test else None) or run.facts.get("boxes") or "not recorded").name
+    return Table(
+        name="headline",
+        title="AP of the twins",
+        columns=(
+            Column("part", "Part"),
+            *(Column(f"AP_{twin}", f"{TWIN_NAMES[twin]} AP", score, "number") for twin in TWINS),
+            Column("difference", "PyTorch − TensorFlow", difference, "number"),
+        ),
+        rows=tuple(Row((part, *values.values(), _difference(values))) for part, values in parts.items()),
+        note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: ground truth; on test: {boxes}.",
+        command=f"{command(run, 'train')} && {command(run, 'test')}",
+        source="train/*/epochs.jsonl and test.json",
+    )
+
+
+def common_epoch(run: Run) -> int | None:
+    """Return the last epoch that both twins have ended, or None without one."""
+    reached = [{line.epoch for line in training.epochs} for training in run.training.values()]
+    return max(set.intersection(*reached), default=None) if len(reached) == len(TWINS) else None
+
+
+def _best(run: Run, twin: str) -> Value:
+    training = run.training.get(twin)
+    if training is None:
+        return Absent(f"{TWIN_NAMES[twin]} is not trained in this run")
+    if not training.summary:
+        # A best epoch of half a training beside one of a whole training would be no comparison.
+        return Absent(f"{TWIN_NAMES[twin]}: the training is unfinished")
+    return or_absent(training.best.ap if training.best else None, "no epoch was scored")
+
+
+def _at(run: Run, twin: str, epoch: int | None) -> Value:
+    if epoch is None:
+        return Absent("no epoch has ended for both twins")
+    value = next(line.ap for line in run.training[twin].epochs if line.epoch == epoch)
+    return or_absent(value, "the epoch's line holds no finite value")
+
+
+def _tested(run: Run, twin: str) -> Value:
+    reason = no_test(run, twin)
+    if reason or run.test is None:
+        return Absent(reason or "the test part is not scored yet")
+    return coco_number(run.test.twins[twin].get("AP"))
+
+
+def _difference(by_twin: dict[str, Value]) -> Value:
+    tf, torch = by_twin["tf"], by_twin["torch"]
+    if isinstance(tf, float) and isinstance(torch, float):
+        return torch - tf
+    return Absent("one of the two is absent", quiet=True)
+
+
+def sentences(run: Run) -> list[str]:
+    """Return sentences of what may be said of this run, and what may not."""
+    return [
+        *_missing_says(run),
+        *_training_says(run),
+        *_low_says(run),
+        *_conversion_says(run),
+        *_bench_says(run),
+    ]
+
+
+def _missing_says(run: Run) -> list[str]:
+    listed = ", ".join(f"{part.part} {part.status}" for part in missing(run))
+    if not listed:
+        return []
+    return [f"This run is not complete: {listed}. What failed names the commands that complete it."]
+
+
+def _training_says(run: Run) -> list[str]:
+    if set(run.training) != set(TWINS):
+        return []
+    seed = f" (seed {run.recipe.training.seed})" if run.recipe else ""
+    return [
+        f"Each twin was trained once{seed}. How far the same twin moves between seeds is not measured "
+        "here, so an AP difference of this size alone does not show that one framework trains better."
+    ]
+
+
+def _low_says(run: Run) -> list[str]:
+    best = [training.best.ap or 0.0 for training in run.training.values() if training.best]
+    if not best or max(best) >= LOW_AP:
+        return []
+    return [f"No AP reaches {LOW_AP}: the run shows that the path works, not how well the twins learn."]
+
+
+def _conversion_says(run: Run) -> list[str]:
+    moved = [
+        route.max_abs_difference / route.rms_source
+        for found in run.conversions.values()
+        for route in found.routes
+        if route.max_abs_difference is not None and route.rms_source
+    ]
+    if not moved:
+        return []
+    return [f"Conversion moved no heatmap value by more than {tiny(max(moved))} of the source's RMS."]
+
+
+def _bench_says(run: Run) -> list[str]:
+    if not run.cells:
+        return []
+    good = [cell for cell in run.cells if cell.status == "ok"]
+    doubtful = sum(cell.validity.verdict != "VALID" for cell in good)
+    bad, waiting = len(run.cells) - len(good), len(unmeasured(run))
+    counts = [
+        f"{len(good)} of {len(run.cells)} cells were measured",
+        f"{doubtful} of them flagged or invalid" if doubtful else "",
+        f"{bad} were not, each listed with its reason" if bad else "",
+        f"{waiting} of the matrix have not run yet" if waiting else "",
+    ]
+    return ["; ".join(filter(None, counts)) + ".", *([] if has_intervals(run) else [NO_INTERVAL])]
+
+
+def has_intervals(run: Run) -> bool:
+    """Return whether every timed cell was measured in several rounds and carries an interval."""
+    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario != "accuracy"]
+    return bool(timed) and all(len(c.rounds) > 1 and "interval" in c.stats for c in timed)
