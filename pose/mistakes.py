@@ -21,6 +21,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"unknown key '{where}'{did_you_mean(path[-1], known_keys(model, path[:-1]))}{more}"
+    if first["type"] == "union_tag_not_found":
+        kinds = [str(section.model_fields["kind"].default) for section in _walk(model, path)]
+        return f"{where}: lacks 'kind'; expected one of: {', '.join(kinds)}{more}"
     message = first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
     return f"{where}: {message}{given}{more}"

@@ -21,6 +21,8 @@ from pose.files import sha256_of_bytes, write_bytes
 
 Weights = dict[str, np.ndarray]
 
+_METADATA = "twinpose"
+
 
 def initial(architecture: Architecture, seed: int) -> Weights:
     """Return the starting weights, made in NumPy from `seed`: the same for both twins.
@@ -75,9 +77,11 @@ def save(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, o
 
 
 def to_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None) -> bytes:
-    """Return tensors and metadata in safetensors format."""
-    plain = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    return safetensors.numpy.save(plain, {k: json.dumps(v) for k, v in (metadata or {}).items()})
+    """Return tensors and metadata in safetensors format; equal content gives equal bytes."""
+    # ascontiguousarray would give a scalar one dimension.
+    plain = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    # safetensors writes several metadata keys in random order; one keeps equal content equal bytes.
+    return safetensors.numpy.save(plain, {_METADATA: json.dumps(metadata or {})})
 
 
 def read(path: Path) -> Weights:
@@ -86,10 +90,13 @@ def read(path: Path) -> Weights:
 
 
 def read_with_metadata(path: Path) -> tuple[Weights, dict[str, object]]:
-    """Return tensors and metadata of a safetensors file; UserError when it is none or is truncated."""
+    """Return tensors and metadata of a safetensors file; UserError when it is none or is truncated.
+
+    The metadata are those that `save` was given, empty for a file that something else wrote.
+    """
     try:
         with safetensors.safe_open(path, framework="numpy") as handle:
-            metadata = {k: json.loads(v) for k, v in (handle.metadata() or {}).items()}
+            metadata = json.loads((handle.metadata() or {}).get(_METADATA, "{}"))
             return {name: handle.get_tensor(name) for name in handle.keys()}, metadata  # noqa: SIM118 - no mapping
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise UserError(
