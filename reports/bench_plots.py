@@ -16,6 +16,7 @@ from reports.parts import command
 from reports.plots import MARKERS, Plot, drawing
 from reports.readings import DEVICE_NAMES, ap, comparable, images_per_s, lane, lane_key, latency
 from reports.run import Run
+from reports.summary import has_intervals
 
 SMALLEST_AP_RANGE = 0.05
 """A narrower axis would show noise as a difference."""
@@ -29,6 +30,10 @@ def label(cell: Cell) -> str:
     if cell.runtime == cell.twin:
         return f"{RUNTIME_NAMES[cell.runtime]} {cell.mode}"
     return f"{TWIN_NAMES[cell.twin]} on {RUNTIME_NAMES[cell.runtime]}"
+
+
+def _caution(run: Run) -> str:
+    return "" if has_intervals(run) else NO_INTERVAL
 
 
 def _number(value: Value) -> float | None:
@@ -60,7 +65,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
         name=scenario,
         title=f"{what} by runtime",
         note=("Lower is better. " if timed else "Higher is better. ")
-        + f"A hollow mark is flagged or invalid. {NO_INTERVAL}",
+        + f"A hollow mark is flagged or invalid. {_caution(run)}",
         command=command(run, "bench"),
         source=f"bench/cells/*-{scenario}.json",
         figure=figure,
@@ -167,7 +172,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         title="AP against latency",
         note="Up and to the left is better. AP is of the same network, runtime, mode, precision and device. "
         + (f"{left_out} of {timed} latency cells have no valid pair and are not drawn. " if left_out else "")
-        + NO_INTERVAL,
+        + _caution(run),
         command=command(run, "bench"),
         source="bench/cells/*-latency.json and *-accuracy.json",
         figure=figure,
