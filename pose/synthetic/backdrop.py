@@ -54,6 +54,10 @@ _NORMALS = {
 }  # fmt: skip
 
 
+_LINEAR = ((np.arange(256, dtype=np.float32) / 255) ** 2)[:, None]
+"""Linear light of 8-bit sRGB, by the square that shade.py uses too."""
+
+
 def paint(place: Place, camera: Camera, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the background (H, W, 3) float32 linear RGB and where it shows the floor, (H, W) bool."""
     turn = about_y(place.yaw_deg)
@@ -132,13 +136,14 @@ def _cover(
         if surface.side in ("floor", "ceiling"):
             v = surface.texture.shape[0] - v
     border = cv2.BORDER_REPLICATE if surface.once else cv2.BORDER_WRAP
-    seen = cv2.remap(surface.texture, u, v, cv2.INTER_LINEAR, borderMode=border)
+    texture = cv2.convertScaleAbs(surface.texture, alpha=255)
+    sampled = cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=border)
+    level = _level(place.light, turn @ np.array(_NORMALS[surface.side], float))
+    seen = np.asarray(cv2.LUT(sampled, (_LINEAR * level)[:, None]))
     away = distance[window]
     if not surface.once:
         blend = np.clip(away * np.float32(surface.px_per_m / 900) - np.float32(0.25), 0, 0.85)
-        seen = _toward(seen, np.array(cv2.mean(surface.texture)[:3]), blend)
-    level = _level(place.light, turn @ np.array(_NORMALS[surface.side], float))
-    seen = cv2.merge([channel * channel * part for channel, part in zip(cv2.split(seen), level, strict=True)])
+        seen = _toward(seen, np.array(cv2.mean(surface.texture)[:3]) ** 2 * level, blend)
     if place.haze:
         seen = _toward(seen, np.array(place.sky[1]) ** 2, 1 - np.exp(np.float32(-place.haze) * away))
     cv2.copyTo(seen, inside.view(np.uint8), out[window])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from pose.synthetic import textures as tx
-from pose.synthetic.backdrop import Place, Surface
+from pose.synthetic.backdrop import Place, Surface, dimmed
 from pose.synthetic.shade import Light, lamp, noise_tile
 
 _BEACH_PX_PER_M = 20
@@ -60,18 +61,18 @@ def park(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
 def beach(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
     light, clouds = _daylight(rng)
     sand = tx.hsv(rng, (0.08, 0.13), (0.2, 0.42), (0.75, 0.92))
-    out = tx.tiled(tx.speckled(rng, sand, 0.13, 0.12), 2, 3)
+    out = tx.tiled(tx.speckled(rng, sand, 0.13, 0.12), 2, 2)
     rows = len(out)
     shore = rows - int(min(0.9, (depth_m + rng.uniform(1, 5)) * _BEACH_PX_PER_M / rows) * rows)
     sea = tx.hsv(rng, (0.48, 0.58), (0.4, 0.7), (0.45, 0.7))
     shape = noise_tile()[0][np.arange(out.shape[1]) // 2 % 256]
     edge = (shore + 8 * shape).astype(int)
     row = np.arange(rows)[:, None]
-    swell = tx.tinted(1 + 0.22 * tx.tiled(tx.streaks(), 2, 3), sea)
-    out[row >= edge + 5] *= 0.97
-    out[(row >= edge + 5) & (row < edge + 36)] *= 0.8
-    np.copyto(out, swell, where=(row < edge)[..., None])
-    out[(row >= edge) & (row < edge + 5)] = (0.95, 0.96, 0.96)
+    swell = tx.tinted(1 + 0.22 * tx.tiled(tx.streaks(), 2, 2), sea)
+    wet = np.where((row >= edge) & (row < edge + 36), np.float32(0.78), np.float32(1))
+    out = dimmed(out, wet)
+    cv2.copyTo(swell, (row < edge).view(np.uint8), out)
+    cv2.copyTo(np.full_like(out, 0.95), ((row >= edge) & (row < edge + 5)).view(np.uint8), out)
     return Place(
         "beach", (Surface("floor", 0, out, _BEACH_PX_PER_M, once=True),), light, rng.uniform(-20, 20),
         ("parasol", "crate", "ball", "parasol", "chair"),

@@ -162,10 +162,8 @@ def _compose(scene: Scene, view: Projected, buffers: Buffers, rng: np.random.Gen
     shadow = shadows.cast(scene.solids, camera, place.light.toward, 4 * place.shadow_softness) * floor
     key, sky = float(place.light.key.mean()) * -float(place.light.toward[1]), float(place.light.sky.mean())
     dark = np.float32(min(0.8, (key + 0.15 * sky) / (key + sky)))
-    colour = shade(view, buffers, place.light, camera.rotation)
-    size = camera.size
-    solid = cv2.resize((buffers.ids >= 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    front = cv2.merge([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in colour])
+    front = shade(view, buffers, place.light, camera.rotation)
+    solid = cv2.resize((buffers.ids >= 0).astype(np.float32), camera.size, interpolation=cv2.INTER_AREA)
     return np.asarray(front + dimmed(background, (1 - solid) * (1 - dark * shadow)))
 
 
@@ -179,5 +177,5 @@ def _expose(rng: np.random.Generator, linear: np.ndarray) -> np.ndarray:
     shift = rng.integers(0, 256, 2)
     rows, columns = (np.arange(height) * 3 + shift[0]) % 256, (np.arange(width) * 5 + shift[1]) % 256
     grain = np.float32(rng.uniform(0.004, 0.022)) * fine_noise()[rows[:, None], columns]
-    image = cv2.merge([channel + grain for channel in cv2.split(image)])
-    return np.asarray(np.clip(image * np.float32(255) + np.float32(0.5), 0, 255), np.uint8)
+    image = cv2.add(image, cv2.merge([grain, grain, grain]))
+    return np.asarray(cv2.convertScaleAbs(image, alpha=255), np.uint8)
