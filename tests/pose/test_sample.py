@@ -71,7 +71,9 @@ def test_the_affine_of_a_sample_maps_the_stored_joints_to_its_peaks(rendered, sm
         if mirrored:
             points = points[COCO.flip_order]
         met.add(bool(mirrored))
-        for joint in np.flatnonzero(made.heatmaps.max(axis=(1, 2)) == 1):
+        # As published, int() rounds toward zero: left of and above the input a peak is up to 1.5 off.
+        inside = (points >= 0).all(axis=1)
+        for joint in np.flatnonzero((made.heatmaps.max(axis=(1, 2)) == 1) & inside):
             row, column = divmod(made.heatmaps[joint].argmax(), made.heatmaps.shape[2])
             assert np.abs(points[joint] / 4 - [column, row]).max() <= 0.5 + 1e-6
     assert met == {True, False}
