@@ -61,9 +61,7 @@ _LINEAR = ((np.arange(256, dtype=np.float32) / 255) ** 2)[:, None]
 def paint(place: Place, camera: Camera, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the background (H, W, 3) float32 linear RGB and where it shows the floor, (H, W) bool."""
     turn = about_y(place.yaw_deg)
-    rays = camera.rays()
-    x, y, z = rays
-    rays = np.stack([x * np.float32(a) + (y * np.float32(b) + z * np.float32(c)) for a, b, c in turn.T])
+    rays = camera.rays(turn)
     nearest = np.full(rays.shape[1:], np.inf, np.float32)
     chosen = np.full(rays.shape[1:], -1, np.int8)
     maps: list[tuple[np.ndarray, np.ndarray]] = []

@@ -7,6 +7,7 @@ Human Movement (2009), table 4.1.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -107,6 +108,7 @@ class Body:
         centres = {name: getattr(self, name) + by for name in ("pelvis", "waist", "neck", "head")}
         return replace(self, arms=(arms[0], arms[1]), legs=(legs[0], legs[1]), **centres)
 
+    @cached_property
     def keypoints(self) -> np.ndarray:
         """Return (17, 3) world positions of the COCO joints."""
         arms = [

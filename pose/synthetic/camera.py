@@ -52,10 +52,13 @@ class Camera:
         depth = np.maximum(seen[:, 2], 1e-3)
         return seen[:, :2] / depth[:, None] * self.focal_px + self.centre_px, seen[:, 2]
 
-    def rays(self) -> np.ndarray:
-        """Return (3, H, W) float32: the world direction through each pixel's centre, depth one."""
+    def rays(self, turn: np.ndarray) -> np.ndarray:
+        """Return (3, H, W) float32: the direction through each pixel's centre, at depth one.
+
+        turn (3, 3): its columns are the axes, in the world, in which the directions are given.
+        """
         width, height = self.size
         x = ((np.arange(width) + 0.5 - width / 2) / self.focal_px).astype(np.float32)
         y = ((np.arange(height) + 0.5 - height / 2) / self.focal_px).astype(np.float32)[:, None]
-        turn = self.rotation.T.astype(np.float32)
-        return np.stack([turn[i, 0] * x + (turn[i, 1] * y + turn[i, 2]) for i in range(3)])
+        rows = (turn.T @ self.rotation.T).astype(np.float32)
+        return np.stack([a * x + (b * y + c) for a, b, c in rows])

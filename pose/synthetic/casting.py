@@ -20,12 +20,13 @@ _MIN_HEIGHT = 0.27
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """One posed person, the way it faces, and the box (x0, y0, x1, y1) of its joints in the image."""
+    """One posed person, the way it faces, the box (x0, y0, x1, y1) and number of its joints in the image."""
 
     body: Body
     heading_deg: float
     seated: bool
     box: np.ndarray
+    in_view: int
 
 
 def sample_camera(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
@@ -50,14 +51,16 @@ def cast_people(rng: np.random.Generator, camera: Camera) -> list[Actor]:
 
 
 def _candidate(rng: np.random.Generator, camera: Camera, wanted: int) -> Actor | None:
+    """Someone somewhere in view: mostly whole, one time in five cut off by the image's border."""
     width, height = camera.size
-    tall = height * math.exp(rng.uniform(math.log(0.42), math.log(1.25 if wanted == 1 else 0.95)))
+    whole = rng.random() < 0.8
+    tallest = 0.86 if whole else 1.25 if wanted == 1 else 1.0
+    margin = 0.13 if whole else 0.04
+    tall = height * math.exp(rng.uniform(math.log(0.42), math.log(tallest)))
     depth_m = max(1.6, camera.focal_px * 1.7 / tall)
-    x = (rng.uniform(0.06, 0.94) - 0.5) * width / camera.focal_px * depth_m
+    x = (rng.uniform(margin, 1 - margin) - 0.5) * width / camera.focal_px * depth_m
     actor = _place(rng, camera, x, depth_m)
-    kept = _inside(camera, actor.body)
-    wants_whole = rng.random() < 0.88
-    enough = kept >= 16 if wants_whole else kept >= _MIN_LABELLED
+    enough = actor.in_view >= (16 if whole else _MIN_LABELLED)
     return actor if enough and actor.box[3] - actor.box[1] >= _MIN_HEIGHT * height else None
 
 
@@ -65,7 +68,7 @@ def _fallback(rng: np.random.Generator, camera: Camera) -> Actor:
     """Someone in the middle, for the rare image that no draw has filled."""
     while True:
         actor = _place(rng, camera, 0.0, camera.focal_px * 1.7 / (camera.size[1] * 0.7))
-        if _inside(camera, actor.body) >= _MIN_LABELLED:
+        if actor.in_view >= _MIN_LABELLED:
             return actor
 
 
@@ -74,20 +77,14 @@ def _place(rng: np.random.Generator, camera: Camera, x: float, depth_m: float) -
     facing = rng.choice([180.0, 0.0, 90.0, -90.0], p=[0.76, 0.1, 0.07, 0.07])
     heading = float(facing + np.clip(rng.normal(0, 20), -40, 40))
     body = pose_body(Build.sample(rng), pose, (x, depth_m), heading)
-    pixels, _ = camera.project(body.keypoints())
-    pixels = np.clip(pixels, 0, camera.size)
-    return Actor(body, heading, pose.seated, np.concatenate([pixels.min(0), pixels.max(0)]))
-
-
-def _inside(camera: Camera, body: Body) -> int:
-    """How many joints the image shows."""
-    pixels, depth = camera.project(body.keypoints())
+    pixels, depth = camera.project(body.keypoints)
     within = ((pixels >= 0.5) & (pixels <= np.array(camera.size) - 0.5)).all(axis=1) & (depth > 1.0)
-    return int(np.count_nonzero(within))
+    box = np.clip([pixels.min(axis=0), pixels.max(axis=0)], 0, camera.size).ravel()
+    return Actor(body, heading, pose.seated, box, int(np.count_nonzero(within)))
 
 
 def _apart(one: Actor, other: Actor) -> bool:
-    gap = one.body.keypoints()[:, None, ::2] - other.body.keypoints()[None, :, ::2]
+    gap = one.body.keypoints[:, None, ::2] - other.body.keypoints[None, :, ::2]
     if float(np.abs(gap).sum(-1).min()) < 0.25:
         return False
     low, high = np.maximum(one.box[:2], other.box[:2]), np.minimum(one.box[2:], other.box[2:])

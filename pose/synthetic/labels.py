@@ -43,7 +43,7 @@ def label_joints(view: Projected, buffers: Buffers, camera: Camera, owner: int, 
     0, with x = y = 0: outside the image. 1: something else, or another part of the same body,
     lies in front. 2: seen.
     """
-    corners, depth = camera.project(body.keypoints())
+    corners, depth = camera.project(body.keypoints)
     pixels = np.round(corners - 0.5, 2)
     width, height = camera.size
     out = np.zeros((len(pixels), 3))
@@ -108,7 +108,6 @@ def polygons(mask: np.ndarray, corner: tuple[int, int] = (0, 0)) -> list[list[fl
 
 
 def _bridge(outer: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """(N, 2): `outer`, walked to its vertex nearest the hole, around the hole and on."""
-    distance = ((outer[:, None] - hole[None]) ** 2).sum(-1)
-    i, j = np.unravel_index(int(distance.argmin()), distance.shape)
-    return np.concatenate([outer[: i + 1], hole[j:], hole[: j + 1], outer[i:]])
+    """(N, 2): `outer`, walked to its vertex nearest the hole's first, around the hole and on."""
+    i = int(((outer - hole[0]) ** 2).sum(axis=1).argmin())
+    return np.concatenate([outer[: i + 1], hole, hole[:1], outer[i:]])

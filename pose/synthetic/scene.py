@@ -84,7 +84,7 @@ def _build(rng: np.random.Generator, camera: Camera, actors: list[Actor]) -> Sce
         height = -float(actor.body.pelvis[1]) - 0.066 * actor.body.build.stature_m
         if actor.seated and height > 0.15:
             furnisher.seat(actor.body.pelvis, actor.heading_deg, height, backrest=bool(rng.random() < 0.6))
-    points = np.concatenate([a.body.keypoints() for a in actors])
+    points = np.concatenate([a.body.keypoints for a in actors])
     place = sample_place(rng, float(points[:, 2].max()) + 0.6, float(np.abs(points[:, 0]).max()) + 0.5)
     _furnish(rng, furnisher, place, camera, points)
     occluders = []
@@ -118,12 +118,12 @@ def _furnish(
 def _stand_before(rng: np.random.Generator, furnisher: Furnisher, place: Place, actors: list[Actor]) -> None:
     """Put a thing between the camera and one of the people, if there is room."""
     kind = place.things[int(rng.integers(len(place.things)))]
-    at = actors[int(rng.integers(len(actors)))].body.keypoints()
+    at = actors[int(rng.integers(len(actors)))].body.keypoints
     z = float(at[:, 2].min()) - SIZES[kind] - rng.uniform(0.1, 0.5)
     if z - SIZES[kind] < 1.0:
         return
     x = float(at[:, 0].mean()) * z / float(at[:, 2].mean()) + rng.normal(0, 0.45)
-    points = np.concatenate([a.body.keypoints() for a in actors])
+    points = np.concatenate([a.body.keypoints for a in actors])
     if np.hypot(points[:, 0] - x, points[:, 2] - z).min() > SIZES[kind]:
         furnisher.add(kind, x, z, float(rng.normal(180, 30)))
 

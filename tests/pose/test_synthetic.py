@@ -151,7 +151,7 @@ def test_left_and_right_follow_the_body_and_not_the_image(heading, left_is_right
     rng = np.random.Generator(np.random.Philox(4))
     for _ in range(30):
         body = pose_body(Build.sample(rng), sample_pose(rng), (0.0, 3.5), heading)
-        pixels, _ = camera.project(body.keypoints())
+        pixels, _ = camera.project(body.keypoints)
         for joint in ("shoulder", "hip"):
             left, right = pixels[JOINT[f"left_{joint}"], 0], pixels[JOINT[f"right_{joint}"], 0]
             assert (left > right) == left_is_right_of_right
@@ -161,7 +161,7 @@ def test_limbs_keep_their_lengths_in_every_pose():
     rng = np.random.Generator(np.random.Philox(8))
     build = Build(1.7, 1.0, 1.0, 1.0)
     for _ in range(50):
-        joints = pose_body(build, sample_pose(rng), (0.3, 4.0), rng.uniform(0, 360)).keypoints()
+        joints = pose_body(build, sample_pose(rng), (0.3, 4.0), rng.uniform(0, 360)).keypoints
         for side in ("left", "right"):
             chain = [JOINT[f"{side}_{n}"] for n in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")]
             a, b, c, d, e, f = joints[chain]
