@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bench import console, native, rundir, verbs
+from bench import console, launch, native, rundir, verbs
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 
@@ -61,12 +61,16 @@ class Part(StrEnum):
 
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="A shipped recipe by name, or a YAML by path.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")
+]
 Coco = Annotated[Path | None, typer.Option("--coco", help="A folder in the official COCO layout.")]
 CocoDir = Annotated[Path, typer.Option("--coco", help="A folder in the official COCO layout.")]
 Boxes = Annotated[Path | None, typer.Option("--boxes", help="Detections in COCO results format.")]
 DeviceName = Annotated[Device, typer.Option("--device", help="Where the twins compute.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; default all physical cores.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads; default all physical cores.")
+]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Loader workers.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
@@ -96,7 +100,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Data, split, training, conversion, bench and report of a recipe; continues where it was interrupted."""
-    with rundir.locked(out):
+    with rundir.locked(out, create=True):
         made = verbs.prepare(recipe, out, coco, boxes, device.value, threads, workers, set_)
         raise typer.Exit(verbs.run(made, as_json))
 
@@ -114,7 +118,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train one twin or both; resumes from the last finished epoch."""
-    with rundir.locked(run):
+    with rundir.locked(run, create=recipe is not None):
         if recipe is not None:
             made = verbs.prepare(recipe, run, coco, None, device.value, threads, workers, set_)
         else:
@@ -131,7 +135,7 @@ def eval_(
     recipe: Annotated[str | None, typer.Option(help="Whose split; default the official one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score predictions: COCO's ten numbers. With a run folder alone: its test part, once, on the best checkpoints."""
+    """Score predictions by COCO's ten numbers; with a run alone its test part, on the best checkpoints."""
     if run is not None and predictions is None:
         with rundir.locked(run):
             verbs.evaluate_run(rundir.opened(run), as_json)
@@ -148,9 +152,13 @@ def predict(
     out: Out,
     split: Annotated[Part, typer.Option(help="The part to predict.")] = Part.val,
     boxes: Boxes = None,
-    flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="The flip test; default the recipe's.")] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="The flip test; default the recipe's.")
+    ] = None,
     heatmaps: Annotated[Path | None, typer.Option(help="Also write the decoded heatmaps (.npz).")] = None,
-    twin: Annotated[Twin, typer.Option(help="Whose export ONNX Runtime and OpenVINO are given.")] = Twin.torch,
+    twin: Annotated[
+        Twin, typer.Option(help="Whose export ONNX Runtime and OpenVINO are given.")
+    ] = Twin.torch,
     device: DeviceName = Device.cpu,
     threads: Threads = None,
     set_: Set = None,
@@ -181,10 +189,14 @@ def convert(
 @app.command()
 def bench(
     run: RunDir,
-    matrix: Annotated[str | None, typer.Option(help="A shipped matrix or a YAML; default the recipe's.")] = None,
+    matrix: Annotated[
+        str | None, typer.Option(help="A shipped matrix or a YAML; default the recipe's.")
+    ] = None,
     only: Annotated[str | None, typer.Option("-k", help="Which cells, such as 'torch and cpu'.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the cells and stop.")] = False,
-    timeout_s: Annotated[float | None, typer.Option("--timeout", min=0.1, help="Seconds a cell may take.")] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout", min=0.1, help="Seconds a cell may take.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the cells of a matrix, each in a fresh process; finished ones are kept."""
@@ -202,10 +214,12 @@ def report(run: RunDir, as_json: AsJson = False) -> None:
 @app.command()
 def reproduce(
     table: Annotated[str | None, typer.Argument(help="A stored table; without one they are listed.")] = None,
-    run: Annotated[Path | None, typer.Option(help="The run to compare; default the command's own folder.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The run to compare; default the command's own folder.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the command behind a table and its cost; once it has run, the difference from the stored table."""
+    """Print the command behind a table and its cost; once it has run, the difference from the stored one."""
     raise typer.Exit(verbs.reproduce(table, run, as_json))
 
 
@@ -236,7 +250,9 @@ def data_check(coco: CocoDir, as_json: AsJson = False) -> None:
 
 
 @data_app.command(name="split")
-def data_split(recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json: AsJson = False) -> None:
+def data_split(
+    recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json: AsJson = False
+) -> None:
     """Fix which images train, validate and test, in a manifest with a checksum."""
     verbs.data_split(recipes.load(recipe, set_), coco, out, as_json)
 
@@ -256,7 +272,14 @@ def data_sample(
 ) -> None:
     """Write one sample (.npz) as either twin is fed it."""
     verbs.data_sample(
-        recipes.load(recipe, set_), coco, split.value, ann, (epoch or 1) if augment else None, seed, out, as_json
+        recipes.load(recipe, set_),
+        coco,
+        split.value,
+        ann,
+        (epoch or 1) if augment else None,
+        seed,
+        out,
+        as_json,
     )
 
 
@@ -292,22 +315,37 @@ def weights_export(
     console.facts({"out": str(out)}, as_json, f"wrote {out}")
 
 
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""click's; typer carries its own copy of click, and this is the public way to it."""
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except UserError as error:
-        console.ERRORS.print(f"twinpose: {error}", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(2)
+        code = _fail(str(error), 2)
     except Unsupported as reason:
-        console.ERRORS.print(f"twinpose: unsupported here: {reason}", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(2)
-    except verbs.CHILD_FAILED as error:
-        console.ERRORS.print(f"twinpose: {error}", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        console.ERRORS.print("twinpose: interrupted; the same command goes on where it stopped", highlight=False)
-        sys.exit(130)
+        code = _fail(f"unsupported here: {reason}", 2)
+    except launch.ChildFailed as error:
+        code = _fail(str(error), 1)
+    except UsageError as error:
+        code = _fail(
+            f"{_usage(error)}; 'twinpose --help' lists the verbs, 'twinpose VERB --help' their options", 2
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("interrupted; the same command goes on where it stopped", 130)
+    sys.exit(code)
+
+
+def _usage(error: Exception) -> str:
+    message = getattr(error, "format_message", error.__str__)()
+    return " ".join(message.split()).rstrip(".")
+
+
+def _fail(message: str, code: int) -> int:
+    console.ERRORS.print(f"twinpose: {message}", highlight=False, markup=False, soft_wrap=True)
+    return code
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ class Diagnosis:
     def text(self) -> str:
         """Return the diagnosis for people."""
         lines = [f"{key}: {_short(value)}" for key, value in self.machine.items()]
-        lines += [f"- {f.what}\n    {f.cure}" for f in self.findings] or ["nothing found that would spoil a measurement"]
+        lines += [f"- {f.what}\n    {f.cure}" for f in self.findings] or [
+            "nothing found that would spoil a measurement"
+        ]
         return "\n".join(lines)
 
 
@@ -80,7 +82,9 @@ def _load() -> list[Finding]:
     busy = os.getloadavg()[0]
     if busy < 0.3 * (os.cpu_count() or 1):
         return []
-    return [Finding(f"the load average is {busy:.1f}: other work shares these cores", "end it, or measure later")]
+    return [
+        Finding(f"the load average is {busy:.1f}: other work shares these cores", "end it, or measure later")
+    ]
 
 
 def _governor() -> list[Finding]:
@@ -107,4 +111,6 @@ def _compiler() -> list[Finding]:
 def _gpu(fingerprint: dict[str, Any]) -> list[Finding]:
     if fingerprint.get("gpus"):
         return []
-    return [Finding("no NVIDIA GPU: cells with device cuda are unsupported", "none is needed; run them elsewhere")]
+    return [
+        Finding("no NVIDIA GPU: cells with device cuda are unsupported", "none is needed; run them elsewhere")
+    ]

@@ -54,18 +54,27 @@ class Comparison(BaseModel):
     def text(self) -> str:
         """Return the comparison for people."""
         table = self.table
-        lines = [table.title, f"source:  {table.source}", f"command: {table.command}", f"cost:    {table.cost}"]
+        lines = [
+            table.title,
+            f"source:  {table.source}",
+            f"command: {table.command}",
+            f"cost:    {table.cost}",
+        ]
         if self.agrees is None:
             return "\n".join([*lines, *self._rows(table.rows), f"not run yet: no {self.fresh}"])
         verdict = "reproduced" if self.agrees else "NOT reproduced"
         lines += self._rows(self.differences)
-        return "\n".join([*lines, f"{verdict} within {table.tolerance} ({self.fresh}); figures are fresh minus stored"])
+        return "\n".join(
+            [*lines, f"{verdict} within {table.tolerance} ({self.fresh}); figures are fresh minus stored"]
+        )
 
     def _rows(self, rows: list[dict[str, Any]]) -> list[str]:
         names = [self.table.key, *self.table.columns]
         cells = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
-        return ["  ".join(value.rjust(width) for value, width in zip(row, widths, strict=True)) for row in cells]
+        return [
+            "  ".join(value.rjust(width) for value, width in zip(row, widths, strict=True)) for row in cells
+        ]
 
 
 def _cell(value: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from bench import machine, native
 from pose import __version__, architecture, recipe, splits, weights
 from pose.errors import UserError
-from pose.files import read_json, write_json, write_text
+from pose.files import make_folder, read_json, write_json, write_text
 from pose.recipe import Recipe
 
 SCHEMA = 1
@@ -81,7 +81,9 @@ class RunFolder:
 def _read_facts(path: Path) -> dict[str, Any]:
     facts = read_json(path / "run.json", "a run folder that 'twinpose run' or 'twinpose train' made")
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
-        raise UserError(f"{path / 'run.json'} is no run description of schema {SCHEMA}; expected a run folder")
+        raise UserError(
+            f"{path / 'run.json'} is no run description of schema {SCHEMA}; expected a run folder"
+        )
     return facts
 
 
@@ -125,7 +127,9 @@ def prepare(path: Path, wanted: Recipe, settings: Settings) -> RunFolder:
         "command": shlex.join(["twinpose", *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "coco": str(settings.coco.resolve()),
-        "dataset": "rendered people" if wanted.data.synthetic and settings.coco == path / "data" else settings.coco.name,
+        "dataset": "rendered people"
+        if wanted.data.synthetic and settings.coco == path / "data"
+        else settings.coco.name,
         "boxes": str(settings.boxes.resolve()) if settings.boxes else "ground truth",
         "device": settings.device,
         "threads": settings.threads,
@@ -138,7 +142,15 @@ def prepare(path: Path, wanted: Recipe, settings: Settings) -> RunFolder:
     return opened(path)
 
 
-_MADE_BEFORE = {"data", "split.json", "recipe.yaml", "ground_truth.json", "ground_truth_test.json", "weights", ".lock"}
+_MADE_BEFORE = {
+    "data",
+    "split.json",
+    "recipe.yaml",
+    "ground_truth.json",
+    "ground_truth_test.json",
+    "weights",
+    ".lock",
+}
 """What an interrupted preparation may have left; run.json is written last."""
 
 
@@ -150,7 +162,9 @@ def _require_same(existing: RunFolder, wanted: Recipe, settings: Settings) -> No
             "use a new --out folder, or the recipe and --set that it was made with"
         )
     if existing.settings.coco != settings.coco.resolve():
-        raise UserError(f"{existing.path} was made from {existing.settings.coco}; use the same --coco, or a new --out")
+        raise UserError(
+            f"{existing.path} was made from {existing.settings.coco}; use the same --coco, or a new --out"
+        )
 
 
 def _differences(stored: Any, given: Any, key: str = "") -> list[str]:
@@ -172,12 +186,20 @@ def _write_initial(path: Path, wanted: Recipe) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the run folder for this process; UserError when another one works on it."""
-    path.mkdir(parents=True, exist_ok=True)
+def locked(path: Path, *, create: bool = False) -> Iterator[None]:
+    """Hold the run folder for this process; UserError when another one works on it.
+
+    Only with `create` is a folder made that is not there: a mistyped name leaves nothing behind.
+    """
+    if create:
+        make_folder(path)
+    else:
+        _read_facts(path)
     with open(path / ".lock", "a", encoding="utf-8") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError(f"another twinpose process works on {path}; wait for it, or use another --out") from error
+            raise UserError(
+                f"another twinpose process works on {path}; wait for it, or use another --out"
+            ) from error
         yield

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ from bench import cells, console, launch, machine, matrix
 from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.store import CellResult
-from pose import splits, synthetic, training
+from pose import splits, synthetic
 from pose.errors import UserError
-from pose.evaluate import read_predictions, save_predictions
+from pose.evaluate import read_predictions
 from pose.files import read_json, write_json
 from pose.recipe import Recipe
 
@@ -24,7 +26,9 @@ def make_data(recipe: Recipe, out: Path) -> dict[str, Any]:
     """Render the recipe's built-in dataset into `out`; a whole one of the same parameters is kept."""
     wanted = recipe.data.synthetic
     if wanted is None:
-        raise UserError(f"recipe '{recipe.name}' has no built-in dataset; give the folder of COCO with --coco DIR")
+        raise UserError(
+            f"recipe '{recipe.name}' has no built-in dataset; give the folder of COCO with --coco DIR"
+        )
     with console.bar("render") as move:
         made: dict[str, Any] = synthetic.make(
             out,
@@ -108,7 +112,9 @@ def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Pat
         "threads": settings.threads,
         "out": str(out.resolve()),
     }
-    return call_with_bar("bench.predict:predict", payload, out.parent / f".{out.stem}.child", f"predict {runtime}", run)
+    return call_with_bar(
+        "bench.predict:predict", payload, out.parent / f".{out.stem}.child", f"predict {runtime}", run
+    )
 
 
 def convert(run: RunFolder, twin: str) -> dict[str, Any]:
@@ -183,7 +189,11 @@ def samples(run: RunFolder) -> None:
                 "height": image.height,
                 "ground_truth": [a["keypoints"] for a in truth["annotations"] if a["image_id"] == image_id],
                 "predictions": {
-                    twin: [{"keypoints": p["keypoints"], "score": p["score"]} for p in rows_ if p["image_id"] == image_id]
+                    twin: [
+                        {"keypoints": p["keypoints"], "score": p["score"]}
+                        for p in rows_
+                        if p["image_id"] == image_id
+                    ]
                     for twin, rows_ in predicted.items()
                 },
             }
@@ -213,16 +223,29 @@ def _boxes(run: RunFolder) -> str:
     return run.settings.boxes.name if run.settings.boxes else "ground truth"
 
 
-def sequence(run: RunFolder, timeout_s: float | None = None) -> list[tuple[str, str, Callable[[], Any]]]:
-    """Return the stages after preparation: name, the verb that does it alone, and what to call."""
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run: its name in run.json, the verb that does it alone, and what to call."""
+
+    name: str
+    command: str
+    action: Callable[[], Any]
+
+
+def sequence(run: RunFolder) -> list[Stage]:
+    """Return the stages after preparation, in order."""
     path = run.path
-    steps: list[tuple[str, str, Callable[[], Any]]] = []
-    for twin in TWINS:
-        steps.append((f"train {twin}", f"twinpose train {path} --twin {twin}", lambda t=twin: train(run, t)))
-    steps.append(("test", f"twinpose eval {path}", lambda: evaluate(run)))
-    for twin in TWINS:
-        steps.append((f"convert {twin}", f"twinpose convert {path} --twin {twin}", lambda t=twin: convert(run, t)))
-    if run.recipe.matrix:
-        steps.append(("bench", f"twinpose bench {path}", lambda: bench(run, None, None, timeout_s)))
-    steps.append(("samples", f"twinpose report {path}", lambda: samples(run)))
-    return steps
+    trainings = [
+        Stage(f"train {t}", f"twinpose train {path} --twin {t}", partial(train, run, t)) for t in TWINS
+    ]
+    conversions = [
+        Stage(f"convert {t}", f"twinpose convert {path} --twin {t}", partial(convert, run, t)) for t in TWINS
+    ]
+    measured = [Stage("bench", f"twinpose bench {path}", partial(bench, run, None, None, None))]
+    return [
+        *trainings,
+        Stage("test", f"twinpose eval {path}", partial(evaluate, run)),
+        *conversions,
+        *(measured if run.recipe.matrix else []),
+        Stage("samples", f"twinpose report {path}", partial(samples, run)),
+    ]

@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from bench import console, info, launch, machine, matrix, rundir, selection, stages, store
+from bench import console, info, machine, matrix, rundir, selection, stages, store
 from bench import doctor as doctor_
 from bench import reproduce as reproduce_
 from bench.contract import TWINS
 from bench.rundir import RunFolder, Settings
 from bench.store import CellResult
-from pose import evaluate, sample, splits, synthetic
+from pose import check, evaluate, sample, splits, synthetic
 from pose import recipe as recipes
 from pose.errors import UserError
 from pose.files import replacing
 from pose.recipe import Recipe
 
-CHILD_FAILED = launch.ChildFailed
 SOME_CELLS_FAILED = 3
 
 
@@ -49,13 +48,13 @@ def prepare(
 
 def run(made: RunFolder, as_json: bool) -> int:
     """Do every stage that is not done yet, then the report; return the exit code."""
-    for name, command, action in stages.sequence(made):
-        if made.is_done(name):
-            console.say(f"{name}: done before", level=2)
+    for stage in stages.sequence(made):
+        if made.is_done(stage.name):
+            console.say(f"{stage.name}: done before", level=2)
             continue
-        console.say(f"{name}  ({command})")
-        with made.stage(name, command):
-            action()
+        console.say(f"{stage.name}  ({stage.command})")
+        with made.stage(stage.name, stage.command):
+            stage.action()
     path = build_report(made.path)
     failed = failed_cells(store.cells(made.path))
     facts = {"report": str(path), "cells_failed": [cell.id for cell in failed]}
@@ -74,7 +73,10 @@ def train(made: RunFolder, twin: str | None, as_json: bool) -> None:
     for name in [twin] if twin else TWINS:
         with made.stage(f"train {name}", f"twinpose train {made.path} --twin {name}"):
             summaries[name] = stages.train(made, name)
-    lines = [f"{n}: best AP {s['best_ap']:.3f} at epoch {s['best_epoch']} of {s['epochs']}" for n, s in summaries.items()]
+    lines = [
+        f"{n}: best AP {s['best_ap']:.3f} at epoch {s['best_epoch']} of {s['epochs']}"
+        for n, s in summaries.items()
+    ]
     console.facts(summaries, as_json, "\n".join(lines))
 
 
@@ -87,7 +89,12 @@ def evaluate_run(made: RunFolder, as_json: bool) -> None:
 
 
 def evaluate_predictions(
-    predictions: Path | None, run: Path | None, coco: Path | None, part: str, recipe: str | None, as_json: bool
+    predictions: Path | None,
+    run: Path | None,
+    coco: Path | None,
+    part: str,
+    recipe: str | None,
+    as_json: bool,
 ) -> None:
     """Score a predictions file against a split's ground truth."""
     if predictions is None or (coco is None and run is None):
@@ -155,7 +162,9 @@ def predict(recipe: Recipe, request: PredictRequest, as_json: bool) -> None:
             "out": str(request.out.resolve()),
             "heatmaps": str(request.heatmaps.resolve()) if request.heatmaps else None,
         }
-        value = stages.call_with_bar("bench.predict:predict", payload, folder / "predict", f"predict {request.runtime}")
+        value = stages.call_with_bar(
+            "bench.predict:predict", payload, folder / "predict", f"predict {request.runtime}"
+        )
     boxes = f"boxes of {request.boxes.name}" if request.boxes else "ground-truth boxes"
     text = f"{value['predictions']} people of {value['images']} images ({boxes}) -> {request.out}\n"
     console.facts(value | {"out": str(request.out)}, as_json, text + _numbers(value["numbers"]))
@@ -213,7 +222,7 @@ def build_report(path: Path) -> Path:
 
 
 def reproduce(table: str | None, run: Path | None, as_json: bool) -> int:
-    """Print the command behind a table, its cost and, where it has run, the difference; 1 when out of bounds."""
+    """Print a table's command, its cost and, where it has run, the difference; 1 when out of bounds."""
     if table is None:
         known = reproduce_.tables()
         console.facts([t.name for t in known], as_json, "\n".join(f"{t.name:28s} {t.title}" for t in known))
@@ -245,7 +254,11 @@ def data_make(
     chosen = base.model_copy(update={n: v for n, v in zip(names, given, strict=True) if v is not None})
     with console.bar("render") as move:
         made = synthetic.make(
-            out, train_images=chosen.train_images, val_images=chosen.val_images, seed=chosen.seed, on_progress=move
+            out,
+            train_images=chosen.train_images,
+            val_images=chosen.val_images,
+            seed=chosen.seed,
+            on_progress=move,
         )
     if contact_sheet:
         synthetic.contact_sheet(out, contact_sheet)
@@ -254,8 +267,6 @@ def data_make(
 
 def data_check(coco: Path, as_json: bool) -> int:
     """Check a COCO folder; 1 when there is a problem."""
-    from pose import check
-
     with console.bar("check") as move:
         found = check.check(coco, on_progress=move)
     console.facts(found.to_dict(), as_json, found.text())
@@ -277,15 +288,22 @@ def data_split(recipe: Recipe, coco: Path, out: Path, as_json: bool) -> None:
 
 
 def data_sample(
-    recipe: Recipe, coco: Path, part: str, ann: int, epoch: int | None, seed: int | None, out: Path, as_json: bool
+    recipe: Recipe,
+    coco: Path,
+    part: str,
+    ann: int,
+    epoch: int | None,
+    seed: int | None,
+    out: Path,
+    as_json: bool,
 ) -> None:
     """Write one sample as both twins are fed it."""
     dataset = splits.select(splits.make(recipe.split, coco), coco, part)
     found = np.flatnonzero(dataset.ann_ids == ann)
     if not len(found):
         raise UserError(
-            f"annotation {ann} is no usable person of '{part}' in {coco}; expected one of its {len(dataset)} ids, "
-            f"such as {dataset.ann_ids[0]}"
+            f"annotation {ann} is no usable person of '{part}' in {coco}; expected one of its "
+            f"{len(dataset)} ids, such as {dataset.ann_ids[0]}"
         )
     made = sample.make(dataset, int(found[0]), recipe, epoch=epoch, seed=seed)
     with replacing(out) as temporary, open(temporary, "wb") as handle:
@@ -298,15 +316,21 @@ def model_info(recipe: Recipe, as_json: bool) -> int:
     """Print what the network is; 1 when a twin's own count differs from the description."""
     found = info.model_info(recipe)
     width, height = found["input_size"]
-    lines = [f"{recipe.model.backbone} at {width}x{height} -> heatmaps {'x'.join(map(str, found['heatmap_size']))}"]
-    lines += [f"{s['name']:14s} {s['parameters']:>12,} parameters {s['macs']:>15,} MACs" for s in found["stages"]]
+    lines = [
+        f"{recipe.model.backbone} at {width}x{height} -> heatmaps {'x'.join(map(str, found['heatmap_size']))}"
+    ]
+    lines += [
+        f"{s['name']:14s} {s['parameters']:>12,} parameters {s['macs']:>15,} MACs" for s in found["stages"]
+    ]
     lines.append(f"{'sum':14s} {found['trainable_parameters']:>12,} parameters {found['macs']:>15,} MACs")
     agrees = True
     for twin, own in found["twins"].items():
         if "unsupported" in own:
             lines.append(f"{twin:14s} {own['unsupported']}")
             continue
-        lines.append(f"{twin + ' counts':14s} {own['trainable_parameters']:>12,} parameters {own['macs']:>15,} MACs")
+        lines.append(
+            f"{twin + ' counts':14s} {own['trainable_parameters']:>12,} parameters {own['macs']:>15,} MACs"
+        )
         agrees &= (own["trainable_parameters"], own["macs"]) == (found["trainable_parameters"], found["macs"])
     console.facts(found, as_json, "\n".join(lines))
     return 0 if agrees else 1

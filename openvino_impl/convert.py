@@ -14,12 +14,14 @@ from pose.files import write_bytes
 
 
 def to_ir(source: Source, shape: tuple[int, int, int, int], out: Path) -> dict[str, Any]:
-    """Write OUT (.xml) and its .bin, float32 with the static input `shape` (N, H, W, 3) uint8; return the route.
+    """Write OUT (.xml) and its .bin, float32, with the static input `shape` (N, H, W, 3); return the route.
 
     Input and output are named `images` and `heatmaps`. The weights are written first: an IR
     whose .xml is there is whole.
     """
-    network = ov.convert_model(source.model, input=[(ov.PartialShape(list(shape)), ov.Type.u8)], **source.options)
+    network = ov.convert_model(
+        source.model, input=[(ov.PartialShape(list(shape)), ov.Type.u8)], **source.options
+    )
     network.reshape(list(shape))
     network.inputs[0].get_tensor().set_names({"images"})
     network.outputs[0].get_tensor().set_names({"heatmaps"})

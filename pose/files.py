@@ -46,6 +46,16 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder `path` and its parents; UserError where that is impossible."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot make {path}: {error.strerror}; expected a writable place for a folder"
+        ) from error
+
+
 def _umask() -> int:
     current = os.umask(0o022)
     os.umask(current)

@@ -20,7 +20,9 @@ def step(payload: dict[str, str], emit: object) -> dict[str, float]:
     from pose import architecture
 
     twin, out = payload["twin"], Path(payload["out"])
-    model, data, train = (importlib.import_module(f"{twin}_impl.{name}") for name in ("model", "data", "train"))
+    model, data, train = (
+        importlib.import_module(f"{twin}_impl.{name}") for name in ("model", "data", "train")
+    )
     resolved = twins.tiny()
     train.setup("cpu", 1)
     net = model.build(resolved)
@@ -57,7 +59,9 @@ def test_the_first_loss_is_the_same(stepped: dict[str, tuple[float, weights.Weig
 
 
 @pytest.mark.parametrize("kind", ["m/", "v/"])
-def test_the_first_gradients_are_the_same(stepped: dict[str, tuple[float, weights.Weights]], kind: str) -> None:
+def test_the_first_gradients_are_the_same(
+    stepped: dict[str, tuple[float, weights.Weights]], kind: str
+) -> None:
     ours, theirs = stepped["tf"][1], stepped["torch"][1]
     names = [name for name in theirs if name.startswith(kind)]
     scale = max(float(np.linalg.norm(theirs[name])) for name in names)

@@ -61,7 +61,9 @@ def test_a_checkpoint_of_another_recipe_is_refused(uninterrupted: dict[str, Any]
     assert "belongs to another recipe" in str(outcome.reason)
 
 
-def test_a_loss_that_is_not_finite_names_the_annotations(uninterrupted: dict[str, Any], tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_names_the_annotations(
+    uninterrupted: dict[str, Any], tmp_path: Path
+) -> None:
     recipe = twins.tiny(learning_rate=1e38, epochs=2).model_dump(mode="json")
     payload = uninterrupted["payload"] | {"recipe": recipe, "out": str(tmp_path / "train")}
     outcome = _train(uninterrupted["twin"], payload, tmp_path / "child")

@@ -29,7 +29,9 @@ def dataset(folder: Path) -> Path:
     return folder
 
 
-def job(folder: Path, coco: Path, resolved: recipe.Recipe, *, device: str = "cpu", workers: int = 1) -> dict[str, Any]:
+def job(
+    folder: Path, coco: Path, resolved: recipe.Recipe, *, device: str = "cpu", workers: int = 1
+) -> dict[str, Any]:
     """Return a training request whose files lie in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     splits.save(splits.make(resolved.split, coco), folder / "split.json")

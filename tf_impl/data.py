@@ -16,7 +16,7 @@ from pose.recipe import Recipe
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """images (B, H, W, 3) uint8; heatmaps (B, K, h, w) float32; weights (B, K) float32; annotation_ids (B,)."""
+    """images (B, H, W, 3) uint8; heatmaps (B, K, h, w), weights (B, K) float32; annotation_ids (B,) int64."""
 
     images: np.ndarray
     heatmaps: np.ndarray

@@ -27,7 +27,7 @@ def source(recipe_: recipe.Recipe, weights_path: Path, batch: int) -> Source:
 
 def to_onnx(recipe_: recipe.Recipe, weights_path: Path, batch: int, out: Path) -> dict[str, Any]:
     """Write the twin as ONNX, input `images` and output `heatmaps`, by tf2onnx; return route and opset."""
-    import tf2onnx
+    import tf2onnx  # a slow import that the direct route does not need
 
     net = source(recipe_, weights_path, batch).model
     function = tf.function(lambda images: {"heatmaps": net(images, training=False)})
@@ -49,7 +49,9 @@ def read_native(source_: str, backbone: str, out: Path) -> None:
         with h5py.File(source_, "r") as file:
             file.visititems(lambda name, node: _collect(tensors, name, node))
     except OSError as error:
-        raise UserError(f"cannot read weights from {source_}: {error}; expected a Keras .weights.h5 file") from error
+        raise UserError(
+            f"cannot read weights from {source_}: {error}; expected a Keras .weights.h5 file"
+        ) from error
     weights.save(out, weights.canonical_names(tensors))
 
 
@@ -65,6 +67,7 @@ def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:
         for variable in net.weights:
             name = model._canonical_name(variable)
             file.create_dataset(name.replace(".", "/"), data=variable.numpy())
+
 
 def _example(recipe_: recipe.Recipe, batch: int) -> tf.TensorSpec:
     width, height = recipe_.model.input_size

@@ -28,7 +28,9 @@ class Normalise(layers.Layer):
         x = tf.cast(images, dtype) / tf.constant(255, dtype)
         if self.swap:
             x = tf.reverse(x, [3])
-        x = (x - tf.constant(architecture.IMAGENET_MEAN, dtype)) / tf.constant(architecture.IMAGENET_STD, dtype)
+        x = (x - tf.constant(architecture.IMAGENET_MEAN, dtype)) / tf.constant(
+            architecture.IMAGENET_STD, dtype
+        )
         return tf.cast(x, self.compute_dtype)
 
 
@@ -112,9 +114,8 @@ def build(recipe_: recipe.Recipe, device: str = "cpu", precision: str = "float32
     """
     if device == "cuda" and not tf.config.list_physical_devices("GPU"):
         raise Unsupported("no CUDA device is visible to TensorFlow")
-    with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):
-        with _policy(precision):
-            return _network(recipe_.model, recipe_.data.channel_order)
+    with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"), _policy(precision):
+        return _network(recipe_.model, recipe_.data.channel_order)
 
 
 @contextmanager

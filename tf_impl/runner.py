@@ -29,7 +29,9 @@ class Runner:
         model.load_weights(self.net, weights.load(Path(spec.artifact), architecture.build(resolved.model)))
         self.forward = self._call
         if spec.mode != "eager":
-            self.forward = tf.function(self._call, jit_compile=spec.mode == "compiled", reduce_retracing=False)
+            self.forward = tf.function(
+                self._call, jit_compile=spec.mode == "compiled", reduce_retracing=False
+            )
 
     def _call(self, images: tf.Tensor) -> tf.Tensor:
         return tf.cast(self.net(images, training=False), tf.float32)

@@ -121,7 +121,7 @@ def run_epoch(loader: data.Loader, step: Step, epoch: int, lr: float, emit: Emit
     """Train one epoch and return its mean loss over samples; stops on a loss that is not finite."""
     total, seen = 0.0, 0
     for batch in loader.batches(epoch):
-        loss = training.require_finite(step(batch, lr), epoch, batch.annotation_ids)
+        loss = training.require_finite(step(batch, lr), epoch, batch.annotation_ids.tolist())
         total += loss * len(batch.images)
         seen += len(batch.images)
         emit("batch", {"epoch": epoch, "seen": seen, "of": loader.order.count, "loss": loss})

@@ -54,17 +54,24 @@ def read_native(source_: str, backbone: str, out: Path) -> None:
     """
     try:
         if source_ == "imagenet":
-            state = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1.get_state_dict(check_hash=True)
+            state = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1.get_state_dict(
+                check_hash=True
+            )
         else:
             state = torch.load(source_, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        expected = "a torch checkpoint that holds tensors alone"
+        if source_ == "imagenet":
+            expected = (
+                f"torchvision's {backbone} in torch's hub cache, or a network; or give a file's path instead"
+            )
         reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"cannot read weights from {source_}: {reason}; expected a torch checkpoint that holds tensors alone"
-        ) from error
+        raise UserError(f"cannot read weights from {source_}: {reason}; expected {expected}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{source_} holds no state dict; expected a torch checkpoint of parameter names and tensors")
+        raise UserError(
+            f"{source_} holds no state dict; expected a torch checkpoint of parameter names and tensors"
+        )
     weights.save(out, weights.canonical_names({name: value.numpy() for name, value in state.items()}))
 
 
@@ -73,6 +80,7 @@ def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:
     net = source(recipe_, weights_path, 1).model
     with replacing(out) as temporary:
         torch.save(net.state_dict(), temporary)
+
 
 def _example(recipe_: recipe.Recipe, batch: int) -> torch.Tensor:
     width, height = recipe_.model.input_size

@@ -21,7 +21,12 @@ class PoseNet(nn.Module):
         self.precision = precision
         body = getattr(torchvision.models, model.backbone)(weights=None)
         self.conv1, self.bn1, self.relu, self.maxpool = body.conv1, body.bn1, body.relu, body.maxpool
-        self.layer1, self.layer2, self.layer3, self.layer4 = body.layer1, body.layer2, body.layer3, body.layer4
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
+            body.layer1,
+            body.layer2,
+            body.layer3,
+            body.layer4,
+        )
         self.deconv_layers = nn.Sequential(*_head(body.fc.in_features, model))
         self.final_layer = nn.Conv2d(model.deconv_channels, NUM_JOINTS, 1)
         self.swap = channel_order == "bgr"
@@ -79,7 +84,9 @@ def build(recipe_: recipe.Recipe, device: str = "cpu", precision: str = "float32
 def load_weights(model: PoseNet, canonical: weights.Weights) -> None:
     """Copy canonical weights into the model; every parameter and running statistic is set."""
     state = {name: torch.from_numpy(np.array(value)) for name, value in canonical.items()}
-    counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
+    counters = {
+        name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")
+    }
     model.load_state_dict({**state, **counters}, strict=True)
 
 

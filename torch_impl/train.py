@@ -53,7 +53,8 @@ def make_step(net: PoseNet, optimizer: torch.optim.Adam) -> Step:
 
     def step(batch: data.Batch, lr: float) -> float:
         images, target, joint_weights = (
-            torch.from_numpy(a).to(device, non_blocking=True) for a in (batch.images, batch.heatmaps, batch.weights)
+            torch.from_numpy(a).to(device, non_blocking=True)
+            for a in (batch.images, batch.heatmaps, batch.weights)
         )
         net.train()
         with torch.autocast(device.type, torch.bfloat16, enabled=net.precision == "mixed_bfloat16"):
@@ -105,7 +106,7 @@ def run_epoch(loader: data.Loader, step: Step, epoch: int, lr: float, emit: Emit
     """Train one epoch and return its mean loss over samples; stops on a loss that is not finite."""
     total, seen = 0.0, 0
     for batch in loader.batches(epoch):
-        loss = training.require_finite(step(batch, lr), epoch, batch.annotation_ids)
+        loss = training.require_finite(step(batch, lr), epoch, batch.annotation_ids.tolist())
         total += loss * len(batch.images)
         seen += len(batch.images)
         emit("batch", {"epoch": epoch, "seen": seen, "of": loader.order.count, "loss": loss})

@@ -8,10 +8,10 @@ import twins
 
 pytest.importorskip("tensorflow")
 
-import keras  # noqa: E402
+import keras
 
-from pose import architecture, recipe, weights  # noqa: E402
-from tf_impl import data, model, train  # noqa: E402
+from pose import architecture, recipe, weights
+from tf_impl import data, model, train
 
 
 @pytest.mark.parametrize("backbone", sorted(architecture.BLOCKS))
@@ -36,14 +36,19 @@ def test_weights_survive_the_twin_bit_for_bit() -> None:
 
 
 def test_every_batch_norm_has_the_shared_constants() -> None:
-    norms = [layer for layer in model.build(twins.tiny()).layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [
+        layer
+        for layer in model.build(twins.tiny()).layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
     assert {type(layer) for layer in norms} == {model.BatchNorm}
     assert {(m.epsilon, m.momentum) for m in norms} == {(architecture.BN_EPSILON, architecture.BN_MOMENTUM)}
 
 
 def test_bgr_is_rgb_with_the_channels_swapped() -> None:
     rgb, bgr = (
-        model.build(recipe.from_dict(twins.TINY | {"data": {"channel_order": order}})) for order in ("rgb", "bgr")
+        model.build(recipe.from_dict(twins.TINY | {"data": {"channel_order": order}}))
+        for order in ("rgb", "bgr")
     )
     canonical = weights.initial(architecture.build(twins.tiny().model), 0)
     images = twins.noisy_batch(twins.tiny(), 2)[0]

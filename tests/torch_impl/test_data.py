@@ -10,9 +10,9 @@ import twins
 
 pytest.importorskip("torch")
 
-from pose import augment, coco, recipe, sample  # noqa: E402
-from pose.errors import UserError  # noqa: E402
-from torch_impl import data  # noqa: E402
+from pose import augment, coco, recipe, sample
+from pose.errors import UserError
+from torch_impl import data
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,15 @@ def test_batches_are_the_samples_in_the_seeded_order(instances: coco.Dataset, wo
             order = augment.order(resolved.training.seed, epoch, len(instances))
         sizes = [len(batch.images) for batch in batches]
         assert sizes[:-1] == [8] * (len(sizes) - 1)
-        assert np.concatenate([b.annotation_ids for b in batches]).tolist() == instances.ann_ids[order].tolist()
+        assert (
+            np.concatenate([b.annotation_ids for b in batches]).tolist() == instances.ann_ids[order].tolist()
+        )
         expected = [sample.make(instances, int(i), resolved, epoch=epoch) for i in order]
         for name in ("images", "heatmaps", "weights"):
             made = np.concatenate([getattr(batch, name) for batch in batches])
-            wanted = np.stack([getattr(s, name.removesuffix("s") if name == "images" else name) for s in expected])
+            wanted = np.stack(
+                [getattr(s, name.removesuffix("s") if name == "images" else name) for s in expected]
+            )
             assert made.dtype == wanted.dtype
             assert np.array_equal(made, wanted)
 

@@ -35,12 +35,15 @@ def test_weights_survive_the_twin_bit_for_bit() -> None:
 
 def test_every_batch_norm_has_the_shared_constants() -> None:
     norms = [m for m in model.build(twins.tiny()).modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert {(m.eps, round(1 - m.momentum, 6)) for m in norms} == {(architecture.BN_EPSILON, architecture.BN_MOMENTUM)}
+    assert {(m.eps, round(1 - m.momentum, 6)) for m in norms} == {
+        (architecture.BN_EPSILON, architecture.BN_MOMENTUM)
+    }
 
 
 def test_bgr_is_rgb_with_the_channels_swapped() -> None:
     rgb, bgr = (
-        model.build(recipe.from_dict(twins.TINY | {"data": {"channel_order": order}})) for order in ("rgb", "bgr")
+        model.build(recipe.from_dict(twins.TINY | {"data": {"channel_order": order}}))
+        for order in ("rgb", "bgr")
     )
     canonical = weights.initial(architecture.build(twins.tiny().model), 0)
     images = twins.noisy_batch(twins.tiny(), 2)[0]
