@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pose import architecture
+from pose import architecture, training
 from pose.recipe import Model
 
 
@@ -96,3 +96,11 @@ def test_trainable_parameters_are_the_shapes_less_the_running_statistics():
     trainable = {name: shape for name, shape in built.shapes().items() if "running" not in name}
     assert sum(math.prod(shape) for shape in trainable.values()) == built.parameters
     assert sum(stage.macs for stage in built.stages) == built.macs
+
+
+def test_constants_are_torchs_and_the_official_codes():
+    """torch.nn.BatchNorm2d's defaults (its momentum is the share taken), ImageNet's statistics."""
+    assert (architecture.BN_EPSILON, architecture.BN_MOMENTUM) == (1e-5, 1 - 0.1)
+    assert (training.ADAM_BETAS, training.ADAM_EPSILON) == ((0.9, 0.999), 1e-8)
+    assert architecture.IMAGENET_MEAN == (0.485, 0.456, 0.406)
+    assert architecture.IMAGENET_STD == (0.229, 0.224, 0.225)

@@ -96,6 +96,22 @@ def test_a_best_that_cannot_be_made_anew_is_asked_for(tmp_path):
         checkpoint.resume(tmp_path, "me")
 
 
+def test_nothing_is_published_before_its_state_is_in_place(tmp_path, monkeypatch):
+    commit_each(tmp_path, [0.1])
+    before = {name: (tmp_path / name).read_bytes() for name in PUBLISHED}
+    save = weights.save
+
+    def disk_full(path: Path, *rest: object) -> None:
+        if path.name == "state.safetensors":
+            raise UserError("disk full")
+        save(path, *rest)
+
+    monkeypatch.setattr(weights, "save", disk_full)
+    with pytest.raises(UserError, match="disk full"):
+        checkpoint.commit(tmp_path, state_after([0.1, 0.3]), "me")
+    assert {name: (tmp_path / name).read_bytes() for name in PUBLISHED} == before
+
+
 def test_the_state_of_another_training_is_refused_and_left_alone(tmp_path):
     commit_each(tmp_path, [0.1])
     before = (tmp_path / "state.safetensors").read_bytes()
@@ -168,7 +184,8 @@ def commit_forever(out: Path) -> None:
 
 
 def ap_of(index: int) -> float:
-    return (index * 7 % 5) / 5
+    """Every second epoch is a new best, so that best is often not the last."""
+    return float(index if index % 2 == 0 else 0)
 
 
 def test_a_kill_in_the_middle_of_commits_leaves_a_state_that_can_be_resumed(tmp_path):

@@ -104,6 +104,12 @@ def test_oks_nms_of_a_crowd_is_the_published_one_and_removes_some(threshold):
     assert 10 <= len(found) < 40
 
 
+def test_oks_nms_spares_whom_the_threshold_just_meets():
+    twins = np.ones((2, 17, 2)) * [[[3.0, 4.0]]]
+    assert evaluate.oks_nms(twins, np.array([0.5, 0.9]), np.full(2, 900.0), 1.0) == [1, 0]
+    assert evaluate.oks_nms(twins, np.array([0.5, 0.9]), np.full(2, 900.0), 0.999) == [1]
+
+
 @given(people)
 def test_oks_of_a_person_with_itself_is_one_and_it_is_symmetric(keypoints):
     areas = np.full(5, 900.0)
