@@ -61,24 +61,24 @@ class Comparison(BaseModel):
             f"cost:    {table.cost}",
         ]
         if self.agrees is None:
-            return "\n".join([*lines, *self._rows(table.rows), f"not run yet: no {self.fresh}"])
+            return "\n".join([*lines, *self._rows(table.rows, "{:.4f}"), f"not run yet: no {self.fresh}"])
         verdict = "reproduced" if self.agrees else "NOT reproduced"
-        lines += self._rows(self.differences)
+        lines += self._rows(self.differences, "{:+.4f}")
         return "\n".join(
             [*lines, f"{verdict} within {table.tolerance} ({self.fresh}); figures are fresh minus stored"]
         )
 
-    def _rows(self, rows: list[dict[str, Any]]) -> list[str]:
+    def _rows(self, rows: list[dict[str, Any]], number: str) -> list[str]:
         names = [self.table.key, *self.table.columns]
-        cells = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
+        cells = [names, *([_cell(row.get(name), number) for name in names] for row in rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
         return [
             "  ".join(value.rjust(width) for value, width in zip(row, widths, strict=True)) for row in cells
         ]
 
 
-def _cell(value: Any) -> str:
-    return "-" if value is None else f"{value:+.4f}" if isinstance(value, float) else str(value)
+def _cell(value: Any, number: str) -> str:
+    return "-" if value is None else number.format(value) if isinstance(value, float) else str(value)
 
 
 def tables() -> list[Stored]:

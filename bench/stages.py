@@ -20,6 +20,8 @@ from pose.files import read_json, write_json
 from pose.recipe import Recipe
 
 SAMPLE_IMAGES = 6
+PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""A training shares its cores with its own loader: a thread that spins takes one from the work it waits for."""
 
 
 def make_data(recipe: Recipe, out: Path) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def train(run: RunFolder, twin: str) -> dict[str, Any]:
             f"{twin}_impl.train:train",
             payload,
             out / "child",
-            env=launch.thread_environment(settings.threads, "tuned", settings.device),
+            env=launch.thread_environment(settings.threads, "tuned", settings.device) | PASSIVE,
             on_event=on_event,
         )
     return launch.value_of(outcome)

@@ -1,0 +1,156 @@
+"""What the command line says and how it ends, without any framework."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pose import synthetic
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def twinpose(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does: a real process."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd or ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "coco"
+    synthetic.make(folder, train_images=12, val_images=6, seed=5, processes=1)
+    return folder
+
+
+def first_annotation(coco: Path) -> int:
+    rows = json.loads((coco / "annotations" / "person_keypoints_train2017.json").read_text())["annotations"]
+    return int(next(row["id"] for row in rows if row["num_keypoints"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["runn"], "Did you mean 'run'?"),
+        (["run", "--recipe", "smok", "--out", "x"], "did you mean 'smoke'?"),
+        (["run", "--recipe", "smoke", "--out", "x", "--sett", "a=b"], "No such option: --sett"),
+        (["run", "--recipe", "smoke", "--out", "x", "--set", "training.epocs=3"], "did you mean 'epochs'?"),
+        (["run", "--recipe", "smoke", "--out", "x", "--set", "training.epochs=none"], "valid integer"),
+        (["run", "--recipe", "coco_resnet50_256x192", "--out", "x"], "--coco DIR"),
+        (["run", "--recipe", "smoke", "--out", "x", "--coco", "nowhere"], "nowhere"),
+        (["predict", "--runtime", "onnx"], "'onnxruntime'"),
+        (["bench", "nowhere"], "expected a run folder"),
+        (["train", "nowhere"], "expected a run folder"),
+        (["report", "nowhere"], "expected a run folder"),
+        (["eval"], "nothing was scored"),
+        (["data", "check", "--coco", "nowhere"], "nowhere"),
+        (["reproduce", "dem"], "did you mean"),
+        (["-q", "-v", "doctor"], "expected one of them"),
+        (["weights", "import", "nowhere.pth", "--recipe", "smoke", "--out", "x"], "no file nowhere.pth"),
+        (["weights", "import", "setup.cfg", "--recipe", "smoke", "--out", "x"], "no file setup.cfg"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = twinpose(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("twinpose: ")
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name != ".lock"]
+
+
+def test_a_sample_has_the_contracts_arrays(rendered: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sample.npz"
+    ann = first_annotation(rendered)
+    common = ["data", "sample", "--recipe", "smoke", "--coco", rendered, "--split", "train", "--ann", ann]
+    done = twinpose(*common, "--no-augment", "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["annotation"] == ann
+    with np.load(out) as made:
+        shapes = {name: (made[name].shape, str(made[name].dtype)) for name in made.files}
+    assert shapes == {
+        "image": ((96, 64, 3), "uint8"),
+        "heatmaps": ((17, 24, 16), "float32"),
+        "weights": ((17,), "float32"),
+        "affine": ((2, 3), "float64"),
+    }
+    assert twinpose(*common, "--epoch", "2", "--seed", "7", "--out", tmp_path / "a.npz").returncode == 0
+    assert twinpose(*common, "--epoch", "2", "--seed", "7", "--out", tmp_path / "b.npz").returncode == 0
+    with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b, np.load(out) as plain:
+        assert all(np.array_equal(a[name], b[name]) for name in a.files)
+        assert not np.array_equal(a["image"], plain["image"])
+
+
+def test_an_unknown_annotation_leaves_the_file_that_was_there(rendered: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sample.npz"
+    out.write_bytes(b"precious")
+    done = twinpose("data", "sample", "--recipe", "smoke", "--coco", rendered, "--ann", "1", "--out", out)
+    assert done.returncode == 2
+    assert "annotation 1 is no usable person" in done.stderr
+    assert out.read_bytes() == b"precious"
+
+
+def test_ground_truth_scored_as_predictions_is_perfect(rendered: Path, tmp_path: Path) -> None:
+    truth = json.loads((rendered / "annotations" / "person_keypoints_val2017.json").read_text())
+    rows = [
+        {"image_id": a["image_id"], "category_id": 1, "keypoints": a["keypoints"], "score": 1.0}
+        for a in truth["annotations"]
+    ]
+    predictions = tmp_path / "p.json"
+    predictions.write_text(json.dumps(rows))
+    done = twinpose("eval", "--predictions", predictions, "--coco", rendered, "--split", "val", "--json")
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(done.stdout)
+    assert list(numbers) == ["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL"]
+    assert numbers["AP"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("text", ["[", '[{"image_id": 1}]', '{"a": 1}', "[NaN]"])
+def test_malformed_predictions_are_the_users_mistake(rendered: Path, tmp_path: Path, text: str) -> None:
+    predictions = tmp_path / "p.json"
+    predictions.write_text(text)
+    done = twinpose("eval", "--predictions", predictions, "--coco", rendered, "--split", "val")
+    assert done.returncode == 2
+    assert str(predictions) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_data_check_exits_1_and_names_the_problem(rendered: Path, tmp_path: Path) -> None:
+    assert twinpose("data", "check", "--coco", rendered).returncode == 0
+    broken = tmp_path / "coco"
+    synthetic.make(broken, train_images=3, val_images=2, seed=1, processes=1)
+    lost = next((broken / "train2017").glob("*.jpg"))
+    lost.unlink()
+    done = twinpose("data", "check", "--coco", broken, "--json")
+    assert done.returncode == 1
+    assert lost.name in done.stdout
+
+
+def test_doctor_prints_json_facts() -> None:
+    done = twinpose("doctor", "--json")
+    assert done.returncode == 0
+    assert {"machine", "findings"} <= json.loads(done.stdout).keys()
+
+
+def test_reproduce_lists_the_stored_tables_and_their_commands() -> None:
+    names = json.loads(twinpose("reproduce", "--json").stdout)
+    assert names
+    for name in names:
+        told = twinpose("reproduce", name, "--run", "/nonexistent")
+        assert told.returncode == 2
+        assert "twinpose report" in told.stderr
+        assert json.loads(twinpose("reproduce", name, "--json").stdout)["table"]["command"].startswith("twinpose")

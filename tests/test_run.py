@@ -1,0 +1,149 @@
+"""The whole way in real processes: interrupted, continued, and each verb alone on the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAINED = ("--set", "training.epochs=2", "--set", "data.synthetic.train_images=16")
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "bench.cli", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes)
+
+
+def twinpose(*arguments: str | Path) -> tuple[int, str, str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=280)
+    return process.returncode, out, err
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 200
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a smoke run that was killed after its first epoch, and continued."""
+    for package in ("tensorflow", "torch", "openvino", "onnxruntime"):
+        pytest.importorskip(package)
+    folder = tmp_path_factory.mktemp("runs") / "smoke"
+    arguments = ("run", "--recipe", "smoke", "--out", folder, *TRAINED)
+    process = start(*arguments)
+    wait_for(folder / "train" / "tf" / "epochs.jsonl", process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    first = (folder / "train" / "tf" / "epochs.jsonl").read_text().splitlines()[0]
+    code, out, err = twinpose(*arguments, "--json")
+    assert code == 0, err
+    assert json.loads(out)["report"] == str(folder / "report" / "report.html")
+    assert (folder / "train" / "tf" / "epochs.jsonl").read_text().splitlines()[0] == first
+    return folder
+
+
+def test_a_killed_run_takes_its_children_with_it_and_is_continued(run_folder: Path) -> None:
+    stages = json.loads((run_folder / "run.json").read_text())["stages"]
+    expected = ["train tf", "train torch", "test", "convert tf", "convert torch", "bench", "samples"]
+    assert list(stages) == expected
+    for twin in ("tf", "torch"):
+        lines = (run_folder / "train" / twin / "epochs.jsonl").read_text().splitlines()
+        assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+        assert {"epoch", "lr", "train_loss", "val_loss", "ap"} <= json.loads(lines[0]).keys()
+        assert len(list((run_folder / "train" / twin / "predictions").glob("epoch_*.json"))) == 2
+
+
+def test_a_second_call_does_nothing_again(run_folder: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in run_folder.glob("train/**/*") if p.is_file()}
+    cells = {p: p.stat().st_mtime_ns for p in run_folder.glob("bench/cells/*")}
+    assert twinpose("run", "--recipe", "smoke", "--out", run_folder, *TRAINED)[0] == 0
+    assert twinpose("bench", run_folder)[0] == 0
+    assert {p: p.stat().st_mtime_ns for p in run_folder.glob("train/**/*") if p.is_file()} == before
+    assert {p: p.stat().st_mtime_ns for p in run_folder.glob("bench/cells/*")} == cells
+
+
+def test_a_run_of_another_recipe_is_refused(run_folder: Path) -> None:
+    code, _, err = twinpose("run", "--recipe", "smoke", "--out", run_folder, "--set", "training.epochs=9")
+    assert code == 2
+    assert "training.epochs: 2 there, 9 given" in err
+
+
+def test_every_cell_has_a_row_and_the_report_stands_alone(run_folder: Path) -> None:
+    cells = [json.loads(p.read_text()) for p in (run_folder / "bench" / "cells").glob("*.json")]
+    assert {cell["status"] for cell in cells} == {"ok"}
+    assert {cell["axes"]["runtime"] for cell in cells} == {"tf", "torch", "openvino"}
+    page = (run_folder / "report" / "report.html").read_text()
+    assert "src=\"http" not in page
+    assert (run_folder / "report" / "tables" / "per_epoch_map.csv").read_text().startswith("Epoch,TensorFlow mAP")
+
+
+def test_conversions_are_close_to_their_source(run_folder: Path) -> None:
+    for twin, routes in (("tf", 1), ("torch", 2)):
+        record = json.loads((run_folder / "artifacts" / twin / "conversion.json").read_text())
+        assert len(record["routes"]) == routes
+        for route in record["routes"]:
+            assert route["max_abs_difference"] < 1e-3 * route["rms_source"] + 1e-6
+
+
+def test_every_runtime_predicts_the_same_people(run_folder: Path, tmp_path: Path) -> None:
+    found: dict[str, dict[str, Any]] = {}
+    for runtime in ("torch", "tf", "onnxruntime", "openvino"):
+        out, maps = tmp_path / f"{runtime}.json", tmp_path / f"{runtime}.npz"
+        code, printed, err = twinpose(
+            *("predict", "--runtime", runtime, "--weights", run_folder / "train" / "torch" / "best.safetensors"),
+            *("--recipe", "smoke", "--coco", run_folder / "data", "--split", "val"),
+            *("--out", out, "--heatmaps", maps, "--json"),
+        )
+        assert code == 0, err
+        with np.load(maps) as stored:
+            found[runtime] = {"ids": stored["ann_ids"], "heatmaps": stored["heatmaps"]}
+        code, scored, err = twinpose(
+            "eval", "--predictions", out, "--coco", run_folder / "data", "--split", "val", "--json"
+        )
+        assert code == 0, err
+        assert json.loads(scored) == json.loads(printed)["numbers"]
+    for runtime, row in found.items():
+        assert np.array_equal(row["ids"], found["torch"]["ids"])
+        assert row["heatmaps"].dtype == np.float32
+        scale = np.abs(found["torch"]["heatmaps"]).max()
+        assert np.abs(row["heatmaps"] - found["torch"]["heatmaps"]).max() < 1e-4 * scale + 1e-7, runtime
+
+
+def test_weights_leave_and_come_back_unchanged(run_folder: Path, tmp_path: Path) -> None:
+    weights = run_folder / "train" / "torch" / "best.safetensors"
+    for name in ("w.pth", "w.weights.h5"):
+        native, back = tmp_path / name, tmp_path / f"{name}.safetensors"
+        assert twinpose("weights", "export", weights, "--recipe", "smoke", "--out", native)[0] == 0
+        assert twinpose("weights", "import", native, "--recipe", "smoke", "--out", back)[0] == 0
+        from pose.weights import fingerprint, read
+
+        assert fingerprint(read(weights)) == fingerprint(read(back))
+
+
+def test_real_coco_goes_the_whole_way(coco_mini: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("torch")
+    pytest.importorskip("openvino")
+    out = tmp_path / "run"
+    code, _, err = twinpose(
+        "run", "--recipe", "smoke", "--coco", coco_mini, "--out", out, "--set", "training.epochs=1"
+    )
+    assert code == 0, err
+    assert (out / "report" / "report.html").exists()
+    assert json.loads((out / "run.json").read_text())["dataset"] == "coco-mini"
