@@ -18,7 +18,7 @@ from pose.files import read_json, write_json
 from pose.skeleton import COCO
 from pose.synthetic.scene import render
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever a change alters a single byte of any image or annotation."""
 
 FIRST_VAL_ID = 1_000_001
