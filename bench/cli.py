@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bench import console, launch, native, rundir, verbs
+from bench import console, launch, native, rundir, stages, verbs
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 
@@ -194,6 +194,9 @@ def bench(
     ] = None,
     only: Annotated[str | None, typer.Option("-k", help="Which cells, such as 'torch and cpu'.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the cells and stop.")] = False,
+    device: Annotated[
+        Device | None, typer.Option(help="Where CPU cells go instead; default the run's.")
+    ] = None,
     timeout_s: Annotated[
         float | None, typer.Option("--timeout", min=0.1, help="Seconds a cell may take.")
     ] = None,
@@ -201,7 +204,9 @@ def bench(
 ) -> None:
     """Measure the cells of a matrix, each in a fresh process; finished ones are kept."""
     with rundir.locked(run):
-        raise typer.Exit(verbs.bench(rundir.opened(run), matrix, only, list_, timeout_s, as_json))
+        made = rundir.opened(run)
+        cells = stages.load_matrix(made, matrix, device.value if device else None)
+        raise typer.Exit(verbs.bench(made, cells, only, list_, timeout_s, as_json))
 
 
 @app.command()

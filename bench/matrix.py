@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -161,6 +161,18 @@ def from_dict(raw: Any, source: str = "matrix", *, cores: int | None = None) -> 
     if twice:
         raise UserError(f"{source}: the cell {twice[0]} is named twice; expected each once")
     return Matrix(file.name, file.protocol, cells, {str(k): v for k, v in file.interpreters.items()})
+
+
+def on_device(matrix: Matrix, device: str) -> Matrix:
+    """Return the matrix with the CPU cells of the twins' own frameworks and ONNX Runtime on `device`.
+
+    OpenVINO knows no CUDA: its cells stay where the matrix has them.
+    """
+    moved = [
+        replace(cell, device=device) if cell.device == "cpu" and cell.runtime != "openvino" else cell
+        for cell in matrix.cells
+    ]
+    return replace(matrix, cells=tuple({cell.id: cell for cell in moved}.values()))
 
 
 def _by_id(cell: Cell) -> str:

@@ -21,7 +21,7 @@ from pose.recipe import Recipe
 
 SAMPLE_IMAGES = 6
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""A training shares its cores with its own loader: a thread that spins takes one from the work it waits for."""
+"""A training shares its cores with its loader: a thread that spins takes one from the work it waits for."""
 
 
 def make_data(recipe: Recipe, out: Path) -> dict[str, Any]:
@@ -156,11 +156,18 @@ def call_with_bar(
     return value
 
 
-def bench(run: RunFolder, name: str | None, only: str | None, timeout_s: float | None) -> list[CellResult]:
-    """Measure the cells of a matrix (the recipe's unless named); return their results."""
+def load_matrix(run: RunFolder, name: str | None, device: str | None = None) -> matrix.Matrix:
+    """Return a matrix (the recipe's unless named) on a device (the run's unless named)."""
     wanted = name or run.recipe.matrix
     if wanted is None:
         raise UserError(f"recipe '{run.recipe.name}' names no matrix; give one with --matrix")
+    return matrix.on_device(matrix.load(wanted), device or run.settings.device)
+
+
+def bench(
+    run: RunFolder, cells_: matrix.Matrix, only: str | None, timeout_s: float | None
+) -> list[CellResult]:
+    """Measure the cells of a matrix that `only` selects; return their results."""
 
     def on_event(event: str, fields: dict[str, Any]) -> None:
         if event == "cell_finished":
@@ -168,7 +175,7 @@ def bench(run: RunFolder, name: str | None, only: str | None, timeout_s: float |
             reason = f"  {fields['reason']}" if fields["reason"] else ""
             console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}{reason}")
 
-    return cells.run(run.path, matrix.load(wanted), only=only, timeout_s=timeout_s, on_event=on_event)
+    return cells.run(run.path, cells_, only=only, timeout_s=timeout_s, on_event=on_event)
 
 
 def samples(run: RunFolder) -> None:
@@ -243,11 +250,13 @@ def sequence(run: RunFolder) -> list[Stage]:
     conversions = [
         Stage(f"convert {t}", f"twinpose convert {path} --twin {t}", partial(convert, run, t)) for t in TWINS
     ]
-    measured = [Stage("bench", f"twinpose bench {path}", partial(bench, run, None, None, None))]
+    measured = Stage(
+        "bench", f"twinpose bench {path}", lambda: bench(run, load_matrix(run, None), None, None)
+    )
     return [
         *trainings,
         Stage("test", f"twinpose eval {path}", partial(evaluate, run)),
         *conversions,
-        *(measured if run.recipe.matrix else []),
+        *([measured] if run.recipe.matrix else []),
         Stage("samples", f"twinpose report {path}", partial(samples, run)),
     ]

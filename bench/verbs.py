@@ -186,18 +186,20 @@ def convert(made: RunFolder, twin: str | None, as_json: bool) -> None:
 
 
 def bench(
-    made: RunFolder, name: str | None, only: str | None, list_: bool, timeout_s: float | None, as_json: bool
+    made: RunFolder,
+    cells: matrix.Matrix,
+    only: str | None,
+    list_: bool,
+    timeout_s: float | None,
+    as_json: bool,
 ) -> int:
     """List or measure the cells of a matrix; return the exit code."""
     if list_:
-        wanted = name or made.recipe.matrix
-        if wanted is None:
-            raise UserError(f"recipe '{made.recipe.name}' names no matrix; give one with --matrix")
-        ids = [cell.id for cell in selection.select(matrix.load(wanted).cells, only)]
+        ids = [cell.id for cell in selection.select(cells.cells, only)]
         console.facts(ids, as_json, "\n".join(ids))
         return 0
     with made.stage("bench", f"twinpose bench {made.path}"):
-        results = stages.bench(made, name, only, timeout_s)
+        results = stages.bench(made, cells, only, timeout_s)
     rows = [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in results]
     counts = {status: sum(r.status == status for r in results) for status in {r.status for r in results}}
     text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))

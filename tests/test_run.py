@@ -89,8 +89,12 @@ def test_every_cell_has_a_row_and_the_report_stands_alone(run_folder: Path) -> N
     assert {cell["status"] for cell in cells} == {"ok"}
     assert {cell["axes"]["runtime"] for cell in cells} == {"tf", "torch", "openvino"}
     page = (run_folder / "report" / "report.html").read_text()
-    assert "src=\"http" not in page
-    assert (run_folder / "report" / "tables" / "per_epoch_map.csv").read_text().startswith("Epoch,TensorFlow mAP")
+    assert 'src="http' not in page
+    assert (
+        (run_folder / "report" / "tables" / "per_epoch_map.csv")
+        .read_text()
+        .startswith("Epoch,TensorFlow mAP")
+    )
 
 
 def test_conversions_are_close_to_their_source(run_folder: Path) -> None:
@@ -106,7 +110,13 @@ def test_every_runtime_predicts_the_same_people(run_folder: Path, tmp_path: Path
     for runtime in ("torch", "tf", "onnxruntime", "openvino"):
         out, maps = tmp_path / f"{runtime}.json", tmp_path / f"{runtime}.npz"
         code, printed, err = twinpose(
-            *("predict", "--runtime", runtime, "--weights", run_folder / "train" / "torch" / "best.safetensors"),
+            *(
+                "predict",
+                "--runtime",
+                runtime,
+                "--weights",
+                run_folder / "train" / "torch" / "best.safetensors",
+            ),
             *("--recipe", "smoke", "--coco", run_folder / "data", "--split", "val"),
             *("--out", out, "--heatmaps", maps, "--json"),
         )

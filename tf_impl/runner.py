@@ -22,7 +22,7 @@ class Runner:
     def __init__(self, spec: RunnerSpec):
         if spec.mode not in {"eager", "graph", "compiled"}:
             raise Unsupported(f"TensorFlow has no mode '{spec.mode}'; it has eager, graph and compiled")
-        train.setup(spec.device, spec.threads)
+        train.setup(spec.device, spec.threads, deterministic=False)
         resolved = recipe.from_dict(spec.recipe)
         self.spec, self.device = spec, "/GPU:0" if spec.device == "cuda" else "/CPU:0"
         self.net = model.build(resolved, spec.device, PRECISIONS[spec.precision])

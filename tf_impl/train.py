@@ -22,14 +22,17 @@ from tf_impl import data, model
 Step = Callable[[data.Batch, float], float]
 
 
-def setup(device: str, threads: int) -> None:
-    """Fix thread count and determinism for this process; TF32 stays off."""
+def setup(device: str, threads: int, *, deterministic: bool = True) -> None:
+    """Fix the thread count for this process, and for training the order of every sum; TF32 stays off."""
     if device == "cuda" and not tf.config.list_physical_devices("GPU"):
         raise Unsupported("no CUDA device is visible to TensorFlow")
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def weighted_loss(predicted: tf.Tensor, target: tf.Tensor, joint_weights: tf.Tensor) -> tf.Tensor:

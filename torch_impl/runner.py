@@ -25,9 +25,7 @@ class Runner:
             raise Unsupported(f"torch has no mode '{spec.mode}'; it has eager and compiled")
         if spec.mode == "compiled" and not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
             raise Unsupported("torch.compile needs a C++ compiler; none is on the path")
-        train.setup(spec.device, spec.threads)
-        torch.use_deterministic_algorithms(False)
-        torch.backends.cudnn.deterministic = False
+        train.setup(spec.device, spec.threads, deterministic=False)
         resolved = recipe.from_dict(spec.recipe)
         self.spec, self.device = spec, torch.device(spec.device)
         self.dtype = PRECISIONS[spec.precision]

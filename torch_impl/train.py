@@ -23,15 +23,16 @@ from torch_impl.model import PoseNet
 Step = Callable[[data.Batch, float], float]
 
 
-def setup(device: str, threads: int) -> None:
-    """Fix thread count and determinism for this process; TF32 stays off."""
+def setup(device: str, threads: int, *, deterministic: bool = True) -> None:
+    """Fix the thread count for this process, and for training the order of every sum; TF32 stays off."""
     if device == "cuda" and not torch.cuda.is_available():
         raise Unsupported("no CUDA device is visible to torch")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(device == "cpu")
-    torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+    if deterministic:
+        torch.use_deterministic_algorithms(device == "cpu")
+        torch.backends.cudnn.deterministic = True
 
 
 def weighted_loss(predicted: Tensor, target: Tensor, joint_weights: Tensor) -> Tensor:

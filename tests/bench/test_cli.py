@@ -153,4 +153,6 @@ def test_reproduce_lists_the_stored_tables_and_their_commands() -> None:
         told = twinpose("reproduce", name, "--run", "/nonexistent")
         assert told.returncode == 2
         assert "twinpose report" in told.stderr
-        assert json.loads(twinpose("reproduce", name, "--json").stdout)["table"]["command"].startswith("twinpose")
+        assert json.loads(twinpose("reproduce", name, "--json").stdout)["table"]["command"].startswith(
+            "twinpose"
+        )

@@ -120,3 +120,12 @@ def test_the_demo_matrix_covers_every_runtime_and_scenario():
     assert {cell.runtime for cell in cells} == set(RUNTIMES)
     assert {cell.scenario for cell in cells} == {"latency", "throughput", "accuracy"}
     assert any(cell.device == "cuda" for cell in cells)
+
+
+def test_a_run_on_a_gpu_moves_every_cell_but_openvinos() -> None:
+    demo = matrix.load("demo", cores=2)
+    moved = matrix.on_device(demo, "cuda")
+    assert {cell.device for cell in moved.cells if cell.runtime != "openvino"} == {"cuda"}
+    assert {cell.device for cell in moved.cells if cell.runtime == "openvino"} == {"cpu"}
+    assert len({cell.id for cell in moved.cells}) == len(moved.cells)
+    assert matrix.on_device(demo, "cpu").cells == demo.cells
