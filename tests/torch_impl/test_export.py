@@ -1,0 +1,120 @@
+"""Published torch checkpoints come in whole, under canonical names, or are refused by name."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import twins
+
+torch = pytest.importorskip("torch")
+
+import torchvision  # noqa: E402
+
+from bench import native  # noqa: E402
+from pose import architecture, recipe, weights  # noqa: E402
+from pose.errors import UserError  # noqa: E402
+from torch_impl import export, model  # noqa: E402
+
+
+@pytest.fixture
+def canonical() -> weights.Weights:
+    return weights.initial(architecture.build(twins.tiny().model), 7)
+
+
+def saved(path: Path, tensors: weights.Weights, prefix: str = "") -> Path:
+    torch.save({prefix + name: torch.from_numpy(value) for name, value in tensors.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_the_official_naming_is_read_with_or_without_its_prefix(
+    canonical: weights.Weights, tmp_path: Path, prefix: str
+) -> None:
+    out = tmp_path / "w.safetensors"
+    count = native.import_weights(str(saved(tmp_path / "w.pth", canonical, prefix)), twins.tiny(), out)
+    assert count == len(canonical)
+    assert weights.fingerprint(weights.read(out)) == weights.fingerprint(canonical)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda w: w.pop("layer3.0.conv1.weight"), "lacks the tensor 'layer3.0.conv1.weight'"),
+        (lambda w: w.update(extra=np.zeros(3, np.float32)), "has the tensor 'extra'"),
+        (lambda w: w.update({"bn1.bias": np.zeros(3, np.float32)}), "tensor 'bn1.bias' has shape (3,)"),
+        (lambda w: w["bn1.bias"].fill(np.nan), "tensor 'bn1.bias' holds numbers that are not finite"),
+    ],
+)
+def test_a_wrong_checkpoint_is_refused_by_the_tensors_name(
+    canonical: weights.Weights, tmp_path: Path, change: object, said: str
+) -> None:
+    change(canonical)  # type: ignore[operator]
+    out = tmp_path / "w.safetensors"
+    with pytest.raises(UserError) as refused:
+        native.import_weights(str(saved(tmp_path / "w.pth", canonical)), twins.tiny(), out)
+    assert said in str(refused.value)
+    assert not out.exists()
+
+
+class Payload:
+    """What an attacker would pickle: unpickling it runs a command."""
+
+    def __init__(self, touched: Path):
+        self.touched = touched
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.touched}",)
+
+
+def test_a_pickle_with_code_in_it_is_refused_and_not_run(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    torch.save({"conv1.weight": Payload(touched)}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match="tensors alone"):
+        export.read_native(str(tmp_path / "w.pth"), "resnet18", tmp_path / "raw.safetensors")
+    assert not touched.exists()
+
+
+@pytest.fixture
+def served_resnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, torch.Tensor]]:
+    """Serve a ResNet-18 on the loopback under the name that torch's hub verifies."""
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    folder = tmp_path / "served"
+    folder.mkdir()
+    torch.save(state, folder / "w.pth")
+    digest = hashlib.sha256((folder / "w.pth").read_bytes()).hexdigest()
+    name = f"resnet18-{digest[:8]}.pth"
+    (folder / "w.pth").rename(folder / name)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        published = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.value
+        url = f"http://127.0.0.1:{server.server_port}/{name}"
+        before = published.url
+        object.__setattr__(published, "url", url)
+        monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+        yield state
+        object.__setattr__(published, "url", before)
+        server.shutdown()
+
+
+def test_imagenet_weights_are_downloaded_verified_and_become_the_body(
+    served_resnet: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    out = tmp_path / "body.safetensors"
+    export.read_native("imagenet", "resnet18", out)
+    body = weights.read(out)
+    start = weights.initial(architecture.build(twins.tiny().model), 0)
+    whole = weights.overlay(start, body, "imagenet")
+    assert np.array_equal(whole["layer4.1.conv2.weight"], served_resnet["layer4.1.conv2.weight"].numpy())
+    assert np.array_equal(whole["final_layer.weight"], start["final_layer.weight"])
+    net = model.build(recipe.from_dict(twins.TINY))
+    model.load_weights(net, whole)
+    assert torch.equal(net.layer4[1].conv2.weight, served_resnet["layer4.1.conv2.weight"])
