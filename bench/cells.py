@@ -17,7 +17,7 @@ from bench.rundir import RunFolder
 from bench.store import CellResult, Round
 from pose import splits
 from pose.errors import UserError
-from pose.files import sha256_of_bytes, sha256_of_file, write_json
+from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
 
 OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -83,8 +83,6 @@ def run(
     tell = on_event or (lambda name, fields: None)
     opened = rundir.opened(Path(path))
     chosen = selection.select(matrix.cells, only)
-    if not chosen:
-        raise UserError(f"-k {only!r} selects none of the {len(matrix.cells)} cells; --list shows them")
     decided = _decided_by_run(opened)
     limit_s = matrix.protocol.timeout_s if timeout_s is None else timeout_s
     _write_bench(opened.path, matrix)
@@ -111,11 +109,23 @@ def _write_bench(path: Path, matrix: Matrix) -> None:
 
 
 def _finished(path: Path, cell: Cell, key: str) -> CellResult | None:
-    stored = store.folder(path) / f"{cell.id}.json"
-    if not stored.exists():
+    try:
+        result = store.read(store.folder(path) / f"{cell.id}.json")
+    except UserError:  # absent, or damaged: measuring it again makes it whole
         return None
-    result = store.read(stored)
     return result if result.status == "ok" and result.hash == key else None
+
+
+def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
+    """Return what the run recorded of the steps towards a cell's artifact, the first step first."""
+    stages = run.facts()["stages"]
+    found = [stages.get(f"train {cell.twin}", {})]
+    if cell.runtime in {"tf", "torch"}:
+        return found
+    conversion = run.artifact_folder(cell.twin) / "conversion.json"
+    routes = read_json(conversion, "a conversion's record")["routes"] if conversion.exists() else []
+    name = artifact(run, cell).name
+    return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]
 
 
 @dataclass(frozen=True)
@@ -159,9 +169,13 @@ class _Child:
         return result
 
     def _missing(self) -> launch.Outcome:
+        """Return what kept the artifact from being made, as the run recorded it."""
         missing = artifact(self.run, self.cell).relative_to(self.run.path)
         maker = "train" if self.cell.runtime in {"tf", "torch"} else "convert"
         reason = f"the run has no {missing}; 'twinpose {maker} {self.run.path}' makes it"
+        for record in _attempts(self.run, self.cell):
+            if record.get("status") in {"unsupported", "failed"}:
+                return launch.Outcome(record["status"], record.get("reason") or reason, None, 0.0)
         return launch.Outcome("failed", reason, None, 0.0)
 
     def _relative(self, reason: str | None) -> str | None:

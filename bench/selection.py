@@ -21,12 +21,15 @@ def select(cells: Sequence[Cell], expression: str | None) -> list[Cell]:
 
     A word holds for a cell when it is one or several whole parts of its ID ("torch", "b1",
     "openvino-ir", the whole ID); "axis=value" looks at one axis ("runtime=torch"). Raises
-    UserError for a malformed expression and for a word that no cell has.
+    UserError for a malformed expression, for a word that no cell has, and when none is selected.
     """
     if expression is None:
         return list(cells)
     test = _Parser(expression, cells).parse()
-    return [cell for cell in cells if test(cell)]
+    chosen = [cell for cell in cells if test(cell)]
+    if not chosen:
+        raise UserError(f"-k {expression!r} selects none of the {len(cells)} cells; --list shows them")
+    return chosen
 
 
 class _Parser:

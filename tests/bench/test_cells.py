@@ -17,6 +17,7 @@ import pytest
 from bench import cells, launch, machine, matrix, store
 from bench.store import CellResult
 from pose.errors import UserError
+from pose.files import write_json
 
 TESTS = str(Path(__file__).parent)
 PROTOCOL = {"warmup_s": 0.05, "measured_s": 0.1, "images": 4, "timeout_s": 60}
@@ -108,6 +109,42 @@ def test_a_missing_artifact_becomes_a_row(run_folder: Path):
     assert result.status == "failed"
     assert "the run has no artifacts/torch/model.onnx; 'twinpose convert" in str(result.reason)
     assert result.artifact_sha256 is None
+
+
+REFUSED = {"status": "unsupported", "reason": "tensorflow is not installed"}
+TRAINED = {"status": "done", "wall_s": 1.0, "command": "twinpose train"}
+
+
+@pytest.mark.parametrize(
+    ("stages", "route"),
+    [
+        ({"train torch": REFUSED}, None),
+        ({"train torch": TRAINED, "convert torch": REFUSED}, None),
+        ({"train torch": TRAINED}, {"file": "model.onnx", **REFUSED}),
+        ({"train torch": TRAINED}, {"file": "model.onnx", "status": "failed", "reason": "no such operator"}),
+    ],
+)
+def test_a_missing_artifact_has_the_reason_that_the_run_recorded(
+    run_folder: Path, stages: dict[str, Any], route: dict[str, str] | None
+):
+    facts = json.loads((run_folder / "run.json").read_text())
+    (run_folder / "run.json").write_text(json.dumps(facts | {"stages": stages}))
+    if route:
+        other = {"file": "model.xml", "status": "failed", "reason": "another file's"}
+        write_json(run_folder / "artifacts/torch/conversion.json", {"routes": [other, route]})
+    [result] = bench(run_folder, one(runtime="onnxruntime", mode="ir"))
+    expected = route or REFUSED
+    assert (result.status, result.reason) == (expected["status"], expected["reason"])
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2", "{}", '{"schema": 1, "id": "x"}'])
+def test_a_damaged_cell_is_measured_again(run_folder: Path, content: str):
+    [first] = bench(run_folder, one())
+    path = store.folder(run_folder) / f"{first.id}.json"
+    path.write_text(content)
+    [again] = bench(run_folder, one())
+    assert again.status == "ok"
+    assert store.cells(run_folder) == [again]
 
 
 def test_a_finished_cell_is_not_measured_again_until_something_that_decides_it_changes(run_folder: Path):
