@@ -23,13 +23,18 @@ def read_image(path: Path) -> np.ndarray:
         raise UserError(
             f"{path} is truncated ({len(data)} bytes, no end marker); expected a whole JPEG; copy it again"
         )
-    pixels = None
-    if data:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    pixels = _decode(data)
     if pixels is None:
         raise UserError(f"{path} is no readable image ({len(data)} bytes); expected a JPEG; copy it again")
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
+
+def _decode(data: bytes) -> np.ndarray | None:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # no bytes at all, or a header with more pixels than OpenCV allows
+        return None
 
 
 def _scan_offset(data: bytes) -> int:

@@ -100,6 +100,14 @@ def test_what_is_no_image_is_refused(tmp_path, data):
         read_image(tmp_path / "not.jpg")
 
 
+def test_a_header_of_billions_of_pixels_is_refused(tmp_path):
+    data = jpeg()
+    sizes = data.index(b"\xff\xc0") + 5
+    (tmp_path / "huge.jpg").write_bytes(data[:sizes] + (65000).to_bytes(2) * 2 + data[sizes + 4 :])
+    with pytest.raises(UserError, match=r"huge\.jpg is no readable image"):
+        read_image(tmp_path / "huge.jpg")
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         read_image(tmp_path / "none.jpg")
