@@ -69,10 +69,10 @@ class Loader:
     """
 
     def __init__(self, instances: Instances, recipe: Recipe, workers: int):
+        _start_worker(0)
         self.order = _Order(len(instances), recipe)
         self.samples = _Samples(instances, recipe)
         self.batch_size, self.workers = recipe.training.batch_size, workers
-        _start_worker(0)
 
     def batches(self, epoch: int | None) -> Iterator[Batch]:
         """Yield the batches of `epoch` (from 1) in its seeded order, or unaugmented in order of id for None.

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pose import augment, sample
 from pose.coco import Dataset as Instances
+from pose.errors import UserError
 from pose.recipe import Recipe
 
 
@@ -25,14 +26,20 @@ class Batch:
 
 
 class _Samples(Dataset):
-    """Samples by (epoch, instance index); epoch None is unaugmented."""
+    """Samples by (epoch, instance index); epoch None is unaugmented.
+
+    Returns a UserError instead of raising it, which torch would bury in its own.
+    """
 
     def __init__(self, instances: Instances, recipe: Recipe):
         self.instances, self.recipe = instances, recipe
 
-    def __getitem__(self, key: tuple[int | None, int]) -> tuple[np.ndarray, ...]:
+    def __getitem__(self, key: tuple[int | None, int]) -> tuple[np.ndarray, ...] | UserError:
         epoch, index = key
-        made = sample.make(self.instances, index, self.recipe, epoch=epoch)
+        try:
+            made = sample.make(self.instances, index, self.recipe, epoch=epoch)
+        except UserError as error:
+            return error
         return made.image, made.heatmaps, made.weights, self.instances.ann_ids[index]
 
 
@@ -51,7 +58,10 @@ class _Order(Sampler):
             yield [(self.epoch, int(i)) for i in indices[start : start + self.recipe.training.batch_size]]
 
 
-def _collate(samples: list[tuple[np.ndarray, ...]]) -> Batch:
+def _collate(samples: list[tuple[np.ndarray, ...] | UserError]) -> Batch | UserError:
+    for made in samples:
+        if isinstance(made, UserError):
+            return made
     return Batch(*(np.stack(column) for column in zip(*samples, strict=True)))
 
 
@@ -67,6 +77,7 @@ class Loader:
     """
 
     def __init__(self, instances: Instances, recipe: Recipe, workers: int):
+        _start_worker(0)
         self.order = _Order(len(instances), recipe)
         self.loader = DataLoader(
             _Samples(instances, recipe),
@@ -84,4 +95,7 @@ class Loader:
         Raises UserError for an unreadable image.
         """
         self.order.epoch = epoch
-        yield from self.loader
+        for made in self.loader:
+            if isinstance(made, UserError):
+                raise made
+            yield made

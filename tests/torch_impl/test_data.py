@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import twins
@@ -57,6 +58,19 @@ def test_epochs_and_seeds_change_the_order_and_the_samples(instances: coco.Datas
 def test_a_missing_image_is_the_users_error(tmp_path: Path, workers: int) -> None:
     root = twins.dataset(tmp_path / "coco")
     instances = coco.load(root, "train2017")
-    instances.image_path(int(instances.image_ids[3])).unlink()
-    with pytest.raises(UserError, match="expected a JPEG of the dataset"):
+    missing = instances.image_path(int(instances.image_ids[3]))
+    missing.unlink()
+    with pytest.raises(UserError) as refused:
         list(data.Loader(instances, twins.tiny(), workers).batches(1))
+    problem = "No such file or directory; expected a JPEG of the dataset"
+    assert str(refused.value) == f"cannot read {missing}: {problem}"
+
+
+def test_this_process_warps_on_one_thread_too(instances: coco.Dataset) -> None:
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        data.Loader(instances, twins.tiny(), 2)
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(threads)
