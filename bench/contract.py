@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -109,6 +113,15 @@ class Runner(Protocol):
 
     def effective(self) -> dict[str, Any]:
         """Return what the runtime says it does, read back: precision, threads, device, version."""
+
+
+def cxx_compiler() -> str | None:
+    """Return the path of the C++ compiler that torch.compile would call; None when it is not there.
+
+    $CXX, or else g++ on Linux and clang++ on macOS (PyTorch, torch/_inductor/config.py).
+    """
+    default = "clang++" if sys.platform == "darwin" else "g++"
+    return shutil.which(shlex.split(os.environ.get("CXX") or default)[0])
 
 
 def plain(value: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bench import machine
+from bench.contract import cxx_compiler
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,11 @@ def _turbo() -> list[Finding]:
 
 
 def _compiler() -> list[Finding]:
-    if any(shutil.which(name) for name in ("c++", "g++", "clang++")):
+    if cxx_compiler():
         return []
-    return [Finding("no C++ compiler: torch.compile cells are unsupported", "install g++ or clang")]
+    return [
+        Finding("no C++ compiler: torch.compile cells are unsupported", "install g++, or set CXX to another")
+    ]
 
 
 def _gpu(fingerprint: dict[str, Any]) -> list[Finding]:

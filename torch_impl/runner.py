@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from bench.contract import RunnerSpec
+from bench.contract import RunnerSpec, cxx_compiler
 from pose import architecture, recipe, weights
 from pose.errors import Unsupported
 from torch_impl import model, train
@@ -23,8 +22,8 @@ class Runner:
     def __init__(self, spec: RunnerSpec):
         if spec.mode not in {"eager", "compiled"}:
             raise Unsupported(f"torch has no mode '{spec.mode}'; it has eager and compiled")
-        if spec.mode == "compiled" and not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
-            raise Unsupported("torch.compile needs a C++ compiler; none is on the path")
+        if spec.mode == "compiled" and not cxx_compiler():
+            raise Unsupported("torch.compile needs a C++ compiler: neither g++ nor $CXX is on the path")
         train.setup(spec.device, spec.threads, deterministic=False)
         resolved = recipe.from_dict(spec.recipe)
         self.spec, self.device = spec, torch.device(spec.device)
