@@ -67,11 +67,11 @@ Set = Annotated[
 Coco = Annotated[Path | None, typer.Option("--coco", help="A folder in the official COCO layout.")]
 CocoDir = Annotated[Path, typer.Option("--coco", help="A folder in the official COCO layout.")]
 Boxes = Annotated[Path | None, typer.Option("--boxes", help="Detections in COCO results format.")]
-DeviceName = Annotated[Device, typer.Option("--device", help="Where the twins compute.")]
+DeviceName = Annotated[Device | None, typer.Option("--device", help="Where the twins compute; default cpu.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads; default all physical cores.")
 ]
-Workers = Annotated[int, typer.Option("--workers", min=0, help="Loader workers.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Loader workers; default 2.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
 
@@ -93,15 +93,16 @@ def run(
     out: Out,
     coco: Coco = None,
     boxes: Boxes = None,
-    device: DeviceName = Device.cpu,
+    device: DeviceName = None,
     threads: Threads = None,
-    workers: Workers = 2,
+    workers: Workers = None,
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
     """Data, split, training, conversion, bench and report of a recipe; continues where it was interrupted."""
+    recipes.load(recipe, set_)
     with rundir.locked(out, create=True):
-        made = verbs.prepare(recipe, out, coco, boxes, device.value, threads, workers, set_)
+        made = verbs.prepare(recipe, out, coco, boxes, device and device.value, threads, workers, set_)
         raise typer.Exit(verbs.run(made, as_json))
 
 
@@ -111,16 +112,22 @@ def train(
     twin: Annotated[Twin | None, typer.Option("--twin", help="One twin; default both.")] = None,
     recipe: Annotated[str | None, typer.Option("--recipe", help="The recipe of a new run folder.")] = None,
     coco: Coco = None,
-    device: DeviceName = Device.cpu,
+    device: DeviceName = None,
     threads: Threads = None,
-    workers: Workers = 2,
+    workers: Workers = None,
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one twin or both; resumes from the last finished epoch."""
+    if recipe is None and any(option is not None for option in (coco, device, threads, workers, set_)):
+        raise UserError(
+            "--coco, --device, --threads, --workers and --set make a run; give --recipe with them"
+        )
+    if recipe is not None:
+        recipes.load(recipe, set_)
     with rundir.locked(run, create=recipe is not None):
         if recipe is not None:
-            made = verbs.prepare(recipe, run, coco, None, device.value, threads, workers, set_)
+            made = verbs.prepare(recipe, run, coco, None, device and device.value, threads, workers, set_)
         else:
             made = rundir.opened(run)
         verbs.train(made, twin.value if twin else None, as_json)
@@ -159,7 +166,7 @@ def predict(
     twin: Annotated[
         Twin, typer.Option(help="Whose export ONNX Runtime and OpenVINO are given.")
     ] = Twin.torch,
-    device: DeviceName = Device.cpu,
+    device: DeviceName = None,
     threads: Threads = None,
     set_: Set = None,
     as_json: AsJson = False,
@@ -169,7 +176,16 @@ def predict(
     verbs.predict(
         recipes.load(recipe, overrides),
         verbs.PredictRequest(
-            runtime.value, weights, coco, split.value, boxes, out, heatmaps, twin.value, device.value, threads
+            runtime.value,
+            weights,
+            coco,
+            split.value,
+            boxes,
+            out,
+            heatmaps,
+            twin.value,
+            device.value if device else "cpu",
+            threads,
         ),
         as_json,
     )
@@ -183,7 +199,7 @@ def convert(
 ) -> None:
     """Turn trained weights into OpenVINO IR and ONNX, and record how far the output moved."""
     with rundir.locked(run):
-        verbs.convert(rundir.opened(run), twin.value if twin else None, as_json)
+        raise typer.Exit(verbs.convert(rundir.opened(run), twin.value if twin else None, as_json))
 
 
 @app.command()

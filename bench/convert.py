@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 
 from bench.contract import Emit, RunnerSpec
-from bench.worker import resolve
+from bench.worker import explain, resolve
 from pose import inference, recipe, splits
 from pose.files import sha256_of_file, write_json
 
 PROBE_IMAGES = 8
+FILES = {"ir": "model.xml", "onnx": "model.onnx"}
 
 
 def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Write model.xml (and model.onnx for torch) into `out`; return what conversion.json records.
 
     The difference is the largest over the heatmaps of the first inputs of the validation part,
-    both sides in strict float32; `rms_source` gives it a scale.
+    both sides in strict float32; `rms_source` gives it a scale. A format that fails, or that is
+    unsupported here, is a route with its reason; the others are still made.
     """
     resolved = recipe.from_dict(payload["recipe"])
     twin, out, weights_path = payload["twin"], Path(payload["out"]), Path(payload["weights"])
@@ -32,16 +34,11 @@ def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     routes = []
     for name in payload["formats"]:
         emit("convert", {"twin": twin, "format": name})
-        started = time.perf_counter()
-        made = _ROUTES[name](twin, resolved, weights_path, source, probe, out)
-        difference = float(np.abs(made.pop("heatmaps") - reference).max())
-        made |= {
-            "sha256": sha256_of_file(out / made["file"]),
-            "max_abs_difference": difference,
-            "rms_source": float(np.sqrt(np.mean(reference.astype(np.float64) ** 2))),
-            "wall_s": time.perf_counter() - started,
-        }
-        routes.append(made)
+        try:
+            routes.append(_route(name, twin, resolved, weights_path, source, probe, reference, out))
+        except Exception as error:
+            status, reason = explain(error)
+            routes.append({"route": name, "file": FILES[name], "status": status, "reason": reason})
     record = {
         "source": twin,
         "checkpoint": weights_path.stem,
@@ -52,6 +49,28 @@ def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     }
     write_json(out / "conversion.json", record)
     return record
+
+
+def _route(
+    name: str,
+    twin: str,
+    resolved: recipe.Recipe,
+    weights_path: Path,
+    source: Any,
+    probe: np.ndarray,
+    reference: np.ndarray,
+    out: Path,
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    made = _ROUTES[name](twin, resolved, weights_path, source, probe, out)
+    difference = float(np.abs(made.pop("heatmaps") - reference).max())
+    return made | {
+        "status": "ok",
+        "sha256": sha256_of_file(out / FILES[name]),
+        "max_abs_difference": difference,
+        "rms_source": float(np.sqrt(np.mean(reference.astype(np.float64) ** 2))),
+        "wall_s": time.perf_counter() - started,
+    }
 
 
 def _ir(

@@ -8,18 +8,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import machine, native
-from pose import __version__, architecture, recipe, splits, weights
+from pose import __version__, architecture, coco, recipe, splits, weights
 from pose.errors import UserError
 from pose.files import make_folder, read_json, write_json, write_text
 from pose.recipe import Recipe
 
 SCHEMA = 1
+_NEEDED = {"coco", "boxes", "device", "threads", "workers", "stages"}
 
 
 @dataclass(frozen=True)
@@ -63,24 +64,24 @@ class RunFolder:
         """Return the content of run.json."""
         return _read_facts(self.path)
 
-    def is_done(self, stage: str) -> bool:
-        """Return whether run.json says that `stage` has ended well."""
-        return bool(self.facts()["stages"].get(stage, {}).get("status") == "done")
+    def record(self, stage: str, fields: dict[str, Any]) -> None:
+        """Write what became of a stage into run.json."""
+        facts = self.facts()
+        facts["stages"][stage] = fields
+        write_json(self.path / "run.json", facts)
 
     @contextmanager
     def stage(self, name: str, command: str) -> Iterator[None]:
         """Time a block and record it in run.json as done when it ends well."""
         started = time.perf_counter()
         yield
-        facts = self.facts()
         wall_s = round(time.perf_counter() - started, 3)
-        facts["stages"][name] = {"status": "done", "wall_s": wall_s, "command": command}
-        write_json(self.path / "run.json", facts)
+        self.record(name, {"status": "done", "wall_s": wall_s, "command": command})
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
     facts = read_json(path / "run.json", "a run folder that 'twinpose run' or 'twinpose train' made")
-    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
+    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA or not facts.keys() >= _NEEDED:
         raise UserError(
             f"{path / 'run.json'} is no run description of schema {SCHEMA}; expected a run folder"
         )
@@ -92,7 +93,7 @@ def opened(path: Path) -> RunFolder:
     facts = _read_facts(path)
     boxes = facts["boxes"]
     settings = Settings(
-        coco=Path(facts["coco"]),
+        coco=path / facts["coco"],
         boxes=None if boxes == "ground truth" else Path(boxes),
         device=facts["device"],
         threads=facts["threads"],
@@ -105,15 +106,17 @@ def prepare(path: Path, wanted: Recipe, settings: Settings) -> RunFolder:
     """Return the run folder at `path` for a recipe, made if it is not there yet.
 
     Fixes the split, the ground truth and the initial weights. Raises UserError when the folder
-    holds a run of another recipe or dataset, or files that are no run.
+    holds a run of another recipe, dataset or settings, or files that are no run, and when the
+    detections have no box for a part that will be predicted.
     """
     if (path / "run.json").exists():
         existing = opened(path)
         _require_same(existing, wanted, settings)
         return existing
-    if path.exists() and (not path.is_dir() or {p.name for p in path.iterdir()} - _MADE_BEFORE):
+    if (path.exists() and not path.is_dir()) or _foreign(path):
         raise UserError(f"{path} exists and is no run folder; expected a new or an empty folder for --out")
     manifest = splits.make(wanted.split, settings.coco)
+    _check_boxes(manifest, settings)
     splits.save(manifest, path / "split.json")
     write_text(path / "recipe.yaml", wanted.to_yaml())
     for part, name in (("val", "ground_truth.json"), ("test", "ground_truth_test.json")):
@@ -126,7 +129,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings) -> RunFolder:
         "name": wanted.name,
         "command": shlex.join(["twinpose", *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "coco": str(settings.coco.resolve()),
+        "coco": "data" if settings.coco == path / "data" else str(settings.coco.resolve()),
         "dataset": "rendered people"
         if wanted.data.synthetic and settings.coco == path / "data"
         else settings.coco.name,
@@ -154,6 +157,19 @@ _MADE_BEFORE = {
 """What an interrupted preparation may have left; run.json is written last."""
 
 
+def _foreign(path: Path) -> list[str]:
+    """Return the names in `path` that no interrupted preparation left; half-written files start with a dot."""
+    names = [p.name for p in path.iterdir()] if path.is_dir() else []
+    return [name for name in names if not name.startswith(".") and name not in _MADE_BEFORE]
+
+
+def _check_boxes(manifest: splits.Manifest, settings: Settings) -> None:
+    if settings.boxes is not None:
+        for part in ("val", "test"):
+            if manifest.parts.get(part):
+                coco.with_detections(splits.select(manifest, settings.coco, part), settings.boxes)
+
+
 def _require_same(existing: RunFolder, wanted: Recipe, settings: Settings) -> None:
     changed = _differences(existing.recipe.model_dump(mode="json"), wanted.model_dump(mode="json"))
     if changed:
@@ -161,10 +177,18 @@ def _require_same(existing: RunFolder, wanted: Recipe, settings: Settings) -> No
             f"{existing.path} was made with another recipe ({'; '.join(changed[:3])}); "
             "use a new --out folder, or the recipe and --set that it was made with"
         )
-    if existing.settings.coco != settings.coco.resolve():
-        raise UserError(
-            f"{existing.path} was made from {existing.settings.coco}; use the same --coco, or a new --out"
-        )
+    ours, theirs = _comparable(existing.settings), _comparable(settings)
+    for name, value in ours.items():
+        if value != theirs[name]:
+            raise UserError(
+                f"{existing.path} was made with {name} {value}, not {theirs[name]}; "
+                f"give the same --{name}, or a new --out"
+            )
+
+
+def _comparable(settings: Settings) -> dict[str, Any]:
+    boxes = settings.boxes.resolve() if settings.boxes else "ground truth"
+    return asdict(settings) | {"coco": settings.coco.resolve(), "boxes": boxes}
 
 
 def _differences(stored: Any, given: Any, key: str = "") -> list[str]:
@@ -195,11 +219,29 @@ def locked(path: Path, *, create: bool = False) -> Iterator[None]:
         make_folder(path)
     else:
         _read_facts(path)
-    with open(path / ".lock", "a", encoding="utf-8") as handle:
+    try:
+        handle = open(path / ".lock", "a", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise UserError(
+            f"cannot write in {path}: {error.strerror}; expected a writable run folder"
+        ) from error
+    with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UserError(
                 f"another twinpose process works on {path}; wait for it, or use another --out"
             ) from error
+        _sweep(path)
         yield
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers left under temporary names; the lock says that none is writing now."""
+    for leftover in path.rglob(".*"):
+        if (
+            leftover.is_file()
+            and leftover.name != ".lock"
+            and "data" not in leftover.relative_to(path).parts[:1]
+        ):
+            leftover.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.store import CellResult
 from pose import splits, synthetic
-from pose.errors import UserError
+from pose.errors import Unsupported, UserError
 from pose.evaluate import read_predictions
-from pose.files import read_json, write_json
+from pose.files import read_json, sha256_of_file, write_json
 from pose.recipe import Recipe
 
 SAMPLE_IMAGES = 6
@@ -84,7 +85,7 @@ def evaluate(run: RunFolder) -> dict[str, Any]:
     if manifest.parts.get("test") is None:
         record = {"split": None, "reason": f"the '{manifest.method}' split has no labelled test part"}
     else:
-        record = {"split": "test", "boxes": _boxes(run), "twins": {}}
+        record = {"split": "test", "split_sha256": manifest.sha256, "boxes": _boxes(run), "twins": {}}
         for twin in _trained(run):
             numbers = predict(
                 run,
@@ -121,20 +122,31 @@ def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Pat
 
 def convert(run: RunFolder, twin: str) -> dict[str, Any]:
     """Convert a twin's best checkpoint to IR (and ONNX for torch) in a process of its own."""
-    out = run.artifact_folder(twin)
+    out, weights = run.artifact_folder(twin), run.train_folder(twin) / "best.safetensors"
+    if not weights.exists():
+        raise Unsupported(
+            f"{run.path} has no trained {twin}; 'twinpose train {run.path} --twin {twin}' makes it"
+        )
     payload = {
         "recipe": run.recipe.model_dump(mode="json"),
         "coco": str(run.settings.coco),
         "split": str(run.split_file.resolve()),
         "twin": twin,
-        "weights": str((run.train_folder(twin) / "best.safetensors").resolve()),
+        "weights": str(weights.resolve()),
         "out": str(out.resolve()),
         "formats": ["ir", "onnx"] if twin == "torch" else ["ir"],
     }
     record = call_with_bar("bench.convert:convert", payload, out / "child", f"convert {twin}", run)
     for route in record["routes"]:
-        console.say(f"{twin:5s} {route['route']}: max |difference| {route['max_abs_difference']:.2e}")
+        console.say(f"{twin:5s} {route['route']}: {route_text(route)}")
     return record
+
+
+def route_text(route: dict[str, Any]) -> str:
+    """Return how a conversion went: its difference from the source, or why there is none."""
+    if route["status"] != "ok":
+        return f"{route['status']}: {route['reason']}"
+    return f"max |difference| {route['max_abs_difference']:.2e} (rms of the source {route['rms_source']:.2e})"
 
 
 def call_with_bar(
@@ -142,7 +154,7 @@ def call_with_bar(
 ) -> dict[str, Any]:
     """Return what a child gives, its "batch" events shown as a bar; its folder goes when it went well."""
     threads = run.settings.threads if run else machine.usable_cores()
-    device = run.settings.device if run else payload.get("device", "cpu")
+    device = payload.get("device", "cpu")
     with console.bar(title) as move:
         outcome = launch.call(
             entry,
@@ -208,6 +220,7 @@ def samples(run: RunFolder) -> None:
             }
         )
     write_json(run.path / "samples" / "samples.json", rows, indent=None)
+    write_json(run.path / "samples" / "made_from.json", _best_epochs(run))
 
 
 def _spread(values: list[int], count: int) -> list[int]:
@@ -222,9 +235,9 @@ def _best_predictions(run: RunFolder, twin: str, truth: dict[str, Any]) -> list[
 
 
 def _trained(run: RunFolder) -> list[str]:
-    done = [twin for twin in TWINS if (run.train_folder(twin) / "summary.json").exists()]
+    done = list(_best_epochs(run))
     if not done:
-        raise UserError(f"{run.path} has no trained twin; run 'twinpose train {run.path}' first")
+        raise Unsupported(f"{run.path} has no trained twin; 'twinpose train {run.path}' makes one")
     return done
 
 
@@ -239,24 +252,84 @@ class Stage:
     name: str
     command: str
     action: Callable[[], Any]
+    holds: Callable[[], bool]
+    """Whether what the stage makes is there, and made from what is there now."""
 
 
 def sequence(run: RunFolder) -> list[Stage]:
     """Return the stages after preparation, in order."""
-    path = run.path
-    trainings = [
-        Stage(f"train {t}", f"twinpose train {path} --twin {t}", partial(train, run, t)) for t in TWINS
+    path = shlex.quote(str(run.path))
+    stages = [
+        Stage(
+            f"train {t}",
+            f"twinpose train {path} --twin {t}",
+            partial(train, run, t),
+            partial(_is_trained, run, t),
+        )
+        for t in TWINS
     ]
-    conversions = [
-        Stage(f"convert {t}", f"twinpose convert {path} --twin {t}", partial(convert, run, t)) for t in TWINS
+    stages.append(Stage("test", f"twinpose eval {path}", partial(evaluate, run), partial(_is_tested, run)))
+    stages += [
+        Stage(
+            f"convert {t}",
+            f"twinpose convert {path} --twin {t}",
+            partial(convert, run, t),
+            partial(_is_converted, run, t),
+        )
+        for t in TWINS
     ]
-    measured = Stage(
-        "bench", f"twinpose bench {path}", lambda: bench(run, load_matrix(run, None), None, None)
+    if run.recipe.matrix:
+        # Every cell knows by its own hash whether it is finished.
+        measure = partial(bench, run, load_matrix(run, None), None, None)
+        stages.append(Stage("bench", f"twinpose bench {path}", measure, lambda: False))
+    stages.append(
+        Stage("samples", f"twinpose report {path}", partial(samples, run), partial(samples_hold, run))
     )
-    return [
-        *trainings,
-        Stage("test", f"twinpose eval {path}", partial(evaluate, run)),
-        *conversions,
-        *([measured] if run.recipe.matrix else []),
-        Stage("samples", f"twinpose report {path}", partial(samples, run)),
-    ]
+    return stages
+
+
+def _is_trained(run: RunFolder, twin: str) -> bool:
+    return (run.train_folder(twin) / "summary.json").exists()
+
+
+def _is_tested(run: RunFolder) -> bool:
+    path = run.path / "test.json"
+    if not path.exists():
+        return False
+    record = read_json(path, "the test part's scores")
+    if record["split"] is None:
+        return True
+    return {t: row["epoch"] for t, row in record["twins"].items()} == _best_epochs(run)
+
+
+def _is_converted(run: RunFolder, twin: str) -> bool:
+    path, weights = run.artifact_folder(twin) / "conversion.json", run.train_folder(twin) / "best.safetensors"
+    if not path.exists() or not weights.exists():
+        return False
+    record = read_json(path, "a conversion's record")
+    ended_well = all(route.get("status", "ok") == "ok" for route in record["routes"])
+    return ended_well and bool(record["weights_sha256"] == sha256_of_file(weights))
+
+
+def samples_hold(run: RunFolder) -> bool:
+    """Return whether the run's sample images show the trained twins' best epochs."""
+    path = run.path / "samples" / "made_from.json"
+    return path.exists() and read_json(path, "what the samples show") == _best_epochs(run)
+
+
+def _best_epochs(run: RunFolder) -> dict[str, int]:
+    """Return the best epoch of each trained twin."""
+    trained = [twin for twin in TWINS if _is_trained(run, twin)]
+    return {
+        t: read_json(run.train_folder(t) / "summary.json", "a training summary")["best_epoch"]
+        for t in trained
+    }
+
+
+def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:
+    """Return the ground truth that the run stored for `part`; UserError for a part that has none."""
+    names = {"val": "ground_truth.json", "test": "ground_truth_test.json"}
+    if part not in names:
+        raise UserError(f"a run stores no ground truth of '{part}'; expected --split val or test")
+    truth: dict[str, Any] = read_json(run.path / names[part], f"the run's ground truth of '{part}'")
+    return truth

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import console, info, machine, matrix, rundir, selection, stages, store
+from bench import console, info, launch, machine, matrix, rundir, selection, stages, store
 from bench import doctor as doctor_
 from bench import reproduce as reproduce_
 from bench.contract import TWINS
@@ -18,7 +18,7 @@ from bench.rundir import RunFolder, Settings
 from bench.store import CellResult
 from pose import check, evaluate, sample, splits, synthetic
 from pose import recipe as recipes
-from pose.errors import UserError
+from pose.errors import Unsupported, UserError
 from pose.files import replacing
 from pose.recipe import Recipe
 
@@ -30,31 +30,46 @@ def prepare(
     out: Path,
     coco: Path | None,
     boxes: Path | None,
-    device: str,
+    device: str | None,
     threads: int | None,
-    workers: int,
+    workers: int | None,
     overrides: list[str] | None,
 ) -> RunFolder:
-    """Return the run folder of a recipe, its dataset rendered first when no COCO folder is given."""
+    """Return the run folder of a recipe, its dataset rendered first when no COCO folder is given.
+
+    Settings that are not given are those of the run that is there, else the defaults.
+    """
     recipe = recipes.load(name, overrides)
     if coco is None:
         stages.make_data(recipe, out / "data")
         coco = out / "data"
     if boxes is not None and not boxes.is_file():
         raise UserError(f"no file {boxes}; expected detections in COCO results format")
-    settings = Settings(coco, boxes, device, threads or machine.usable_cores(), workers)
+    before = rundir.opened(out).settings if (out / "run.json").exists() else None
+    settings = Settings(
+        coco,
+        boxes or (before.boxes if before else None),
+        device or (before.device if before else "cpu"),
+        threads or (before.threads if before else machine.usable_cores()),
+        workers if workers is not None else before.workers if before else 2,
+    )
     return rundir.prepare(out, recipe, settings)
 
 
 def run(made: RunFolder, as_json: bool) -> int:
     """Do every stage that is not done yet, then the report; return the exit code."""
     for stage in stages.sequence(made):
-        if made.is_done(stage.name):
+        if stage.holds():
             console.say(f"{stage.name}: done before", level=2)
             continue
         console.say(f"{stage.name}  ({stage.command})")
-        with made.stage(stage.name, stage.command):
-            stage.action()
+        try:
+            with made.stage(stage.name, stage.command):
+                stage.action()
+        except Unsupported as reason:
+            console.say(f"{stage.name}: unsupported here: {reason}")
+            unsupported = {"status": "unsupported", "reason": str(reason), "command": stage.command}
+            made.record(stage.name, unsupported)
     path = build_report(made.path)
     failed = failed_cells(store.cells(made.path))
     facts = {"report": str(path), "cells_failed": [cell.id for cell in failed]}
@@ -100,12 +115,11 @@ def evaluate_predictions(
     if predictions is None or (coco is None and run is None):
         raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
     if run is not None:
-        made = rundir.opened(run)
-        manifest, root = splits.read(made.split_file), made.settings.coco
+        truth = stages.stored_truth(rundir.opened(run), part)
     else:
         root = Path(coco or "")
         manifest = splits.make(recipes.load(recipe).split if recipe else recipes.Split(), root)
-    truth = splits.ground_truth(manifest, root, part)
+        truth = splits.ground_truth(manifest, root, part)
     numbers = evaluate.score(evaluate.read_predictions(predictions, truth), truth)
     console.facts(numbers, as_json, _numbers(numbers))
 
@@ -150,7 +164,11 @@ def predict(recipe: Recipe, request: PredictRequest, as_json: bool) -> None:
             kind, file = _ARTIFACTS[request.runtime]
             formats = {"twin": request.twin, "weights": str(artifact.resolve()), "formats": [kind]}
             made = payload | formats | {"out": str(folder / "artifact")}
-            stages.call_with_bar("bench.convert:convert", made, folder / "convert", "convert")
+            record = stages.call_with_bar("bench.convert:convert", made, folder / "convert", "convert")
+            if record["routes"][0]["status"] != "ok":
+                raise launch.ChildFailed(
+                    f"conversion for {request.runtime} {stages.route_text(record['routes'][0])}"
+                )
             artifact = folder / "artifact" / file
         payload |= {
             "boxes": str(request.boxes.resolve()) if request.boxes else None,
@@ -170,19 +188,19 @@ def predict(recipe: Recipe, request: PredictRequest, as_json: bool) -> None:
     console.facts(value | {"out": str(request.out)}, as_json, text + _numbers(value["numbers"]))
 
 
-def convert(made: RunFolder, twin: str | None, as_json: bool) -> None:
-    """Convert one twin or both."""
+def convert(made: RunFolder, twin: str | None, as_json: bool) -> int:
+    """Convert one twin or both; 1 when a route failed."""
     records = {}
     for name in [twin] if twin else TWINS:
         with made.stage(f"convert {name}", f"twinpose convert {made.path} --twin {name}"):
             records[name] = stages.convert(made, name)
     lines = [
-        f"{name} {route['route']} -> {route['file']}  max |difference| {route['max_abs_difference']:.2e} "
-        f"(rms of the source {route['rms_source']:.2e})"
+        f"{name} {route['route']} -> {route['file']}  {stages.route_text(route)}"
         for name, record in records.items()
         for route in record["routes"]
     ]
     console.facts(records, as_json, "\n".join(lines))
+    return int(any(route["status"] == "failed" for record in records.values() for route in record["routes"]))
 
 
 def bench(
@@ -210,8 +228,11 @@ def bench(
 def report(path: Path, as_json: bool) -> None:
     """Write the report of a run."""
     made = rundir.opened(path)
-    if not (path / "samples" / "samples.json").exists() and any((path / "train").glob("*/summary.json")):
-        stages.samples(made)
+    if any((path / "train").glob("*/summary.json")) and not stages.samples_hold(made):
+        try:
+            stages.samples(made)
+        except UserError as error:
+            console.say(f"no sample images: {error}")
     written = build_report(path)
     console.facts({"report": str(written)}, as_json, f"report: {written}")
 

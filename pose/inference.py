@@ -124,13 +124,18 @@ def predict(
     return collector.results()
 
 
-def validate(infer: Infer, inputs: Inputs) -> tuple[float, list[dict[str, Any]]]:
-    """Return the validation loss (mean over instances, unaugmented, no flip) and COCO results."""
+def validate(infer: Infer, inputs: Inputs, epoch: int) -> tuple[float, list[dict[str, Any]]]:
+    """Return the validation loss (mean over instances, unaugmented, no flip) and COCO results.
+
+    Raises UserError naming `epoch` and the batch's annotation ids when the loss is not finite.
+    """
     options = inputs.recipe.evaluation
     collector = Collector(inputs)
     total = 0.0
     for start, stop, images in inputs.batches(options.batch_size):
         straight, maps = straight_and_averaged(infer, images, options)
-        total += training.loss(straight, *inputs.targets(start, stop)) * (stop - start)
+        loss = training.loss(straight, *inputs.targets(start, stop))
+        training.require_finite(loss, epoch, inputs.dataset.ann_ids[start:stop].tolist())
+        total += loss * (stop - start)
         collector.add(start, stop, maps)
     return total / len(inputs), collector.results()

@@ -155,7 +155,7 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         epoch, started = progress.epoch + 1, time.perf_counter()
         train_loss = run_epoch(loader, step, epoch, progress.lr, emit)
         trained = time.perf_counter()
-        val_loss, predictions = inference.validate(infer, inputs)
+        val_loss, predictions = inference.validate(infer, inputs, epoch)
         evaluate.save_predictions(job.out / "predictions" / f"epoch_{epoch:04d}.json", predictions)
         line = {
             "epoch": epoch,
@@ -174,6 +174,7 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     summary = {
         "best_epoch": progress.best_epoch,
         "best_ap": progress.best_ap,
+        "split_sha256": job.manifest.sha256,
         "epochs": progress.epoch,
         "wall_s": sum(line["train_s"] + line["val_s"] for line in progress.lines),
         "versions": {name: version(name) for name in ("tensorflow", "keras")},

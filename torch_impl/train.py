@@ -77,7 +77,9 @@ def make_infer(net: PoseNet) -> inference.Infer:
     @torch.inference_mode()
     def infer(images: np.ndarray) -> np.ndarray:
         net.eval()
-        return net(torch.from_numpy(images).to(device)).float().cpu().numpy()
+        with torch.autocast(device.type, torch.bfloat16, enabled=net.precision == "mixed_bfloat16"):
+            heatmaps = net(torch.from_numpy(images).to(device))
+        return heatmaps.float().cpu().numpy()
 
     return infer
 
@@ -138,7 +140,7 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         epoch, started = progress.epoch + 1, time.perf_counter()
         train_loss = run_epoch(loader, step, epoch, progress.lr, emit)
         trained = time.perf_counter()
-        val_loss, predictions = inference.validate(infer, inputs)
+        val_loss, predictions = inference.validate(infer, inputs, epoch)
         evaluate.save_predictions(job.out / "predictions" / f"epoch_{epoch:04d}.json", predictions)
         line = {
             "epoch": epoch,
@@ -157,6 +159,7 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     summary = {
         "best_epoch": progress.best_epoch,
         "best_ap": progress.best_ap,
+        "split_sha256": job.manifest.sha256,
         "epochs": progress.epoch,
         "wall_s": sum(line["train_s"] + line["val_s"] for line in progress.lines),
         "versions": {name: version(name) for name in ("torch", "torchvision")},

@@ -7,6 +7,7 @@ import pytest
 import reference
 
 from pose import evaluate, inference, sample, splits, training
+from pose.errors import UserError
 from pose.skeleton import COCO
 
 
@@ -47,10 +48,10 @@ def test_a_perfect_runtime_scores_nearly_one(inputs, rendered, manifest):
 
 
 def test_validation_reports_the_loss_of_the_straight_maps(inputs):
-    loss, rows = inference.validate(oracle(inputs), inputs)
+    loss, rows = inference.validate(oracle(inputs), inputs, 1)
     assert loss == 0
     assert rows == inference.predict(oracle(inputs), inputs)
-    blind = inference.validate(lambda images: np.zeros((len(images), 17, 32, 24), np.float32), inputs)
+    blind = inference.validate(lambda images: np.zeros((len(images), 17, 32, 24), np.float32), inputs, 1)
     maps, weights = inputs.targets(0, len(inputs))
     assert blind[0] == pytest.approx(training.loss(np.zeros_like(maps), maps, weights))
     assert blind[0] > 0
@@ -115,3 +116,12 @@ def test_maps_and_progress_are_shown_as_they_come(inputs):
     )
     assert sum(maps) == len(inputs)
     assert steps[-1] == (len(inputs), len(inputs))
+
+
+def test_a_network_that_gives_nan_ends_validation_with_the_annotations(inputs: inference.Inputs) -> None:
+    def broken(images: np.ndarray) -> np.ndarray:
+        return np.full((len(images), 17, 32, 24), np.nan, np.float32)
+
+    first = inputs.dataset.ann_ids[0]
+    with pytest.raises(UserError, match=rf"in epoch 3 on the batch of annotations {first}"):
+        inference.validate(broken, inputs, 3)

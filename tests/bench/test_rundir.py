@@ -1,0 +1,108 @@
+"""A run folder keeps what it was made with, and an interrupted preparation is taken up again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import twins
+
+from bench import rundir
+from bench.rundir import Settings
+from pose.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return twins.dataset(tmp_path_factory.mktemp("coco") / "data")
+
+
+@pytest.fixture
+def settings(rendered: Path) -> Settings:
+    return Settings(rendered, None, "cpu", 2, 1)
+
+
+def test_a_prepared_run_is_opened_again(tmp_path: Path, settings: Settings) -> None:
+    made = rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    assert rundir.prepare(tmp_path / "run", twins.tiny(), settings) == made == rundir.opened(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"device": "cuda"}, "device cpu, not cuda"),
+        ({"threads": 7}, "threads 2, not 7"),
+        ({"workers": 0}, "workers 1"),
+    ],
+)
+def test_other_settings_are_refused_by_name(
+    tmp_path: Path, settings: Settings, change: dict[str, object], said: str
+) -> None:
+    rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    with pytest.raises(UserError, match=said):
+        rundir.prepare(tmp_path / "run", twins.tiny(), replace(settings, **change))  # type: ignore[arg-type]
+
+
+def test_another_recipe_is_refused_by_the_key_that_differs(tmp_path: Path, settings: Settings) -> None:
+    rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    with pytest.raises(UserError, match=r"training\.epochs: 2 there, 5 given"):
+        rundir.prepare(tmp_path / "run", twins.tiny(epochs=5), settings)
+
+
+def test_an_interrupted_preparation_is_taken_up_and_swept(tmp_path: Path, settings: Settings) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "split.json").write_text("half")
+    (run / ".ground_truth.abc.json").write_text("half")
+    with rundir.locked(run, create=True):
+        rundir.prepare(run, twins.tiny(), settings)
+    assert not (run / ".ground_truth.abc.json").exists()
+
+
+def test_a_folder_of_the_users_is_left_alone(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="is no run folder"):
+        rundir.prepare(tmp_path, twins.tiny(), settings)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_two_processes_do_not_work_on_one_run(tmp_path: Path, settings: Settings) -> None:
+    rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    with (
+        rundir.locked(tmp_path / "run"),
+        pytest.raises(UserError, match="another twinpose process"),
+        rundir.locked(tmp_path / "run"),
+    ):
+        pytest.fail("the second lock was given")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", '[{"image_id": 1}]', "{", '[{"image_id": -5, "category_id": 1, "bbox": [0,0,9,9], "score": 1}]'],
+)
+def test_wrong_detections_are_noticed_before_anything_is_trained(
+    tmp_path: Path, settings: Settings, text: str
+) -> None:
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(text)
+    with pytest.raises(UserError, match=r"boxes\.json"):
+        rundir.prepare(tmp_path / "run", twins.tiny(), replace(settings, boxes=boxes))
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"schema": 99}', '{"schema": 1}'])
+def test_a_damaged_run_json_is_the_users_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UserError, match="schema 1"):
+        rundir.opened(tmp_path)
+
+
+def test_a_rendered_dataset_inside_the_run_moves_with_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    coco = twins.dataset(run / "data")
+    rundir.prepare(run, twins.tiny(), Settings(coco, None, "cpu", 1, 0))
+    run.rename(tmp_path / "moved")
+    assert rundir.opened(tmp_path / "moved").settings.coco == tmp_path / "moved" / "data"
+    assert json.loads((tmp_path / "moved" / "run.json").read_text())["coco"] == "data"
