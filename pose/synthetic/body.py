@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from pose.synthetic.poses import Limb, Pose
-from pose.synthetic.rotation import about_x, about_y, about_z, cross, unit
+from pose.synthetic.rotation import about_x, about_y, about_z, columns, cross, unit
 
 SIDES = (-1, 1)
 """Left, right: the sign of x in a person's own frame."""
@@ -34,13 +34,18 @@ class Build:
             return cls(
                 rng.uniform(1.1, 1.45), rng.uniform(0.9, 1.1), rng.uniform(0.9, 1.0), rng.uniform(1.18, 1.3)
             )
-        stature = float(np.clip(rng.normal(1.71, 0.09), 1.5, 1.95))
         return cls(
-            stature,
-            float(np.clip(rng.normal(1.0, 0.1), 0.82, 1.3)),
+            min(max(rng.normal(1.71, 0.09), 1.5), 1.95),
+            min(max(rng.normal(1.0, 0.1), 0.82), 1.3),
             rng.uniform(0.9, 1.12),
             rng.uniform(0.97, 1.06),
         )
+
+
+_FACE = np.array(
+    [[0, 0.24, 1.1], [-0.42, -0.03, 0.92], [0.42, -0.03, 0.92], [-1.0, 0.08, -0.05], [1.0, 0.08, -0.05]]
+)
+"""Nose tip, eyes and ears in halves of the head's width, height and depth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,23 +93,12 @@ class Body:
 
     def face_points(self) -> np.ndarray:
         """Return (5, 3) world: nose tip, left eye, right eye, left ear, right ear."""
-        local = np.array(
-            [
-                [0, 0.24, 1.1],
-                [-0.42, -0.03, 0.92],
-                [0.42, -0.03, 0.92],
-                [-1.0, 0.08, -0.05],
-                [1.0, 0.08, -0.05],
-            ]
-        )
-        return np.asarray(self.head + (local * self.head_size) @ self.head_turn.T)
+        return np.asarray(self.head + (_FACE * self.head_size) @ self.head_turn.T)
 
     def moved(self, by: np.ndarray) -> Body:
         """Return the body shifted by (3,) metres."""
-        arms = [
-            replace(a, shoulder=a.shoulder + by, elbow=a.elbow + by, wrist=a.wrist + by) for a in self.arms
-        ]
-        legs = [replace(g, hip=g.hip + by, knee=g.knee + by, ankle=g.ankle + by) for g in self.legs]
+        arms = [Arm(a.shoulder + by, a.elbow + by, a.wrist + by, a.upper, a.lower) for a in self.arms]
+        legs = [Leg(g.hip + by, g.knee + by, g.ankle + by, g.upper, g.lower, g.foot) for g in self.legs]
         centres = {name: getattr(self, name) + by for name in ("pelvis", "waist", "neck", "head")}
         return replace(self, arms=(arms[0], arms[1]), legs=(legs[0], legs[1]), **centres)
 
@@ -184,12 +178,12 @@ def _leg(build: Build, side: int, limb: Limb, pelvis: np.ndarray, pelvis_turn: n
 
 def _foot(lower: np.ndarray, side: int, point_deg: float) -> np.ndarray:
     """A foot stays level as far as the ankle allows, then its toes point down by `point_deg`."""
-    level = np.degrees(np.arctan2(lower[1, 2], lower[1, 1]))
-    angle = float(np.clip(np.clip(level, -45, 22) - point_deg, -55, 22))
+    level = float(np.degrees(np.arctan2(lower[1, 2], lower[1, 1])))
+    angle = min(max(min(max(level, -45.0), 22.0) - point_deg, -55.0), 22.0)
     turned = lower @ about_y(side * 9.0) @ about_x(angle)
     forward = unit(turned[:, 2])
     right = unit(cross(turned[:, 1], forward))
-    return np.stack([right, cross(forward, right), forward], axis=1)
+    return columns(right, cross(forward, right), forward)
 
 
 def _lowest(body: Body) -> float:

@@ -9,9 +9,9 @@ import numpy as np
 
 from pose.synthetic.body import Body, Build, pose_body
 from pose.synthetic.camera import Camera
+from pose.synthetic.draws import pick
 from pose.synthetic.poses import sample as sample_pose
 
-MAX_PEOPLE = 4
 _COUNT_WEIGHTS = (0.34, 0.36, 0.2, 0.1)
 _MIN_LABELLED = 10
 _MIN_HEIGHT = 0.27
@@ -39,7 +39,7 @@ def sample_camera(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
 
 def cast_people(rng: np.random.Generator, camera: Camera) -> list[Actor]:
     """Return one to four people who neither stand in each other nor hide each other for the most part."""
-    wanted = 1 + int(rng.choice(MAX_PEOPLE, p=_COUNT_WEIGHTS))
+    wanted = 1 + pick(rng, _COUNT_WEIGHTS)
     actors: list[Actor] = []
     for attempt in range(40 * wanted):
         if len(actors) == wanted or (actors and attempt >= 14 * wanted):
@@ -74,8 +74,8 @@ def _fallback(rng: np.random.Generator, camera: Camera) -> Actor:
 
 def _place(rng: np.random.Generator, camera: Camera, x: float, depth_m: float) -> Actor:
     pose = sample_pose(rng)
-    facing = rng.choice([180.0, 0.0, 90.0, -90.0], p=[0.76, 0.1, 0.07, 0.07])
-    heading = float(facing + np.clip(rng.normal(0, 20), -40, 40))
+    facing = (180.0, 0.0, 90.0, -90.0)[pick(rng, (0.76, 0.1, 0.07, 0.07))]
+    heading = facing + min(max(rng.normal(0, 20), -40.0), 40.0)
     body = pose_body(Build.sample(rng), pose, (x, depth_m), heading)
     pixels, depth = camera.project(body.keypoints)
     within = ((pixels >= 0.5) & (pixels <= np.array(camera.size) - 0.5)).all(axis=1) & (depth > 1.0)

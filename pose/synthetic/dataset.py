@@ -172,14 +172,23 @@ def _mapper(processes: int) -> Iterator[Callable[[list[_Chunk]], Iterator[list[l
         finally:
             cv2.setNumThreads(threads)
         return
-    with ProcessPoolExecutor(
-        processes, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare_worker) as pool:
         try:
             yield lambda chunks: pool.map(_render_chunk, chunks)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _prepare_worker() -> None:
+    cv2.setNumThreads(1)
+    # Freeing a large block once lets glibc keep freed memory (mallopt(3), M_TRIM_THRESHOLD); else
+    # every image would fault its arrays in again.
+    np.empty(_KEPT_BYTES, np.uint8)
+
+
+_KEPT_BYTES = 2**25 - 2**16
+"""Just below the largest block that glibc adapts to."""
 
 
 def _render_chunk(chunk: _Chunk) -> list[list[dict[str, Any]]]:

@@ -15,12 +15,7 @@ _WALL_PX_PER_M = 40.0
 def room(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
     height = rng.uniform(2.4, 3.0)
     paint = tx.hsv(rng, (0, 1), (0.03, 0.4), (0.6, 0.93))
-    base = (
-        tx.speckled(rng, paint, 0.01, 0.05),
-        tx.striped_wall(rng, paint),
-        tx.bricks(rng, tx.hsv(rng, (0.0, 0.08), (0.2, 0.5), (0.5, 0.8))),
-    )
-    wall = base[int(rng.choice(3, p=[0.65, 0.2, 0.15]))]
+    wall = tx.wall(rng, paint)
     skirting = (0.93, 0.92, 0.9) if rng.random() < 0.6 else tx.hsv(rng, (0.05, 0.1), (0.3, 0.6), (0.2, 0.45))
     left, right, back = (
         half_width_m + rng.uniform(0.3, 2),

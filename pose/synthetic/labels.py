@@ -37,6 +37,9 @@ def _adjoining() -> list[tuple[set[int], float]]:
 _ADJOINING = _adjoining()
 
 
+_TWO_BY_TWO = np.ones((2, 2), np.uint8)
+
+
 def label_joints(view: Projected, buffers: Buffers, camera: Camera, owner: int, body: Body) -> np.ndarray:
     """Return (17, 3): x, y in image pixels (centres are whole numbers) and COCO visibility.
 
@@ -69,14 +72,14 @@ def _is_seen(
 
 
 def annotate(mask: np.ndarray, joints: np.ndarray, annotation_id: int, image_id: int) -> dict[str, Any]:
-    """Return the COCO annotation of one person from its visible mask (2h, 2w) bool and joints (17, 3)."""
-    x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
+    """Return the COCO annotation of one person: visible mask (2h, 2w) uint8, 0 elsewhere; joints (17, 3)."""
+    x, y, w, h = cv2.boundingRect(mask)
     return {
         "segmentation": polygons(mask[y : y + h, x : x + w], (x, y)),
         "num_keypoints": int((joints[:, 2] > 0).sum()),
-        "area": float(np.count_nonzero(mask)) / SUPERSAMPLE**2,
+        "area": float(cv2.countNonZero(mask)) / SUPERSAMPLE**2,
         "iscrowd": 0,
-        "keypoints": [int(v) if v == int(v) else float(v) for v in joints.ravel()],
+        "keypoints": [int(v) if v == int(v) else v for v in joints.ravel().tolist()],
         "image_id": image_id,
         "bbox": [side / SUPERSAMPLE for side in (x, y, w, h)],
         "category_id": 1,
@@ -85,24 +88,25 @@ def annotate(mask: np.ndarray, joints: np.ndarray, annotation_id: int, image_id:
 
 
 def polygons(mask: np.ndarray, corner: tuple[int, int] = (0, 0)) -> list[list[float]]:
-    """Return the outlines of `mask` (h, w) bool as COCO polygons, in image corner coordinates.
+    """Return the outlines of `mask` (h, w) bool or uint8 as COCO polygons, in image corner coordinates.
 
     corner: x, y of the mask in supersampled pixels. COCO polygons have no holes, so a hole is
     joined to its outline by a bridge of no width.
     """
     # One pixel more to the right and below makes the traced pixel centres the corners of the mask.
-    grown = cv2.dilate(
-        np.pad(mask.astype(np.uint8), ((0, 1), (0, 1))), np.ones((2, 2), np.uint8), anchor=(1, 1)
-    )
+    padded = cv2.copyMakeBorder(mask.view(np.uint8), 0, 1, 0, 1, cv2.BORDER_CONSTANT, value=[0])
+    grown = cv2.dilate(padded, _TWO_BY_TWO, anchor=(1, 1))
     contours, tree = cv2.findContours(grown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    parents = tree[0, :, 3].tolist() if contours else []
+    large = [cv2.contourArea(contour) >= 6 for contour in contours]
     out = []
     for i, contour in enumerate(contours):
-        if tree[0][i][3] >= 0 or cv2.contourArea(contour) < 6:
+        if parents[i] >= 0 or not large[i]:
             continue
         ring = contour[:, 0]
-        for k, hole in enumerate(contours):
-            if tree[0][k][3] == i and cv2.contourArea(hole) >= 6:
-                ring = _bridge(ring, hole[:, 0])
+        for k, parent in enumerate(parents):
+            if parent == i and large[k]:
+                ring = _bridge(ring, contours[k][:, 0])
         out.append(((ring + corner) / SUPERSAMPLE).ravel().tolist())
     return out
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from pose.synthetic import textures as tx
 from pose.synthetic.backdrop import Place, Surface, dimmed
-from pose.synthetic.shade import Light, lamp, noise_tile
+from pose.synthetic.noise import noise_tile
+from pose.synthetic.shade import Light, lamp
 
 _BEACH_PX_PER_M = 20
 
@@ -67,17 +68,25 @@ def beach(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Plac
     sea = tx.hsv(rng, (0.48, 0.58), (0.4, 0.7), (0.45, 0.7))
     shape = noise_tile()[0][np.arange(out.shape[1]) // 2 % 256]
     edge = (shore + 8 * shape).astype(int)
-    row = np.arange(rows)[:, None]
-    swell = tx.tinted(1 + 0.22 * tx.tiled(tx.streaks(), 2, 2), sea)
-    wet = np.where((row >= edge) & (row < edge + 36), np.float32(0.78), np.float32(1))
-    out = dimmed(out, wet)
-    cv2.copyTo(swell, (row < edge).view(np.uint8), out)
-    cv2.copyTo(np.full_like(out, 0.95), ((row >= edge) & (row < edge + 5)).view(np.uint8), out)
+    _wash(out, edge, tx.tinted(1 + 0.22 * tx.streaks(), sea))
     return Place(
         "beach", (Surface("floor", 0, out, _BEACH_PX_PER_M, once=True),), light, rng.uniform(-20, 20),
         ("parasol", "crate", "ball", "parasol", "chair"),
         clouds=clouds * 0.8, haze=0.004, sky=_sky_colours(rng, clouds),
     )  # fmt: skip
+
+
+def _wash(sand: np.ndarray, edge: np.ndarray, sea: np.ndarray) -> None:
+    """Flood `sand` (h, w, 3) above row edge (w,) with the tile `sea`; foam and wet sand below; in place."""
+    low, high = max(0, int(edge.min())), min(len(sand), int(edge.max()) + 36)
+    water = tx.tiled(sea, 2, 2)
+    sand[:low] = water[:low]
+    row = np.arange(low, high)[:, None]
+    shore, swell = sand[low:high], water[low:high]
+    wet = np.where((row >= edge) & (row < edge + 36), np.float32(0.78), np.float32(1))
+    shore[:] = dimmed(shore, wet)
+    cv2.copyTo(swell, (row < edge).view(np.uint8), shore)
+    cv2.copyTo(np.full_like(shore, 0.95), ((row >= edge) & (row < edge + 5)).view(np.uint8), shore)
 
 
 def court(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pose.synthetic.draws import pick
 from pose.synthetic.rotation import about_x, about_y
 
 Range = tuple[float, float]
@@ -61,7 +62,7 @@ def sample(rng: np.random.Generator) -> Pose:
         low, high = limits
         return float(low + (high - low) * rng.beta(2.2, 2.2))
 
-    stance = _STANCES[int(rng.choice(len(_STANCES), p=_STANCE_WEIGHTS))]
+    stance = _STANCES[pick(rng, _STANCE_WEIGHTS)]
     legs, trunk = stance(draw)
     arms = (_free_arm(rng, draw), _free_arm(rng, draw))
     if stance in (_walk, _run) and rng.random() < 0.75:
@@ -200,4 +201,4 @@ def _draw_limb(draw: Draw, ranges: Ranges) -> Limb:
 
 
 def _free_arm(rng: np.random.Generator, draw: Draw) -> Limb:
-    return _draw_limb(draw, _ARMS[int(rng.choice(len(_ARMS), p=_ARM_WEIGHTS))])
+    return _draw_limb(draw, _ARMS[pick(rng, _ARM_WEIGHTS)])

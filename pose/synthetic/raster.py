@@ -29,11 +29,17 @@ class Buffers:
     ids: np.ndarray
 
 
+Clip = tuple[np.ndarray, np.ndarray, np.float32, bool]
+"""A bound on the root w: row (h,) + column (w,) + c w >= 0; and, where the flag is set, <= w."""
+
+
 @dataclass(frozen=True, eq=False)
 class Projected:
     """The solids seen by a camera, N of them, ready to be rasterised and shaded.
 
-    windows (N, 4) int: x0, y0, x1, y1 in supersampled pixels, empty where out of view.
+    windows: N times x0, y0, x1, y1 in supersampled pixels, empty where out of view.
+    root_rows (N, 3, h) and root_columns (N, 2, w): the parts of a root that depend on the row or on
+    the column of its window alone. clips: of each solid, such parts of the planes that cut it.
     gradient (10, N): Q33's xx yy zz xy xz yz, then q, so that a normal is Q33 p + q.
     frames (N, 3, 4): camera metres to pattern metres.
     """
@@ -41,9 +47,10 @@ class Projected:
     solids: Solids
     size: tuple[int, int]
     focal_px: float
-    windows: np.ndarray
-    roots: np.ndarray
-    clip_bounds: np.ndarray
+    windows: list[list[int]]
+    root_rows: np.ndarray
+    root_columns: np.ndarray
+    clips: list[list[Clip]]
     polygons_px: list[np.ndarray | None]
     gradient: np.ndarray
     frames: np.ndarray
@@ -71,10 +78,12 @@ def project(solids: Solids, camera: Camera) -> Projected:
         if len(corners):
             polygons[i], windows[i], quadrics[i] = _polygon(corners, camera, size, focal_px)
     world = np.linalg.inv(camera.extrinsic)
+    x, y = _RAMP[: (windows[:, 2] - windows[:, 0]).max()], _RAMP[: (windows[:, 3] - windows[:, 1]).max()]
+    root_rows, root_columns = _root_lines(_root_polynomials(quadrics, windows, size, focal_px), x, y)
+    bounds = _clip_polynomials(inverse, planes, taper, windows, size, focal_px)
     return Projected(
-        solids, size, focal_px, windows,
-        roots=_root_polynomials(quadrics, windows, size, focal_px),
-        clip_bounds=_clip_polynomials(inverse, planes, taper, windows, size, focal_px),
+        solids, size, focal_px, windows.tolist(), root_rows, root_columns,
+        clips=_clip_lines(bounds, x, y),
         polygons_px=polygons,
         gradient=np.stack([quadrics[:, i, j] for i, j in _UPPER]).astype(np.float32),
         frames=np.array(solids.frames) @ world,
@@ -106,34 +115,34 @@ def rasterise(view: Projected, which: range, into: Buffers | None = None) -> Buf
 
 def _draw_quadric(view: Projected, i: int, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     h, w = depth.shape
-    x, y = _RAMP[:w], _RAMP[:h, None]
-    d00, d01, d11, d02, d12, d22, b0, b1, b2 = view.roots[i]
-    root = (d01 * y) * x
-    root += (d11 * y + d12) * y + d22
-    root += (d00 * x + d02) * x
+    slope, constant, linear = view.root_rows[i, :, :h, None]
+    square, across = view.root_columns[i, :, :w]
+    root = slope * _RAMP[:w]
+    root += constant
+    root += square
     np.sqrt(root, out=root)
-    root -= (b1 * y + b2) + b0 * x
+    root -= linear + across
     hit = root > depth
-    for c0, c1, c2, c3, kind in view.clip_bounds[i]:
-        if kind:
-            bound = root * c3
-            bound += (c1 * y + c2) + c0 * x
-            hit &= bound >= 0
-            if kind == 2:
-                hit &= bound <= root
+    for row, column, slant, two_sided in view.clips[i]:
+        bound = root * slant
+        bound += row[:h, None] + column[:w]
+        hit &= bound >= 0
+        if two_sided:
+            hit &= bound <= root
     return root, hit
 
 
 def _draw_polygon(view: Projected, i: int, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     h, w = depth.shape
-    b0, b1, b2 = view.roots[i, 6:]
-    value = (b1 * _RAMP[:h, None] + b2) + b0 * _RAMP[:w]
+    value = view.root_rows[i, 2, :h, None] + view.root_columns[i, 1, :w]
     mask = np.zeros((h, w), np.uint8)
     corners = view.polygons_px[i]
     assert corners is not None
-    shifted = np.round((corners - view.windows[i, :2] - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+    shifted = np.round((corners - view.windows[i][:2] - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
     cv2.fillConvexPoly(mask, shifted, 1, shift=_SUBPIXEL_BITS)
-    return value, (mask > 0) & (value > depth)
+    hit = value > depth
+    hit &= mask.view(bool)
+    return value, hit
 
 
 _RAMP = np.arange(4096, dtype=np.float32)
@@ -242,6 +251,23 @@ def _clip_polynomials(
         bounds[:, slot, 3] = rows[:, 3]
         bounds[:, slot, 4] = kind
     return bounds
+
+
+def _root_lines(roots: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3, h) and (N, 2, w) of `Projected`, of all solids at once: dozens of tiny operations cost more."""
+    d00, d01, d11, d02, d12, d22, b0, b1, b2 = roots.T[:, :, None]
+    rows = np.stack([d01 * y, (d11 * y + d12) * y + d22, b1 * y + b2], axis=1)
+    return rows, np.stack([(d00 * x + d02) * x, b0 * x], axis=1)
+
+
+def _clip_lines(bounds: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[list[Clip]]:
+    solids, slots = np.nonzero(bounds[..., 4])
+    c0, c1, c2, c3, kind = bounds[solids, slots].T
+    rows, columns = c1[:, None] * y + c2[:, None], c0[:, None] * x
+    clips: list[list[Clip]] = [[] for _ in bounds]
+    for solid, *clip in zip(solids.tolist(), rows, columns, c3, (kind == 2).tolist(), strict=True):
+        clips[solid].append((clip[0], clip[1], clip[2], clip[3]))
+    return clips
 
 
 def _to_window(windows: np.ndarray, size: tuple[int, int], focal_px: float) -> np.ndarray:

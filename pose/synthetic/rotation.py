@@ -29,9 +29,16 @@ def about_z(angle_deg: float) -> np.ndarray:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
+def columns(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return (3, 3) with these columns (3,); np.stack takes ten times as long."""
+    out = np.empty((3, 3))
+    out[:, 0], out[:, 1], out[:, 2] = a, b, c
+    return out
+
+
 def unit(vector: np.ndarray) -> np.ndarray:
     """Return `vector` (3,) at length one."""
-    return vector / math.sqrt(float(vector @ vector))
+    return vector / math.sqrt(vector @ vector)
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from pose.synthetic import labels, raster, shadows
-from pose.synthetic.backdrop import Place, dimmed, paint
+from pose.synthetic.backdrop import Place, paint
 from pose.synthetic.camera import Camera
-from pose.synthetic.casting import MAX_PEOPLE, Actor, cast_people, sample_camera
+from pose.synthetic.casting import Actor, cast_people, sample_camera
+from pose.synthetic.draws import pick
 from pose.synthetic.figure import Dressmaker
 from pose.synthetic.places import sample_place
 from pose.synthetic.raster import Buffers, Projected
@@ -64,9 +65,13 @@ def render(
         if len(shown) == len(actors) or not shown or len(actors) == 1:
             break
         actors = shown
-    owners = _owners(view, buffers)
     annotations = [
-        labels.annotate(owners == i, joints, image_id * ANNOTATIONS_PER_IMAGE + i, image_id)
+        labels.annotate(
+            cv2.inRange(buffers.ids, *_span(scene.solids, i)),
+            joints,
+            image_id * ANNOTATIONS_PER_IMAGE + i,
+            image_id,
+        )
         for i, joints in enumerate(people)
     ]
     return _expose(rng, _compose(scene, view, buffers, rng)), annotations
@@ -88,7 +93,7 @@ def _build(rng: np.random.Generator, camera: Camera, actors: list[Actor]) -> Sce
     place = sample_place(rng, float(points[:, 2].max()) + 0.6, float(np.abs(points[:, 0]).max()) + 0.5)
     _furnish(rng, furnisher, place, camera, points)
     occluders = []
-    for _ in range(int(rng.choice(3, p=[0.66, 0.26, 0.08]))):
+    for _ in range(pick(rng, (0.66, 0.26, 0.08))):
         start = len(solids.owners)
         _stand_before(rng, furnisher, place, actors)
         if len(solids.owners) > start:
@@ -132,50 +137,55 @@ def _draw(view: Projected, scene: Scene) -> Buffers:
     """Rasterise the people and the place, then each occluder that leaves everyone recognisable."""
     first = scene.occluders[0].start if scene.occluders else len(view.windows)
     buffers = raster.rasterise(view, range(first))
-    whole = _count(view, buffers.ids) if scene.occluders else np.zeros(0)
+    whole = _count(scene, buffers.ids) if scene.occluders else np.zeros(0)
     lost = np.zeros_like(whole)
     for occluder in scene.occluders:
         tried = raster.rasterise(view, occluder, buffers)
-        more = lost + _count(view, buffers.ids[tried.ids != buffers.ids])
+        more = lost + _count(scene, buffers.ids[tried.ids != buffers.ids])
         if (more <= _MAX_SHARE_HIDDEN * whole).all():
             buffers, lost = tried, more
     return buffers
 
 
-def _owners(view: Projected, buffers: Buffers) -> np.ndarray:
-    """(h, w) int8: the person seen at each supersampled pixel, or BACKGROUND."""
-    table = np.array([*view.solids.owners, BACKGROUND], np.int8)
-    return np.asarray(table[buffers.ids])
+def _span(solids: Solids, person: int) -> tuple[int, int]:
+    """First and last solid of a person: people are dressed one after another."""
+    first = solids.owners.index(person)
+    return first, first + solids.owners.count(person) - 1
 
 
-def _count(view: Projected, ids: np.ndarray) -> np.ndarray:
-    """(MAX_PEOPLE,) how many of the pixels `ids` show each person."""
-    per_surface = np.bincount(ids.ravel() + 1, minlength=len(view.solids.owners) + 1)[1:]
-    people = np.array(view.solids.owners)
-    return np.array([per_surface[people == owner].sum() for owner in range(MAX_PEOPLE)])
+def _count(scene: Scene, ids: np.ndarray) -> np.ndarray:
+    """(people,) how many of the pixels `ids` show each person."""
+    spans = (_span(scene.solids, i) for i in range(len(scene.actors)))
+    return np.array([np.count_nonzero((ids >= first) & (ids <= last)) for first, last in spans])
 
 
 def _compose(scene: Scene, view: Projected, buffers: Buffers, rng: np.random.Generator) -> np.ndarray:
-    """(H, W, 3) float32 linear RGB: the shaded solids, averaged down, over the shadowed background."""
+    """Planes (3, H, W) float32 linear RGB: the shaded solids, averaged down, over the shadowed background."""
     place, camera = scene.place, scene.camera
     background, floor = paint(place, camera, rng)
     shadow = shadows.cast(scene.solids, camera, place.light.toward, 4 * place.shadow_softness) * floor
     key, sky = float(place.light.key.mean()) * -float(place.light.toward[1]), float(place.light.sky.mean())
     dark = np.float32(min(0.8, (key + 0.15 * sky) / (key + sky)))
     front = shade(view, buffers, place.light, camera.rotation)
-    solid = cv2.resize((buffers.ids >= 0).astype(np.float32), camera.size, interpolation=cv2.INTER_AREA)
-    return np.asarray(front + dimmed(background, (1 - solid) * (1 - dark * shadow)))
+    # Quarters, counted in whole numbers: a mean of four bytes that are 0 or 4.
+    quarters = cv2.resize((buffers.ids >= 0).view(np.uint8) * 4, camera.size, interpolation=cv2.INTER_AREA)
+    background *= (1 - quarters * np.float32(0.25)) * (1 - dark * shadow)
+    front += background
+    return front
 
 
 def _expose(rng: np.random.Generator, linear: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: exposure, lens falloff, tone curve and sensor noise."""
-    height, width = linear.shape[:2]
+    """(H, W, 3) uint8 RGB of planes (3, H, W): exposure, lens falloff, tone curve and sensor noise."""
+    height, width = linear.shape[1:]
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
     falloff = 1 - np.float32(rng.uniform(0, 0.16)) * (x * x + (y * y)[:, None])
-    wanted = float(np.clip(0.27 / (float(linear.mean()) + 1e-3), 0.75, 1.35)) * rng.uniform(0.8, 1.25)
-    image = np.sqrt(np.clip(dimmed(linear, falloff * np.float32(wanted)), 0, 1))
+    # The mean of interleaved channels: float32 sums depend on their order.
+    mean = float(cv2.merge(list(linear)).mean())
+    wanted = float(np.clip(0.27 / (mean + 1e-3), 0.75, 1.35)) * rng.uniform(0.8, 1.25)
+    image = linear * (falloff * np.float32(wanted))
+    np.clip(image, 0, 1, out=image)
+    np.sqrt(image, out=image)
     shift = rng.integers(0, 256, 2)
     rows, columns = (np.arange(height) * 3 + shift[0]) % 256, (np.arange(width) * 5 + shift[1]) % 256
-    grain = np.float32(rng.uniform(0.004, 0.022)) * fine_noise()[rows[:, None], columns]
-    image = cv2.add(image, cv2.merge([grain, grain, grain]))
-    return np.asarray(cv2.convertScaleAbs(image, alpha=255), np.uint8)
+    image += np.float32(rng.uniform(0.004, 0.022)) * fine_noise().take(rows, axis=0).take(columns, axis=1)
+    return np.asarray(cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in image]), np.uint8)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
 
+from pose.synthetic.noise import noise_at
 from pose.synthetic.raster import Buffers, Projected
 from pose.synthetic.rotation import unit
 from pose.synthetic.solids import Material
@@ -28,23 +28,8 @@ class Light:
     ground: np.ndarray
 
 
-@cache
-def noise_tile() -> np.ndarray:
-    """Return (256, 256) float32 in [-1, 1] that wraps: smooth fractal noise, always the same."""
-    return fractal_noise(1.7, 11)
-
-
-def fractal_noise(slope: float, seed: int) -> np.ndarray:
-    """Return (256, 256) float32 noise that wraps, of unit peak; amplitude falls as frequency^-slope."""
-    white = np.fft.rfft2(np.random.Generator(np.random.Philox(key=seed)).standard_normal((256, 256)))
-    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)[None])
-    frequency[0, 0] = np.inf
-    tile = np.fft.irfft2(white / frequency**slope, (256, 256))
-    return np.asarray(np.clip(tile / (3 * tile.std()), -1, 1), np.float32)
-
-
 def shade(view: Projected, buffers: Buffers, light: Light, rotation: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) float32 linear RGB of the final image's pixels, zero where no surface is seen.
+    """Return planes (3, H, W) float32 linear RGB of the final image's pixels, zero where no surface is seen.
 
     rotation (3, 3): world to camera. A pixel is the mean of its four samples; where all four see
     one surface, of the two on a diagonal, which halves the work.
@@ -53,32 +38,35 @@ def shade(view: Projected, buffers: Buffers, light: Light, rotation: np.ndarray)
     flat = np.flatnonzero(wanted)
     planes = np.zeros((3, wanted.size), np.float32)
     if len(flat):
-        ids = buffers.ids.ravel()[flat].astype(np.intp)
+        ids = buffers.ids.ravel().take(flat).astype(np.intp)
         points = _points(view, buffers, flat)
         normal = _normals(view, ids, points)
         local = _local(view, ids, points)
         looks = np.array(view.solids.looks, np.intp)[ids]
         albedo = _albedo(view.solids.materials, looks, local)
         colour = _lit(view.solids.materials, looks, albedo, normal, points, light, rotation)
-        colour *= _crevices(buffers).ravel()[flat]
+        colour *= _crevices(buffers).ravel().take(flat)
         for plane, channel in zip(planes, colour, strict=True):
             plane[flat] = channel
     height, width = whole.shape
     weight = whole.astype(np.float32) + 1
-    means = [
-        cv2.resize(plane.reshape(wanted.shape), (width, height), interpolation=cv2.INTER_AREA) * weight
-        for plane in planes
-    ]
-    return np.asarray(cv2.merge(means))
+    means = np.empty((3, height, width), np.float32)
+    for plane, mean in zip(planes, means, strict=True):
+        cv2.resize(plane.reshape(wanted.shape), (width, height), dst=mean, interpolation=cv2.INTER_AREA)
+    means *= weight
+    return means
 
 
 def _samples(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return which samples (h, w) to shade, and which pixels (h/2, w/2) see one surface alone; bool."""
     top, bottom = ids[::2], ids[1::2]
-    whole = (top[:, ::2] == top[:, 1::2]) & (top[:, ::2] == bottom[:, ::2]) & (top[:, ::2] == bottom[:, 1::2])
+    # Two samples side by side are compared as one number of twice the width.
+    whole = top.view(np.int32) == bottom.view(np.int32)
+    whole &= top[:, ::2] == top[:, 1::2]
+    mixed = ~whole
     wanted = ids >= 0
-    wanted[::2, 1::2] &= ~whole
-    wanted[1::2, ::2] &= ~whole
+    wanted[::2, 1::2] &= mixed
+    wanted[1::2, ::2] &= mixed
     return wanted, whole
 
 
@@ -88,8 +76,10 @@ def _points(view: Projected, buffers: Buffers, flat: np.ndarray) -> np.ndarray:
     width = buffers.ids.shape[1]
     rows = flat // width
     columns = flat - rows * width
-    depth = 1 / buffers.inverse_depth.ravel()[flat]
-    return np.stack([x.astype(np.float32)[columns] * depth, y.astype(np.float32)[rows] * depth, depth])
+    depth = 1 / buffers.inverse_depth.ravel().take(flat)
+    return np.stack(
+        [x.astype(np.float32).take(columns) * depth, y.astype(np.float32).take(rows) * depth, depth]
+    )
 
 
 def _normals(view: Projected, ids: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -133,10 +123,10 @@ def _lit(
         np.multiply(level, albedo[channel], out=colour[channel])
     gloss = np.array([m.gloss for m in materials], np.float32)[looks]
     shiny = np.flatnonzero((gloss > 0) & (facing > 0))
-    half = points[:, shiny]
+    half = points.take(shiny, axis=1)
     half *= -1 / np.sqrt(_dots(half, half))
     half += toward.astype(np.float32)[:, None]
-    glint = np.maximum(_dots(half, normal[:, shiny]), 0) ** 2 / _dots(half, half)
+    glint = np.maximum(_dots(half, normal.take(shiny, axis=1)), 0) ** 2 / _dots(half, half)
     glint = gloss[shiny] * glint**8
     colour[:, shiny] += light.key.astype(np.float32)[:, None] * glint
     return colour
@@ -158,8 +148,12 @@ def _crevices(buffers: Buffers) -> np.ndarray:
     height, width = buffers.ids.shape
     half = cv2.resize(buffers.inverse_depth, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     spread = max(3, width // 60) | 1
-    nearer = cv2.blur(cv2.blur(half, (spread, spread)), (spread, spread)) - half
-    nearer = np.clip(nearer * (-9.0) / np.maximum(half, 0.02), -0.4, 0.0) + 1.0
+    nearer: np.ndarray = cv2.blur(cv2.blur(half, (spread, spread)), (spread, spread))
+    nearer -= half
+    nearer *= -9.0
+    nearer /= np.maximum(half, 0.02)
+    np.clip(nearer, -0.4, 0.0, out=nearer)
+    nearer += 1.0
     return np.asarray(cv2.resize(nearer, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
@@ -173,17 +167,24 @@ def _albedo(materials: list[Material], looks: np.ndarray, local: np.ndarray) -> 
     pattern = codes[looks]
     albedo = first.take(looks, axis=1)
     x, y, z = local * np.float32(500)
-    grain = noise_tile()[(y + 0.4 * x).astype(np.int32) & 255, (x + 0.8 * z - 0.3 * y).astype(np.int32) & 255]
+    grain = noise_at((y + 0.4 * x).astype(np.int32), (x + 0.8 * z - 0.3 * y).astype(np.int32))
     for code in sorted(set(codes.tolist())):
         painter = _PAINTERS.get(PATTERNS[code])
-        if painter:
-            which = np.flatnonzero(pattern == code)
-            share = painter(local[:, which] / period[looks[which]], grain[which])
-            albedo[:, which] += share * (second[:, looks[which]] - albedo[:, which])
+        if not painter:
+            continue
+        which = np.flatnonzero(pattern == code)
+        own = looks[which]
+        share = painter(local.take(which, axis=1) / period[own], grain[which])
+        mixed = albedo.take(which, axis=1)
+        mixed += share * (second.take(own, axis=1) - mixed)
+        albedo[:, which] = mixed
     faces = np.flatnonzero(pattern == PATTERNS.index("face"))
     if len(faces):
         albedo[:, faces] = _face(
-            albedo[:, faces], second[:, looks[faces]], local[:, faces], period[looks[faces]]
+            albedo.take(faces, axis=1),
+            second.take(looks[faces], axis=1),
+            local.take(faces, axis=1),
+            period[looks[faces]],
         )
     grain *= (2 * mottle)[looks]
     grain += 1
@@ -232,7 +233,7 @@ def _jeans(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
 def _leaves(local: np.ndarray, grain: np.ndarray) -> np.ndarray:
     """Leaves of a few centimetres: bright ones over the dark between them."""
     x, y, z = (local * np.float32(70)).astype(np.int32)
-    fine = noise_tile()[(y + z) & 255, (x - z) & 255]
+    fine = noise_at(y + z, x - z)
     return np.asarray(np.clip(0.45 + 2.2 * fine + 0.6 * grain, 0, 1))
 
 

@@ -37,12 +37,12 @@ def cast(solids: Solids, camera: Camera, toward: np.ndarray, softness: float) ->
     )
     inside &= [len(p) == 0 for p in solids.polygons]
     for p, q, t in zip(
-        np.rint(a[inside] / _SHRINK).astype(int),
-        np.rint(b[inside] / _SHRINK).astype(int),
-        thick[inside],
+        np.rint(a[inside] / _SHRINK).astype(int).tolist(),
+        np.rint(b[inside] / _SHRINK).astype(int).tolist(),
+        thick[inside].astype(int).tolist(),
         strict=True,
     ):
-        cv2.line(mask, (int(p[0]), int(p[1])), (int(q[0]), int(q[1])), 255, int(t))
+        cv2.line(mask, p, q, 255, t)
     for corners in solids.polygons:
         if len(corners):
             _fill(mask, corners, camera, toward)

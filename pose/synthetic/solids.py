@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pose.synthetic.rotation import cross, unit
+from pose.synthetic.rotation import columns, cross, unit
 
 BACKGROUND = -1
 """Owner of whatever is no person."""
@@ -41,7 +41,7 @@ class Solids:
     owner: int = BACKGROUND
     transforms: list[np.ndarray] = field(default_factory=list)
     tapers: list[float] = field(default_factory=list)
-    clips: list[np.ndarray] = field(default_factory=list)
+    clips: list[tuple[float, float, float, float]] = field(default_factory=list)
     polygons: list[np.ndarray] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
@@ -98,18 +98,18 @@ class Solids:
         transform[:3, 3] = start
         transform[3, 3] = 1.0
         if frame is None:
-            frame = frame_of(start, np.stack([wide, unit(along), depth], axis=1))
+            frame = frame_of(start, columns(wide, unit(along), depth))
         self._add(transform, radii[1] / radii[0] - 1.0, (0.0, 0.0, 0.0, 1.0), look, part, frame)
 
     def polygon(self, corners: np.ndarray, look: int, part: int = 0) -> None:
         """Add a flat convex polygon (N, 3), seen from the side on which its corners run clockwise."""
         right = unit(corners[1] - corners[0])
         normal = unit(cross(right, corners[-1] - corners[0]))
-        self._note(look, part, frame_of(corners[0], np.stack([right, cross(normal, right), normal], axis=1)))
+        self._note(look, part, frame_of(corners[0], columns(right, cross(normal, right), normal)))
         self.polygons.append(corners)
-        self.transforms.append(np.eye(4))
+        self.transforms.append(_NOT_MOVED)
         self.tapers.append(0.0)
-        self.clips.append(np.zeros(4))
+        self.clips.append((0.0, 0.0, 0.0, 0.0))
 
     def _add(
         self,
@@ -122,7 +122,7 @@ class Solids:
     ) -> None:
         self.transforms.append(transform)
         self.tapers.append(taper)
-        self.clips.append(np.array(clip))
+        self.clips.append(clip)
         self.polygons.append(_NO_CORNERS)
         self._note(look, part, frame)
 
@@ -134,6 +134,7 @@ class Solids:
 
 
 _IDENTITY = np.eye(3)
+_NOT_MOVED = np.eye(4)
 _NO_CORNERS = np.zeros((0, 3))
 
 

@@ -8,7 +8,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from pose.synthetic.shade import fractal_noise, noise_tile
+from pose.synthetic.draws import pick
+from pose.synthetic.noise import fractal_noise, noise_tile
 
 TILE = 256
 Colour = tuple[float, float, float]
@@ -18,7 +19,9 @@ def hsv(
     rng: np.random.Generator, hue: tuple[float, float], sat: tuple[float, float], value: tuple[float, float]
 ) -> Colour:
     """Return an sRGB colour drawn from ranges of hue, saturation and value."""
-    return colorsys.hsv_to_rgb(rng.uniform(*hue) % 1.0, rng.uniform(*sat), rng.uniform(*value))
+    shares = zip(rng.random(3).tolist(), (hue, sat, value), strict=True)
+    h, s, v = (low + (high - low) * share for share, (low, high) in shares)
+    return colorsys.hsv_to_rgb(h % 1.0, s, v)
 
 
 @cache
@@ -36,8 +39,13 @@ def streaks() -> np.ndarray:
 
 def speckled(rng: np.random.Generator, colour: Colour, grain: float, blotch: float) -> np.ndarray:
     """Grass, sand, asphalt, carpet, plaster: a colour under fine and coarse noise."""
-    shift = tuple(int(s) for s in rng.integers(0, TILE, 2))
-    level = 1 + grain * fine_noise() + blotch * np.roll(noise_tile(), shift, (0, 1))
+    return _speckled(rng.integers(0, TILE, 2), colour, grain, blotch)
+
+
+def _speckled(shift: np.ndarray, colour: Colour, grain: float, blotch: float) -> np.ndarray:
+    level = grain * fine_noise()
+    level += 1
+    level += blotch * np.roll(noise_tile(), shift.tolist(), (0, 1))
     return tinted(level, colour)
 
 
@@ -91,9 +99,14 @@ def slabs(
 
 def bricks(rng: np.random.Generator, colour: Colour, rows: int = 16) -> np.ndarray:
     """Stretcher bond, `rows` courses to a tile."""
-    out = speckled(rng, colour, 0.1, 0.12)
+    return _bricks(rng.integers(0, TILE, 2), rng.uniform(0.75, 1.15, (rows, rows // 2)), colour)
+
+
+def _bricks(shift: np.ndarray, tones: np.ndarray, colour: Colour) -> np.ndarray:
+    out = _speckled(shift, colour, 0.1, 0.12)
+    rows = len(tones)
     step, width = TILE // rows, TILE // (rows // 2)
-    tone = rng.uniform(0.75, 1.15, (rows, rows // 2)).astype(np.float32)
+    tone = tones.astype(np.float32)
     mortar = np.array([0.72, 0.7, 0.66], np.float32)
     for r in range(rows):
         course = out[r * step : (r + 1) * step]
@@ -105,12 +118,23 @@ def bricks(rng: np.random.Generator, colour: Colour, rows: int = 16) -> np.ndarr
     return out
 
 
-def striped_wall(rng: np.random.Generator, colour: Colour) -> np.ndarray:
+def _striped_wall(shift: np.ndarray, colour: Colour) -> np.ndarray:
     """Wallpaper with broad vertical stripes."""
-    out = speckled(rng, colour, 0.01, 0.04)
+    out = _speckled(shift, colour, 0.01, 0.04)
     stripe = (np.arange(TILE) // (TILE // 16)) % 2 == 0
     out[:, stripe] *= 0.88
     return out
+
+
+def wall(rng: np.random.Generator, paint: Colour) -> np.ndarray:
+    """The wall of a room: painted, papered with stripes or of bare brick."""
+    plaster, paper = rng.integers(0, TILE, 2), rng.integers(0, TILE, 2)
+    brick = hsv(rng, (0.0, 0.08), (0.2, 0.5), (0.5, 0.8))
+    shift, tones = rng.integers(0, TILE, 2), rng.uniform(0.75, 1.15, (16, 8))
+    kind = pick(rng, (0.65, 0.2, 0.15))
+    if kind == 2:
+        return _bricks(shift, tones, brick)
+    return _striped_wall(paper, paint) if kind else _speckled(plaster, paint, 0.01, 0.05)
 
 
 def facade(rng: np.random.Generator, floors: int) -> np.ndarray:

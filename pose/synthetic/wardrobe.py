@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pose.synthetic.draws import pick
 from pose.synthetic.solids import Material
 
 Colour = tuple[float, float, float]
@@ -68,11 +69,9 @@ def sample_outfit(rng: np.random.Generator) -> Outfit:
         )
         if rng.random() < 0.85
         else _cloth(rng, ("plain",), dark=0.3),
-        sleeve_length=float(
-            rng.choice([0.0, 0.25, 0.3, 0.36, 0.9, 1.0, 1.0], p=[0.1, 0.15, 0.15, 0.15, 0.1, 0.2, 0.15])
-        ),
+        sleeve_length=_SLEEVES[pick(rng, _SLEEVE_WEIGHTS)],
         trousers=legs,
-        trouser_length=float(rng.choice([0.25, 0.36, 0.46, 0.75, 1.0], p=[0.07, 0.14, 0.13, 0.06, 0.6]))
+        trouser_length=(0.25, 0.36, 0.46, 0.75, 1.0)[pick(rng, (0.07, 0.14, 0.13, 0.06, 0.6))]
         if not dress
         else float(rng.choice([0.1, 0.1, 1.0])),
         skirt=skirt,
@@ -86,11 +85,13 @@ def sample_outfit(rng: np.random.Generator) -> Outfit:
 
 
 _REPEATING = ("plain", "rings", "stripes", "checks", "dots")
+_SLEEVES = (0.0, 0.25, 0.3, 0.36, 0.9, 1.0, 1.0)
+_SLEEVE_WEIGHTS = (0.1, 0.15, 0.15, 0.15, 0.1, 0.2, 0.15)
 
 
 def _top(rng: np.random.Generator) -> Material:
     kinds = ("plain", "rings", "stripes", "checks", "dots", "shirt", "jacket", "print")
-    kind = kinds[int(rng.choice(len(kinds), p=[0.22, 0.13, 0.06, 0.12, 0.05, 0.16, 0.14, 0.12]))]
+    kind = kinds[pick(rng, (0.22, 0.13, 0.06, 0.12, 0.05, 0.16, 0.14, 0.12))]
     cloth = _cloth(rng, (kind,), dark=0.25)
     whole = {"shirt": 0.125, "jacket": 0.17, "print": 0.14}
     return Material(cloth.colour, cloth.second, kind, whole.get(kind, rng.uniform(0.07, 0.17)), mottle=0.1)

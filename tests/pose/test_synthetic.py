@@ -20,6 +20,7 @@ from pose.synthetic import raster, render
 from pose.synthetic.body import Build, pose_body
 from pose.synthetic.camera import Camera
 from pose.synthetic.casting import cast_people, sample_camera
+from pose.synthetic.draws import pick
 from pose.synthetic.figure import Dressmaker
 from pose.synthetic.labels import label_joints, polygons
 from pose.synthetic.poses import Limb, Pose
@@ -64,6 +65,13 @@ def test_seed_and_image_id_both_change_the_image():
     base = render(0, 1)[0]
     assert (render(0, 2)[0] != base).mean() > 0.5
     assert (render(1, 1)[0] != base).mean() > 0.5
+
+
+def test_picks_are_those_of_rng_choice():
+    weights = (0.34, 0.36, 0.2, 0.1)
+    ours, theirs = np.random.default_rng(4), np.random.default_rng(4)
+    expected = [int(theirs.choice(4, p=weights)) for _ in range(300)]
+    assert [pick(ours, weights) for _ in range(300)] == expected
 
 
 @settings(max_examples=12, deadline=None)
