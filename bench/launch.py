@@ -33,6 +33,9 @@ POLL_S = 0.25
 GRACE_S = 3.0
 """From SIGTERM to SIGKILL."""
 
+LONGEST_WORDS = 200
+"""Characters of a crashed child's last line that a reason quotes."""
+
 TUNED_ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
@@ -100,7 +103,11 @@ def call(
     kills_before = _oom_kills()
     started_s = time.monotonic()
     with open(folder / "log.txt", "wb") as log, _sigterm_raises():
-        child = _Child(command, _environment(env or {}), log, folder / "events.jsonl", on_event)
+        try:
+            child = _Child(command, _environment(env or {}), log, folder / "events.jsonl", on_event)
+        except OSError as error:
+            reason = f"cannot start {command[0]}: {error.strerror}; expected a Python interpreter"
+            return Outcome("failed", reason, None, 0.0)
         try:
             stopped = child.watch(timeout_s, memory_limit_bytes)
         finally:
@@ -131,19 +138,14 @@ class _Child:
         self.offset = 0
         self.on_event = on_event
         self.exited = threading.Event()
-        try:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=env,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise UserError(
-                f"cannot start {command[0]}: {error.strerror}; expected a Python interpreter"
-            ) from error
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+        )
         # Popen.wait(timeout) polls; a thread that waits without one sleeps in the kernel.
         threading.Thread(target=self._wait, daemon=True).start()
 
@@ -238,8 +240,18 @@ def _post_mortem(returncode: int, oom_killed: bool, log: Path) -> tuple[str, str
     if returncode == -signal.SIGKILL and oom_killed:
         return "oom", "killed by the kernel for want of memory"
     if returncode < 0:
-        return "failed", f"killed by {signal.Signals(-returncode).name} (see {log})"
-    return "failed", f"ended with exit code {returncode} and no result (see {log})"
+        what = f"killed by {signal.Signals(-returncode).name}"
+    else:
+        what = f"ended with exit code {returncode} and no result"
+    return "failed", f"{what}{_last_words(log)} (see {log})"
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line that a crashed child logged, as the end of a reason: the log may not be kept."""
+    # What faulthandler adds tells where, not why.
+    said = log.read_text(errors="replace").partition("Fatal Python error:")[0].split("\n")
+    lines = [" ".join(line.split()) for line in said if line.strip()]
+    return f": {lines[-1][:LONGEST_WORDS]}" if lines else ""
 
 
 def value_of(outcome: Outcome) -> dict[str, Any]:

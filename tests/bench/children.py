@@ -42,6 +42,7 @@ def lacks_framework(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 
 def aborts(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    print(payload.get("words", ""), file=sys.stderr)
     os.abort()
 
 

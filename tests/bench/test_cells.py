@@ -137,6 +137,18 @@ def test_a_missing_artifact_has_the_reason_that_the_run_recorded(
     assert (result.status, result.reason) == (expected["status"], expected["reason"])
 
 
+def test_a_missing_interpreter_becomes_a_row_and_the_next_cell_runs(run_folder: Path):
+    block = {"runtime": "torch", "mode": "eager", "scenario": "latency", "batch": 1, "threads": 2}
+    other = {**block, "twin": "torch", "runtime": "onnxruntime", "mode": "ir"}
+    raw = {"name": "t", "protocol": PROTOCOL, "blocks": [other, {**block, "twin": "torch"}]}
+    chosen = matrix.from_dict(raw | {"interpreters": {"onnxruntime": "/no/such/python"}})
+    (run_folder / "artifacts/torch").mkdir(parents=True)
+    (run_folder / "artifacts/torch/model.onnx").write_bytes(b"")
+    failed, after = bench(run_folder, chosen)
+    assert (failed.status, after.status) == ("failed", "ok")
+    assert str(failed.reason).startswith("cannot start /no/such/python: No such file")
+
+
 @pytest.mark.parametrize("content", ["", "[1, 2", "{}", '{"schema": 1, "id": "x"}'])
 def test_a_damaged_cell_is_measured_again(run_folder: Path, content: str):
     [first] = bench(run_folder, one())

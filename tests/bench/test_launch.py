@@ -114,6 +114,12 @@ def test_a_crash_is_a_failure_with_its_cause(tmp_path: Path, function: str, word
     assert str(tmp_path / "log.txt") in str(outcome.reason)
 
 
+def test_a_crash_quotes_the_last_words(tmp_path: Path) -> None:
+    outcome = run("aborts", {"words": "an early line\n\n  the   cause " + "x" * 1000 + "\n\n"}, tmp_path)
+    assert str(outcome.reason).startswith("killed by SIGABRT: the cause xxx")
+    assert len(str(outcome.reason)) < 300 + len(str(tmp_path))
+
+
 def test_a_child_that_hangs_is_ended_with_its_own_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     outcome = run("hangs", {"pids": pids}, tmp_path, timeout_s=1.5)
@@ -199,9 +205,11 @@ def test_a_wrong_entry_is_the_callers_mistake(tmp_path: Path, entry: str, words:
     assert re.search(words, str(outcome.reason))
 
 
-def test_a_missing_interpreter_is_the_callers_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="expected a Python interpreter"):
-        run("echo", {}, tmp_path, interpreter=str(tmp_path / "python"))
+def test_a_missing_interpreter_is_a_failure(tmp_path: Path) -> None:
+    outcome = run("echo", {}, tmp_path, interpreter=str(tmp_path / "python"))
+    problem = "No such file or directory; expected a Python interpreter"
+    assert (outcome.status, outcome.value) == ("failed", None)
+    assert outcome.reason == f"cannot start {tmp_path / 'python'}: {problem}"
 
 
 def test_an_earlier_result_is_never_taken_for_this_one(tmp_path: Path) -> None:
