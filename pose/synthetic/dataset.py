@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import cv2
@@ -96,7 +97,8 @@ def _existing(out: Path, parameters: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if not out.is_dir():
         raise UserError(f"{out} is a file; expected a folder for the dataset; give another path")
-    if not any(out.iterdir()):
+    # A hidden file is what a killed process was still writing.
+    if all(path.name.startswith(".") for path in out.iterdir()):
         return None
     if not (out / _MARKER).exists():
         raise UserError(
@@ -185,10 +187,19 @@ def _prepare_worker() -> None:
     # Freeing a large block once lets glibc keep freed memory (mallopt(3), M_TRIM_THRESHOLD); else
     # every image would fault its arrays in again.
     np.empty(_KEPT_BYTES, np.uint8)
+    Thread(target=_end_with_parent, daemon=True).start()
 
 
 _KEPT_BYTES = 2**25 - 2**16
 """Just below the largest block that glibc adapts to."""
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone: nobody else tells it that no work will come."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _render_chunk(chunk: _Chunk) -> list[list[dict[str, Any]]]:

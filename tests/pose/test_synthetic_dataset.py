@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import sys
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from pycocotools.coco import COCO as CocoApi
 
@@ -16,6 +21,7 @@ from pose.errors import UserError
 from pose.skeleton import COCO
 from pose.synthetic import contact_sheet, make, render
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZES = {"train_images": 9, "val_images": 4, "seed": 2}
 
 
@@ -101,6 +107,37 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     with pytest.raises(UserError, match="no built-in dataset"):
         make(tmp_path, **SIZES)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_what_a_killed_process_was_writing_is_no_obstacle(made, tmp_path):
+    (tmp_path / ".synthetic.x1y2.json").write_text("{")
+    make(tmp_path, **SIZES, processes=1)
+    assert digest(tmp_path).items() >= digest(made[0]).items()
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    script = f"""
+from pathlib import Path
+from pose.synthetic import make
+if __name__ == "__main__":
+    make(Path({str(tmp_path / "new")!r}), train_images=5000, val_images=1, processes=2)
+"""
+    (tmp_path / "script.py").write_text(script)
+    parent = psutil.Popen(
+        [sys.executable, tmp_path / "script.py"], env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("new/train2017/*.jpg")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = parent.children(recursive=True)
+    assert len(workers) >= 2
+    parent.kill()
+    parent.wait()
+    alive = psutil.wait_procs(workers, timeout=15)[1]
+    for worker in alive:
+        worker.kill()
+    assert alive == []
 
 
 @pytest.mark.parametrize(
