@@ -24,7 +24,7 @@ class Runner:
             raise Unsupported(f"the exported ONNX graph is fp32; {spec.precision} needs a graph of its own")
         provider = _provider(spec.device)
         started = time.perf_counter()
-        self.session = ort.InferenceSession(spec.artifact, _options(spec.threads), providers=[provider])
+        self.session = _session(spec, provider)
         self.compile_s = time.perf_counter() - started
         if provider not in self.session.get_providers():
             raise Unsupported(f"ONNX Runtime could not start {provider}; it fell back to another")
@@ -67,6 +67,19 @@ def _provider(device: str) -> str:
     if wanted is None or wanted not in able:
         raise Unsupported(f"ONNX Runtime has no provider for '{device}' here; available: {', '.join(able)}")
     return wanted
+
+
+def _session(spec: RunnerSpec, provider: str) -> ort.InferenceSession:
+    try:
+        return ort.InferenceSession(spec.artifact, _options(spec.threads), providers=[provider])
+    except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+        _, reading, cause = " ".join(str(error).split()).partition(f"Load model from {spec.artifact} failed:")
+        if not reading:
+            raise
+        raise UserError(
+            f"ONNX Runtime cannot read {spec.artifact} ({cause[:200]}); expected an ONNX file, "
+            "as 'twinpose convert' writes it"
+        ) from error
 
 
 def _options(threads: int) -> ort.SessionOptions:

@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 
 from bench.contract import RunnerSpec
-from pose.errors import Unsupported
+from pose.errors import Unsupported, UserError
 
 DEVICES = {"cpu": "CPU", "intel-gpu": "GPU"}
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -27,7 +27,7 @@ class Runner:
         core = ov.Core()
         self.spec, self.device = spec, _device(core, spec.device)
         _require(core, self.device, spec.precision)
-        network = core.read_model(spec.artifact)
+        network = _read(core, spec.artifact)
         network.reshape([spec.batch, *list(network.inputs[0].partial_shape)[1:]])
         started = time.perf_counter()
         self.compiled = core.compile_model(network, self.device, _properties(spec, self.device))
@@ -100,6 +100,17 @@ def _require(core: ov.Core, device: str, precision: str) -> None:
         raise Unsupported(
             f"OpenVINO cannot run {precision} on {device} here; it can: {', '.join(sorted(able))}"
         )
+
+
+def _read(core: ov.Core, path: str) -> ov.Model:
+    try:
+        return core.read_model(path)
+    except RuntimeError as error:
+        cause = str(error).strip().splitlines()[-1][:200]
+        raise UserError(
+            f"OpenVINO cannot read {path} ({cause}); expected an IR, its .bin beside its .xml, "
+            "as 'twinpose convert' writes it"
+        ) from error
 
 
 def _properties(spec: RunnerSpec, device: str) -> dict[str, Any]:

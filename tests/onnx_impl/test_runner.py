@@ -96,3 +96,16 @@ def test_an_absent_gpu_is_refused_with_what_there_is(artifact: str):
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(Unsupported, match="no provider for 'cuda' here"):
         make(artifact, device="cuda")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no protobuf\n", "half"])
+def test_what_is_no_onnx_file_is_the_users_error(artifact: str, tmp_path: Path, content: bytes | str | None):
+    path = tmp_path / "model.onnx"
+    whole = Path(artifact).read_bytes()
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    with pytest.raises(
+        UserError, match=r"cannot read .*model\.onnx \(.+\); expected an ONNX file"
+    ) as refused:
+        make(str(path))
+    assert "\n" not in str(refused.value)

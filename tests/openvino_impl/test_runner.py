@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.contract import RunnerSpec
-from pose.errors import Unsupported
+from pose.errors import Unsupported, UserError
 
 ov = pytest.importorskip("openvino")
 opset = pytest.importorskip("openvino.opset13")
@@ -111,8 +111,11 @@ def test_an_absent_intel_gpu_is_refused_with_what_there_is(artifact: str):
         make(artifact, device="intel-gpu")
 
 
-def test_an_ir_without_its_weights_is_an_error(artifact: str, tmp_path: Path):
-    alone = tmp_path / "model.xml"
-    alone.write_text(Path(artifact).read_text())
-    with pytest.raises(RuntimeError):
-        make(str(alone)).infer(pictures(3))
+@pytest.mark.parametrize("content", [None, "", "no XML\n", "<net/>", "whole"])
+def test_what_is_no_whole_ir_is_the_users_error(artifact: str, tmp_path: Path, content: str | None):
+    path = tmp_path / "model.xml"
+    if content is not None:
+        path.write_text(Path(artifact).read_text() if content == "whole" else content)
+    with pytest.raises(UserError, match=r"cannot read .*model\.xml \(.+\); expected an IR") as refused:
+        make(str(path))
+    assert "\n" not in str(refused.value)
