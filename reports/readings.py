@@ -14,7 +14,14 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 MODES = ("eager", "graph", "compiled", "ir")
 SCENARIOS = ("latency", "throughput", "accuracy")
 VERDICTS = ("VALID", "FLAGGED", "INVALID")
-SPELLINGS = {"f32": "fp32", "float32": "fp32", "f16": "fp16", "float16": "fp16", "bfloat16": "bf16"}
+SPELLINGS = {
+    "f32": "fp32",
+    "float": "fp32",
+    "float32": "fp32",
+    "f16": "fp16",
+    "float16": "fp16",
+    "bfloat16": "bf16",
+}
 
 
 def lane(cell: Cell) -> str:

@@ -6,8 +6,9 @@ import importlib
 from pathlib import Path
 
 import pytest
+import twins
 
-from bench import matrix, reproduce
+from bench import launch, matrix, reproduce
 from pose import architecture, recipe
 
 RECIPES = recipe.shipped("recipes")
@@ -27,13 +28,18 @@ def test_a_resolved_recipe_reads_back_as_itself(name: str, tmp_path: Path) -> No
     assert recipe.load(str(tmp_path / "recipe.yaml")) == loaded
 
 
+def parameters(payload: dict[str, str], emit: object) -> dict[str, int]:
+    """Return how many parameters a twin counts in each shipped recipe's model (runs in the child)."""
+    model = importlib.import_module(f"{payload['twin']}_impl.model")
+    return {name: model.count_parameters(model.build(recipe.load(name))) for name in RECIPES}
+
+
 @pytest.mark.parametrize("twin", ["tf", "torch"])
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recipes_model_is_built_by_both_twins(name: str, twin: str) -> None:
-    pytest.importorskip({"tf": "tensorflow", "torch": "torch"}[twin])
-    model = importlib.import_module(f"{twin}_impl.model")
-    loaded = recipe.load(name)
-    assert model.count_parameters(model.build(loaded)) == architecture.build(loaded.model).parameters
+def test_every_recipes_model_is_built_by_both_twins(twin: str, tmp_path: Path) -> None:
+    twins.need(twins.FRAMEWORKS[twin])
+    env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
+    counted = launch.value_of(launch.call("test_configs:parameters", {"twin": twin}, tmp_path, env=env))
+    assert counted == {name: architecture.build(recipe.load(name).model).parameters for name in RECIPES}
 
 
 @pytest.mark.parametrize("name", recipe.shipped("matrices"))

@@ -37,8 +37,7 @@ def step(payload: dict[str, str], emit: object) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def stepped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, weights.Weights]]:
-    pytest.importorskip("tensorflow")
-    pytest.importorskip("torch")
+    twins.need("tensorflow", "torch")
     folder = tmp_path_factory.mktemp("parity")
     env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
     done = {}
@@ -95,7 +94,7 @@ def evaluated(payload: dict[str, str], emit: object) -> dict[str, float]:
 
 @pytest.mark.parametrize("twin", TWINS)
 def test_mixed_precision_validates_in_bfloat16_in_both_twins(twin: str, tmp_path: Path) -> None:
-    pytest.importorskip({"tf": "tensorflow", "torch": "torch"}[twin])
+    twins.need(twins.FRAMEWORKS[twin])
     env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
     outcome = launch.call("test_parity:evaluated", {"twin": twin}, tmp_path, env=env)
     assert 1e-4 < launch.value_of(outcome)["distance"] < 0.1

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import twins
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINED = ("--set", "training.epochs=2", "--set", "data.synthetic.train_images=16")
@@ -42,8 +43,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a smoke run that was killed after its first epoch, and continued."""
-    for package in ("tensorflow", "torch", "openvino", "onnxruntime"):
-        pytest.importorskip(package)
+    twins.need("tensorflow", "torch", "openvino", "onnxruntime")
     folder = tmp_path_factory.mktemp("runs") / "smoke"
     arguments = ("run", "--recipe", "smoke", "--out", folder, *TRAINED)
     process = start(*arguments)
@@ -147,9 +147,7 @@ def test_weights_leave_and_come_back_unchanged(run_folder: Path, tmp_path: Path)
 
 
 def test_real_coco_goes_the_whole_way(coco_mini: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
-    pytest.importorskip("torch")
-    pytest.importorskip("openvino")
+    twins.need("tensorflow", "torch", "openvino")
     out = tmp_path / "run"
     code, _, err = twinpose(
         "run", "--recipe", "smoke", "--coco", coco_mini, "--out", out, "--set", "training.epochs=1"

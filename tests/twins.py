@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pose import architecture, recipe, splits, synthetic, weights
 
@@ -16,6 +18,9 @@ TINY = {
     "training": {"epochs": 2, "batch_size": 8},
     "evaluation": {"batch_size": 8},
 }
+
+
+FRAMEWORKS = {"tf": "tensorflow", "torch": "torch"}
 
 
 def tiny(**training: Any) -> recipe.Recipe:
@@ -68,3 +73,10 @@ def end_state(out: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
         tensors |= {f"{name}/{k}": v for k, v in weights.read(out / f"{name}.safetensors").items()}
     lines = [json.loads(line) for line in (out / "epochs.jsonl").read_text().splitlines()]
     return tensors, [{k: v for k, v in line.items() if not k.endswith("_s")} for line in lines]
+
+
+def need(*packages: str) -> None:
+    """Skip the test where a package is not installed; unlike importorskip, import none of them here."""
+    absent = [package for package in packages if find_spec(package) is None]
+    if absent:
+        pytest.skip(f"{', '.join(absent)} is not installed")
