@@ -39,29 +39,36 @@ def to_onnx(recipe_: recipe.Recipe, weights_path: Path, batch: int, out: Path) -
 
 
 def read_native(source_: str, backbone: str, out: Path) -> None:
-    """Write the tensors of a Keras weights file, by canonical name, as safetensors to `out`.
+    """Write the tensors of an HDF5 file, by canonical name, as safetensors to `out`.
 
-    `source_` is a .weights.h5 file that `write_native` made: HDF5 groups named by canonical
-    layers. Raises UserError for anything else.
+    `source_` is a .weights.h5 file that `write_native` made. Raises UserError for anything else.
     """
     tensors: weights.Weights = {}
     try:
         with h5py.File(source_, "r") as file:
             file.visititems(lambda name, node: _collect(tensors, name, node))
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"cannot read weights from {source_}: {error}; expected a Keras .weights.h5 file"
+            f"cannot read weights from {source_}: {reason}; expected a .weights.h5 file that "
+            "'twinpose weights export' wrote"
         ) from error
     weights.save(out, weights.canonical_names(tensors))
 
 
 def _collect(tensors: weights.Weights, name: str, node: object) -> None:
     if isinstance(node, h5py.Dataset):
+        if node.shape is None or node.dtype.kind not in "fiu":
+            raise ValueError(f"'{name}' holds no numbers ({node.dtype})")
         tensors[name.replace("/", ".")] = model._to_canonical(node[()])
 
 
 def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:
-    """Write canonical weights in Keras's layouts as HDF5 (.weights.h5), groups named by canonical layers."""
+    """Write weights as HDF5 (.weights.h5): kernels in Keras's layout, groups named by canonical layers.
+
+    The format is this suite's own, for h5py and `read_native`: `keras.Model.load_weights` names its
+    groups otherwise and does not read it.
+    """
     net = source(recipe_, weights_path, 1).model
     with replacing(out) as temporary, h5py.File(temporary, "w") as file:
         for variable in net.weights:

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torchvision
 
@@ -50,7 +51,7 @@ def read_native(source_: str, backbone: str, out: Path) -> None:
 
     `source_` is a .pth file (a state dict, or one under "state_dict"), or `imagenet`: torchvision's
     IMAGENET1K_V1 weights of `backbone`, from torch's hub cache or by download. Only tensors are
-    unpickled (`weights_only`). Raises UserError for anything else.
+    unpickled (`weights_only`). Floats of any width become float32. Raises UserError for anything else.
     """
     try:
         if source_ == "imagenet":
@@ -59,7 +60,7 @@ def read_native(source_: str, backbone: str, out: Path) -> None:
             )
         else:
             state = torch.load(source_, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, TypeError, pickle.UnpicklingError) as error:
         expected = "a torch checkpoint that holds tensors alone"
         if source_ == "imagenet":
             expected = (
@@ -72,7 +73,19 @@ def read_native(source_: str, backbone: str, out: Path) -> None:
         raise UserError(
             f"{source_} holds no state dict; expected a torch checkpoint of parameter names and tensors"
         )
-    weights.save(out, weights.canonical_names({name: value.numpy() for name, value in state.items()}))
+    tensors = {str(name): _array(str(name), value, source_) for name, value in state.items()}
+    weights.save(out, weights.canonical_names(tensors))
+
+
+def _array(name: str, value: torch.Tensor, source_: str) -> np.ndarray:
+    """Return a tensor for NumPy, which has no bfloat16: floats as float32, integers as they are."""
+    try:
+        return (value.detach().float() if value.is_floating_point() else value).numpy()
+    except (RuntimeError, TypeError) as error:
+        raise UserError(
+            f"{source_}: tensor '{name}' is no plain array ({value.layout}, {value.dtype}); "
+            "expected dense tensors of numbers"
+        ) from error
 
 
 def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:

@@ -64,6 +64,38 @@ def test_a_wrong_checkpoint_is_refused_by_the_tensors_name(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float32", "float64"])
+def test_floats_of_any_width_come_in_as_float32(tmp_path: Path, kind: str) -> None:
+    value = torch.tensor([1 / 3, -2.5]).to(getattr(torch, kind))
+    counts = torch.tensor([2**40, 3])
+    state = {"w": torch.nn.Parameter(value), "counts": counts}
+    torch.save({"state_dict": state}, tmp_path / "w.pth")
+    export.read_native(str(tmp_path / "w.pth"), "resnet18", tmp_path / "raw.safetensors")
+    read = weights.read(tmp_path / "raw.safetensors")
+    assert read["w"].dtype == np.float32
+    assert np.array_equal(read["w"], value.float().numpy())
+    assert np.array_equal(read["counts"], counts.numpy())
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants:UserWarning")
+def test_a_sparse_tensor_is_refused_by_its_name(tmp_path: Path) -> None:
+    torch.save({"bn1.bias": torch.eye(3).to_sparse()}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"tensor 'bn1\.bias' is no plain array \(torch.sparse_coo"):
+        export.read_native(str(tmp_path / "w.pth"), "resnet18", tmp_path / "raw.safetensors")
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError])
+def test_whatever_torch_cannot_read_is_the_users_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise error("a strange\nfile")
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(UserError, match=r"cannot read weights from w\.pth: a strange file; expected a torch"):
+        export.read_native("w.pth", "resnet18", tmp_path / "raw.safetensors")
+
+
 class Payload:
     """What an attacker would pickle: unpickling it runs a command."""
 
