@@ -158,7 +158,7 @@ _MADE_BEFORE = {
 
 
 def _foreign(path: Path) -> list[str]:
-    """Return the names in `path` that no interrupted preparation left; half-written files start with a dot."""
+    """Return the names in `path` that no interrupted preparation left; unfinished ones start with a dot."""
     names = [p.name for p in path.iterdir()] if path.is_dir() else []
     return [name for name in names if not name.startswith(".") and name not in _MADE_BEFORE]
 
