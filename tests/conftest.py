@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -20,10 +19,6 @@ for name, value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }.items():
     os.environ.setdefault(name, value)
-
-# torch loads triton late, and triton crashes when TensorFlow was there before it.
-with contextlib.suppress(ImportError):
-    import triton  # noqa: F401
 
 # A shared machine may stall for seconds: a deadline would report that as a bug.
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
