@@ -69,7 +69,7 @@ def comparison(run: Run) -> Table | None:
             Row(_cell(c, run.cells), c.axes.scenario.capitalize(), muted=not comparable(c)) for c in cells
         ),
         note="One row for each cell, failed ones included. AP is that of the same network, runtime, mode, "
-        "precision and device.",
+        f"precision and device. Boxes: {run.boxes}.",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Scenario",
@@ -142,7 +142,7 @@ def overview(run: Run) -> Table | None:
         ),
         rows=tuple(rows),
         note="Compare rows under one heading only: they share device, precision, threads and allocator. "
-        "A word in place of a figure is what became of that cell.",
+        f"A word in place of a figure is what became of that cell. Boxes: {run.boxes}.",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Lane",

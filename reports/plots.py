@@ -111,7 +111,7 @@ def training_curves(run: Run) -> list[Plot]:
         (
             "training_ap",
             "Validation AP by epoch",
-            "The ring marks the best epoch, whose checkpoint is kept.",
+            "The ring marks the best epoch, whose checkpoint is kept. Boxes: ground truth.",
             _draw_ap,
         ),
         (

@@ -127,6 +127,12 @@ class Run:
         """Return the recipe's name, or the folder's where no recipe is stored."""
         return str(self.recipe.name if self.recipe else self.facts.get("name") or self.path.name)
 
+    @property
+    def boxes(self) -> str:
+        """Return the detection file's name or `ground truth`: the boxes of all AP but that after an epoch."""
+        said = (self.test.boxes if self.test else None) or self.facts.get("boxes") or "not recorded"
+        return Path(str(said)).name
+
 
 def read(path: Path) -> Run:
     """Return the run in a folder.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bench.contract import TWINS
 from reports.formats import TWIN_NAMES, Absent, Value, coco_number, difference, or_absent, score, tiny
 from reports.parts import command, missing, no_test, unmeasured
@@ -27,7 +25,6 @@ def headline(run: Run) -> Table:
         f"Validation, {common}": {twin: _at(run, twin, last) for twin in TWINS},
         "Test, scored once": {twin: _tested(run, twin) for twin in TWINS},
     }
-    boxes = Path((run.test.boxes if run.test else None) or run.facts.get("boxes") or "not recorded").name
     return Table(
         name="headline",
         title="AP of the twins",
@@ -37,7 +34,7 @@ def headline(run: Run) -> Table:
             Column("difference", "PyTorch − TensorFlow", difference, "number"),
         ),
         rows=tuple(Row((part, *values.values(), _difference(values))) for part, values in parts.items()),
-        note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: ground truth; on test: {boxes}.",
+        note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: ground truth; on test: {run.boxes}.",
         command=f"{command(run, 'train')} && {command(run, 'test')}",
         source="train/*/epochs.jsonl and test.json",
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bench.contract import TWINS
 from reports import literature
 from reports.formats import (
@@ -83,8 +81,8 @@ def training(run: Run) -> Table:
             Column("versions", "Versions"),
         ),
         rows=tuple(Row(_trained(twin, found)) for twin, found in run.training.items()),
-        note="The best epoch is the first of the highest validation AP. Times are of one training each and "
-        "rank nothing.",
+        note="The best epoch is the first of the highest validation AP. Boxes: ground truth. Times are of "
+        "one training each and rank nothing.",
         command=command(run, "train"),
         source=", ".join(f"train/{twin}/epochs.jsonl and summary.json" for twin in run.training),
     )
@@ -117,7 +115,6 @@ def test_part(run: Run) -> Table | None:
     """Return the ten numbers of both twins on the test part, or None when nothing was scored."""
     if run.test is None or run.test.split is None:
         return None
-    boxes = Path(run.test.boxes or run.facts.get("boxes") or "not recorded").name
     rows = []
     for twin in TWINS:
         scored = run.test.twins.get(twin, {})
@@ -134,7 +131,7 @@ def test_part(run: Run) -> Table | None:
             *(Column(name, name, score, "number") for name in TEN_NUMBERS),
         ),
         rows=tuple(rows),
-        note=f"Scored once, on the checkpoint that was best on validation. Boxes: {boxes}.",
+        note=f"Scored once, on the checkpoint that was best on validation. Boxes: {run.boxes}.",
         command=command(run, "test"),
         source="test.json",
     )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bench.contract import Cell
 from pose import recipe
-from reports import bench_tables, failures, formats, literature, readings, summary, tables
+from reports import bench_plots, bench_tables, failures, formats, literature, plots, readings, summary, tables
 from reports.formats import Absent, Noted
 from reports.run import Run, read
 from reports.table import Column, Row, Table, letter, to_csv, to_markdown
@@ -150,6 +150,25 @@ def test_a_timed_cell_carries_the_accuracy_of_its_own_kind(run: Run):
     assert float(bf16["AP"]) == pytest.approx(0.418 - 0.0031)
     assert float(bf16["latency_p90_ms"]) == 7.3 * 1.08
     assert rows["torch-torch-eager-fp32-cuda-b1-t2-glibc-latency"]["AP"] == ""
+
+
+@pytest.mark.parametrize(
+    ("stored", "named"),
+    [
+        ("ground truth", "Boxes: ground truth."),
+        ("/data/person_detections.json", "Boxes: person_detections.json."),
+    ],
+)
+def test_whatever_shows_an_ap_names_its_boxes(run: Run, stored: str, named: str):
+    assert run.test is not None
+    told = replace(run, facts={**run.facts, "boxes": stored}, test=replace(run.test, boxes=stored))
+    figure = bench_plots.ap_against_latency(told)
+    for shown in (bench_tables.comparison(told), bench_tables.overview(told), tables.test_part(told), figure):
+        assert shown is not None
+        assert named in shown.note
+    trained = next(plot for plot in plots.training_curves(told) if plot.name == "training_ap")
+    for note in (tables.training(told).note, trained.note):  # type: ignore[union-attr]
+        assert "Boxes: ground truth." in note
 
 
 def test_rows_of_the_overview_stand_in_lanes(run: Run):
