@@ -63,11 +63,11 @@ def _packages() -> list[Finding]:
 
 
 def _clashes() -> list[Finding]:
-    pairs = (("py-cpuinfo", "py-cpuinfo2"), ("opencv-python", "opencv-python-headless"))
+    first, second = "opencv-python", "opencv-python-headless"
+    if not (_installed(first) and _installed(second)):
+        return []
     return [
         Finding(f"{first} and {second} are both installed and overwrite each other", f"pip uninstall {first}")
-        for first, second in pairs
-        if _installed(first) and _installed(second)
     ]
 
 

@@ -14,7 +14,7 @@ import psutil
 
 PACKAGES = (
     *("twinpose", "tensorflow", "keras", "torch", "torchvision", "openvino", "onnx", "onnxruntime"),
-    *("numpy", "opencv-python-headless", "pycocotools", "pydantic", "scipy"),
+    *("numpy", "opencv-python-headless", "pycocotools", "pydantic"),
 )
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8", "asimd")
 """Instruction sets that decide which kernels and precisions a runtime picks."""

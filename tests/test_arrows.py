@@ -44,7 +44,6 @@ def stubs(tmp_path: Path) -> Path:
 
 
 def test_the_allowed_arrows_are_allowed(stubs: Path):
-    (stubs / "bench" / "cli.py").write_text("def report():\n    from reports import build\n")
     result = lint(stubs)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -66,6 +65,7 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
         ("bench/doctor.py", "import openvino"),
         ("bench/parity.py", "from torch_impl import runner"),
         ("bench/store.py", "from reports import build"),
+        ("bench/cli.py", "from reports import build"),
         ("reports/html.py", "from bench import launch"),
         ("reports/html.py", "import torch_impl"),
     ],
