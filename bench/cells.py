@@ -25,22 +25,6 @@ MEMORY_SHARE = 0.9
 """Of the memory that processes here may hold; a cell above it is ended before the kernel picks a victim."""
 
 
-def artifact(run: RunFolder, cell: Cell) -> Path:
-    """Return the file that a cell's runner loads."""
-    if cell.runtime in {"tf", "torch"}:
-        return run.train_folder(cell.twin) / "best.safetensors"
-    return run.artifact_folder(cell.twin) / ("model.xml" if cell.runtime == "openvino" else "model.onnx")
-
-
-def artifact_sha256(path: Path) -> str | None:
-    """Return the hash of an artifact, of the weights beside an IR or an ONNX file too; None when absent."""
-    if not path.exists():
-        return None
-    beside = [path.with_suffix(".bin"), path.with_name(path.name + ".data")]
-    hashes = [sha256_of_file(part) for part in [path, *beside] if part.exists()]
-    return hashes[0] if len(hashes) == 1 else sha256_of_bytes("".join(hashes).encode())
-
-
 def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[str, Any]) -> str:
     """Return a hash over all that decides a cell's result, except the machine; `rest` is the run's part."""
     decides = {
@@ -89,7 +73,7 @@ def run(
     results = []
     for number, cell in enumerate(chosen, 1):
         place = {"id": cell.id, "number": number, "count": len(chosen)}
-        found = artifact_sha256(artifact(opened, cell))
+        found = store.artifact_sha256(store.artifact(opened.path, cell))
         key = cell_hash(cell, matrix, found, decided)
         result = _finished(opened.path, cell, key)
         skipped = result is not None
@@ -124,7 +108,7 @@ def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
         return found
     conversion = run.artifact_folder(cell.twin) / "conversion.json"
     routes = read_json(conversion, "a conversion's record")["routes"] if conversion.exists() else []
-    name = artifact(run, cell).name
+    name = store.artifact(run.path, cell).name
     return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]
 
 
@@ -170,7 +154,7 @@ class _Child:
 
     def _missing(self) -> launch.Outcome:
         """Return what kept the artifact from being made, as the run recorded it."""
-        missing = artifact(self.run, self.cell).relative_to(self.run.path)
+        missing = store.artifact(self.run.path, self.cell).relative_to(self.run.path)
         maker = "train" if self.cell.runtime in {"tf", "torch"} else "convert"
         reason = f"the run has no {missing}; 'twinpose {maker} {self.run.path}' makes it"
         for record in _attempts(self.run, self.cell):
@@ -199,7 +183,7 @@ class _Child:
         cell, settings = self.cell, self.run.settings
         spec = RunnerSpec(
             recipe=self.run.recipe.model_dump(mode="json"),
-            artifact=str(artifact(self.run, cell).resolve()),
+            artifact=str(store.artifact(self.run.path, cell).resolve()),
             mode=cell.mode,
             precision=cell.precision,
             device=cell.device,

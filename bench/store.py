@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.contract import Cell
 from pose.errors import UserError
-from pose.files import read_json, replacing, write_json
+from pose.files import read_json, replacing, sha256_of_bytes, sha256_of_file, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +64,22 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
 def folder(run: Path) -> Path:
     """Return the folder of a run's cells."""
     return Path(run) / "bench" / "cells"
+
+
+def artifact(run: Path, cell: Cell) -> Path:
+    """Return the file of a run that a cell's runner loads."""
+    if cell.runtime in {"tf", "torch"}:
+        return run / "train" / cell.twin / "best.safetensors"
+    return run / "artifacts" / cell.twin / ("model.xml" if cell.runtime == "openvino" else "model.onnx")
+
+
+def artifact_sha256(path: Path) -> str | None:
+    """Return the hash of an artifact, of the weights beside an IR or an ONNX file too; None when absent."""
+    if not path.exists():
+        return None
+    beside = [path.with_suffix(".bin"), path.with_name(path.name + ".data")]
+    hashes = [sha256_of_file(part) for part in [path, *beside] if part.exists()]
+    return hashes[0] if len(hashes) == 1 else sha256_of_bytes("".join(hashes).encode())
 
 
 def save(run: Path, result: CellResult, samples: dict[str, np.ndarray] | None = None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench import store
 from bench.store import CellResult
 from reports.formats import or_absent
 from reports.parts import command, missing
@@ -34,19 +35,26 @@ def failures(run: Run) -> Table | None:
 
 def _cells(run: Run) -> list[Row]:
     rows = []
+    paths = {store.artifact(run.path, result.axes) for result in run.cells}
+    hashes = {path: store.artifact_sha256(path) for path in paths}
     for result in run.cells:
-        status, reason = _trouble(run, result)
+        status, reason = _trouble(run, result, hashes[store.artifact(run.path, result.axes)])
         if status:
             rows.append(Row((result.id, status, reason, result.command), "Cells"))
     return rows
 
 
-def _trouble(run: Run, result: CellResult) -> tuple[str, str]:
-    """Return what is wrong with a cell and why; two empty strings when nothing is."""
+def _trouble(run: Run, result: CellResult, artifact_sha256: str | None) -> tuple[str, str]:
+    """Return what is wrong with a cell and why; two empty strings when nothing is.
+
+    artifact_sha256 is that of the file as it is now; None where the run no longer has it.
+    """
     if result.status != "ok":
         return result.status, result.reason or "no reason recorded"
     if run.split and result.split_sha256 != run.split.sha256:
         return "stale", "measured on another split than the run's"
+    if artifact_sha256 not in {None, result.artifact_sha256}:
+        return "stale", "measured on another artifact than the run has now"
     said = read_back(result)
     if said in {"fp32", "fp16", "bf16"} and said != result.axes.precision:
         return "mismatch", f"asked for {result.axes.precision}, the runtime said {said}"
