@@ -312,7 +312,9 @@ def model_info(recipe: RecipeName, set_: Set = None, as_json: AsJson = False) ->
 
 @weights_app.command(name="import")
 def weights_import(
-    file: Annotated[str, typer.Argument(help=".pth, .weights.h5, .safetensors, or 'imagenet'.")],
+    file: Annotated[
+        str, typer.Argument(help="A .pth, a .weights.h5 of 'weights export', a .safetensors, or 'imagenet'.")
+    ],
     recipe: RecipeName,
     out: Out,
     set_: Set = None,
@@ -327,11 +329,14 @@ def weights_import(
 def weights_export(
     file: Annotated[Path, typer.Argument(help="Weights of the suite (.safetensors).")],
     recipe: RecipeName,
-    out: Annotated[Path, typer.Option("--out", help="A .pth (torch) or .weights.h5 (Keras).")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="A .pth (torch state dict) or .weights.h5 (our HDF5 in Keras's layouts)."),
+    ],
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the suite's weights in a framework's own format."""
+    """Write the suite's weights as a torch state dict, or as HDF5 in Keras's layouts."""
     native.write(recipes.load(recipe, set_), file, out)
     console.facts({"out": str(out)}, as_json, f"wrote {out}")
 
