@@ -111,7 +111,8 @@ def prepare(path: Path, wanted: Recipe, settings: Settings) -> RunFolder:
     """
     if (path / "run.json").exists():
         existing = opened(path)
-        _require_same(existing, wanted, settings)
+        require_recipe(existing, wanted)
+        _require_settings(existing, settings)
         return existing
     if (path.exists() and not path.is_dir()) or _foreign(path):
         raise UserError(f"{path} exists and is no run folder; expected a new or an empty folder for --out")
@@ -170,13 +171,17 @@ def _check_boxes(manifest: splits.Manifest, settings: Settings) -> None:
                 coco.with_detections(splits.select(manifest, settings.coco, part), settings.boxes)
 
 
-def _require_same(existing: RunFolder, wanted: Recipe, settings: Settings) -> None:
+def require_recipe(existing: RunFolder, wanted: Recipe) -> None:
+    """Raise UserError naming the values in which a run's recipe differs from `wanted`."""
     changed = _differences(existing.recipe.model_dump(mode="json"), wanted.model_dump(mode="json"))
     if changed:
         raise UserError(
             f"{existing.path} was made with another recipe ({'; '.join(changed[:3])}); "
             "use a new --out folder, or the recipe and --set that it was made with"
         )
+
+
+def _require_settings(existing: RunFolder, settings: Settings) -> None:
     ours, theirs = _comparable(existing.settings), _comparable(settings)
     for name, value in ours.items():
         if value != theirs[name]:

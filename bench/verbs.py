@@ -40,12 +40,16 @@ def prepare(
     Settings that are not given are those of the run that is there, else the defaults.
     """
     recipe = recipes.load(name, overrides)
+    before = None
+    if (out / "run.json").exists():
+        existing = rundir.opened(out)
+        rundir.require_recipe(existing, recipe)
+        before = existing.settings
     if coco is None:
         stages.make_data(recipe, out / "data")
         coco = out / "data"
     if boxes is not None and not boxes.is_file():
         raise UserError(f"no file {boxes}; expected detections in COCO results format")
-    before = rundir.opened(out).settings if (out / "run.json").exists() else None
     settings = Settings(
         coco,
         boxes or (before.boxes if before else None),

@@ -49,7 +49,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     process = start(*arguments)
     wait_for(folder / "train" / "tf" / "epochs.jsonl", process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     first = (folder / "train" / "tf" / "epochs.jsonl").read_text().splitlines()[0]
     code, out, err = twinpose(*arguments, "--json")
     assert code == 0, err
