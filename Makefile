@@ -33,6 +33,7 @@ demo: env
 
 test: env
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/tf_impl
 	$(BIN)/python -m tox run -e core
 
 lint: env

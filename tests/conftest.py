@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -19,6 +20,17 @@ for name, value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }.items():
     os.environ.setdefault(name, value)
+
+# TensorFlow and torch crash each other in one process (each brings its own LLVM and OpenMP). The
+# product never loads both, and neither does pytest: the Keras twin's tests run when they are named.
+KERAS_TESTS = "tests/tf_impl"
+collect_ignore = [] if any("tf_impl" in argument for argument in sys.argv[1:]) else ["tf_impl"]
+
+
+def pytest_report_header() -> str | None:
+    """Say what a bare `pytest` leaves to a process of its own."""
+    return f"{KERAS_TESTS} has a process of its own: pytest {KERAS_TESTS}" if collect_ignore else None
+
 
 # A shared machine may stall for seconds: a deadline would report that as a bug.
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
