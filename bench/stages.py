@@ -86,7 +86,7 @@ def evaluate(run: RunFolder) -> dict[str, Any]:
         record = {"split": None, "reason": f"the '{manifest.method}' split has no labelled test part"}
     else:
         record = {"split": "test", "split_sha256": manifest.sha256, "boxes": _boxes(run), "twins": {}}
-        for twin in _trained(run):
+        for twin, epoch in _trained(run).items():
             numbers = predict(
                 run,
                 runtime=twin,
@@ -94,7 +94,6 @@ def evaluate(run: RunFolder) -> dict[str, Any]:
                 part="test",
                 out=run.train_folder(twin) / "predictions" / "test.json",
             )["numbers"]
-            epoch = read_json(run.train_folder(twin) / "summary.json", "a training summary")["best_epoch"]
             record["twins"][twin] = {"checkpoint": "best", "epoch": epoch, **numbers}
     write_json(run.path / "test.json", record)
     return record
@@ -194,7 +193,10 @@ def samples(run: RunFolder) -> None:
     """Copy a few validation images and both twins' predictions on them into the run, for the report."""
     manifest = splits.read(run.split_file)
     truth = read_json(run.path / "ground_truth.json", "the run's ground truth")
-    predicted = {twin: _best_predictions(run, twin, truth) for twin in _trained(run)}
+    predicted = {
+        twin: read_predictions(run.train_folder(twin) / "predictions" / f"epoch_{epoch:04d}.json", truth)
+        for twin, epoch in _trained(run).items()
+    }
     dataset = splits.select(manifest, run.settings.coco, "val")
     rows = []
     for image_id in _spread(sorted(set(dataset.image_ids.tolist())), SAMPLE_IMAGES):
@@ -229,13 +231,9 @@ def _spread(values: list[int], count: int) -> list[int]:
     return values[::step][:count]
 
 
-def _best_predictions(run: RunFolder, twin: str, truth: dict[str, Any]) -> list[dict[str, Any]]:
-    epoch = read_json(run.train_folder(twin) / "summary.json", "a training summary")["best_epoch"]
-    return read_predictions(run.train_folder(twin) / "predictions" / f"epoch_{epoch:04d}.json", truth)
-
-
-def _trained(run: RunFolder) -> list[str]:
-    done = list(_best_epochs(run))
+def _trained(run: RunFolder) -> dict[str, int]:
+    """Return the best epoch of each trained twin; Unsupported when there is none."""
+    done = _best_epochs(run)
     if not done:
         raise Unsupported(f"{run.path} has no trained twin; 'twinpose train {run.path}' makes one")
     return done
