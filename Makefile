@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := tf,torch,onnx,openvino,dev
+# Their tests have a process each: two frameworks in one may crash.
+IMPLEMENTATIONS := tf_impl torch_impl onnx_impl openvino_impl
 
 help:
 	@echo 'make env         set up .venv with every framework'
@@ -33,7 +35,7 @@ demo: env
 
 test: env
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest tests/tf_impl
+	for name in $(IMPLEMENTATIONS); do $(BIN)/python -m pytest tests/$$name || exit; done
 	$(BIN)/python -m tox run -e core
 
 lint: env

@@ -21,15 +21,17 @@ for name, value in {
 }.items():
     os.environ.setdefault(name, value)
 
-# TensorFlow and torch crash each other in one process (each brings its own LLVM and OpenMP). The
-# product never loads both, and neither does pytest: the Keras twin's tests run when they are named.
-KERAS_TESTS = "tests/tf_impl"
-collect_ignore = [] if any("tf_impl" in argument for argument in sys.argv[1:]) else ["tf_impl"]
+# Two frameworks in one process may corrupt each other's memory: TensorFlow with torch did, and so did
+# ONNX Runtime, OpenVINO and torch together. The product keeps them apart, and so does pytest: an
+# implementation's tests run when its folder is named.
+IMPLEMENTATIONS = ("tf_impl", "torch_impl", "onnx_impl", "openvino_impl")
+collect_ignore = [name for name in IMPLEMENTATIONS if not any(name in argument for argument in sys.argv[1:])]
 
 
 def pytest_report_header() -> str | None:
-    """Say what a bare `pytest` leaves to a process of its own."""
-    return f"{KERAS_TESTS} has a process of its own: pytest {KERAS_TESTS}" if collect_ignore else None
+    """Say what a bare `pytest` leaves to processes of their own."""
+    left = ", ".join(f"pytest tests/{name}" for name in collect_ignore)
+    return f"not in this process: {left}" if left else None
 
 
 # A shared machine may stall for seconds: a deadline would report that as a bug.
