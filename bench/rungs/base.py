@@ -1,0 +1,109 @@
+"""What every rung of the ladder is made of: checks, the context of a climb, children."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import launch
+from bench.contract import Emit
+from bench.worker import resolve
+from pose.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Check:
+    """One measured error against one bound."""
+
+    name: str
+    measured: float | None
+    """None where there is nothing to measure; then `note` says why."""
+    bound: float | None
+    passed: bool | None
+    """None for what is reported beside and not judged."""
+    reason: str
+    """Why the bound is that number."""
+    where: str | None = None
+    """The parameter, sample or operation with the largest error."""
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a climb knows. Arrays too big for a message go through files in `folder`."""
+
+    recipe: Recipe
+    folder: Path
+    """Scratch: what the rungs' children write; removed after a climb that passed."""
+    coco: Path
+    split: Path
+    """The split's manifest."""
+    weights: Path
+    """The canonical weights that rungs 2 to 5 load into both twins."""
+    threads: int
+    device: str = "cpu"
+    plants: Mapping[str, str] = field(default_factory=dict)
+    """"module:function" that a child of "tf", "torch", "onnxruntime", "openvino" or "shared" calls
+    first; the mutation check plants its mistakes there."""
+    say: Callable[[str], None] = lambda text: None
+
+    def call(
+        self,
+        who: str,
+        entry: str,
+        payload: Mapping[str, Any],
+        *,
+        threads: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Return what `entry` gives in a fresh child that may load the framework of `who` alone.
+
+        Raises Unsupported, UserError or launch.ChildFailed as the child ended.
+        """
+        name = entry.replace(":", ".").replace("bench.rungs.", "")
+        number = 1 + sum(1 for _ in self.folder.glob(f"children/{name}.{who}.*"))
+        folder = self.folder / "children" / f"{name}.{who}.{number}"
+        given = {"plant": self.plants.get(who), "entry": entry, "payload": payload}
+        variables = launch.thread_environment(threads or self.threads, device=self.device)
+        return launch.value_of(
+            launch.call("bench.rungs.base:planted", given, folder, env=variables | dict(env or {}))
+        )
+
+
+def planted(payload: dict[str, Any], emit: Emit) -> Mapping[str, Any]:
+    """Call the plant, if there is one, then the entry (runs in the child)."""
+    if payload["plant"]:
+        resolve(payload["plant"])()
+    result: Mapping[str, Any] = resolve(payload["entry"])(payload["payload"], emit)
+    return result
+
+
+def distance(values: np.ndarray, reference: np.ndarray) -> float:
+    """Return |values - reference| / |reference| in the Euclidean norm; |values| where the reference is zero."""
+    wide = reference.astype(np.float64)
+    apart, size = np.linalg.norm(values.astype(np.float64) - wide), np.linalg.norm(wide)
+    return float(apart / size) if size > 0 else float(apart)
+
+
+def rmse(values: np.ndarray, reference: np.ndarray) -> float:
+    """Return the root mean square of values - reference, in float64."""
+    return float(np.sqrt(np.mean(np.square(values.astype(np.float64) - reference))))
+
+
+def worst(errors: Mapping[str, float]) -> tuple[str, float]:
+    """Return the name and the size of the largest error; NaN counts as the largest."""
+    name = max(errors, key=lambda key: (np.isnan(errors[key]), errors[key]))
+    return name, errors[name]
+
+
+def within(
+    name: str, errors: Mapping[str, float], bound: float, reason: str, *, note: str | None = None
+) -> Check:
+    """Return the check that none of `errors` is above `bound`; it names the worst."""
+    where, measured = worst(errors)
+    # Not `measured > bound`: a NaN must not pass.
+    return Check(name, measured, bound, measured <= bound, reason, where, note)
