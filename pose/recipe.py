@@ -150,6 +150,8 @@ class Training(Section):
     schedule: StepSchedule | PlateauSchedule = Field(default_factory=StepSchedule, discriminator="kind")
     early_stopping: EarlyStopping | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    optimizer: Literal["aligned", "stock"] = "aligned"
+    """`stock`: each framework's own Adam and batch norm, to see what the defaults alone do."""
     seed: int = 0
     augmentation: Augmentation = Field(default_factory=Augmentation)
 

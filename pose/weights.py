@@ -43,6 +43,30 @@ def initial(architecture: Architecture, seed: int) -> Weights:
     return made
 
 
+def generic(architecture: Architecture, seed: int) -> Weights:
+    """Return weights with no special values in them: what the parity ladder compares twins on.
+
+    Initial weights hide mistakes (running mean 0 and variance 1, bias 0, a head near 0). Here
+    convolutions keep the size of what passes, and every other tensor differs from any default.
+    """
+    made: Weights = {}
+    for name, shape in architecture.shapes().items():
+        z = deviates(seed, f"generic/{name}", shape)
+        leaf = name.rsplit(".", 1)[1]
+        if len(shape) == 4:
+            fan_in = shape[1] * shape[2] * shape[3]
+            if name.startswith("deconv_layers"):
+                fan_in = shape[0] * shape[2] * shape[3] // 4  # at stride 2 a pixel sees a quarter
+            made[name] = z * np.sqrt(2 / fan_in)
+        elif leaf == "running_var":
+            made[name] = np.exp(0.3 * z)
+        elif leaf == "weight":
+            made[name] = 0.7 + 0.1 * z
+        else:
+            made[name] = 0.1 * z
+    return {name: value.astype(np.float32) for name, value in made.items()}
+
+
 def check(weights: Mapping[str, np.ndarray], architecture: Architecture, source: str) -> Weights:
     """Return `weights` as float32 in canonical order.
 

@@ -55,6 +55,9 @@ class BatchNorm(layers.BatchNormalization):
         return tf.cast(x, self.compute_dtype)
 
 
+Norm = type[layers.BatchNormalization]
+
+
 def _conv(x: tf.Tensor, channels: int, kernel: int, stride: int, name: str) -> tf.Tensor:
     """Return a convolution without bias, padded on both sides as torch does."""
     if kernel > 1:
@@ -62,44 +65,44 @@ def _conv(x: tf.Tensor, channels: int, kernel: int, stride: int, name: str) -> t
     return layers.Conv2D(channels, kernel, stride, "valid", use_bias=False, name=name)(x)
 
 
-def _shortcut(x: tf.Tensor, channels: int, stride: int, prefix: str) -> tf.Tensor:
+def _shortcut(x: tf.Tensor, norm: Norm, channels: int, stride: int, prefix: str) -> tf.Tensor:
     if stride == 1 and x.shape[-1] == channels:
         return x
     x = _conv(x, channels, 1, stride, f"{prefix}.downsample.0")
-    return BatchNorm(name=f"{prefix}.downsample.1")(x)
+    return norm(name=f"{prefix}.downsample.1")(x)
 
 
-def _block(x: tf.Tensor, kind: str, planes: int, stride: int, prefix: str) -> tf.Tensor:
+def _block(x: tf.Tensor, norm: Norm, kind: str, planes: int, stride: int, prefix: str) -> tf.Tensor:
     """Return a basic (3x3, 3x3) or bottleneck (1x1, 3x3, 1x1) block; the stride sits in a 3x3."""
     if kind == "basic":
         convs = [(planes, 3, stride), (planes, 3, 1)]
     else:
         convs = [(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)]
-    shortcut = _shortcut(x, convs[-1][0], stride, prefix)
+    shortcut = _shortcut(x, norm, convs[-1][0], stride, prefix)
     for number, (channels, kernel, step) in enumerate(convs, 1):
-        x = BatchNorm(name=f"{prefix}.bn{number}")(_conv(x, channels, kernel, step, f"{prefix}.conv{number}"))
+        x = norm(name=f"{prefix}.bn{number}")(_conv(x, channels, kernel, step, f"{prefix}.conv{number}"))
         if number < len(convs):
             x = layers.ReLU(name=f"{prefix}.relu{number}")(x)
     x = layers.Add(name=f"{prefix}.add")([x, shortcut])
     return layers.ReLU(name=f"{prefix}.relu")(x)
 
 
-def _network(model: recipe.Model, channel_order: str) -> keras.Model:
+def _network(model: recipe.Model, channel_order: str, norm: Norm) -> keras.Model:
     width, height = model.input_size
     images = keras.Input((height, width, 3), dtype="uint8", name="images")
     x = Normalise(channel_order, name="normalise")(images)  # (N, H, W, 3)
-    x = layers.ReLU(name="relu")(BatchNorm(name="bn1")(_conv(x, 64, 7, 2, "conv1")))  # (N, H/2, W/2, 64)
+    x = layers.ReLU(name="relu")(norm(name="bn1")(_conv(x, 64, 7, 2, "conv1")))  # (N, H/2, W/2, 64)
     # After a ReLU nothing is below zero, so padding by zeros equals torch's padding by -inf.
     x = layers.MaxPooling2D(3, 2, "valid", name="maxpool")(layers.ZeroPadding2D(1, name="maxpool.pad")(x))
     kind, depths = architecture.BLOCKS[model.backbone]
     for stage, depth in enumerate(depths, 1):  # H/4, H/8, H/16, H/32
         for index in range(depth):
             stride = 2 if stage > 1 and index == 0 else 1
-            x = _block(x, kind, 64 * 2 ** (stage - 1), stride, f"layer{stage}.{index}")
+            x = _block(x, norm, kind, 64 * 2 ** (stage - 1), stride, f"layer{stage}.{index}")
     for i in range(0, 3 * model.deconv_layers, 3):  # (N, H/4, W/4, C)
         name = f"deconv_layers.{i}"
         x = layers.Conv2DTranspose(model.deconv_channels, 4, 2, "same", use_bias=False, name=name)(x)
-        x = layers.ReLU(name=f"deconv_layers.{i + 2}")(BatchNorm(name=f"deconv_layers.{i + 1}")(x))
+        x = layers.ReLU(name=f"deconv_layers.{i + 2}")(norm(name=f"deconv_layers.{i + 1}")(x))
     x = layers.Conv2D(NUM_JOINTS, 1, name="final_layer")(x)
     heatmaps = layers.Permute((3, 1, 2), name="heatmaps")(x)  # (N, K, H/4, W/4)
     return keras.Model(images, heatmaps, name="pose_net")
@@ -109,13 +112,17 @@ def build(recipe_: recipe.Recipe, device: str = "cpu", precision: str = "float32
     """Return the twin of a recipe on `device`.
 
     `precision` float32 or mixed_bfloat16 is that of training; parameters are float32 in both.
+    float64, parameters included, is what the parity ladder proves the mathematics in. A recipe
+    with `optimizer: stock` gets Keras's own batch norm, with Keras's constants.
 
     Raises Unsupported when the device is absent.
     """
     if device == "cuda" and not tf.config.list_physical_devices("GPU"):
         raise Unsupported("no CUDA device is visible to TensorFlow")
     with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"), _policy(precision):
-        return _network(recipe_.model, recipe_.data.channel_order)
+        stock = recipe_.training.optimizer == "stock"
+        norm = layers.BatchNormalization if stock else BatchNorm
+        return _network(recipe_.model, recipe_.data.channel_order, norm)
 
 
 @contextmanager
@@ -149,9 +156,9 @@ def _to_keras(value: np.ndarray) -> np.ndarray:
     return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
 
 
-def _to_canonical(value: np.ndarray) -> np.ndarray:
-    """Return a Keras tensor in canonical layout, float32."""
-    return np.ascontiguousarray(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value, np.float32)
+def _to_canonical(value: np.ndarray, dtype: str = "float32") -> np.ndarray:
+    """Return a Keras tensor in canonical layout."""
+    return np.ascontiguousarray(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value, dtype)
 
 
 def load_weights(model: keras.Model, canonical: weights.Weights) -> None:
@@ -160,9 +167,9 @@ def load_weights(model: keras.Model, canonical: weights.Weights) -> None:
         variable.assign(_to_keras(canonical[_canonical_name(variable)]))
 
 
-def read_weights(model: keras.Model) -> weights.Weights:
-    """Return the model's parameters and running statistics in canonical form, float32."""
-    return {_canonical_name(v): _to_canonical(v.numpy()) for v in model.weights}
+def read_weights(model: keras.Model, dtype: str = "float32") -> weights.Weights:
+    """Return the model's parameters and running statistics in canonical form."""
+    return {_canonical_name(v): _to_canonical(v.numpy(), dtype) for v in model.weights}
 
 
 def count_parameters(model: keras.Model) -> int:

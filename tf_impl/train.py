@@ -44,12 +44,17 @@ def weighted_loss(predicted: tf.Tensor, target: tf.Tensor, joint_weights: tf.Ten
 class Adam(keras.optimizers.Adam):
     """Adam by torch's formula: epsilon is added after the bias correction of the second moment."""
 
+    def __init__(self) -> None:
+        super().__init__(learning_rate=0.0)
+        # Keras's own rate is a float32 whatever the policy; torch's is a Python float.
+        self.rate = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
     def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         """Move one variable; corrections are computed in float64, as torch does in Python."""
         dtype = variable.dtype
         beta1, beta2 = (tf.constant(beta, tf.float64) for beta in training.ADAM_BETAS)
         count = tf.cast(self.iterations + 1, tf.float64)
-        size = tf.cast(tf.cast(learning_rate, tf.float64) / (1 - beta1**count), dtype)
+        size = tf.cast(self.rate / (1 - beta1**count), dtype)
         root = tf.cast(tf.sqrt(1 - beta2**count), dtype)
         index = self._get_variable_index(variable)
         m, v = self._momentums[index], self._velocities[index]
@@ -59,23 +64,39 @@ class Adam(keras.optimizers.Adam):
         variable.assign(variable - size * m / (tf.sqrt(v) / root + tf.constant(training.ADAM_EPSILON, dtype)))
 
 
-def make_optimizer(net: keras.Model) -> Adam:
-    """Return Adam with the suite's constants; torch's formula is the one both twins follow."""
-    optimizer = Adam(learning_rate=0.0)
+def make_optimizer(net: keras.Model, kind: str = "aligned") -> keras.optimizers.Adam:
+    """Return Adam with the suite's constants, whose formula both twins follow; `stock`: Keras's defaults."""
+    optimizer = keras.optimizers.Adam(learning_rate=0.0) if kind == "stock" else Adam()
     optimizer.build(net.trainable_variables)
     return optimizer
 
 
-def make_step(net: keras.Model, optimizer: Adam) -> Step:
+def read_rate(optimizer: keras.optimizers.Adam) -> float:
+    """Return the learning rate that the optimizer last used."""
+    return float(optimizer.rate if isinstance(optimizer, Adam) else optimizer.learning_rate)
+
+
+def gradients(
+    net: keras.Model, images: tf.Tensor, target: tf.Tensor, joint_weights: tf.Tensor
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Return the loss of a batch in training mode, and its gradients in order of the parameters."""
+    with tf.GradientTape() as tape:
+        predicted = tf.cast(net(images, training=True), target.dtype)
+        loss = weighted_loss(predicted, target, joint_weights)
+    return loss, tape.gradient(loss, net.trainable_variables)
+
+
+def make_step(net: keras.Model, optimizer: keras.optimizers.Adam) -> Step:
     """Return the function that trains on one batch at a learning rate and returns its loss."""
 
     @tf.function(reduce_retracing=True)
     def update(images: tf.Tensor, target: tf.Tensor, joint_weights: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            predicted = tf.cast(net(images, training=True), target.dtype)
-            loss = weighted_loss(predicted, target, joint_weights)
-        optimizer.learning_rate.assign(tf.cast(lr, optimizer.learning_rate.dtype))
-        optimizer.apply(tape.gradient(loss, net.trainable_variables), net.trainable_variables)
+        loss, found = gradients(net, images, target, joint_weights)
+        if isinstance(optimizer, Adam):
+            optimizer.rate.assign(lr)
+        else:
+            optimizer.learning_rate.assign(tf.cast(lr, optimizer.learning_rate.dtype))
+        optimizer.apply(found, net.trainable_variables)
         return loss
 
     def step(batch: data.Batch, lr: float) -> float:
@@ -98,19 +119,19 @@ def make_infer(net: keras.Model) -> inference.Infer:
     return infer
 
 
-def read_optimizer(net: keras.Model, optimizer: Adam) -> weights.Weights:
+def read_optimizer(net: keras.Model, optimizer: keras.optimizers.Adam) -> weights.Weights:
     """Return Adam's moments by canonical parameter name, and its step count."""
     tensors: weights.Weights = {}
     slots = zip(net.trainable_variables, optimizer._momentums, optimizer._velocities, strict=True)
     for variable, m, v in slots:
         name = model._canonical_name(variable)
-        tensors[f"m/{name}"] = model._to_canonical(m.numpy())
-        tensors[f"v/{name}"] = model._to_canonical(v.numpy())
+        tensors[f"m/{name}"] = model._to_canonical(m.numpy(), m.dtype)
+        tensors[f"v/{name}"] = model._to_canonical(v.numpy(), v.dtype)
     tensors["step"] = np.array([optimizer.iterations.numpy()], np.float32)
     return tensors
 
 
-def load_optimizer(net: keras.Model, optimizer: Adam, tensors: weights.Weights) -> None:
+def load_optimizer(net: keras.Model, optimizer: keras.optimizers.Adam, tensors: weights.Weights) -> None:
     """Put back what read_optimizer returned."""
     slots = zip(net.trainable_variables, optimizer._momentums, optimizer._velocities, strict=True)
     for variable, m, v in slots:
@@ -144,7 +165,7 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     net = model.build(job.recipe, job.device, job.recipe.training.precision)
     described = architecture.build(job.recipe.model)
     model.load_weights(net, state.model if state else weights.load(job.initial, described))
-    optimizer = make_optimizer(net)
+    optimizer = make_optimizer(net, job.recipe.training.optimizer)
     if state:
         load_optimizer(net, optimizer, state.optimizer)
     step, infer = make_step(net, optimizer), make_infer(net)

@@ -73,12 +73,17 @@ def build(recipe_: recipe.Recipe, device: str = "cpu", precision: str = "float32
     """Return the twin of a recipe on `device`, in evaluation mode.
 
     `precision` float32 or mixed_bfloat16 is that of training; parameters are float32 in both.
+    float64, parameters included, is what the parity ladder proves the mathematics in. torch's own
+    batch norm is the one both twins follow, so `optimizer: stock` builds the same network.
 
     Raises Unsupported when the device is absent.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise Unsupported("no CUDA device is visible to torch")
-    return PoseNet(recipe_.model, recipe_.data.channel_order, precision).to(device).eval()
+    net = PoseNet(recipe_.model, recipe_.data.channel_order, precision)
+    if precision == "float64":
+        net = net.double()
+    return net.to(device).eval()
 
 
 def load_weights(model: PoseNet, canonical: weights.Weights) -> None:
@@ -90,10 +95,11 @@ def load_weights(model: PoseNet, canonical: weights.Weights) -> None:
     model.load_state_dict({**state, **counters}, strict=True)
 
 
-def read_weights(model: PoseNet) -> weights.Weights:
-    """Return the model's parameters and running statistics in canonical form, float32."""
+def read_weights(model: PoseNet, dtype: str = "float32") -> weights.Weights:
+    """Return the model's parameters and running statistics in canonical form."""
+    wanted = getattr(torch, dtype)
     return {
-        name: value.detach().to("cpu", torch.float32, memory_format=torch.contiguous_format).numpy().copy()
+        name: value.detach().to("cpu", wanted, memory_format=torch.contiguous_format).numpy().copy()
         for name, value in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }

@@ -43,29 +43,42 @@ def weighted_loss(predicted: Tensor, target: Tensor, joint_weights: Tensor) -> T
     return 0.5 * torch.mean(torch.square(predicted * w - target * w))
 
 
-def make_optimizer(net: PoseNet) -> torch.optim.Adam:
-    """Return Adam with the suite's constants; torch's formula is the one both twins follow."""
+def make_optimizer(net: PoseNet, kind: str = "aligned") -> torch.optim.Adam:
+    """Return Adam with the suite's constants, whose formula both twins follow; `stock`: torch's defaults."""
+    if kind == "stock":
+        return torch.optim.Adam(net.parameters(), lr=0.0)
     return torch.optim.Adam(
         net.parameters(), lr=0.0, betas=training.ADAM_BETAS, eps=training.ADAM_EPSILON, fused=True
     )
 
 
+def read_rate(optimizer: torch.optim.Adam) -> float:
+    """Return the learning rate that the optimizer last used."""
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def gradients(net: PoseNet, batch: data.Batch) -> Tensor:
+    """Return the loss of a batch in training mode, its gradients left in the parameters."""
+    device = net.final_layer.weight.device
+    images, target, joint_weights = (
+        torch.from_numpy(a).to(device, non_blocking=True)
+        for a in (batch.images, batch.heatmaps, batch.weights)
+    )
+    net.train()
+    with torch.autocast(device.type, torch.bfloat16, enabled=net.precision == "mixed_bfloat16"):
+        predicted = net(images)
+    loss = weighted_loss(predicted.to(target.dtype), target, joint_weights)
+    net.zero_grad(set_to_none=True)
+    loss.backward()
+    return loss
+
+
 def make_step(net: PoseNet, optimizer: torch.optim.Adam) -> Step:
     """Return the function that trains on one batch at a learning rate and returns its loss."""
-    device = net.final_layer.weight.device
 
     def step(batch: data.Batch, lr: float) -> float:
-        images, target, joint_weights = (
-            torch.from_numpy(a).to(device, non_blocking=True)
-            for a in (batch.images, batch.heatmaps, batch.weights)
-        )
-        net.train()
-        with torch.autocast(device.type, torch.bfloat16, enabled=net.precision == "mixed_bfloat16"):
-            predicted = net(images)
-        loss = weighted_loss(predicted.float(), target, joint_weights)
+        loss = gradients(net, batch)
         optimizer.param_groups[0]["lr"] = lr
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         optimizer.step()
         return loss.item()
 
@@ -131,7 +144,7 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     net = model.build(job.recipe, job.device, job.recipe.training.precision)
     described = architecture.build(job.recipe.model)
     model.load_weights(net, state.model if state else weights.load(job.initial, described))
-    optimizer = make_optimizer(net)
+    optimizer = make_optimizer(net, job.recipe.training.optimizer)
     if state:
         load_optimizer(net, optimizer, state.optimizer)
     step, infer = make_step(net, optimizer), make_infer(net)

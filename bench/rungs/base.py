@@ -83,7 +83,7 @@ def planted(payload: dict[str, Any], emit: Emit) -> Mapping[str, Any]:
 
 
 def distance(values: np.ndarray, reference: np.ndarray) -> float:
-    """Return |values - reference| / |reference| in the Euclidean norm; |values| where the reference is zero."""
+    """Return |values - reference| / |reference|, Euclidean norms; |values| where the reference is zero."""
     wide = reference.astype(np.float64)
     apart, size = np.linalg.norm(values.astype(np.float64) - wide), np.linalg.norm(wide)
     return float(apart / size) if size > 0 else float(apart)

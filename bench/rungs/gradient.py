@@ -1,0 +1,51 @@
+"""Rung 4: the same loss, and the same gradient of every parameter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.contract import TWINS
+from bench.rungs.base import Check, Context, distance, rmse, within
+from bench.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
+from bench.rungs.probing import outputs, part
+
+EXACT_LOSS = 1e-12
+EXACT = 1e-11
+WHY_LOSS = "one number in float64, after a forward pass that agrees to 1e-12"
+WHY_EXACT = (
+    "a gradient sums the forward pass's rounding backwards: 7e-13 at worst was seen of twins that agree"
+)
+
+KINKS = (
+    "median over batches: a ReLU whose input lies within rounding of zero takes the other branch in one "
+    "framework, and the gradient of that one batch jumps by 1e-4"
+)
+
+
+def typical_rmse(values: np.ndarray, reference: np.ndarray) -> float:
+    """Return the median over batches, the first axis, of the root mean square of values - reference."""
+    return float(np.median([rmse(a, b) for a, b in zip(values, reference, strict=True)]))
+
+
+def climb(context: Context) -> list[Check]:
+    """Return the checks of loss and gradients, float64 first; each names the worst parameter."""
+    found = outputs(context)
+    losses = {twin: found[twin]["float64"]["loss"] for twin in TWINS}
+    checks = [within("fp64 loss", {"loss": distance(losses["tf"], losses["torch"])}, EXACT_LOSS, WHY_LOSS)]
+    exact = {twin: part(found[twin]["float64"], "grad") for twin in TWINS}
+    errors = {name: distance(exact["tf"][name], value) for name, value in exact["torch"].items()}
+    checks.append(within("fp64 gradients", errors, EXACT, WHY_EXACT, note=f"{len(errors)} parameters"))
+    rounded = {twin: part(found[twin]["float32"], "grad") for twin in TWINS}
+    off = {
+        twin: {name: typical_rmse(rounded[twin][name], value) for name, value in exact["torch"].items()}
+        for twin in TWINS
+    }
+    sizes = {name: float(np.sqrt(np.mean(np.square(value)))) for name, value in exact["torch"].items()}
+    for twin, other in zip(TWINS, reversed(TWINS), strict=True):
+        shares = {n: off[twin][n] / (FACTOR * off[other][n] + SLACK * sizes[n]) for n in sizes}
+        checks.append(
+            within(
+                f"fp32 gradients, {twin}: rmse to fp64 over its bound", shares, 1.0, WHY_ROUNDING, note=KINKS
+            )
+        )
+    return checks

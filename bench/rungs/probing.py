@@ -1,0 +1,115 @@
+"""What rungs 2 to 4 compare: one child a twin computes it all, in float64 and in float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.contract import TWINS, Emit
+from bench.rungs.base import Context
+from bench.worker import resolve
+from pose import architecture, recipe, sample, splits, weights
+from pose.files import replacing
+
+PRECISIONS = ("float64", "float32")
+PROBE_SAMPLES = 8
+STEP_SAMPLES = 20
+"""Ten steps on batches of two."""
+GRADIENT_BATCH = 2
+
+Arrays = dict[str, np.ndarray]
+
+
+def batch(context: Context) -> Arrays:
+    """Return the probe set: augmented training samples of the recipe, made once for both twins.
+
+    images (N, H, W, 3) uint8, heatmaps (N, K, h, w) and weights (N, K) float32, annotation_ids (N,).
+    """
+    path = context.folder / "probe.npz"
+    if not path.exists():
+        dataset = splits.select(splits.read(context.split), context.coco, "train")
+        made, ids = [], []
+        # People with few labelled joints say little about a gradient.
+        order = np.argsort(-dataset.labelled.sum(axis=1), kind="stable")[:STEP_SAMPLES]
+        for number in range(STEP_SAMPLES):
+            index = int(order[number % len(order)])
+            made.append(sample.make(dataset, index, context.recipe, epoch=1 + number // len(order)))
+            ids.append(int(dataset.ann_ids[index]))
+        arrays = {
+            "images": np.stack([m.image for m in made]),
+            "heatmaps": np.stack([m.heatmaps for m in made]),
+            "weights": np.stack([m.weights for m in made]),
+            "annotation_ids": np.array(ids),
+        }
+        with replacing(path) as temporary, open(temporary, "wb") as handle:
+            np.savez(handle, **arrays)  # type: ignore[arg-type]
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+def outputs(context: Context) -> dict[str, dict[str, Arrays]]:
+    """Return by twin and precision what `measure` computed; its children run once a climb."""
+    batch(context)
+    for twin in TWINS:
+        if not (context.folder / f"{twin}.float32.safetensors").exists():
+            payload = {
+                "twin": twin,
+                "recipe": context.recipe.model_dump(mode="json"),
+                "weights": context.weights.resolve(),
+                "threads": context.threads,
+                "folder": context.folder.resolve(),
+            }
+            context.call(twin, "bench.rungs.probing:measure", payload)
+    return {
+        twin: {p: weights.read(context.folder / f"{twin}.{p}.safetensors") for p in PRECISIONS}
+        for twin in TWINS
+    }
+
+
+def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Write, for each precision, what one twin makes of the weights and the probe set (in the child).
+
+    own/NAME: the parameters that the framework made by itself; back/NAME: read back after loading;
+    eval, train: heatmaps; stats/NAME: running statistics after one forward pass in training mode;
+    loss; grad/NAME.
+    """
+    twin, folder = payload["twin"], Path(payload["folder"])
+    resolved = recipe.from_dict(payload["recipe"])
+    canonical = weights.load(Path(payload["weights"]), architecture.build(resolved.model))
+    resolve(f"{twin}_impl.train:setup")("cpu", payload["threads"])
+    with np.load(folder / "probe.npz") as stored:
+        columns = [stored[name] for name in ("images", "heatmaps", "weights", "annotation_ids")]
+    make = resolve(f"{twin}_impl.data:Batch")
+    images = columns[0][:PROBE_SAMPLES]
+    for precision in PRECISIONS:
+        probe = resolve(f"{twin}_impl.probe:Probe")(resolved, precision)
+        found: Arrays = {f"own/{name}": value for name, value in probe.read().items()}
+        probe.load(canonical)
+        found |= {f"back/{name}": value for name, value in probe.read().items()}
+        found["eval"] = probe.forward(images, training=False)
+        found["train"] = probe.forward(images, training=True)
+        found |= {f"stats/{name}": value for name, value in probe.read().items() if "running_" in name}
+        found |= _gradients(probe, canonical, make, columns)
+        weights.save(folder / f"{twin}.{precision}.safetensors", found)
+    return {}
+
+
+def _gradients(probe: Any, canonical: weights.Weights, make: Any, columns: list[np.ndarray]) -> Arrays:
+    """Return losses (B,) and each parameter's gradients (B, ...) of B batches, all from the same weights."""
+    losses: list[float] = []
+    gathered: dict[str, list[np.ndarray]] = {}
+    for start in range(0, STEP_SAMPLES, GRADIENT_BATCH):
+        probe.load(canonical)
+        loss, gradients = probe.gradients(make(*(c[start : start + GRADIENT_BATCH] for c in columns)))
+        losses.append(loss)
+        for name, value in gradients.items():
+            gathered.setdefault(f"grad/{name}", []).append(value)
+    return {"loss": np.array(losses)} | {name: np.stack(values) for name, values in gathered.items()}
+
+
+def part(arrays: Arrays, prefix: str) -> Arrays:
+    """Return the arrays under `prefix`/, by the rest of their names."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}

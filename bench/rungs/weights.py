@@ -1,0 +1,57 @@
+"""Rung 2: canonical weights go into each twin and come back bit for bit, none left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bench.contract import TWINS
+from bench.rungs.base import Check, Context
+from bench.rungs.probing import Arrays, outputs, part
+from pose import architecture, weights
+
+EXACT = "loading and reading copy: nothing may be rounded"
+COMPLETE = "a parameter that keeps the framework's own start is a parameter that was not loaded"
+
+
+def climb(context: Context) -> list[Check]:
+    """Return the checks of both twins."""
+    canonical = weights.load(context.weights, architecture.build(context.recipe.model))
+    found = outputs(context)
+    checks = []
+    for twin in TWINS:
+        for precision, arrays in found[twin].items():
+            checks.append(_round_trip(f"{twin}, {precision}", canonical, part(arrays, "back")))
+        checks.append(_replaced(twin, canonical, found[twin]["float32"]))
+    return checks
+
+
+def _round_trip(name: str, canonical: Mapping[str, np.ndarray], back: Arrays) -> Check:
+    wrong = sorted(set(canonical) ^ set(back))
+    wrong += [n for n, value in back.items() if n in canonical and not np.array_equal(value, canonical[n])]
+    return Check(
+        f"canonical -> {name} -> canonical: tensors that differ",
+        float(len(wrong)),
+        0.0,
+        not wrong,
+        EXACT,
+        wrong[0] if wrong else None,
+        f"{len(canonical)} tensors",
+    )
+
+
+def _replaced(twin: str, canonical: Mapping[str, np.ndarray], arrays: Arrays) -> Check:
+    own, back = part(arrays, "own"), part(arrays, "back")
+    kept = [
+        name
+        for name, value in own.items()
+        if name in canonical
+        and name in back
+        and not np.array_equal(value, canonical[name])
+        and np.array_equal(value, back[name])
+    ]
+    return Check(
+        f"{twin}: tensors left at the framework's own start", float(len(kept)), 0.0, not kept, COMPLETE,
+        kept[0] if kept else None,
+    )  # fmt: skip
