@@ -168,12 +168,13 @@ class _Child:
 
     def _call(self, tell: OnEvent) -> launch.Outcome:
         cell = self.cell
+        waits = launch.PASSIVE if cell.scenario == "accuracy" else {}
         return launch.call(
             "bench.measure:cell",
             self._payload(),
             self.folder,
             timeout_s=self.timeout_s,
-            env=launch.thread_environment(cell.threads, cell.allocator, cell.device) | self.env,
+            env=launch.thread_environment(cell.threads, cell.allocator, cell.device) | waits | self.env,
             interpreter=self.matrix.interpreters.get(cell.runtime),
             memory_limit_bytes=int(machine.memory_limit_bytes() * MEMORY_SHARE),
             on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),

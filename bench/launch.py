@@ -43,6 +43,10 @@ TUNED_ALLOCATOR = {
 }
 """glibc keeps freed blocks instead of handing them back, so that large ones are not paged in anew."""
 
+PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""For a child that computes while it reads images: an OpenMP thread that spins takes a core from the
+work it waits for. Never for a timed cell, which has its cores for itself and is measured as shipped."""
+
 OnEvent = Callable[[str, dict[str, Any]], None]
 
 

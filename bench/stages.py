@@ -21,8 +21,6 @@ from pose.files import read_json, sha256_of_file, write_json
 from pose.recipe import Recipe
 
 SAMPLE_IMAGES = 6
-PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""A training shares its cores with its loader: a thread that spins takes one from the work it waits for."""
 
 
 def make_data(recipe: Recipe, out: Path) -> dict[str, Any]:
@@ -72,7 +70,7 @@ def train(run: RunFolder, twin: str) -> dict[str, Any]:
             f"{twin}_impl.train:train",
             payload,
             out / "child",
-            env=launch.thread_environment(settings.threads, "tuned", settings.device) | PASSIVE,
+            env=launch.thread_environment(settings.threads, "tuned", settings.device) | launch.PASSIVE,
             on_event=on_event,
         )
     return launch.value_of(outcome)
@@ -159,7 +157,7 @@ def call_with_bar(
             entry,
             payload,
             folder,
-            env=launch.thread_environment(threads, device=device),
+            env=launch.thread_environment(threads, device=device) | launch.PASSIVE,
             on_event=lambda name, event: move(event["seen"], event["of"]) if name == "batch" else None,
         )
     value = launch.value_of(outcome)

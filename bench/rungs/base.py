@@ -68,7 +68,7 @@ class Context:
         number = 1 + sum(1 for _ in self.folder.glob(f"children/{name}.{who}.*"))
         folder = self.folder / "children" / f"{name}.{who}.{number}"
         given = {"plant": self.plants.get(who), "entry": entry, "payload": payload}
-        variables = launch.thread_environment(threads or self.threads, device=self.device)
+        variables = launch.thread_environment(threads or self.threads, device=self.device) | launch.PASSIVE
         return launch.value_of(
             launch.call("bench.rungs.base:planted", given, folder, env=variables | dict(env or {}))
         )
