@@ -120,6 +120,15 @@ def score(predictions: Sequence[dict[str, Any]], ground_truth: dict[str, Any]) -
 
     predictions: COCO results rows; ground_truth: a COCO annotation dict.
     """
+    evaluation = matched(predictions, ground_truth)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
+        evaluation.summarize()
+    return dict(zip(NUMBERS, (float(v) for v in evaluation.stats), strict=True))
+
+
+def matched(predictions: Sequence[dict[str, Any]], ground_truth: dict[str, Any]) -> COCOeval:
+    """Return pycocotools' evaluation with predictions and people matched, and nothing accumulated."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _indexed(ground_truth)
         found = (
@@ -129,9 +138,7 @@ def score(predictions: Sequence[dict[str, Any]], ground_truth: dict[str, Any]) -
         )
         evaluation = COCOeval(truth, found, "keypoints")
         evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return dict(zip(NUMBERS, (float(v) for v in evaluation.stats), strict=True))
+    return evaluation
 
 
 def _indexed(ground_truth: dict[str, Any]) -> Any:

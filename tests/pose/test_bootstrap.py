@@ -1,0 +1,141 @@
+"""The interval of an AP difference, against pycocotools run over again on every resampled set."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose import bootstrap, evaluate
+from pose.skeleton import COCO
+
+CATEGORY = {"id": 1, "name": "person", "keypoints": list(COCO.joints), "skeleton": []}
+
+
+def crowded(images: int, seed: int) -> dict:
+    """Return ground truth of `images` images with up to four people each, crowds and empty images too."""
+    rng, people = np.random.default_rng(seed), []
+    for image in range(1, images + 1):
+        for _ in range(rng.integers(0, 5)):
+            x, y, w, h = rng.uniform(0, 300), rng.uniform(0, 200), rng.uniform(20, 200), rng.uniform(30, 250)
+            seen = int(rng.integers(0, 18))
+            flags = rng.permutation([2] * seen + [0] * (17 - seen))
+            points = np.stack([rng.uniform(x, x + w, 17), rng.uniform(y, y + h, 17), flags], axis=1)
+            people.append(
+                {
+                    "id": len(people) + 1, "image_id": image, "category_id": 1,
+                    "iscrowd": int(rng.uniform() < 0.1), "bbox": [x, y, w, h], "area": 0.6 * w * h,
+                    "num_keypoints": seen, "keypoints": points.reshape(-1).tolist(),
+                }
+            )  # fmt: skip
+    return {
+        "images": [{"id": image, "width": 600, "height": 500} for image in range(1, images + 1)],
+        "annotations": people,
+        "categories": [CATEGORY],
+    }
+
+
+def found_in(truth: dict, sigma: float, seed: int) -> list[dict]:
+    """Return predictions: people off by `sigma` of their size, some missed, some twice, some of nobody."""
+    rng, rows = np.random.default_rng(seed), []
+    for person in truth["annotations"]:
+        for _ in range(rng.choice(3, p=[0.15, 0.7, 0.15])):
+            points = np.array(person["keypoints"]).reshape(17, 3)
+            points[:, :2] += rng.normal(0, sigma * np.sqrt(person["area"]), (17, 2))
+            points[:, :2] += 900 * (rng.uniform() < 0.1)
+            # Few digits: scores are shared between images, though not within one.
+            score = round(float(rng.uniform(0.1, 1)), 1) + person["id"] % 5 / 100 + len(rows) % 2 / 1000
+            rows.append(
+                {
+                    "image_id": person["image_id"],
+                    "category_id": 1,
+                    "keypoints": points.reshape(-1).tolist(),
+                    "score": score,
+                }
+            )
+    return rows
+
+
+def literal(predictions: list[dict], truth: dict, drawn: list[int]) -> float:
+    """Return what COCOeval itself makes of the images `drawn` (places among the images, repeats allowed)."""
+    evaluation = evaluate.matched(predictions, truth)
+    images = len(evaluation.params.imgIds)
+    areas = range(len(evaluation.params.areaRng))
+    evaluation.evalImgs = [evaluation.evalImgs[a * images + i] for a in areas for i in sorted(drawn)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
+    precision = evaluation.eval["precision"][:, :, :, 0, 0]
+    return float(precision.mean()) if precision.max() > -1 else float("nan")
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 12), st.floats(0.001, 0.2), st.integers(0, 10_000))
+def test_the_ap_of_the_images_as_they_are_is_cocoevals_own(images: int, sigma: float, seed: int):
+    truth = crowded(images, seed)
+    predictions = found_in(truth, sigma, seed)
+    expected = evaluate.score(predictions, truth)["AP"]
+    found = bootstrap.ap(bootstrap.match(predictions, truth))
+    assert found == (
+        pytest.approx(expected, abs=1e-12) if expected >= 0 else pytest.approx(np.nan, nan_ok=True)
+    )
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 12), st.integers(0, 10_000), st.data())
+def test_the_ap_of_drawn_images_is_that_of_cocoeval_on_copied_ones(
+    images: int, seed: int, data: st.DataObject
+):
+    truth = crowded(images, seed)
+    predictions = found_in(truth, 0.05, seed)
+    drawn = data.draw(st.lists(st.integers(0, images - 1), min_size=images, max_size=images))
+    counts = np.bincount(drawn, minlength=images)[None]
+    found = bootstrap.average_precision(bootstrap.match(predictions, truth), counts)[0]
+    assert found == pytest.approx(literal(predictions, truth, drawn), abs=1e-12, nan_ok=True)
+
+
+def test_the_interval_is_that_of_the_literal_bootstrap():
+    truth = crowded(15, seed=1)
+    a, b = found_in(truth, 0.03, seed=2), found_in(truth, 0.06, seed=3)
+    difference, low, high = bootstrap.bootstrap_ap_difference(a, b, truth, draws=40, seed=4)
+    drawn = np.random.default_rng(4).integers(0, 15, (40, 15)).tolist()
+    slow = [literal(a, truth, rows) - literal(b, truth, rows) for rows in drawn]
+    assert (low, high) == pytest.approx(tuple(np.percentile(slow, [2.5, 97.5])), abs=1e-12)
+    assert difference == pytest.approx(evaluate.score(a, truth)["AP"] - evaluate.score(b, truth)["AP"])
+    assert low < difference < high
+
+
+def test_predictions_do_not_differ_from_themselves():
+    truth = crowded(8, seed=5)
+    rows = found_in(truth, 0.05, seed=6)
+    assert bootstrap.bootstrap_ap_difference(rows, rows, truth, draws=50, seed=0) == (0, 0, 0)
+
+
+def test_the_same_seed_draws_the_same_images():
+    truth = crowded(20, seed=7)
+    a, b = (bootstrap.match(found_in(truth, sigma, seed=8), truth) for sigma in (0.04, 0.05))
+    assert bootstrap.difference(a, b, 100, seed=1) == bootstrap.difference(a, b, 100, seed=1)
+    assert bootstrap.difference(a, b, 100, seed=1) != bootstrap.difference(a, b, 100, seed=2)
+
+
+def test_no_prediction_at_all_is_an_ap_of_zero():
+    truth = crowded(6, seed=9)
+    assert bootstrap.ap(bootstrap.match([], truth)) == 0
+    assert bootstrap.bootstrap_ap_difference([], found_in(truth, 0.01, 1), truth, draws=20, seed=0)[0] < 0
+
+
+def test_where_nobody_counts_there_is_no_ap():
+    truth = crowded(3, seed=0) | {"annotations": []}
+    assert np.isnan(bootstrap.bootstrap_ap_difference([], [], truth, draws=5, seed=0)).all()
+
+
+def test_a_thousand_draws_of_a_hundred_images_take_seconds():
+    truth = crowded(100, seed=10)
+    a, b = found_in(truth, 0.03, seed=11), found_in(truth, 0.04, seed=12)
+    started_s = time.process_time()
+    bootstrap.bootstrap_ap_difference(a, b, truth, draws=1000, seed=0)
+    assert time.process_time() - started_s < 10
