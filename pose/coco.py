@@ -93,17 +93,24 @@ class Dataset:
         folder, image = self.images[image_id]
         return self.root / folder / image.file_name
 
+    def record(self, index: int) -> Image:
+        """Return the image record of instance `index`."""
+        return self.images[int(self.image_ids[index])][1]
+
     def read(self, index: int) -> np.ndarray:
         """Return the image (H, W, 3) uint8 RGB of instance `index`; UserError if it cannot be used."""
-        image_id = int(self.image_ids[index])
-        record = self.images[image_id][1]
-        pixels = read_image(self.image_path(image_id))
-        if pixels.shape[:2] != (record.height, record.width):
+        pixels = read_image(self.image_path(int(self.image_ids[index])))
+        self.require_size(index, pixels.shape[1], pixels.shape[0])
+        return pixels
+
+    def require_size(self, index: int, width: int, height: int) -> None:
+        """Raise UserError unless the decoded image of instance `index` is as its annotation says."""
+        record = self.record(index)
+        if (width, height) != (record.width, record.height):
             raise UserError(
-                f"{self.image_path(image_id)} is {pixels.shape[1]}x{pixels.shape[0]}; its annotation says "
+                f"{self.image_path(record.id)} is {width}x{height}; its annotation says "
                 f"{record.width}x{record.height}; run 'twinpose data check'"
             )
-        return pixels
 
     def take(self, indices: np.ndarray, image_ids: Sequence[int]) -> Dataset:
         """Return the instances at `indices`, over the images `image_ids`."""

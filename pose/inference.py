@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,28 @@ from pose.skeleton import COCO
 Infer = Callable[[np.ndarray], np.ndarray]
 """(N, H, W, 3) uint8 RGB -> heatmaps (N, K, h, w) float32."""
 
+Crops = Callable[[coco.Dataset, Recipe, Sequence[int]], np.ndarray]
+"""Instances of a dataset, by index -> their unaugmented inputs (n, H, W, 3) uint8 RGB."""
+
 
 class Inputs:
-    """The unaugmented network inputs of one part of a split, with ground-truth or detected boxes."""
+    """The unaugmented network inputs of one part of a split, with ground-truth or detected boxes.
+
+    `crops` makes their pixels: the shared ones unless a twin gives its own.
+    """
 
     def __init__(
-        self, recipe: Recipe, root: Path, manifest: splits.Manifest, part: str, boxes: Path | None = None
+        self,
+        recipe: Recipe,
+        root: Path,
+        manifest: splits.Manifest,
+        part: str,
+        boxes: Path | None = None,
+        crops: Crops = sample.crops,
     ):
         dataset = splits.select(manifest, root, part)
         self.dataset = dataset if boxes is None else coco.with_detections(dataset, boxes)
-        self.recipe = recipe
+        self.recipe, self.crops = recipe, crops
         pairs = [geometry.center_scale(box, recipe.model.input_size) for box in self.dataset.boxes]
         self.centers = np.array([center for center, _ in pairs], np.float32)
         self.scales = np.array([scale for _, scale in pairs], np.float32)
@@ -36,8 +48,7 @@ class Inputs:
 
     def batch(self, start: int, stop: int) -> np.ndarray:
         """Return the inputs start..stop as (n, H, W, 3) uint8 RGB."""
-        size = self.recipe.model.input_size
-        return np.stack([sample.crop(self.dataset, i, size) for i in range(start, min(stop, len(self)))])
+        return self.crops(self.dataset, self.recipe, range(start, min(stop, len(self))))
 
     def batches(self, size: int, *, ahead: int = 2) -> Iterator[tuple[int, int, np.ndarray]]:
         """Yield (start, stop, images) over all inputs; a thread decodes `ahead` batches in advance."""

@@ -37,6 +37,8 @@ class Data(Section):
 
     synthetic: Synthetic | None = None
     channel_order: Literal["rgb", "bgr"] = "rgb"
+    pipeline: Literal["shared", "native"] = "shared"
+    """`native`: each framework's own decoder and warp, to see what the framework itself gives."""
 
 
 class Split(Section):
@@ -184,6 +186,17 @@ class Recipe(Section):
     report: Report = Field(default_factory=Report)
     matrix: str | None = None
     """The matrix that `run` benchmarks: a name in configs/matrices or a path; null skips the bench."""
+
+    @model_validator(mode="after")
+    def _native_pixels_keep_their_colours(self) -> Recipe:
+        # The frameworks' own jitters are other augmentations (tf.image turns hues in HSV), not other pixels.
+        augmentation = self.training.augmentation
+        options = {"colour_jitter": augmentation.colour_jitter, "occlusion": augmentation.occlusion}
+        given = [f"training.augmentation.{name}" for name, value in options.items() if value is not None]
+        if self.data.pipeline == "native" and given:
+            nothing = " ".join(f"--set {name}=null" for name in given)
+            raise ValueError(f"data.pipeline native has no {' nor '.join(given)}; give {nothing}, or shared")
+        return self
 
     def to_yaml(self) -> str:
         """Return the resolved recipe as YAML, every default written out."""
