@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import launch, machine, rundir, selection, store
+import msgspec
+
+from bench import certificate, launch, machine, rundir, selection, store
 from bench.contract import RUNNERS, Cell, RunnerSpec
 from bench.matrix import Matrix
 from bench.rundir import RunFolder
@@ -53,13 +55,16 @@ def run(
     *,
     only: str | None = None,
     timeout_s: float | None = None,
+    uncertified: bool = False,
     on_event: OnEvent | None = None,
     runners: Mapping[str, str] = RUNNERS,
     env: Mapping[str, str] | None = None,
 ) -> list[CellResult]:
     """Measure the matrix's cells that `only` (-k) selects, one after another; return them all, as stored.
 
-    A cell that is stored as ok with the same hash is not measured again. on_event(name, fields)
+    A cell that is stored as ok with the same hash is not measured again. One that would be timed
+    and that the parity ladder has not certified becomes a row with the reason, unless `uncertified`;
+    UserError when certified weights were altered. on_event(name, fields)
     hears "cell_started" (id, number, count), the child's "phase" (id, phase, s) and "cell_finished"
     (id, number, count, status, reason, skipped). runners maps a runtime to "module:class"; env is
     laid over every child's environment.
@@ -69,18 +74,24 @@ def run(
     chosen = selection.select(matrix.cells, only)
     decided = _decided_by_run(opened)
     limit_s = matrix.protocol.timeout_s if timeout_s is None else timeout_s
+    gate = certificate.of_run(opened.path)
+    if not uncertified:
+        gate.require_unaltered()
     _write_bench(opened.path, matrix)
     results = []
     for number, cell in enumerate(chosen, 1):
         place = {"id": cell.id, "number": number, "count": len(chosen)}
         found = store.artifact_sha256(store.artifact(opened.path, cell))
         key = cell_hash(cell, matrix, found, decided)
-        result = _finished(opened.path, cell, key)
+        granted, refused = gate.certificate(cell, found)
+        result = _finished(opened.path, cell, key, granted)
         skipped = result is not None
         if result is None:
             tell("cell_started", place)
-            child = _Child(cell, opened, matrix, limit_s, runners[cell.runtime], dict(env or {}))
-            result = child.measure(key, found, decided["split"], tell)
+            child = _Child(cell, opened, matrix, limit_s, runners[cell.runtime], dict(env or {}), granted)
+            timed = cell.scenario != "accuracy"
+            barred = refused if timed and found and not uncertified else None
+            result = child.measure(key, found, decided["split"], tell, barred)
         tell("cell_finished", {**place, "status": result.status, "reason": result.reason, "skipped": skipped})
         results.append(result)
     return results
@@ -92,12 +103,18 @@ def _write_bench(path: Path, matrix: Matrix) -> None:
     write_json(path / "bench" / "bench.json", {"schema": store.SCHEMA, **facts})
 
 
-def _finished(path: Path, cell: Cell, key: str) -> CellResult | None:
+def _finished(path: Path, cell: Cell, key: str, granted: str | None) -> CellResult | None:
+    """Return the stored cell if it is whole and up to date, with the certificate that it has now."""
     try:
         result = store.read(store.folder(path) / f"{cell.id}.json")
     except UserError:  # absent, or damaged: measuring it again makes it whole
         return None
-    return result if result.status == "ok" and result.hash == key else None
+    if result.status != "ok" or result.hash != key:
+        return None
+    if granted and result.certificate_id != granted:
+        result = msgspec.structs.replace(result, certificate_id=granted)
+        store.save(path, result, store.samples(path, cell.id))
+    return result
 
 
 def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
@@ -122,17 +139,23 @@ class _Child:
     timeout_s: float
     runner: str
     env: dict[str, str]
+    certificate_id: str | None = None
 
     @property
     def folder(self) -> Path:
         return self.run.path / "bench" / "children" / self.cell.id
 
-    def measure(self, key: str, artifact_hash: str | None, split_hash: str, tell: OnEvent) -> CellResult:
-        """Run the child and store what became of it."""
+    def measure(
+        self, key: str, artifact_hash: str | None, split_hash: str, tell: OnEvent, barred: str | None
+    ) -> CellResult:
+        """Run the child, unless it is barred for the given reason, and store what became of it."""
         samples = self.folder / "samples.npz"
         samples.unlink(missing_ok=True)
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        outcome = self._missing() if artifact_hash is None else self._call(tell)
+        if barred:
+            outcome = launch.Outcome("uncertified", barred, None, 0.0)
+        else:
+            outcome = self._missing() if artifact_hash is None else self._call(tell)
         value = outcome.value or {}
         result = CellResult(
             id=self.cell.id,
@@ -146,6 +169,7 @@ class _Child:
             rounds=[Round(value["phases_s"], value["count"], outcome.wall_s, started)] if value else [],
             stats=value.get("stats", {}),
             validity=store.Validity(**value["validity"]) if value else store.Validity(),
+            certificate_id=self.certificate_id,
             command=f"twinpose bench {shlex.quote(str(self.run.path))} -k {self.cell.id}",
         )
         store.save(self.run.path, result, store.load_samples(samples) if value else {})

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bench import console, launch, native, rundir, stages, verbs
+from bench import console, launch, native, proving, rundir, stages, verbs
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 
@@ -72,6 +72,9 @@ Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads; default all physical cores.")
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Loader workers; default 2.")]
+Uncertified = Annotated[
+    bool, typer.Option("--uncertified", help="Time cells without a parity certificate, and mark them so.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
 
@@ -97,13 +100,14 @@ def run(
     threads: Threads = None,
     workers: Workers = None,
     set_: Set = None,
+    uncertified: Uncertified = False,
     as_json: AsJson = False,
 ) -> None:
-    """Data, split, training, conversion, bench and report of a recipe; continues where it was interrupted."""
+    """From data to report, the parity ladder on the way; continues where it was interrupted."""
     recipes.load(recipe, set_)
     with rundir.locked(out, create=True):
         made = verbs.prepare(recipe, out, coco, boxes, device and device.value, threads, workers, set_)
-        raise typer.Exit(verbs.run(made, as_json))
+        raise typer.Exit(verbs.run(made, uncertified, as_json))
 
 
 @app.command()
@@ -216,13 +220,45 @@ def bench(
     timeout_s: Annotated[
         float | None, typer.Option("--timeout", min=0.1, help="Seconds a cell may take.")
     ] = None,
+    uncertified: Uncertified = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the cells of a matrix, each in a fresh process; finished ones are kept."""
     with rundir.locked(run):
         made = rundir.opened(run)
         cells = stages.load_matrix(made, matrix, device.value if device else None)
-        raise typer.Exit(verbs.bench(made, cells, only, list_, timeout_s, as_json))
+        raise typer.Exit(verbs.bench(made, cells, only, list_, timeout_s, uncertified, as_json))
+
+
+@app.command()
+def parity(
+    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Certify this run's twins.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Climb for a recipe's network, untrained.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="With --recipe: canonical weights (.safetensors) to climb with.")
+    ] = None,
+    coco: Coco = None,
+    rungs: Annotated[str | None, typer.Option(help="Which rungs, such as 2,3,4; default all.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="All rungs but 6, the trajectory.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="With --recipe: where to write; default runs/parity-NAME.")
+    ] = None,
+    threads: Threads = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove the twins equal, rung by rung, and write the certificate; exits 1 when a rung failed."""
+    wanted = proving.parse_rungs(rungs, quick=quick)
+    if run is not None:
+        if any(option is not None for option in (recipe, weights, coco, out, threads, set_)):
+            raise UserError("a RUN has its recipe, data and weights; give it without --recipe and the others")
+        with rundir.locked(run):
+            raise typer.Exit(verbs.parity_of_run(rundir.opened(run), wanted, as_json))
+    if recipe is None:
+        raise UserError("parity needs a RUN or --recipe NAME; nothing was climbed")
+    resolved = recipes.load(recipe, set_)
+    folder = out or Path("runs") / f"parity-{resolved.name}"
+    raise typer.Exit(verbs.parity_of_recipe(resolved, folder, wanted, coco, weights, threads, as_json))
 
 
 @app.command()

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import cells, console, launch, machine, matrix
+from bench import cells, console, launch, machine, matrix, parity, proving, store
 from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.store import CellResult
@@ -173,8 +173,21 @@ def load_matrix(run: RunFolder, name: str | None, device: str | None = None) -> 
     return matrix.on_device(matrix.load(wanted), device or run.settings.device)
 
 
+def prove(run: RunFolder, rungs: tuple[int, ...] = parity.QUICK) -> dict[str, Any]:
+    """Climb the parity ladder for the run's trained twins; write and return the certificate."""
+    measured = load_matrix(run, None) if run.recipe.matrix else None
+    command = f"twinpose parity {shlex.quote(str(run.path))}"
+    if rungs != parity.ALL:
+        command += " --quick" if rungs == parity.QUICK else f" --rungs {','.join(map(str, rungs))}"
+    return proving.run_folder(run, proving.Wanted(rungs, command), measured)
+
+
 def bench(
-    run: RunFolder, cells_: matrix.Matrix, only: str | None, timeout_s: float | None
+    run: RunFolder,
+    cells_: matrix.Matrix,
+    only: str | None,
+    timeout_s: float | None,
+    uncertified: bool = False,
 ) -> list[CellResult]:
     """Measure the cells of a matrix that `only` selects; return their results."""
 
@@ -184,7 +197,9 @@ def bench(
             reason = f"  {fields['reason']}" if fields["reason"] else ""
             console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}{reason}")
 
-    return cells.run(run.path, cells_, only=only, timeout_s=timeout_s, on_event=on_event)
+    return cells.run(
+        run.path, cells_, only=only, timeout_s=timeout_s, uncertified=uncertified, on_event=on_event
+    )
 
 
 def samples(run: RunFolder) -> None:
@@ -252,8 +267,8 @@ class Stage:
     """Whether what the stage makes is there, and made from what is there now."""
 
 
-def sequence(run: RunFolder) -> list[Stage]:
-    """Return the stages after preparation, in order."""
+def sequence(run: RunFolder, *, uncertified: bool = False) -> list[Stage]:
+    """Return the stages after preparation, in order; without the parity ladder when `uncertified`."""
     path = shlex.quote(str(run.path))
     stages = [
         Stage(
@@ -274,10 +289,16 @@ def sequence(run: RunFolder) -> list[Stage]:
         )
         for t in TWINS
     ]
+    if not uncertified:
+        proof = Stage(
+            "parity", f"twinpose parity {path} --quick", partial(prove, run), partial(_is_proven, run)
+        )
+        stages.append(proof)
     if run.recipe.matrix:
         # Every cell knows by its own hash whether it is finished.
-        measure = partial(bench, run, load_matrix(run, None), None, None)
-        stages.append(Stage("bench", f"twinpose bench {path}", measure, lambda: False))
+        measure = partial(bench, run, load_matrix(run, None), None, None, uncertified)
+        command = f"twinpose bench {path}{' --uncertified' if uncertified else ''}"
+        stages.append(Stage("bench", command, measure, lambda: False))
     stages.append(
         Stage("samples", f"twinpose report {path}", partial(samples, run), partial(samples_hold, run))
     )
@@ -305,6 +326,24 @@ def _is_converted(run: RunFolder, twin: str) -> bool:
     record = read_json(path, "a conversion's record")
     ended_well = all(route.get("status", "ok") == "ok" for route in record["routes"])
     return ended_well and bool(record["weights_sha256"] == sha256_of_file(weights))
+
+
+def _is_proven(run: RunFolder) -> bool:
+    path = run.path / "parity.json"
+    if not path.exists():
+        return False
+    found = read_json(path, "a certificate")
+    there = {arm["artifact_sha256"] for arm in found["runtimes"]}
+    now = {
+        store.artifact_sha256(file)
+        for twin in TWINS
+        for file in (
+            run.train_folder(twin) / "best.safetensors",
+            run.artifact_folder(twin) / "model.xml",
+            run.artifact_folder(twin) / "model.onnx",
+        )
+    }
+    return bool(found["status"] == "pass" and there == now - {None})
 
 
 def samples_hold(run: RunFolder) -> bool:

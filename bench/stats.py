@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+CONFIDENCE = 0.95
+
 FLAG_SPREAD = 0.10
 INVALID_SPREAD = 0.25
 FLAG_DRIFT = 0.02
+
+
+def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the two-sided t interval of the mean of independent values (n,), n >= 2.
+
+    Source: Student 1908. Raises ValueError for fewer than two values.
+    """
+    from scipy import stats as scipy_stats  # a slow import that few verbs need
+
+    count = len(values)
+    if count < 2:
+        raise ValueError(f"an interval needs at least 2 values, not {count}")
+    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(scipy_stats.t.ppf(0.5 + confidence / 2, count - 1)) * deviation / math.sqrt(count)
+    return mean - half, mean + half
 
 
 def percentile(samples: np.ndarray, percent: float) -> float:

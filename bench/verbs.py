@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import console, info, launch, machine, matrix, rundir, selection, stages, store
+from bench import console, info, launch, machine, matrix, parity, proving, rundir, selection, stages, store
 from bench import doctor as doctor_
 from bench import reproduce as reproduce_
 from bench.contract import TWINS
@@ -19,9 +20,10 @@ from bench.store import CellResult
 from pose import check, evaluate, sample, splits, synthetic
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
-from pose.files import replacing
+from pose.files import read_json, replacing
 from pose.recipe import Recipe
 
+CHECK_FAILED = 1
 SOME_CELLS_FAILED = 3
 
 
@@ -60,9 +62,9 @@ def prepare(
     return rundir.prepare(out, recipe, settings)
 
 
-def run(made: RunFolder, as_json: bool) -> int:
+def run(made: RunFolder, uncertified: bool, as_json: bool) -> int:
     """Do every stage that is not done yet, then the report; return the exit code."""
-    for stage in stages.sequence(made):
+    for stage in stages.sequence(made, uncertified=uncertified):
         if stage.holds():
             console.say(f"{stage.name}: done before", level=2)
             continue
@@ -76,9 +78,17 @@ def run(made: RunFolder, as_json: bool) -> int:
             made.record(stage.name, unsupported)
     path = build_report(made.path)
     failed = failed_cells(store.cells(made.path))
-    facts = {"report": str(path), "cells_failed": [cell.id for cell in failed]}
+    proven = _proven(made.path)
+    facts = {"report": str(path), "parity": proven, "cells_failed": [cell.id for cell in failed]}
     console.facts(facts, as_json, f"report: {path}")
+    if proven == "fail":
+        return CHECK_FAILED
     return SOME_CELLS_FAILED if failed else 0
+
+
+def _proven(path: Path) -> str | None:
+    file = path / "parity.json"
+    return str(read_json(file, "a certificate")["status"]) if file.exists() else None
 
 
 def failed_cells(results: list[CellResult]) -> list[CellResult]:
@@ -213,6 +223,7 @@ def bench(
     only: str | None,
     list_: bool,
     timeout_s: float | None,
+    uncertified: bool,
     as_json: bool,
 ) -> int:
     """List or measure the cells of a matrix; return the exit code."""
@@ -220,13 +231,54 @@ def bench(
         ids = [cell.id for cell in selection.select(cells.cells, only)]
         console.facts(ids, as_json, "\n".join(ids))
         return 0
-    with made.stage("bench", f"twinpose bench {made.path}"):
-        results = stages.bench(made, cells, only, timeout_s)
+    with made.stage("bench", f"twinpose bench {made.path}{' --uncertified' if uncertified else ''}"):
+        results = stages.bench(made, cells, only, timeout_s, uncertified)
     rows = [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in results]
     counts = {status: sum(r.status == status for r in results) for status in {r.status for r in results}}
     text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     console.facts(rows, as_json, f"{text}; the table is in 'twinpose report {made.path}'")
     return SOME_CELLS_FAILED if failed_cells(results) else 0
+
+
+def parity_of_run(made: RunFolder, rungs: tuple[int, ...], as_json: bool) -> int:
+    """Climb the parity ladder for a run's trained twins; 1 when a rung failed."""
+    with made.stage("parity", f"twinpose parity {made.path}"):
+        found = stages.prove(made, rungs)
+    return _say_parity(found, made.path, as_json)
+
+
+def parity_of_recipe(
+    recipe: Recipe,
+    out: Path,
+    rungs: tuple[int, ...],
+    coco: Path | None,
+    given: Path | None,
+    threads: int | None,
+    as_json: bool,
+) -> int:
+    """Climb the parity ladder for a recipe's network, with given or generic weights; 1 when a rung failed."""
+    flags = [f" --weights {shlex.quote(str(given))}" if given else "", f" --coco {coco}" if coco else ""]
+    numbers = f" --rungs {','.join(map(str, rungs))}" if rungs != parity.ALL else ""
+    found = proving.recipe(
+        recipe,
+        out,
+        proving.Wanted(rungs, f"twinpose parity --recipe {recipe.name}{''.join(flags)}{numbers}"),
+        coco=coco,
+        given=given,
+        threads=threads or machine.usable_cores(),
+        make_data=stages.make_data,
+        convert=lambda payload, folder, title: stages.call_with_bar(
+            "bench.convert:convert", dict(payload), folder, title
+        ),
+    )
+    return _say_parity(found, out, as_json)
+
+
+def _say_parity(found: dict[str, Any], folder: Path, as_json: bool) -> int:
+    counts = [r["status"] for r in found["rungs"]]
+    text = f"{found['status']}: {counts.count('pass')} rungs passed, {counts.count('fail')} failed"
+    console.facts(found, as_json, f"{text} -> {folder / 'parity.md'}")
+    return CHECK_FAILED if found["status"] == "fail" else 0
 
 
 def report(path: Path, as_json: bool) -> None:

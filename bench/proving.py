@@ -1,0 +1,194 @@
+"""What a climb proves: a run's trained weights and exports, or a recipe's network by itself."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import console, matrix, parity
+from bench.contract import TWINS
+from bench.rundir import RunFolder
+from bench.rungs.arms import Precisions, Subject
+from bench.rungs.base import Context
+from pose import architecture, splits, synthetic, weights
+from pose.errors import Unsupported, UserError
+from pose.files import make_folder
+from pose.recipe import Recipe, Split
+
+SCRATCH = "parity"
+"""The folder of a climb's children and arrays; it goes when the climb passed."""
+PEOPLE_IMAGES = (48, 16)
+"""Rendered for a recipe of real images when no COCO folder is given: enough for a probe set."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `twinpose parity` was asked for."""
+
+    rungs: tuple[int, ...]
+    command: str
+
+
+def parse_rungs(text: str | None, *, quick: bool) -> tuple[int, ...]:
+    """Return the rungs that "2,3,5" names; all of them by default, the quick ones with `quick`."""
+    if text is None:
+        return parity.QUICK if quick else parity.ALL
+    if quick:
+        raise UserError("--rungs and --quick were both given; expected one of them")
+    known = {str(number): number for number in parity.ALL}
+    wanted = [part.strip() for part in text.split(",")]
+    for part in wanted:
+        if part not in known:
+            raise UserError(
+                f"--rungs {text!r}: '{part}' is no rung; expected numbers from 1 to {parity.ALL[-1]}, "
+                "such as 2,3,4"
+            )
+    return tuple(sorted({known[part] for part in wanted}))
+
+
+def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -> dict[str, Any]:
+    """Climb for a run's trained twins and their exports; write and return its certificate."""
+    folder = _fresh(run.path / SCRATCH)
+    generic = folder / "weights.safetensors"
+    _save_generic(run.recipe, generic)
+    context = Context(
+        recipe=run.recipe,
+        folder=folder,
+        coco=run.settings.coco,
+        split=run.split_file,
+        weights=generic,
+        threads=run.settings.threads,
+        device=run.settings.device,
+        say=console.say,
+    )
+    subjects = [_trained(run, twin) for twin in TWINS if _best(run, twin).exists()]
+    if not subjects and parity.DEPLOYMENT in wanted.rungs:
+        raise Unsupported(
+            f"{run.path} has no trained twin to certify; 'twinpose train {run.path}' makes them, "
+            "'twinpose parity --recipe' needs none"
+        )
+    return _climb(context, subjects, _lower(measured), wanted, run.path)
+
+
+def _best(run: RunFolder, twin: str) -> Path:
+    return run.train_folder(twin) / "best.safetensors"
+
+
+def _trained(run: RunFolder, twin: str) -> Subject:
+    ir, onnx = (run.artifact_folder(twin) / name for name in ("model.xml", "model.onnx"))
+    return Subject(
+        name=twin,
+        twin=twin,
+        weights=_best(run, twin),
+        ir={twin: ir} if ir.exists() else {},
+        onnx=onnx if onnx.exists() else None,
+    )
+
+
+def _lower(measured: matrix.Matrix | None) -> Precisions:
+    """Return by runtime the precisions below fp32 that a matrix measures."""
+    found: dict[str, list[str]] = {}
+    for cell in measured.cells if measured else ():
+        if cell.precision != "fp32" and cell.precision not in found.setdefault(cell.runtime, []):
+            found[cell.runtime].append(cell.precision)
+    return found
+
+
+def recipe(
+    resolved: Recipe,
+    out: Path,
+    wanted: Wanted,
+    *,
+    coco: Path | None,
+    given: Path | None,
+    threads: int,
+    make_data: Callable[[Recipe, Path], Any],
+    convert: Callable[[Mapping[str, Any], Path, str], Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Climb for a recipe's network with `given` weights, or generic ones; write and return its certificate.
+
+    Without `coco` the recipe's built-in dataset is rendered, or a small one for a recipe that has none.
+    """
+    make_folder(out)
+    split = resolved.split
+    if coco is None:
+        coco = out / "data"
+        if resolved.data.synthetic:
+            make_data(resolved, coco)
+        else:
+            synthetic.make(coco, train_images=PEOPLE_IMAGES[0], val_images=PEOPLE_IMAGES[1], seed=0)
+            split = Split()
+    folder = _fresh(out / SCRATCH)
+    splits.save(splits.make(split, coco), folder / "split.json")
+    proven = folder / "weights.safetensors"
+    described = architecture.build(resolved.model)
+    if given is None:
+        _save_generic(resolved, proven)
+    else:
+        weights.save(proven, weights.load(given, described))
+    context = Context(
+        recipe=resolved,
+        folder=folder,
+        coco=coco,
+        split=folder / "split.json",
+        weights=proven,
+        threads=threads,
+        say=console.say,
+    )
+    subjects = []
+    if parity.DEPLOYMENT in wanted.rungs:
+        name = "probe" if given is None else "imported"
+        subjects = [_exported(context, name, convert)]
+    return _climb(context, subjects, {}, wanted, out)
+
+
+def _exported(
+    context: Context, name: str, convert: Callable[[Mapping[str, Any], Path, str], Mapping[str, Any]]
+) -> Subject:
+    """Return the weights under proof with their IR through each twin and their ONNX graph."""
+    ir: dict[str, Path] = {}
+    onnx = None
+    for twin in TWINS:
+        out = context.folder / "artifacts" / twin
+        payload = {
+            "recipe": context.recipe.model_dump(mode="json"),
+            "coco": str(context.coco.resolve()),
+            "split": str(context.split.resolve()),
+            "twin": twin,
+            "weights": str(context.weights.resolve()),
+            "out": str(out.resolve()),
+            "formats": ["ir", "onnx"] if twin == "torch" else ["ir"],
+        }
+        record = convert(payload, context.folder / "children" / f"convert.{twin}", f"convert {twin}")
+        # A route that failed leaves a file that is not there, and rung 7 says so.
+        ir[twin] = out / "model.xml"
+        if any(route.get("file") == "model.onnx" for route in record["routes"]):
+            onnx = out / "model.onnx"
+    return Subject(name=name, twin="torch", weights=context.weights, ir=ir, onnx=onnx)
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
+    return folder
+
+
+def _save_generic(resolved: Recipe, path: Path) -> None:
+    described = architecture.build(resolved.model)
+    weights.save(path, weights.generic(described, resolved.training.seed))
+
+
+def _climb(
+    context: Context, subjects: Sequence[Subject], lower: Precisions, wanted: Wanted, out: Path
+) -> dict[str, Any]:
+    started = datetime.now(UTC)
+    rungs, facts = parity.climb(context, subjects, lower, wanted.rungs)
+    found = parity.document(context, rungs, facts, subjects, wanted.command, started)
+    parity.write(found, out)
+    if found["status"] == "pass":
+        shutil.rmtree(context.folder)
+    return found
