@@ -1,0 +1,231 @@
+"""What rung 7 runs: one set of weights on every runtime, each in a child of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import convert
+from bench.contract import TWINS, Emit, RunnerSpec
+from bench.launch import ChildFailed
+from bench.predict import MODES
+from bench.rungs.base import Context
+from bench.worker import resolve
+from pose import architecture, bootstrap, evaluate, inference, recipe, splits, weights
+from pose.errors import Unsupported, UserError
+from pose.files import replacing
+
+BATCH = 8
+"""Images in every call: as many as conversion exports with, so that a graph of a static batch takes part."""
+
+LOWER = {"tf": ("bf16",), "torch": ("bf16",), "openvino": ("bf16", "fp16")}
+"""The lower precisions that may be reported beside; the exported ONNX graph has none."""
+
+Precisions = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One set of canonical weights and what was made of them."""
+
+    name: str
+    """Whose weights they are, as the table says it: `tf`, `torch`, `imported` or `probe`."""
+    twin: str
+    """The twin whose framework is the source that every other arm is compared with."""
+    weights: Path
+    """Canonical safetensors."""
+    ir: Mapping[str, Path]
+    """Twin -> the IR made from these weights through it, where there is one."""
+    onnx: Path | None = None
+    reference: Path | None = None
+    """The probe set's heatmaps (N, K, h, w) in float64, as .npy; made by the twin's probe when None."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One runtime, as it is asked to run one artifact."""
+
+    runtime: str
+    mode: str
+    precision: str
+    artifact: Path
+    through: str | None = None
+    """The twin that an IR was made through."""
+
+    @property
+    def name(self) -> str:
+        """Return the name in a table: "openvino ir fp32 through tf"."""
+        words = f"{self.runtime} {self.mode} {self.precision}"
+        return f"{words} through {self.through}" if self.through else words
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """What became of an arm."""
+
+    arm: Arm
+    status: str
+    """`ok`, `unsupported` or `failed`."""
+    reason: str | None = None
+    heatmaps: np.ndarray | None = None
+    """(N, K, h, w) float32, of the probe set."""
+    matches: bootstrap.Matches | None = None
+    """Which of its predictions of the validation part are right; None where that part was not predicted."""
+
+
+def of(subject: Subject, lower: Precisions) -> list[Arm]:
+    """Return the arms of one set of weights, the source's own first, `lower` precisions last."""
+    other = next(twin for twin in TWINS if twin != subject.twin)
+    strict = [Arm(twin, MODES[twin], "fp32", subject.weights) for twin in (subject.twin, other)]
+    irs = [Arm("openvino", "ir", "fp32", path, twin) for twin, path in subject.ir.items()]
+    strict += [Arm(twin, "compiled", "fp32", subject.weights) for twin in (subject.twin, other)]
+    if subject.onnx:
+        strict.append(Arm("onnxruntime", "ir", "fp32", subject.onnx))
+    reported = [
+        replace(arm, precision=precision)
+        for arm in (*strict[:2], *irs)
+        for precision in lower.get(arm.runtime, ())
+    ]
+    return [*strict, *irs, *reported]
+
+
+def run(context: Context, subject: Subject, arm: Arm, runner: str, probe: Path, truth: Any) -> Ran:
+    """Return what `runner` ("module:class") makes of the arm, in a child that its runtime's plant reaches.
+
+    probe: .npz with `images`; truth: the validation part's COCO ground truth, or None to leave it out.
+    """
+    if not arm.artifact.exists():
+        return Ran(arm, "failed", f"no file {arm.artifact}; expected what a conversion leaves")
+    out = context.folder.resolve() / "deployment" / f"{subject.name} {arm.name}".replace(" ", "-")
+    out.mkdir(parents=True, exist_ok=True)
+    spec = RunnerSpec(
+        recipe=context.recipe.model_dump(mode="json"),
+        artifact=str(arm.artifact.resolve()),
+        mode=arm.mode,
+        precision=arm.precision,
+        device=context.device,
+        threads=context.threads,
+        batch=BATCH,
+    )
+    payload = {
+        "runner": runner,
+        "spec": asdict(spec),
+        "probe": probe.resolve(),
+        "coco": context.coco.resolve(),
+        "split": context.split.resolve(),
+        "out": out,
+        "predictions": truth is not None,
+    }
+    try:
+        context.call(arm.runtime, "bench.rungs.arms:infer", payload)
+    except Unsupported as error:
+        return Ran(arm, "unsupported", str(error))
+    except (ChildFailed, UserError) as error:
+        return Ran(arm, "failed", str(error))
+    heatmaps, path = np.load(out / "heatmaps.npy"), out / "predictions.json"
+    matches = None
+    if truth is not None and path.exists():
+        matches = bootstrap.match(evaluate.read_predictions(path, truth), truth)
+    return Ran(arm, "ok", None, heatmaps, matches)
+
+
+def infer(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Write the probe set's heatmaps and, if asked, predictions of the validation part (in the child)."""
+    spec, out = RunnerSpec(**payload["spec"]), Path(payload["out"])
+    runner = resolve(payload["runner"])(spec)
+    whole = in_batches(runner.infer, spec.batch)
+    with np.load(payload["probe"]) as stored:
+        heatmaps = whole(stored["images"])
+    _save(out / "heatmaps.npy", heatmaps)
+    # Of heatmaps with a NaN there are no keypoints; the probe set says so.
+    if payload["predictions"] and np.isfinite(heatmaps).all():
+        resolved, manifest = recipe.from_dict(spec.recipe), splits.read(Path(payload["split"]))
+        inputs = inference.Inputs(resolved, Path(payload["coco"]), manifest, "val")
+        evaluate.save_predictions(out / "predictions.json", inference.predict(whole, inputs))
+    return {"effective": runner.effective()}
+
+
+def in_batches(infer: inference.Infer, size: int) -> inference.Infer:
+    """Return `infer` for any number of images, called with `size` of them, black ones in the last call.
+
+    A batch of another size would be compiled for anew, and some graphs know one size alone.
+    """
+
+    def whole(images: np.ndarray) -> np.ndarray:
+        padded = np.pad(images, ((0, -len(images) % size), (0, 0), (0, 0), (0, 0)))
+        # A runtime may hand out the same buffer again.
+        parts = [np.array(infer(padded[start : start + size])) for start in range(0, len(padded), size)]
+        return np.concatenate(parts)[: len(images)]
+
+    return whole
+
+
+def reference(context: Context, subject: Subject, probe: Path) -> np.ndarray:
+    """Return the probe set's heatmaps (N, K, h, w) in float64, by the source twin where none are given."""
+    path = subject.reference
+    if path is None:
+        path = context.folder.resolve() / "deployment" / f"{subject.name}-float64.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        payload = {
+            "twin": subject.twin,
+            "recipe": context.recipe.model_dump(mode="json"),
+            "weights": subject.weights.resolve(),
+            "threads": context.threads,
+            "probe": probe.resolve(),
+            "out": path,
+        }
+        context.call(subject.twin, "bench.rungs.arms:infer_float64", payload)
+    return np.asarray(np.load(path), np.float64)
+
+
+def infer_float64(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Write the heatmaps of one twin's float64 probe in evaluation mode (in the child)."""
+    twin, resolved = payload["twin"], recipe.from_dict(payload["recipe"])
+    resolve(f"{twin}_impl.train:setup")("cpu", payload["threads"])
+    probe = resolve(f"{twin}_impl.probe:Probe")(resolved, "float64")
+    probe.load(weights.load(Path(payload["weights"]), architecture.build(resolved.model)))
+    forward = in_batches(partial(probe.forward, training=False), BATCH)
+    with np.load(payload["probe"]) as stored:
+        _save(Path(payload["out"]), forward(stored["images"]))
+    return {}
+
+
+def converted(context: Context, name: str, twin: str, weights_path: Path) -> Subject:
+    """Return the subject of `weights_path` after converting it: an IR through each twin, and ONNX.
+
+    A conversion that failed leaves no file, and its arm fails; one that is unsupported here has no arm.
+    """
+    made: dict[tuple[str, str], Path] = {}
+    for through, formats in (("tf", ["ir"]), ("torch", ["ir", "onnx"])):
+        out = context.folder.resolve() / "deployment" / name / through
+        payload = {
+            "recipe": context.recipe.model_dump(mode="json"),
+            "split": context.split.resolve(),
+            "coco": context.coco.resolve(),
+            "twin": through,
+            "weights": weights_path.resolve(),
+            "formats": formats,
+            "out": out,
+        }
+        try:
+            routes = context.call(through, "bench.convert:convert", payload)["routes"]
+        except (Unsupported, ChildFailed) as error:
+            status = "unsupported" if isinstance(error, Unsupported) else "failed"
+            routes = [{"status": status, "reason": str(error)} for _ in formats]
+        for format_, route in zip(formats, routes, strict=True):
+            if route["status"] != "ok":
+                context.say(f"{format_} through {through}: {route['status']}: {route['reason']}")
+            if route["status"] != "unsupported":
+                made[format_, through] = out / convert.FILES[format_]
+    irs = {through: path for (format_, through), path in made.items() if format_ == "ir"}
+    return Subject(name, twin, weights_path, irs, made.get(("onnx", "torch")))
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    with replacing(path) as temporary, open(temporary, "wb") as handle:
+        np.save(handle, values)

@@ -1,0 +1,247 @@
+"""Rung 7: every runtime gives the same heatmaps, and the same AP, from the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import store
+from bench.contract import RUNNERS
+from bench.rungs import arms, probing
+from bench.rungs.arms import Arm, Precisions, Ran, Subject
+from bench.rungs.base import Check, Context, rmse, worst
+from bench.rungs.forward import FACTOR, SLACK, by_sample
+from pose import bootstrap, heatmap, splits
+from pose.recipe import Recipe
+
+CEILING = 1e-5
+WHY_SOURCE = (
+    "1e-5 x rms(reference), what the others' bound is made from: float32 rounds at 6e-8 and was seen to "
+    "make 1e-6 of it in this network; TF32 and half precision round at 5e-4"
+)
+WHY_ROUNDING = (
+    "2 x the source's own error + 1e-7 x rms(reference): no worse than the framework's own rounding"
+)
+WORST_DAP = 0.001
+WHY_DAP = "0.001: an AP is printed with three decimals"
+LEAST_AP = 0.2
+"""Below, AP moves with a handful of predictions and says nothing about a runtime."""
+STEP = 0.25
+WHY_SHIFT = (
+    "a quarter heatmap pixel, the decoder's smallest step: in 99 of 100 joints no peak moves, "
+    "and no neighbour changes sides"
+)
+RMSE = "rmse to fp64"
+DRAWS = 1000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a certificate says of one artifact on one runtime."""
+
+    subject: str
+    twin: str
+    """The source of the weights."""
+    through: str | None
+    """The twin that an IR was made through."""
+    runtime: str
+    mode: str
+    precision: str
+    device: str
+    artifact_sha256: str | None
+    status: str = "pass"
+    """`pass`, `fail`, `unsupported`, or `reported` where nothing is judged."""
+    reason: str | None = None
+    """Why it is not `pass`."""
+    rmse: float | None = None
+    """Of the probe set's heatmaps to the float64 reference."""
+    bound: float | None = None
+    shift_px: float | None = None
+    """99th percentile over joints of the distance to the reference's keypoints, in input pixels."""
+    ap: float | None = None
+    dap: float | None = None
+    """AP less the source's, with its 95% interval over images."""
+    dap_low: float | None = None
+    dap_high: float | None = None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the rung found: its checks, and a fact for each arm (`Fact` as a dict)."""
+
+    checks: list[Check] = field(default_factory=list)
+    arms: list[dict[str, Any]] = field(default_factory=list)
+
+
+def climb(
+    context: Context,
+    subjects: Sequence[Subject],
+    *,
+    runners: Mapping[str, str] = RUNNERS,
+    lower: Precisions | None = None,
+    with_ap: bool = True,
+    probe: Path | None = None,
+    draws: int = DRAWS,
+) -> Deployment:
+    """Return the checks and facts of every runtime over every set of weights.
+
+    lower: precisions by runtime that are reported beside and never judged, such as arms.LOWER;
+    with_ap: predict the validation part, if it has people; probe: .npz of `images` (N, H, W, 3)
+    uint8, by default the ladder's probe set.
+    """
+    if probe is None:
+        probing.batch(context)
+        probe = context.folder / "probe.npz"
+    truth = _truth(context) if with_ap else None
+    found = Deployment()
+    for subject in subjects:
+        source, reference = None, None
+        for arm in arms.of(subject, lower or {}):
+            context.say(f"{subject.name} weights on {arm.name}")
+            ran = arms.run(context, subject, arm, runners[arm.runtime], probe, truth)
+            if source is None:
+                source = ran
+                # Its framework may not be here: then there is no reference either, nor a need of one.
+                reference = arms.reference(context, subject, probe) if ran.status == "ok" else None
+            checks, fact = _judged(context, subject, ran, source, reference, draws)
+            found.checks.extend(checks)
+            found.arms.append(asdict(fact))
+    return found
+
+
+def _truth(context: Context) -> dict[str, Any] | None:
+    """Return the validation part's ground truth; None when it has no people."""
+    manifest = splits.read(context.split)
+    part = manifest.parts.get("val")
+    if part is None or not part.annotation_ids:
+        return None
+    return splits.ground_truth(manifest, context.coco, "val")
+
+
+def _judged(
+    context: Context, subject: Subject, ran: Ran, source: Ran, reference: np.ndarray | None, draws: int
+) -> tuple[list[Check], Fact]:
+    """Return the checks of one arm and its fact; `reference` is None where the source did not run."""
+    label, fact = f"{subject.name} weights, {ran.arm.name}", _known(context, subject, ran.arm)
+    status, reason = _unjudged(ran, source)
+    if status or reference is None:
+        passed = None if status == "unsupported" else False
+        check = Check(f"{label}: {RMSE}", None, None, passed, WHY_ROUNDING, note=reason)
+        return [check], replace(fact, status=status, reason=reason)
+    own = measure(source, source, reference, context.recipe, draws)
+    found = own if ran is source else measure(ran, source, reference, context.recipe, draws)
+    if ran.arm.precision != "fp32":
+        note = f"{said(found, own)}; 99th percentile of keypoint shift {found.shift_px:.3g} px"
+        check = Check(f"{label}: {RMSE}", found.rmse, None, None, "reported, not judged", found.where, note)
+        return [check], replace(fact, status="reported", **found.numbers())
+    rounding = _rounding(label, found, None if ran is source else own, reference)
+    checks = [rounding, _behaviour(label, found, own, context.recipe)]
+    broken = [f"{c.name} is {c.measured:.3g}, bound {c.bound:.3g}" for c in checks if not c.passed]
+    judged = replace(fact, status="fail" if broken else "pass", reason="; ".join(broken) or None)
+    return checks, replace(judged, bound=rounding.bound, **found.numbers())
+
+
+def _known(context: Context, subject: Subject, arm: Arm) -> Fact:
+    return Fact(
+        subject=subject.name,
+        twin=subject.twin,
+        through=arm.through,
+        runtime=arm.runtime,
+        mode=arm.mode,
+        precision=arm.precision,
+        device=context.device,
+        artifact_sha256=store.artifact_sha256(arm.artifact),
+    )
+
+
+def _unjudged(ran: Ran, source: Ran) -> tuple[str, str | None]:
+    """Return status and reason of an arm that did not run, or whose source did not; "" if both did."""
+    statuses = {"unsupported": "unsupported", "failed": "fail"}
+    if ran.status != "ok":
+        return statuses[ran.status], ran.reason
+    if source.status != "ok":
+        return statuses[source.status], f"nothing to judge it by: {source.arm.name}: {source.reason}"
+    return "", None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured of an arm; the fields that `Fact` has too mean the same."""
+
+    rmse: float
+    where: str
+    """The probe whose heatmaps are furthest off."""
+    shift_px: float
+    shift_where: str
+    ap: float | None = None
+    dap: float | None = None
+    dap_low: float | None = None
+    dap_high: float | None = None
+
+    def numbers(self) -> dict[str, Any]:
+        """Return the fields that a fact has."""
+        names = ("rmse", "shift_px", "ap", "dap", "dap_low", "dap_high")
+        return {name: getattr(self, name) for name in names}
+
+
+def measure(ran: Ran, source: Ran, reference: np.ndarray, recipe: Recipe, draws: int) -> Found:
+    """Return an arm's distance to the reference heatmaps (N, K, h, w), and of its AP to the source's."""
+    assert ran.heatmaps is not None
+    shifts = shift_px(ran.heatmaps, reference, recipe)
+    found = Found(
+        rmse=rmse(ran.heatmaps, reference),
+        where=worst(by_sample(ran.heatmaps, reference))[0],
+        shift_px=float(np.percentile(shifts, 99)),
+        shift_where=f"probe {shifts.max(axis=1).argmax()}",
+    )
+    if ran.matches is None or source.matches is None or np.isnan(ap := bootstrap.ap(ran.matches)):
+        return found
+    if ran is source:
+        return replace(found, ap=ap, dap=0.0, dap_low=0.0, dap_high=0.0)
+    dap, low, high = bootstrap.difference(ran.matches, source.matches, draws, SEED)
+    return replace(found, ap=ap, dap=dap, dap_low=low, dap_high=high)
+
+
+def shift_px(heatmaps: np.ndarray, reference: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Return how far each decoded keypoint (N, K) lies from the reference's, in input pixels."""
+    stride = np.array(recipe.model.input_size) / recipe.model.heatmap_size
+    moved = heatmap.decode(heatmaps)[0] - heatmap.decode(reference)[0]
+    return np.asarray(np.linalg.norm(moved * stride, axis=2))
+
+
+def _rounding(label: str, found: Found, own: Found | None, reference: np.ndarray) -> Check:
+    """Return the check of the heatmaps by the source's `own` error, or of the source where that is None."""
+    size = float(np.sqrt(np.mean(np.square(reference))))
+    # A source that is wrong itself is not what others are measured by.
+    ceiling = CEILING * size
+    bound = ceiling if own is None else FACTOR * min(own.rmse, ceiling) + SLACK * size
+    why = WHY_SOURCE if own is None else WHY_ROUNDING
+    return Check(f"{label}: {RMSE}", found.rmse, bound, found.rmse <= bound, why, found.where)
+
+
+def _behaviour(label: str, found: Found, own: Found, recipe: Recipe) -> Check:
+    """Return the check of AP where AP counts, and of keypoints elsewhere."""
+    note = said(found, own)
+    if own.ap is not None and own.ap >= LEAST_AP and found.dap is not None:
+        gap = abs(found.dap)
+        return Check(f"{label}: |AP - source's AP|", gap, WORST_DAP, gap <= WORST_DAP, WHY_DAP, note=note)
+    bound = STEP * max(np.array(recipe.model.input_size) / recipe.model.heatmap_size)
+    name, passed = f"{label}: keypoint shift, 99th percentile, px", found.shift_px <= bound
+    return Check(name, found.shift_px, float(bound), bool(passed), WHY_SHIFT, found.shift_where, note)
+
+
+def said(found: Found, own: Found) -> str:
+    """Return in words what the AP of an arm says beside its source's."""
+    if found.ap is None or own.ap is None:
+        return "AP was not measured"
+    if own.ap < LEAST_AP:
+        return f"AP says nothing: the source's is {own.ap:.3f}, below {LEAST_AP}"
+    return (
+        f"AP {found.ap:.4f}, the source's {own.ap:.4f}, difference {found.dap:+.4f} "
+        f"[{found.dap_low:+.4f}, {found.dap_high:+.4f}] (95%, bootstrap over images)"
+    )

@@ -1,0 +1,282 @@
+"""Rung 7, over runtimes that need no framework: who passes, who fails, and what is said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import launch
+from bench.contract import RUNTIMES
+from bench.rungs import arms, deployment, probing
+from bench.rungs.arms import Subject
+from bench.rungs.base import Check, Context
+from bench.rungs.deployment import Deployment
+from bench.worker import explain, resolve
+from pose import inference, recipe, splits
+
+HERE = str(Path(__file__).parent)
+EQUAL = dict.fromkeys(RUNTIMES, "fake_runtimes:Exact")
+
+
+@dataclass(frozen=True)
+class Here(Context):
+    """A context whose children run in this process; what they raise is explained as a child's would be."""
+
+    def call(
+        self,
+        who: str,
+        entry: str,
+        payload: Mapping[str, Any],
+        *,
+        threads: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        try:
+            return dict(resolve(entry)(dict(payload), lambda name, fields: None))
+        except Exception as error:
+            return launch.value_of(launch.Outcome(*explain(error), None, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def _fakes_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    monkeypatch.setenv("PYTHONPATH", HERE)
+
+
+@pytest.fixture
+def context(run_folder: Path) -> Context:
+    return make_context(run_folder, Here)
+
+
+def make_context(run_folder: Path, kind: type[Context]) -> Context:
+    return kind(
+        recipe=recipe.load(str(run_folder / "recipe.yaml")),
+        folder=run_folder / "scratch",
+        coco=run_folder.parent / "coco",
+        split=run_folder / "split.json",
+        weights=run_folder / "train/torch/best.safetensors",
+        threads=1,
+    )
+
+
+def subject(context: Context, *, moved_px: int = 0, twin: str = "torch") -> Subject:
+    """Return weights that know everybody in the validation part, `moved_px` heatmap pixels off."""
+    folder = context.folder / "made"
+    folder.mkdir(parents=True)
+    inputs = inference.Inputs(context.recipe, context.coco, splits.read(context.split), "val")
+    heatmaps = np.roll(inputs.targets(0, len(inputs))[0], moved_px, axis=3)
+    paths = [folder / name for name in ("best.safetensors", "model.onnx", "tf.xml", "torch.xml")]
+    for path in paths:
+        with open(path, "wb") as handle:
+            np.savez(handle, images=inputs.batch(0, len(inputs)), heatmaps=heatmaps)
+    np.savez(folder / "probe.npz", images=inputs.batch(0, len(inputs)))
+    weights, onnx, through_tf, through_torch = paths
+    return Subject(
+        name=twin,
+        twin=twin,
+        weights=weights,
+        ir={"tf": through_tf, "torch": through_torch},
+        onnx=onnx,
+        reference=reference(folder / "probe.npz", weights),
+    )
+
+
+def reference(probe: Path, weights: Path) -> Path:
+    """Write what the fake network is in float64; return where."""
+    fakes = resolve("fake_runtimes:network")
+    path = weights.with_name("reference.npy")
+    np.save(path, fakes(weights, np.load(probe)["images"], np.float64))
+    return path
+
+
+def climb(context: Context, given: Subject | None = None, **options: Any) -> Deployment:
+    """Climb with equal runtimes, but for those that `options` names: onnxruntime="Half"."""
+    given = given or subject(context)
+    planted = {who: f"fake_runtimes:{options.pop(who)}" for who in RUNTIMES if who in options}
+    probe = context.folder / "made" / "probe.npz"
+    return deployment.climb(
+        context, [given], runners=EQUAL | planted, **{"probe": probe, "draws": 50} | options
+    )
+
+
+def failing(found: Deployment) -> list[Check]:
+    return [check for check in found.checks if check.passed is False]
+
+
+def of(found: Deployment, runtime: str) -> list[dict[str, Any]]:
+    return [fact for fact in found.arms if fact["runtime"] == runtime]
+
+
+def test_equal_runtimes_pass_each_with_its_heatmaps_and_its_ap(context: Context):
+    found = climb(context)
+    assert [(f["runtime"], f["mode"], f["through"]) for f in found.arms] == [
+        ("torch", "eager", None),
+        ("tf", "graph", None),
+        ("torch", "compiled", None),
+        ("tf", "compiled", None),
+        ("onnxruntime", "ir", None),
+        ("openvino", "ir", "tf"),
+        ("openvino", "ir", "torch"),
+    ]
+    assert {f["status"] for f in found.arms} == {"pass"}
+    assert len(found.checks) == 2 * len(found.arms)
+    assert all(check.passed for check in found.checks)
+    for fact in found.arms:
+        assert 0 < fact["rmse"] <= fact["bound"]
+        assert fact["ap"] > 0.5
+        assert (fact["dap"], fact["dap_low"], fact["dap_high"], fact["shift_px"]) == (0, 0, 0, 0)
+        assert len(fact["artifact_sha256"]) == 64
+        assert fact["device"] == "cpu"
+
+
+def test_the_source_of_weights_from_keras_is_keras(context: Context):
+    found = climb(context, subject(context, twin="tf"))
+    assert [(f["runtime"], f["mode"]) for f in found.arms[:2]] == [("tf", "graph"), ("torch", "eager")]
+    assert {f["twin"] for f in found.arms} == {"tf"}
+
+
+@pytest.mark.parametrize("mistake", ["Swapped", "Half", "Mirrored", "NotANumber"])
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "tf"])
+def test_a_runtime_with_a_mistake_fails_and_is_named(context: Context, runtime: str, mistake: str):
+    found = climb(context, **{runtime: mistake})
+    assert {f["runtime"] for f in found.arms if f["status"] == "fail"} == {runtime}
+    assert {f["status"] for f in of(found, runtime)} == {"fail"}
+    wrong = failing(found)
+    assert all(runtime in check.name for check in wrong)
+    heatmaps = [check for check in wrong if check.name.endswith("rmse to fp64")]
+    assert len(heatmaps) == len(of(found, runtime))
+    assert all(check.where is not None and check.where.startswith("probe ") for check in heatmaps)
+    assert "rmse to fp64 is" in of(found, runtime)[0]["reason"]
+
+
+def test_a_mistake_in_the_source_itself_is_not_what_others_are_measured_by(context: Context):
+    found = climb(context, torch="Swapped", with_ap=False)
+    assert {f["runtime"] for f in found.arms if f["status"] == "fail"} == {"torch"}
+    assert {f["status"] for f in of(found, "openvino") + of(found, "tf")} == {"pass"}
+
+
+def test_an_ap_that_moved_fails_where_the_source_has_one(context: Context):
+    found = climb(context, openvino="Mirrored")
+    [check, _] = [c for c in failing(found) if "AP" in c.name]
+    assert check.bound == 0.001
+    assert check.measured is not None
+    assert check.measured > 0.2
+    assert check.note is not None
+    assert "the source's" in check.note
+    assert "bootstrap over images" in check.note
+    [fact, _] = of(found, "openvino")
+    assert fact["dap_low"] <= fact["dap"] <= fact["dap_high"] < 0
+
+
+def test_below_an_ap_of_a_fifth_keypoints_are_judged_and_ap_is_said_to_say_nothing(context: Context):
+    found = climb(context, subject(context, moved_px=8), openvino="Mirrored")
+    assert found.arms[0]["ap"] < 0.2
+    assert not [check for check in found.checks if "AP" in check.name]
+    behaviour = [check for check in found.checks if "keypoint shift" in check.name]
+    assert len(behaviour) == len(found.arms)
+    assert all("AP says nothing: the source's is 0.0" in str(check.note) for check in behaviour)
+    wrong = [check for check in behaviour if not check.passed]
+    assert [check.bound for check in wrong] == [1.0, 1.0]
+    assert all("openvino" in check.name and check.where for check in wrong)
+
+
+def test_without_the_validation_part_keypoints_are_judged(context: Context):
+    found = climb(context, with_ap=False)
+    assert {f["ap"] for f in found.arms} == {None}
+    assert {check.note for check in found.checks if "keypoint" in check.name} == {"AP was not measured"}
+    assert {f["status"] for f in found.arms} == {"pass"}
+
+
+def test_what_a_machine_cannot_run_is_shown_and_not_failed(context: Context):
+    found = climb(context, onnxruntime="Absent")
+    [fact] = of(found, "onnxruntime")
+    assert (fact["status"], fact["reason"]) == ("unsupported", "no such device is visible to this runtime")
+    assert not failing(found)
+    [check] = [check for check in found.checks if "onnxruntime" in check.name]
+    assert (check.passed, check.measured, check.note) == (None, None, fact["reason"])
+
+
+def test_a_crash_is_a_failure_with_its_reason(context: Context):
+    found = climb(context, onnxruntime="Crashing")
+    [fact] = of(found, "onnxruntime")
+    assert (fact["status"], fact["reason"]) == ("fail", "RuntimeError: a kernel was not found")
+    [check] = failing(found)
+    assert "onnxruntime" in check.name
+    assert check.note == fact["reason"]
+
+
+def test_an_artifact_that_is_not_there_is_a_failure(context: Context):
+    given = subject(context)
+    given.ir["tf"].unlink()
+    found = climb(context, given)
+    assert [f["status"] for f in of(found, "openvino")] == ["fail", "pass"]
+    assert "no file" in of(found, "openvino")[0]["reason"]
+    assert of(found, "openvino")[0]["artifact_sha256"] is None
+
+
+@pytest.mark.parametrize(("mistake", "status"), [("Crashing", "fail"), ("Absent", "unsupported")])
+def test_without_its_source_nothing_can_be_judged(context: Context, mistake: str, status: str):
+    found = climb(context, torch=mistake)
+    assert {f["status"] for f in found.arms} == {status}
+    assert "nothing to judge it by: torch eager fp32: " in of(found, "openvino")[0]["reason"]
+
+
+def test_lower_precisions_are_reported_beside_with_an_interval_and_never_judged(context: Context):
+    found = climb(context, openvino="Obedient", lower={"openvino": ("bf16", "fp16")})
+    lower = [f for f in found.arms if f["precision"] != "fp32"]
+    assert [(f["precision"], f["through"]) for f in lower] == [
+        ("bf16", "tf"),
+        ("fp16", "tf"),
+        ("bf16", "torch"),
+        ("fp16", "torch"),
+    ]
+    assert {f["status"] for f in lower} == {"reported"}
+    assert all(f["rmse"] > found.arms[0]["bound"] and f["bound"] is None for f in lower)
+    assert not failing(found)
+    checks = [check for check in found.checks if "fp16" in check.name]
+    assert [(check.passed, check.bound) for check in checks] == [(None, None)] * 2
+    assert "difference" in str(checks[0].note)
+    assert "[" in str(checks[0].note)
+
+
+def test_the_ladders_own_probe_set_is_the_default(context: Context):
+    given = subject(context)
+    probing.batch(context)
+    reference(context.folder / "probe.npz", given.weights)
+    found = climb(context, given, probe=None, with_ap=False)
+    assert {f["status"] for f in found.arms} == {"pass"}
+
+
+def test_any_number_of_images_is_inferred_in_whole_batches():
+    seen: list[int] = []
+    buffer = np.zeros((4, 2, 1, 1), np.float32)
+
+    def infer(images: np.ndarray) -> np.ndarray:
+        seen.append(len(images))
+        buffer[:, 0, 0, 0] = images[:, 0, 0, 0]
+        return buffer
+
+    images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=3)
+    found = arms.in_batches(infer, 4)(images)
+    assert seen == [4, 4, 4]
+    assert found[:, 0, 0, 0].tolist() == list(range(10))
+
+
+def test_an_arm_that_aborts_in_its_own_process_takes_nobody_with_it(run_folder: Path):
+    context = make_context(run_folder, Context)
+    given = subject(context)
+    found = arms.run(
+        context,
+        given,
+        arms.of(given, {})[0],
+        "fake_runtimes:Aborting",
+        context.folder / "made" / "probe.npz",
+        None,
+    )
+    assert found.status == "failed"
+    assert "SIGABRT" in str(found.reason)
