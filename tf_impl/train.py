@@ -170,7 +170,7 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         load_optimizer(net, optimizer, state.optimizer)
     step, infer = make_step(net, optimizer), make_infer(net)
     loader = data.Loader(splits.select(job.manifest, job.coco, "train"), job.recipe, job.workers)
-    inputs = inference.Inputs(job.recipe, job.coco, job.manifest, "val")
+    inputs = inference.Inputs(job.recipe, job.coco, job.manifest, "val", crops=data.crops)
     truth = splits.ground_truth(job.manifest, job.coco, "val")
     while not training.finished(progress, job.recipe.training):
         epoch, started = progress.epoch + 1, time.perf_counter()

@@ -1,8 +1,8 @@
-"""DataLoader over `pose.sample`: worker processes, one fixed order."""
+"""DataLoader over `pose.sample`, or over torchvision's own pixels: worker processes, one fixed order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -37,10 +37,27 @@ class _Samples(Dataset):
     def __getitem__(self, key: tuple[int | None, int]) -> tuple[np.ndarray, ...] | UserError:
         epoch, index = key
         try:
-            made = sample.make(self.instances, index, self.recipe, epoch=epoch)
+            made = self._make(index, epoch)
         except UserError as error:
             return error
         return made.image, made.heatmaps, made.weights, self.instances.ann_ids[index]
+
+    def _make(self, index: int, epoch: int | None) -> sample.Sample:
+        return sample.make(self.instances, index, self.recipe, epoch=epoch)
+
+
+class _NativeSamples(_Samples):
+    """Samples by (epoch, instance index) whose pixels are torchvision's; epoch None is unaugmented."""
+
+    def _make(self, index: int, epoch: int | None) -> sample.Sample:
+        # Imported here: a worker of the shared pipeline starts a second sooner without torchvision.
+        from torch_impl import native
+
+        placed = sample.place(self.instances, index, self.recipe, epoch=epoch)
+        image = native.read(self.instances, index)
+        pixels = native.warped(image, placed, self.recipe.model.input_size)
+        targets = sample.target(self.instances, index, self.recipe, placed)
+        return sample.Sample(pixels, *targets, placed.affine)
 
 
 class _Order(Sampler):
@@ -69,6 +86,15 @@ def _start_worker(_: int) -> None:
     cv2.setNumThreads(1)
 
 
+def crops(instances: Instances, recipe: Recipe, indices: Sequence[int]) -> np.ndarray:
+    """Return unaugmented inputs (n, H, W, 3) uint8 RGB by the recipe's pipeline; UserError if unreadable."""
+    if recipe.data.pipeline == "shared":
+        return sample.crops(instances, recipe, indices)
+    from torch_impl import native
+
+    return np.stack([native.crop(instances, index, recipe) for index in indices])
+
+
 class Loader:
     """The batches of a training part, epoch by epoch.
 
@@ -79,8 +105,9 @@ class Loader:
     def __init__(self, instances: Instances, recipe: Recipe, workers: int):
         _start_worker(0)
         self.order = _Order(len(instances), recipe)
+        samples = _NativeSamples if recipe.data.pipeline == "native" else _Samples
         self.loader = DataLoader(
-            _Samples(instances, recipe),
+            samples(instances, recipe),
             batch_sampler=self.order,
             num_workers=workers,
             collate_fn=_collate,

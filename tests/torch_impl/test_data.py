@@ -11,9 +11,9 @@ import twins
 
 pytest.importorskip("torch")
 
-from pose import augment, coco, recipe, sample
+from pose import augment, coco, geometry, recipe, sample
 from pose.errors import UserError
-from torch_impl import data
+from torch_impl import data, native
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +74,98 @@ def test_this_process_warps_on_one_thread_too(instances: coco.Dataset) -> None:
         assert cv2.getNumThreads() == 1
     finally:
         cv2.setNumThreads(threads)
+
+
+def native_recipe(**training: object) -> recipe.Recipe:
+    return twins.tiny(**training).model_copy(update={"data": recipe.Data(pipeline="native")})
+
+
+def columns(batches: list[data.Batch], name: str) -> np.ndarray:
+    return np.concatenate([getattr(batch, name) for batch in batches])
+
+
+@pytest.mark.parametrize("epoch", [1, None])
+def test_native_batches_have_the_shared_order_and_targets(instances: coco.Dataset, epoch: int | None) -> None:
+    shared = list(data.Loader(instances, twins.tiny(), 0).batches(epoch))
+    made = list(data.Loader(instances, native_recipe(), 0).batches(epoch))
+    for name in ("heatmaps", "weights", "annotation_ids"):
+        assert np.array_equal(columns(made, name), columns(shared, name))
+        assert columns(made, name).dtype == columns(shared, name).dtype
+    assert columns(made, "images").shape == columns(shared, "images").shape
+    assert columns(made, "images").dtype == np.uint8
+
+
+def test_native_batches_are_the_same_for_any_workers(instances: coco.Dataset) -> None:
+    alone, parallel = (list(data.Loader(instances, native_recipe(), w).batches(2)) for w in (0, 2))
+    for name in ("images", "heatmaps", "weights", "annotation_ids"):
+        assert np.array_equal(columns(alone, name), columns(parallel, name))
+
+
+def test_native_pixels_differ_from_shared_ones_but_not_by_much(instances: coco.Dataset) -> None:
+    shared = columns(list(data.Loader(instances, twins.tiny(), 0).batches(1)), "images")
+    made = columns(list(data.Loader(instances, native_recipe(), 0).batches(1)), "images")
+    apart = np.abs(made.astype(int) - shared)
+    # 7 levels of 255 here: these small inputs are shifted by half a pixel, across grain and edges.
+    assert 0 < apart.mean() < 10
+
+
+def test_aligned_native_pixels_are_the_shared_ones(instances: coco.Dataset) -> None:
+    """The same operations with the options that `data pipelines` names: what differs is explained."""
+    size = twins.tiny().model.input_size
+    for index in range(len(instances)):
+        shared = instances.read(index)
+        assert np.array_equal(native.read(instances, index, aligned=True), shared)
+        for epoch in (None, 1, 2):
+            placed = sample.place(instances, index, twins.tiny(), epoch=epoch)
+            image = shared[:, ::-1] if placed.parameters.flip else shared
+            wanted = geometry.warp(image, placed.to_input, size)
+            apart = np.abs(native.warped(shared, placed, size, aligned=True).astype(int) - wanted)
+            # float32 coordinates, not OpenCV's: a tie may be rounded the other way
+            assert apart.max() <= 1
+            assert (apart > 0).mean() < 0.005
+
+
+def test_crops_are_the_unaugmented_batches(instances: coco.Dataset) -> None:
+    for resolved in (twins.tiny(), native_recipe()):
+        made = data.crops(instances, resolved, range(len(instances)))
+        assert np.array_equal(
+            made, columns(list(data.Loader(instances, resolved, 0).batches(None)), "images")
+        )
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (None, "cannot read {}: No such file or directory; expected a JPEG of the dataset"),
+        (b"no image", "{} is no readable image (8 bytes); expected a JPEG; copy it again"),
+    ],
+)
+def test_an_image_that_the_native_decoder_refuses_is_the_users_error(
+    tmp_path: Path, broken: bytes | None, said: str
+) -> None:
+    instances = coco.load(twins.dataset(tmp_path / "coco"), "train2017")
+    path = instances.image_path(int(instances.image_ids[3]))
+    path.unlink()
+    if broken is not None:
+        path.write_bytes(broken)
+    with pytest.raises(UserError) as refused:
+        list(data.Loader(instances, native_recipe(), 0).batches(1))
+    assert str(refused.value) == said.format(path)
+
+
+def test_a_native_image_of_another_size_than_its_annotation_is_the_users_error(tmp_path: Path) -> None:
+    instances = coco.load(twins.dataset(tmp_path / "coco"), "train2017")
+    path = instances.image_path(int(instances.image_ids[3]))
+    cv2.imwrite(str(path), np.zeros((10, 20, 3), np.uint8))
+    with pytest.raises(UserError, match="is 20x10; its annotation says"):
+        list(data.Loader(instances, native_recipe(), 0).batches(1))
+    with pytest.raises(UserError, match="is 20x10; its annotation says"):
+        data.crops(instances, native_recipe(), range(len(instances)))
+
+
+def test_a_truncated_jpeg_is_refused_by_the_native_decoder_too(tmp_path: Path) -> None:
+    instances = coco.load(twins.dataset(tmp_path / "coco"), "train2017")
+    path = instances.image_path(int(instances.image_ids[0]))
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(UserError, match="truncated"):
+        list(data.Loader(instances, native_recipe(), 0).batches(None))
