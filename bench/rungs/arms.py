@@ -78,12 +78,16 @@ class Ran:
     """Which of its predictions of the validation part are right; None where that part was not predicted."""
 
 
-def of(subject: Subject, lower: Precisions) -> list[Arm]:
-    """Return the arms of one set of weights, the source's own first, `lower` precisions last."""
+def of(subject: Subject, lower: Precisions, *, compiled: bool = True) -> list[Arm]:
+    """Return the arms of one set of weights, the source's own first, `lower` precisions last.
+
+    Without `compiled` those of torch.compile and XLA are left out, which take most of a climb's time.
+    """
     other = next(twin for twin in TWINS if twin != subject.twin)
     strict = [Arm(twin, MODES[twin], "fp32", subject.weights) for twin in (subject.twin, other)]
     irs = [Arm("openvino", "ir", "fp32", path, twin) for twin, path in subject.ir.items()]
-    strict += [Arm(twin, "compiled", "fp32", subject.weights) for twin in (subject.twin, other)]
+    if compiled:
+        strict += [Arm(twin, "compiled", "fp32", subject.weights) for twin in (subject.twin, other)]
     if subject.onnx:
         strict.append(Arm("onnxruntime", "ir", "fp32", subject.onnx))
     reported = [

@@ -192,6 +192,11 @@ def test_without_the_validation_part_keypoints_are_judged(context: Context):
     assert {f["status"] for f in found.arms} == {"pass"}
 
 
+def test_the_slow_compilers_can_be_left_out(context: Context):
+    found = climb(context, compiled=False, with_ap=False)
+    assert [f["mode"] for f in found.arms] == ["eager", "graph", "ir", "ir", "ir"]
+
+
 def test_what_a_machine_cannot_run_is_shown_and_not_failed(context: Context):
     found = climb(context, onnxruntime="Absent")
     [fact] = of(found, "onnxruntime")
