@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.contract import Cell
 from bench.store import CellResult
-from reports import labels, style
+from reports import certified, labels, style
 from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, milliseconds, per_second, score
 from reports.parts import command
 from reports.plots import MARKERS, Plot, drawing
@@ -55,7 +55,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
         figure = Figure(figsize=(7.4, 0.27 * sum(heights) + 0.5))
         panels = figure.subplots(len(lanes), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
         for axes, (heading, group) in zip(panels, lanes.items(), strict=True):
-            (_draw_latency if timed else _draw_throughput)(axes, group, tips)
+            (_draw_latency if timed else _draw_throughput)(run, axes, group, tips)
             axes.set_title(heading, color=style.light("ink"))
             axes.tick_params(labelbottom=len(lanes) > MANY_LANES or axes is panels[-1])
         panels[-1].set_xlabel("latency in ms: p50 (dot) to p90 (bar's end)" if timed else "images per second")
@@ -65,7 +65,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
         name=scenario,
         title=f"{what} by runtime",
         note=("Lower is better. " if timed else "Higher is better. ")
-        + f"A hollow mark is flagged or invalid. {_caution(run)}",
+        + f"A hollow mark is flagged or invalid. {_caution(run)}{certified.note(run)}",
         command=command(run, "bench"),
         source=f"bench/cells/*-{scenario}.json",
         figure=figure,
@@ -75,7 +75,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
     )
 
 
-def _draw_latency(axes: Axes, group: list[CellResult], tips: dict[str, str]) -> None:
+def _draw_latency(run: Run, axes: Axes, group: list[CellResult], tips: dict[str, str]) -> None:
     group = sorted(group, key=lambda c: (_number(latency(c, "p50")) or float("inf"), c.id))
     for row, cell in enumerate(group):
         p50, p90 = _number(latency(cell, "p50")), _number(latency(cell, "p90"))
@@ -84,11 +84,11 @@ def _draw_latency(axes: Axes, group: list[CellResult], tips: dict[str, str]) -> 
             continue
         if p90 is not None:
             axes.plot([p50, p90], [row, row], color=style.light(cell.axes.twin), linewidth=2.2, zorder=2)
-        _draw_dot(axes, p50, row, cell, tips, f"p50 {milliseconds(p50)} ms")
-    _name_rows(axes, group)
+        _draw_dot(run, axes, p50, row, cell, tips, f"p50 {milliseconds(p50)} ms")
+    _name_rows(run, axes, group)
 
 
-def _draw_throughput(axes: Axes, group: list[CellResult], tips: dict[str, str]) -> None:
+def _draw_throughput(run: Run, axes: Axes, group: list[CellResult], tips: dict[str, str]) -> None:
     group = sorted(group, key=lambda c: (-(_number(images_per_s(c)) or -1.0), c.id))
     for row, cell in enumerate(group):
         value = _number(images_per_s(cell))
@@ -96,17 +96,26 @@ def _draw_throughput(axes: Axes, group: list[CellResult], tips: dict[str, str]) 
             _draw_failed(axes, row, cell)
             continue
         axes.plot([0, value], [row, row], color=style.light(cell.axes.twin), linewidth=1.0, zorder=2)
-        _draw_dot(axes, value, row, cell, tips, f"{per_second(value)} images/s")
-    _name_rows(axes, group)
+        _draw_dot(run, axes, value, row, cell, tips, f"{per_second(value)} images/s")
+    _name_rows(run, axes, group)
 
 
 def _draw_dot(
-    axes: Axes, x: float, y: float, cell: CellResult, tips: dict[str, str], said: str, kind: str = "dot"
+    run: Run,
+    axes: Axes,
+    x: float,
+    y: float,
+    cell: CellResult,
+    tips: dict[str, str],
+    said: str,
+    kind: str = "dot",
 ) -> None:
     colour = style.light(cell.axes.twin)
     valid = cell.validity.verdict == "VALID"
     gid = f"{kind}-{cell.id}"
-    tips[gid] = f"{cell.id}: {said}" + ("" if valid else f" ({cell.validity.verdict})")
+    tips[gid] = certified.marked(run, cell, f"{cell.id}: {said}") + (
+        "" if valid else f" ({cell.validity.verdict})"
+    )
     axes.plot(
         *([x], [y]),
         color=colour,
@@ -135,8 +144,9 @@ def _draw_failed(axes: Axes, row: int, cell: CellResult) -> None:
     )
 
 
-def _name_rows(axes: Axes, group: list[CellResult]) -> None:
-    axes.set_yticks(range(len(group)), [label(c.axes) for c in group], color=style.light("ink"))
+def _name_rows(run: Run, axes: Axes, group: list[CellResult]) -> None:
+    names = [certified.marked(run, c, label(c.axes)) for c in group]
+    axes.set_yticks(range(len(group)), names, color=style.light("ink"))
     axes.set_ylim(len(group) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -161,19 +171,20 @@ def ap_against_latency(run: Run) -> Plot | None:
         figure = Figure(figsize=(7.4, (3.6 if len(panels) == 1 else 2.7) * len(panels) + 0.3))
         all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
         for axes, (heading, points) in zip(all_axes, panels.items(), strict=True):
-            _draw_points(axes, points, tips)
+            _draw_points(run, axes, points, tips)
             axes.set_title(heading, color=style.light("ink"))
         all_axes[-1].set_xlim(0, max(x for points in panels.values() for _, x, _ in points) * 1.12)
         all_axes[-1].set_xlabel("p50 latency in ms")
         for axes, points in zip(all_axes, panels.values(), strict=True):
-            _label_points(figure, axes, points)
+            _label_points(run, figure, axes, points)
     return Plot(
         name="ap_against_latency",
         title="AP against latency",
         note="Up and to the left is better. AP is of the same network, runtime, mode, precision and device. "
         f"Boxes: {run.boxes}. "
         + (f"{left_out} of {timed} latency cells have no valid pair and are not drawn. " if left_out else "")
-        + _caution(run),
+        + _caution(run)
+        + certified.note(run),
         command=command(run, "bench"),
         source="bench/cells/*-latency.json and *-accuracy.json",
         figure=figure,
@@ -189,9 +200,11 @@ def _panel(axes: Cell) -> str:
     return f"{device}, batch {axes.batch}, {threads}, {axes.allocator} allocator"
 
 
-def _draw_points(axes: Axes, points: list[tuple[CellResult, float, float]], tips: dict[str, str]) -> None:
+def _draw_points(
+    run: Run, axes: Axes, points: list[tuple[CellResult, float, float]], tips: dict[str, str]
+) -> None:
     for cell, x, y in points:
-        _draw_dot(axes, x, y, cell, tips, f"p50 {milliseconds(x)} ms, AP {score(y)}", kind="point")
+        _draw_dot(run, axes, x, y, cell, tips, f"p50 {milliseconds(x)} ms, AP {score(y)}", kind="point")
     values = [y for _, _, y in points]
     middle, half = (min(values) + max(values)) / 2, max(max(values) - min(values), SMALLEST_AP_RANGE) * 0.75
     low = max(0.0, middle - half)
@@ -199,11 +212,14 @@ def _draw_points(axes: Axes, points: list[tuple[CellResult, float, float]], tips
     axes.set_ylabel("AP (OKS 0.50:0.95)")
 
 
-def _label_points(figure: Figure, axes: Axes, points: list[tuple[CellResult, float, float]]) -> None:
+def _label_points(
+    run: Run, figure: Figure, axes: Axes, points: list[tuple[CellResult, float, float]]
+) -> None:
     """Write the points' names where they cover nothing, with a line to a point that is not near."""
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw_without_rendering()
-    texts = [axes.text(0, 0, _point_name(cell.axes), fontsize=8) for cell, _, _ in points]
+    names = [certified.marked(run, cell, _point_name(cell.axes)) for cell, _, _ in points]
+    texts = [axes.text(0, 0, name, fontsize=8) for name in names]
     extents = [text.get_window_extent(renderer) for text in texts]
     pixels = [tuple(axes.transData.transform((x, y))) for _, x, y in points]
     frame = axes.get_window_extent(renderer)

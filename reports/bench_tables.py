@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from bench.store import CellResult
+from reports import certified
 from reports.formats import (
     RUNTIME_NAMES,
     Absent,
@@ -58,18 +59,18 @@ def comparison(run: Run) -> Table | None:
             Column("images_per_s", "Images/s", per_second, "number"),
             Column("AP", "AP", score, "number"),
             Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
+            Column("parity", "Parity", kind="status"),
             Column("validity", "Validity", kind="status"),
             Column("status", "Status", kind="status"),
             Column("reason", "Reason", only_csv=True),
             Column("id", "Cell", only_csv=True),
             Column("accuracy_cell", "AP from cell", only_csv=True),
+            Column("certificate", "Certificate", only_csv=True),
             Column("command", "Command", only_csv=True),
         ),
-        rows=tuple(
-            Row(_cell(c, run.cells), c.axes.scenario.capitalize(), muted=not comparable(c)) for c in cells
-        ),
+        rows=tuple(Row(_cell(run, c), c.axes.scenario.capitalize(), muted=not comparable(c)) for c in cells),
         note="One row for each cell, failed ones included. AP is that of the same network, runtime, mode, "
-        f"precision and device. Boxes: {run.boxes}.",
+        f"precision and device. Boxes: {run.boxes}.{certified.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Scenario",
@@ -80,8 +81,8 @@ def _name(value: str) -> str:
     return RUNTIME_NAMES.get(value, value)
 
 
-def _cell(result: CellResult, cells: tuple[CellResult, ...]) -> tuple[Value, ...]:
-    axes, scored = result.axes, accuracy_of(result, cells)
+def _cell(run: Run, result: CellResult) -> tuple[Value, ...]:
+    axes, scored = result.axes, accuracy_of(result, run.cells)
     ok = result.status == "ok"
     no = Absent(f"{result.status}: {result.reason}", quiet=True)
     return (
@@ -91,13 +92,15 @@ def _cell(result: CellResult, cells: tuple[CellResult, ...]) -> tuple[Value, ...
         _quiet(latency(result, "p50")),
         _quiet(latency(result, "p90")),
         _quiet(images_per_s(result)),
-        ap(result, cells) if ok else no,
+        ap(result, run.cells) if ok else no,
         or_absent(result.stats.get("peak_rss_bytes"), "not recorded") if ok else no,
+        certified.standing(run, [result]),
         verdict(result) if ok else no,
         result.status if ok else Noted(result.status, result.reason or "no reason recorded"),
         or_absent(result.reason, "the cell is measured"),
         result.id,
         or_absent(scored.id if scored else None, "the matrix has no accuracy cell for it"),
+        or_absent(result.certificate_id, "the cell has none"),
         result.command,
     )
 
@@ -117,7 +120,7 @@ def overview(run: Run) -> Table | None:
     columns = sorted({(c.axes.scenario, c.axes.batch) for c in timed if c.axes.scenario != "accuracy"})
     rows = [
         Row(
-            _overview_row(group, columns, run.cells),
+            _overview_row(run, group, columns),
             lane(group[0].axes),
             muted=not any(map(comparable, group)),
         )
@@ -138,11 +141,12 @@ def overview(run: Run) -> Table | None:
             *(column for scenario, batch in columns for column in _figure_columns(scenario, batch)),
             Column("AP", "AP", score, "number"),
             Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
+            Column("parity", "Parity", kind="status"),
             Column("validity", "Validity", kind="status"),
         ),
         rows=tuple(rows),
         note="Compare rows under one heading only: they share device, precision, threads and allocator. "
-        f"A word in place of a figure is what became of that cell. Boxes: {run.boxes}.",
+        f"A word in place of a figure is what became of that cell. Boxes: {run.boxes}.{certified.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Lane",
@@ -164,9 +168,7 @@ def _grouped(cells: list[CellResult]) -> list[list[CellResult]]:
     return [list(group) for _, group in groupby(in_order, lambda c: order(c.axes))]
 
 
-def _overview_row(
-    group: list[CellResult], columns: list[tuple[str, int]], cells: tuple[CellResult, ...]
-) -> tuple[Value, ...]:
+def _overview_row(run: Run, group: list[CellResult], columns: list[tuple[str, int]]) -> tuple[Value, ...]:
     axes = group[0].axes
     by_place = {(c.axes.scenario, c.axes.batch): c for c in group}
     measured = [c for c in group if c.status == "ok"]
@@ -178,8 +180,9 @@ def _overview_row(
         ", ".join(said) or none,
         *(axes.device, axes.threads, axes.allocator),
         *(value for place in columns for value in _figures(place[0], by_place.get(place))),
-        ap(group[0], cells),
+        ap(group[0], run.cells),
         max(rss) if rss else none,
+        certified.standing(run, group),
         _worst(measured) if measured else none,
     )
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from pose.files import write_bytes, write_text
-from reports import bench_tables, facts, html, plots, skeletons, style, summary, tables
+from reports import bench_tables, facts, html, parity, parity_plot, plots, skeletons, style, summary, tables
 from reports.bench_plots import bench_plots
 from reports.failures import failures
 from reports.plots import Plot
@@ -44,6 +44,8 @@ def all_tables(run: Run) -> list[Table]:
         tables.test_part(run),
         tables.published(run),
         tables.conversion(run),
+        parity.checks(run),
+        parity.certificates(run),
         bench_tables.overview(run),
         bench_tables.comparison(run),
         failures(run),
@@ -54,5 +56,10 @@ def all_tables(run: Run) -> list[Table]:
 
 def all_plots(run: Run) -> list[Plot]:
     """Return every plot that the run has figures for."""
-    people = skeletons.figure(run)
-    return [*plots.training_curves(run), *bench_plots(run), *([people] if people else [])]
+    errors, people = parity_plot.errors(run), skeletons.figure(run)
+    return [
+        *plots.training_curves(run),
+        *([errors] if errors else []),
+        *bench_plots(run),
+        *([people] if people else []),
+    ]

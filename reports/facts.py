@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reports.formats import (
-    or_absent,
-    seconds,
-)
+from reports.formats import TWIN_NAMES, or_absent, seconds
+from reports.ladder import Parity
 from reports.parts import command
 from reports.run import Run
 from reports.table import Column, Row, Table
@@ -29,8 +27,9 @@ class Fact:
 
 
 def header(run: Run) -> list[tuple[str, list[Fact]]]:
-    """Return what the run is, in groups: recipe, data, machine."""
-    return [("Recipe", _recipe(run)), ("Data", _data(run)), ("Machine", _machine(run))]
+    """Return what the run is, in groups: recipe, data, machine and, once climbed, the ladder."""
+    groups = [("Recipe", _recipe(run)), ("Data", _data(run)), ("Machine", _machine(run))]
+    return [*groups, ("Parity", _parity(run.parity))] if run.parity else groups
 
 
 def _recipe(run: Run) -> list[Fact]:
@@ -92,6 +91,23 @@ def _machine(run: Run) -> list[Fact]:
     return facts if machine else [Fact("Machine", UNKNOWN)]
 
 
+def _parity(parity: Parity) -> list[Fact]:
+    versions = ", ".join(f"{name} {version}" for name, version in (parity.versions or {}).items() if version)
+    hashes = {t: w.get("sha256") for t, w in (parity.weights or {}).items() if isinstance(w, dict)}
+    return [
+        Fact("Certificate", parity.id, code=True),
+        Fact("Verdict", parity.status),
+        Fact("Climbed", _minute(parity.started) or UNKNOWN),
+        Fact("Time", UNKNOWN if parity.wall_s is None else seconds(parity.wall_s)),
+        Fact("Versions", versions or UNKNOWN),
+        *(
+            Fact(f"{TWIN_NAMES.get(t, t)} weights SHA-256", str(sha), code=True)
+            for t, sha in hashes.items()
+            if sha
+        ),
+    ]
+
+
 def _said(run: Run, key: str) -> str:
     value = run.facts.get(key)
     return UNKNOWN if value is None else str(value)
@@ -99,8 +115,12 @@ def _said(run: Run, key: str) -> str:
 
 def started(run: Run) -> str | None:
     """Return when the run began, to the minute in UTC, or None where that is not recorded."""
+    return _minute(run.facts.get("started"))
+
+
+def _minute(moment_iso: object) -> str | None:
     try:
-        moment = datetime.fromisoformat(str(run.facts.get("started")))
+        moment = datetime.fromisoformat(str(moment_iso))
     except ValueError:
         return None
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

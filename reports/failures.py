@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench import store
 from bench.store import CellResult
 from reports.formats import or_absent
+from reports.ladder import Check
 from reports.parts import command, missing
 from reports.readings import read_back
 from reports.run import Run
@@ -13,7 +14,7 @@ from reports.table import Column, Row, Table
 
 def failures(run: Run) -> Table | None:
     """Return a row for everything that is not as asked, or None when all is well."""
-    rows = (*_cells(run), *_routes(run), *_parts(run))
+    rows = (*_ladder(run), *_cells(run), *_routes(run), *_parts(run))
     if not rows:
         return None
     return Table(
@@ -31,6 +32,33 @@ def failures(run: Run) -> Table | None:
         source="bench/cells/*.json, artifacts/*/conversion.json and the run's files",
         grouped_by="Kind",
     )
+
+
+def _ladder(run: Run) -> list[Row]:
+    """Return the checks, rungs and certificates that failed or could not be had.
+
+    A rung that was not climbed was not asked for; the ladder's own table says why.
+    """
+    if run.parity is None:
+        return []
+    again, rows = run.parity.command or command(run, "parity"), []
+    for rung in run.parity.rungs:
+        failed = [check for check in rung.checks if check.passed is False]
+        rows += [(f"rung {rung.number}: {check.name}", "fail", _missed(check)) for check in failed]
+        if rung.status == "unsupported" or (rung.status == "fail" and not failed):
+            name = f"rung {rung.number}: {rung.name}"
+            rows.append((name, rung.status, rung.reason or "no reason recorded"))
+    rows += [
+        (found.what, found.status, found.reason or "no reason recorded")
+        for found in run.parity.runtimes
+        if found.status in {"fail", "unsupported"}
+    ]
+    return [Row((*row, again), "Parity") for row in rows]
+
+
+def _missed(check: Check) -> str:
+    at = f", worst at {check.where}" if check.where else ""
+    return check.against + at + (f"; {check.note}" if check.note else "")
 
 
 def _cells(run: Run) -> list[Row]:

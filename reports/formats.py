@@ -29,9 +29,9 @@ class Absent:
 
 @dataclass(frozen=True)
 class Noted:
-    """A word with a footnote, such as a status with its reason."""
+    """A word or a number with a footnote, such as a status with its reason."""
 
-    value: str
+    value: str | int | float
     reason: str
 
 
@@ -98,6 +98,16 @@ def mebibytes(value: float) -> str:
 def tiny(value: float) -> str:
     """Return a small number in scientific form with two digits: 2.1e-06."""
     return "0" if value == 0 else f"{value:.1e}"
+
+
+def measure(value: float) -> str:
+    """Return an error, a bound or a count with at most three significant digits: 1.32e-14, 0.001, 12."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def short(sha256: str) -> str:
+    """Return the first digits of a hash: enough to find it, too few to be taken for it."""
+    return sha256[:12]
 
 
 def coco_number(value: object) -> Value:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.contract import TWINS
-from reports import facts, skeletons, style, summary
+from reports import facts, ladder, skeletons, style, summary
 from reports.formats import TWIN_NAMES, Absent
 from reports.parts import Missing, command, missing
 from reports.plots import Drawn
@@ -68,12 +68,14 @@ def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[
         "Test": ("test",),
         "Literature": ("literature",),
         "Conversion": ("conversion",),
+        "Parity": ("parity_errors", "parity", "certificates"),
         "Runtimes": ("runtime_overview", "ap_against_latency", "latency", "throughput", "runtime_comparison"),
     }
     needed = {
         "Accuracy by epoch": "training",
         "Test": "test part",
         "Conversion": "conversion",
+        "Parity": "parity",
         "Runtimes": "bench",
     }
     gone = missing(run)
@@ -99,6 +101,8 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
             version=run.facts.get("twinpose") or "(version not recorded)",
             started=facts.started(run),
             header=facts.header(run),
+            verdict=ladder.verdict(run.parity),
+            verdict_status=run.parity.status if run.parity else "absent",
             summary=summary.sentences(run),
             headline=by_name["headline"],
             sections=sections(run, tables, plots),

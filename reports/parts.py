@@ -13,6 +13,7 @@ VERBS = {
     "train": "train",
     "test": "eval",
     "convert": "convert",
+    "parity": "parity",
     "bench": "bench",
     "samples": "report",
     "report": "report",
@@ -60,6 +61,7 @@ def missing(run: Run) -> list[Missing]:
             for twin in TWINS
             if twin not in run.conversions
         ),
+        *([] if run.parity else [Missing("parity", "the run has no parity.json", command(run, "parity"))]),
         *_bench(run),
         *(
             []

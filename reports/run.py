@@ -15,6 +15,8 @@ from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
 from pose.files import read_bytes, read_json
+from reports import ladder
+from reports.ladder import Parity
 
 T = TypeVar("T")
 
@@ -118,6 +120,7 @@ class Run:
     training: dict[str, Training]
     test: Test | None
     conversions: dict[str, Conversion]
+    parity: Parity | None
     bench: dict[str, Any] | None
     cells: tuple[CellResult, ...]
     samples: tuple[Sample, ...]
@@ -145,12 +148,8 @@ def read(path: Path) -> Run:
             f"{path} is no run folder (no run.json in it); expected one that 'twinpose run' made; "
             f"type: twinpose run --recipe demo --out {path}"
         )
-    facts = _json(path / "run.json", dict[str, Any])
-    schema = facts.get("schema")
-    if isinstance(schema, int) and schema > store.SCHEMA:
-        raise UserError(
-            f"{path / 'run.json'} has schema {schema}, this twinpose reads up to {store.SCHEMA}; upgrade it"
-        )
+    facts = _versioned(path / "run.json", store.SCHEMA, dict[str, Any])
+    parity = path / "parity.json"
     recipe, split = path / "recipe.yaml", path / "split.json"
     return Run(
         path=path,
@@ -164,10 +163,19 @@ def read(path: Path) -> Run:
             for twin in TWINS
             if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
         },
+        parity=_versioned(parity, ladder.SCHEMA, Parity) if parity.is_file() else None,
         bench=_optional(path / "bench" / "bench.json", dict[str, Any]),
         cells=tuple(store.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
     )
+
+
+def _versioned(path: Path, newest: int, kind: type[T]) -> T:
+    raw = _json(path, dict[str, Any])
+    schema = raw.get("schema")
+    if isinstance(schema, int) and schema > newest:
+        raise UserError(f"{path} has schema {schema}, this twinpose reads up to {newest}; upgrade it")
+    return _as(path, raw, kind)
 
 
 def _optional(path: Path, kind: type[T]) -> T | None:
@@ -175,8 +183,12 @@ def _optional(path: Path, kind: type[T]) -> T | None:
 
 
 def _json(path: Path, kind: type[T]) -> T:
+    return _as(path, read_json(path, "a file that 'twinpose run' wrote"), kind)
+
+
+def _as(path: Path, raw: object, kind: type[T]) -> T:
     try:
-        return msgspec.convert(read_json(path, "a file that 'twinpose run' wrote"), kind)
+        return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise UserError(f"{path} is not what 'twinpose run' writes ({error}); make it again") from error
 

@@ -12,9 +12,12 @@ PALETTE = {
     "ground": ("#fefefd", "#15181d"),
     "tf": ("#b65005", "#f2a65e"),
     "torch": ("#1c63b5", "#7cb8ff"),
+    "pass": ("#1f7a4d", "#6fcf97"),
+    "fail": ("#b3202c", "#ff8f8a"),
 }
 """Role -> colour on a light and on a dark ground. Orange and blue differ in hue and in lightness, so they
-stay apart for every common kind of colour blindness and in grey; each has a contrast of 4.5 or more."""
+stay apart for every common kind of colour blindness and in grey; each has a contrast of 4.5 or more.
+Pass and fail never differ in colour alone: a mark's shape or a word says it too."""
 
 LEFT, RIGHT, MIDDLE = "#16c8ae", "#ff7ab0", "#ffffff"
 """Limbs of a person's left, right and middle, on photographs in either theme."""

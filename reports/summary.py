@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.contract import TWINS
+from reports import certified
 from reports.formats import TWIN_NAMES, Absent, Value, coco_number, difference, or_absent, score, tiny
 from reports.parts import command, missing, no_test, unmeasured
 from reports.run import Run
@@ -136,7 +137,22 @@ def _bench_says(run: Run) -> list[str]:
         f"{bad} were not, each listed with its reason" if bad else "",
         f"{waiting} of the matrix have not run yet" if waiting else "",
     ]
-    return ["; ".join(filter(None, counts)) + ".", *([] if has_intervals(run) else [NO_INTERVAL])]
+    return [
+        "; ".join(filter(None, counts)) + ".",
+        *_uncertified_says(run),
+        *([] if has_intervals(run) else [NO_INTERVAL]),
+    ]
+
+
+def _uncertified_says(run: Run) -> list[str]:
+    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario in certified.TIMED]
+    count = len(certified.uncertified(run))
+    if not count:
+        return []
+    return [
+        f"{count} of {len(timed)} timings stand without a parity certificate and are marked uncertified: "
+        "they may be of things that are not the same thing."
+    ]
 
 
 def has_intervals(run: Run) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import ladder_files
 import numpy as np
 import pytest
 
@@ -193,6 +194,7 @@ def write_cell(
         rounds=[store.Round({"load": 1.0}, 120, 9.5, "2025-01-02T03:05:00+00:00")] if ok else [],
         stats={**stats, "peak_rss_bytes": int(6e8 + ms * 1e6)} if ok else {},
         validity=store.Validity("FLAGGED", ["IQR is 12.1% of the median"]) if flagged else store.Validity(),
+        certificate_id=ladder_files.certificate_id(cell) if ok else None,
         command=f"twinpose bench runs/demo -k {cell.id}",
     )
     store.save(run, result)
@@ -300,6 +302,9 @@ def write_full(run: Path, name: str = "demo") -> Path:
     everything = cells()
     for cell, status, reason, ms in everything:
         write_cell(run, cell, status, reason, ms, manifest.sha256)
+    dump(
+        run / "parity.json", ladder_files.passed([cell for cell, status, *_ in everything if status == "ok"])
+    )
     matrix = {"name": "demo", "protocol": {}, "cells": [cell.id for cell, *_ in everything]}
     dump(run / "bench" / "bench.json", {"schema": 1, "matrix": matrix, "machine": MACHINE})
     write_samples(run)

@@ -77,13 +77,13 @@ def test_a_whole_run_gives_every_table_and_plot(report: Path):
     tables = {path.name for path in (report.parent / "tables").iterdir()}
     names = {
         *("headline", "per_epoch_map", "training", "test", "conversion", "runtime_overview"),
-        *("runtime_comparison", "failures", "stages"),
+        *("parity", "certificates", "runtime_comparison", "failures", "stages"),
     }
     assert tables == {f"{name}.{suffix}" for name in names for suffix in ("csv", "md")}
     plots = {path.name for path in (report.parent / "plots").iterdir()}
     figures = {
         *("training_ap", "training_loss", "learning_rate"),
-        *("ap_against_latency", "latency", "throughput", "samples"),
+        *("parity_errors", "ap_against_latency", "latency", "throughput", "samples"),
     }
     assert plots == {f"{name}.{suffix}" for name in figures for suffix in ("svg", "png")}
 
@@ -112,7 +112,8 @@ def test_the_page_is_well_formed_and_its_links_lead_somewhere(page: str):
 def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
     figures = re.findall(r'<figure id="figure-(\w+)" class="plot.*?</figure>', page, re.DOTALL)
     assert figures == [
-        *("training_ap", "training_loss", "learning_rate", "ap_against_latency", "latency", "throughput")
+        *("training_ap", "training_loss", "learning_rate"),
+        *("parity_errors", "ap_against_latency", "latency", "throughput"),
     ]
     for body in re.findall(r'class="plot.*?(<svg.*?</svg>)', page, re.DOTALL):
         assert 'role="img"' in body
@@ -123,9 +124,9 @@ def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
 
 def test_every_table_has_a_caption_that_names_source_command_and_files(page: str):
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
-    assert len(tables) == 9
+    assert len(tables) == 11
     assert all("<caption" in table and 'scope="col"' in table and 'scope="row"' in table for table in tables)
-    assert page.count('<p class="source">') == len(tables) + 7
+    assert page.count('<p class="source">') == len(tables) + 8
     for line in re.findall(r'<p class="source">(.*?)</p>', page, re.DOTALL):
         assert re.search(r"Source: .+ Made by <code>twinpose .+</code>\. Files: (tables|plots)/\w+\.", line)
 
@@ -173,11 +174,28 @@ def test_a_malformed_file_is_named(make_run: MakeRun):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", r"parity\.json"),
+        ('{"schema": 1, "id": 3}', r"parity\.json is not what 'twinpose run' writes"),
+        ('{"schema": 2}', r"parity\.json has schema 2, this twinpose reads up to 1"),
+    ],
+)
+def test_a_ladder_that_cannot_be_read_is_the_users_error(make_run: MakeRun, text: str, said: str):
+    run = make_run()
+    (run / "parity.json").write_text(text)
+    with pytest.raises(UserError, match=said) as caught:
+        build(run)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("gone", "said", "command"),
     [
         ("train/torch", "PyTorch training: absent", "twinpose train runs/demo --twin torch"),
         ("test.json", "Test part: absent", "twinpose eval runs/demo"),
         ("artifacts/tf", "TensorFlow conversion: absent", "twinpose convert runs/demo --twin tf"),
+        ("parity.json", "Parity: absent", "twinpose parity"),
         ("bench", "Bench: absent", "twinpose bench runs/demo"),
         ("samples", "Sample images: absent", "twinpose report"),
     ],
@@ -200,7 +218,7 @@ def test_a_run_that_only_began_has_a_report(make_run: MakeRun):
     run = make_run()
     for name in ("train", "artifacts", "bench", "samples"):
         shutil.rmtree(run / name)
-    for name in ("test.json", "recipe.yaml", "split.json"):
+    for name in ("test.json", "parity.json", "recipe.yaml", "split.json"):
         (run / name).unlink()
     report = build(run)
     assert report.read_text().count('class="absent"') >= 5

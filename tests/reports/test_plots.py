@@ -85,7 +85,7 @@ def contrast(first: str, second: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1])
-@pytest.mark.parametrize("role", ["ink", "muted", "tf", "torch"])
+@pytest.mark.parametrize("role", ["ink", "muted", "tf", "torch", "pass", "fail"])
 def test_colours_are_legible_on_both_grounds(role: str, theme: int):
     assert contrast(style.PALETTE[role][theme], style.PALETTE["ground"][theme]) >= 4.5
 

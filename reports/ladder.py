@@ -1,0 +1,181 @@
+"""parity.json as the ladder leaves it, and the sentence that it allows at the top of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+from reports.formats import measure, short
+
+SCHEMA = 1
+MATHEMATICS = frozenset({1, 2, 3, 4, 5})
+"""Data, weights, forward, gradient, optimizer: without one of them, equality is not proven."""
+
+Status = Literal["pass", "fail", "unsupported", "not climbed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One measured error against one bound."""
+
+    name: str
+    measured: float | None
+    """None where there was nothing to measure, or where the error was not a number."""
+    bound: float | None
+    passed: bool | None
+    """None for what is reported beside and not judged."""
+    reason: str
+    """Why the bound is that number."""
+    where: str | None = None
+    """The parameter, sample or operation with the largest error."""
+    note: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Return `pass`, `fail` or `reported`."""
+        return "reported" if self.passed is None else "pass" if self.passed else "fail"
+
+    @property
+    def against(self) -> str:
+        """Return what was measured beside its bound, in words."""
+        measured = "nothing" if self.measured is None else measure(self.measured)
+        bound = "none" if self.bound is None else measure(self.bound)
+        return f"measured {measured}, bound {bound}"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung; without checks where it was not climbed."""
+
+    number: int
+    name: str
+    status: Status
+    reason: str | None = None
+    wall_s: float | None = None
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How equal one artifact on one runtime is to its source, in one mode and precision."""
+
+    id: str
+    twin: str
+    runtime: str
+    mode: str
+    precision: str
+    device: str
+    artifact_sha256: str | None
+    status: str
+    """`pass`, `fail`, `unsupported`, or `reported` where nothing is judged."""
+    rmse: float | None = None
+    """Of heatmaps, to the float64 reference."""
+    bound: float | None = None
+    ap: float | None = None
+    dap: float | None = None
+    """AP minus the source's."""
+    dap_low: float | None = None
+    dap_high: float | None = None
+    """Ends of the bootstrap interval over images."""
+    reason: str | None = None
+    subject: str | None = None
+    """Whose weights these are, where that is not the twin's name."""
+    through: str | None = None
+    """The twin that an IR was made through."""
+    shift_px: float | None = None
+    """99th percentile over joints of the distance to the reference's keypoints, in input pixels."""
+
+    @property
+    def what(self) -> str:
+        """Return the name of what it certifies: torch-openvino-ir-bf16-cpu."""
+        return "-".join((self.twin, self.runtime, self.mode, self.precision, self.device))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The first check that failed."""
+
+    rung: int
+    name: str
+    check: str
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Parity:
+    """parity.json."""
+
+    id: str
+    recipe: str
+    command: str
+    status: Literal["pass", "fail"]
+    rungs: tuple[Rung, ...]
+    started: str | None = None
+    wall_s: float | None = None
+    first_failure: Failure | None = None
+    versions: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None
+    runtimes: tuple[Certificate, ...] = ()
+
+    def of(self, status: Status) -> tuple[Rung, ...]:
+        """Return the rungs of a status, from the lowest up."""
+        return tuple(sorted((r for r in self.rungs if r.status == status), key=lambda r: r.number))
+
+
+def verdict(parity: Parity | None) -> tuple[str, str]:
+    """Return what may be said of the twins' equality: the claim, and what it rests on."""
+    if parity is None:
+        return (
+            "No certificate exists: the parity ladder has not been climbed for this run.",
+            "Nothing here shows that the twins are equal: a difference between them may come from anything.",
+        )
+    done = parity.of("pass")
+    passed = f"{numbered(done)} passed" if done else "no rung passed"
+    if parity.status == "fail":
+        basis = f"{passed[0].upper()}{passed[1:]}.{_open(parity)}"
+        return f"The twins are not proven equal: {_first(parity)}.", basis
+    proven = {rung.number for rung in done} >= MATHEMATICS
+    claim = "proven equal" if proven else "equal as far as the ladder was climbed"
+    return f"The twins are {claim}: {passed}.", f"{_open(parity)} Certificate {short(parity.id)}.".strip()
+
+
+def _first(parity: Parity) -> str:
+    first = parity.first_failure
+    if first is None:
+        return "the ladder failed and names no check"
+    at = f", at {first.where}" if first.where else ""
+    found = next(
+        (c for r in parity.rungs if r.number == first.rung for c in r.checks if c.name == first.check), None
+    )
+    said = f" ({found.against})" if found else ""
+    return f"rung {first.rung} ({first.name}) failed first, in “{first.check}”{at}{said}"
+
+
+def _open(parity: Parity) -> str:
+    """Return a sentence on each kind of rung that says nothing about the twins."""
+    kinds: tuple[tuple[Status, str], ...] = (
+        ("unsupported", "unsupported here"),
+        ("not climbed", "not climbed"),
+    )
+    said = ""
+    for status, words in kinds:
+        if rungs := parity.of(status):
+            reasons = "; ".join(dict.fromkeys(rung.reason for rung in rungs if rung.reason))
+            names = numbered(rungs)
+            be = "is" if len(rungs) == 1 else "are"
+            said += f" {names[0].upper()}{names[1:]} {be} {words}{f': {reasons}' if reasons else ''}."
+    return said
+
+
+def numbered(rungs: Iterable[Rung]) -> str:
+    """Return the rungs in words: rung 3; rungs 2 and 3; rungs 1 to 5, 7 and 8."""
+    numbers = [rung.number for rung in rungs]
+    starts = [0, *(i for i, (a, b) in enumerate(pairwise(numbers), 1) if b != a + 1), len(numbers)]
+    parts: list[str] = []
+    for start, end in pairwise(starts):
+        span = numbers[start:end]
+        parts += [f"{span[0]} to {span[-1]}"] if len(span) > 2 else [str(number) for number in span]
+    listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    return f"rung {listed}" if len(numbers) == 1 else f"rungs {listed}"

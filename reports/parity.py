@@ -1,0 +1,146 @@
+"""The tables of the parity ladder: every check with its bound, and every certificate."""
+
+from __future__ import annotations
+
+from reports.formats import (
+    RUNTIME_NAMES,
+    Absent,
+    Noted,
+    Value,
+    difference,
+    measure,
+    or_absent,
+    score,
+    seconds,
+    short,
+)
+from reports.ladder import Certificate, Check, Parity, Rung
+from reports.parts import command
+from reports.readings import DEVICE_NAMES
+from reports.run import Run
+from reports.table import Column, Row, Table
+
+
+def checks(run: Run) -> Table | None:
+    """Return a row for each check, and one for each rung without any; None without parity.json."""
+    if run.parity is None:
+        return None
+    return Table(
+        name="parity",
+        title="Every check of the ladder",
+        columns=(
+            Column("rung", "Rung", only_csv=True),
+            Column("name", "Name", only_csv=True),
+            Column("check", "Check"),
+            Column("measured", "Measured", measure, "number"),
+            Column("bound", "Bound", measure, "number"),
+            Column("verdict", "Verdict", kind="status"),
+            Column("where", "Worst at", kind="code"),
+            Column("why", "Why that bound", only_csv=True),
+            Column("note", "Note", only_csv=True),
+        ),
+        rows=tuple(row for rung in run.parity.rungs for row in _rung(rung)),
+        note="A check passes when what was measured is not above its bound. The letter at a bound leads to "
+        "the reason for that number. What has no bound is reported beside and not judged.",
+        command=_made_by(run, run.parity),
+        source="parity.json",
+        grouped_by="Rung",
+    )
+
+
+def _made_by(run: Run, parity: Parity) -> str:
+    return parity.command or command(run, "parity")
+
+
+def _rung(rung: Rung) -> list[Row]:
+    heading = f"{rung.number}. {rung.name}: {rung.status}"
+    heading += "" if rung.wall_s is None else f", {seconds(rung.wall_s)}"
+    rows = [Row((rung.number, rung.name, *_check(check)), heading) for check in rung.checks]
+    if rung.checks and rung.status in {"pass", "fail"}:
+        return rows
+    reason = rung.reason or "no reason recorded"
+    none = Absent(reason, quiet=True)
+    nothing = (Noted("the whole rung", reason), none, none, rung.status, none, none, none)
+    return [*rows, Row((rung.number, rung.name, *nothing), heading, muted=True)]
+
+
+def _check(check: Check) -> tuple[Value, ...]:
+    lost = check.note or "no finite error"
+    return (
+        Noted(check.name, check.note) if check.note else check.name,
+        or_absent(check.measured, lost),
+        Absent(check.reason) if check.bound is None else Noted(check.bound, check.reason),
+        check.verdict,
+        check.where or Absent("the check names no place", quiet=True),
+        check.reason,
+        check.note or Absent("the check has no note", quiet=True),
+    )
+
+
+def certificates(run: Run) -> Table | None:
+    """Return a row for each artifact, runtime, mode and precision that was judged; None without any."""
+    if run.parity is None or not run.parity.runtimes:
+        return None
+    found = run.parity.runtimes
+    # What all rows would leave empty is no column for people.
+    named, through = any(c.subject not in {None, c.twin} for c in found), any(c.through for c in found)
+    shifted = any(c.shift_px is not None for c in found)
+    return Table(
+        name="certificates",
+        title="Certificates",
+        columns=(
+            Column("weights", "Weights", only_csv=not named),
+            Column("twin", "Twin", _name),
+            Column("runtime", "Runtime", _name),
+            Column("through", "IR through", _name, only_csv=not through),
+            Column("mode", "Mode"),
+            Column("precision", "Precision"),
+            Column("device", "Device", _device),
+            Column("rmse", "RMSE", measure, "number"),
+            Column("bound", "Bound", measure, "number"),
+            Column("shift_px", "Shift px", measure, "number", only_csv=not shifted),
+            Column("AP", "AP", score, "number"),
+            Column("dAP", "dAP", difference, "number"),
+            Column("interval", "95% of dAP", kind="number"),
+            Column("dAP_low", "Low", only_csv=True),
+            Column("dAP_high", "High", only_csv=True),
+            Column("status", "Status", kind="status"),
+            Column("certificate", "Certificate", short, "code"),
+            Column("artifact_sha256", "Artifact", short, "code"),
+            Column("reason", "Reason", only_csv=True),
+        ),
+        rows=tuple(Row(_certificate(c), muted=c.status == "unsupported") for c in found),
+        note="RMSE of the heatmaps on the probe set to the float64 reference"
+        + ("; shift, the 99th percentile of how far a keypoint moves" if shifted else "")
+        + ". dAP is AP minus that of the artifact's source, with its bootstrap interval over images. A "
+        "certificate holds for its own artifact alone; both are given by the start of their SHA-256. "
+        f"Boxes: {run.boxes}.",
+        command=_made_by(run, run.parity),
+        source="parity.json",
+    )
+
+
+def _name(value: str) -> str:
+    return RUNTIME_NAMES.get(value, value)
+
+
+def _device(value: str) -> str:
+    return DEVICE_NAMES.get(value, value)
+
+
+def _certificate(found: Certificate) -> tuple[Value, ...]:
+    reason, none = found.reason, Absent(found.reason or "not measured", quiet=True)
+    low, high = found.dap_low, found.dap_high
+    interval = none if low is None or high is None else f"{difference(low)} to {difference(high)}"
+    return (
+        *(found.subject or found.twin, found.twin, found.runtime),
+        found.through or Absent("not an IR of a named twin", quiet=True),
+        *(found.mode, found.precision, found.device),
+        *(none if n is None else n for n in (found.rmse, found.bound, found.shift_px, found.ap, found.dap)),
+        interval,
+        *(none if n is None else n for n in (low, high)),
+        Noted(found.status, reason) if reason else found.status,
+        found.id,
+        or_absent(found.artifact_sha256, "there is no artifact"),
+        or_absent(reason, "none was recorded"),
+    )

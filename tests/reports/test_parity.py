@@ -1,0 +1,293 @@
+"""The ladder in the report: what passed, what failed, and what was timed without a certificate."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ladder_files
+import msgspec
+import pytest
+
+from reports import (
+    bench_plots,
+    bench_tables,
+    certified,
+    failures,
+    html,
+    ladder,
+    parity,
+    parity_plot,
+    plots,
+    summary,
+)
+from reports import build as built
+from reports.ladder import Check, Parity, Rung
+from reports.run import Run, read
+from reports.table import Table, to_csv, to_markdown
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def run(full_run: Path) -> Run:
+    return read(full_run)
+
+
+@pytest.fixture
+def failed(run: Run) -> Run:
+    """Return the run with a ladder that failed at rungs 3 and 4."""
+    raw = json.loads((run.path / "parity.json").read_text())
+    return replace(run, parity=msgspec.convert(ladder_files.failed(raw), Parity))
+
+
+def rows(table: Table | None) -> list[dict[str, Any]]:
+    assert table is not None
+    return [dict(zip([c.key for c in table.columns], row.values, strict=True)) for row in table.rows]
+
+
+def uncertified(run: Run, runtime: str) -> Run:
+    """Return the run with one runtime's cells timed without a certificate."""
+    cells = tuple(
+        msgspec.structs.replace(c, certificate_id=None) if c.axes.runtime == runtime else c for c in run.cells
+    )
+    return replace(run, cells=cells)
+
+
+def page(run: Run) -> str:
+    """Return the report without its plots, which are most of the time."""
+    return html.render(run, built.all_tables(run), [])
+
+
+def test_a_passed_ladder_is_the_first_thing_that_a_report_says(run: Run):
+    claim, basis = ladder.verdict(run.parity)
+    assert claim == "The twins are proven equal: rungs 1 to 5, 7 and 8 passed."
+    assert basis == "Rung 6 is not climbed: --quick leaves it out. Certificate 5a5a5a5a5a5a."
+    text = page(run)
+    assert text.index(claim) < text.index("<table>")
+
+
+def test_a_failed_ladder_names_what_failed_first_and_where(failed: Run):
+    claim, basis = ladder.verdict(failed.parity)
+    assert claim.startswith("The twins are not proven equal: rung 3 (Forward) failed first")
+    assert "at layer1.0.conv1.weight (measured 3.1, bound 1e-12)" in claim
+    assert basis.startswith("Rungs 1, 2, 5, 7 and 8 passed.")
+    assert 'class="verdict" data-status="fail"' in page(failed)
+
+
+def test_without_a_ladder_the_report_says_that_no_certificate_exists(run: Run):
+    text = page(replace(run, parity=None))
+    assert "No certificate exists" in text
+    assert "Parity: absent" in text
+    assert "parity" in {row["what"] for row in rows(failures.failures(replace(run, parity=None)))}
+
+
+def test_half_a_ladder_proves_no_equality(run: Run):
+    assert run.parity is not None
+    some = tuple(r for r in run.parity.rungs if r.number in {2, 3})
+    claim, _ = ladder.verdict(replace(run.parity, rungs=some))
+    assert claim == "The twins are equal as far as the ladder was climbed: rungs 2 and 3 passed."
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([3], "rung 3"),
+        ([2, 3], "rungs 2 and 3"),
+        ([1, 2, 3, 5], "rungs 1 to 3 and 5"),
+        ([1, 3, 8], "rungs 1, 3 and 8"),
+    ],
+)
+def test_rungs_are_listed_as_people_do(numbers: list[int], said: str):
+    assert ladder.numbered(Rung(n, "x", "pass") for n in numbers) == said
+
+
+def test_every_check_has_a_row_with_its_bound_and_the_reason_for_it(run: Run):
+    assert run.parity is not None
+    found = rows(parity.checks(run))
+    climbed = [check for rung in run.parity.rungs for check in rung.checks]
+    assert len(found) == len(climbed) + 1, "and one for the rung that was not climbed"
+    text = to_csv(parity.checks(run))  # type: ignore[arg-type]
+    assert text.splitlines()[0] == "rung,name,check,measured,bound,verdict,where,why,note"
+    markdown = to_markdown(parity.checks(run))  # type: ignore[arg-type]
+    assert f": {ladder_files.ROUNDING}" in markdown
+    assert "| 6. Trajectory: not climbed | the whole rung<sup>" in markdown
+
+
+def test_what_is_reported_beside_has_no_bound_and_no_verdict(run: Run):
+    walked = next(row for row in rows(parity.checks(run)) if "walked freely" in str(row["check"]))
+    assert walked["verdict"] == "reported"
+    assert "no longer start alike" in walked["bound"].reason
+
+
+def test_an_error_that_is_not_a_number_fails_and_is_no_zero(failed: Run):
+    row = next(r for r in rows(parity.checks(failed)) if r["verdict"] == "fail" and r["rung"] == 4)
+    assert row["measured"].shown == "—"
+
+
+def test_an_unsupported_rung_keeps_its_row_and_its_reason(run: Run):
+    assert run.parity is not None
+    gone = Rung(7, "Deployment", "unsupported", "OpenVINO is not installed")
+    rungs = tuple(gone if r.number == 7 else r for r in run.parity.rungs)
+    without = replace(run, parity=replace(run.parity, rungs=rungs))
+    assert "| 7. Deployment: unsupported |" in to_markdown(parity.checks(without))  # type: ignore[arg-type]
+    assert "Rung 7 is unsupported here: OpenVINO is not installed." in ladder.verdict(without.parity)[1]
+    trouble = {row["what"]: row for row in rows(failures.failures(without))}
+    assert trouble["rung 7: Deployment"]["reason"] == "OpenVINO is not installed"
+
+
+def test_each_failed_check_stands_under_what_failed(failed: Run):
+    found = [row for row in rows(failures.failures(failed)) if str(row["what"]).startswith("rung ")]
+    assert [row["what"] for row in found] == [
+        "rung 3: fp64 heatmaps, evaluation mode",
+        "rung 4: fp64 gradients",
+    ]
+    assert found[0]["reason"] == "measured 3.1, bound 1e-12, worst at layer1.0.conv1.weight"
+    assert found[0]["command"] == "twinpose parity runs/demo"
+
+
+def test_a_certificate_names_artifact_runtime_and_the_interval_of_its_ap(run: Run):
+    found = rows(parity.certificates(run))
+    assert len(found) == 9
+    bf16 = next(row for row in found if row["precision"] == "bf16")
+    assert (bf16["interval"], bf16["status"]) == ("−0.007 to +0.001", "reported")
+    assert len(str(bf16["certificate"])) == 64, "CSV keeps it whole"
+    markdown = to_markdown(parity.certificates(run))  # type: ignore[arg-type]
+    assert f"`{str(bf16['certificate'])[:12]}`" in markdown
+    assert "IR through" not in markdown, "no certificate names one"
+
+
+def test_a_certificate_that_failed_is_no_certificate(run: Run):
+    assert run.parity is not None
+    first = replace(run.parity.runtimes[0], status="fail", reason="rmse is 3e-2, bound 6e-8")
+    broken = replace(run, parity=replace(run.parity, runtimes=(first, *run.parity.runtimes[1:])))
+    covered = {c.id for c in run.cells if c.certificate_id == first.id and c.axes.scenario in certified.TIMED}
+    assert {c.id for c in certified.uncertified(broken)} <= covered
+    assert certified.uncertified(broken)
+    assert first.what in {row["what"] for row in rows(failures.failures(broken))}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"certificate_id": None}, "--uncertified"),
+        ({"certificate_id": "0" * 64}, "climbed again"),
+        ({"artifact_sha256": "0" * 64}, "another artifact"),
+    ],
+)
+def test_a_timing_is_certified_by_this_run_for_this_artifact_or_not_at_all(
+    run: Run, changes: dict[str, Any], said: str
+):
+    timed = next(c for c in run.cells if c.status == "ok" and c.axes.scenario == "latency")
+    assert certified.doubt(run, timed) is None
+    assert said in (certified.doubt(run, msgspec.structs.replace(timed, **changes)) or "")
+    assert "no parity.json" in (certified.doubt(replace(run, parity=None), timed) or "")
+
+
+def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
+    marked = uncertified(run, "openvino")
+    for make in (bench_tables.overview, bench_tables.comparison):
+        table = make(marked)
+        assert table is not None
+        assert certified.NOTE in table.note
+        for row in rows(table):
+            said = getattr(row["parity"], "value", row["parity"])
+            if (
+                row["runtime"] == "openvino"
+                and row.get("scenario") != "accuracy"
+                and row.get("status", "ok") == "ok"
+            ):
+                assert said == "uncertified"
+            else:
+                assert said != "uncertified"
+        assert "timed without a certificate (--uncertified)" in table.reasons
+        assert certified.NOTE not in (make(run) or table).note
+    sentence = next(s for s in summary.sentences(marked) if "marked uncertified" in s)
+    assert sentence.startswith("7 of 15 timings")
+    assert not any("uncertified" in s for s in summary.sentences(run))
+
+
+def test_an_uncertified_timing_is_marked_in_every_plot_that_shows_it(run: Run):
+    marked = uncertified(run, "openvino")
+    for before, after in zip(bench_plots.bench_plots(run), bench_plots.bench_plots(marked), strict=True):
+        assert certified.NOTE in after.note
+        svg = plots.draw(after).svg
+        # One word beside a label and one in what hovering says.
+        assert svg.count("on OpenVINO, uncertified") + svg.count("on OpenVINO bf16, uncertified") >= 3
+        assert "PyTorch eager, uncertified" not in svg
+        assert "uncertified" not in plots.draw(before).svg
+
+
+def test_a_cell_that_was_refused_stands_in_place_of_its_timing_and_under_what_failed(run: Run):
+    reason = "rung 3 failed at layer1.0.conv1.weight; --uncertified times it all the same"
+    cells = tuple(
+        msgspec.structs.replace(c, status="uncertified", reason=reason, stats={}, certificate_id=None)
+        if c.axes.runtime == "onnxruntime"
+        else c
+        for c in run.cells
+    )
+    refused = replace(run, cells=cells)
+    trouble = {row["what"]: row for row in rows(failures.failures(refused))}
+    for cell in (c for c in cells if c.axes.runtime == "onnxruntime"):
+        assert (trouble[cell.id]["status"], trouble[cell.id]["reason"]) == ("uncertified", reason)
+    shown = next(r for r in rows(bench_tables.overview(refused)) if r["runtime"] == "onnxruntime")
+    assert shown["parity"] == "uncertified"
+    assert shown["latency_p50_ms_b1"].shown == "uncertified"
+
+
+@pytest.mark.parametrize(
+    ("measured", "bound", "expected"),
+    [(0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5e-13, 1e-12, 0.5), (1.0, 0.0, math.inf), (None, 1.0, math.inf)],
+)
+def test_an_exact_zero_and_a_missed_one_stand_at_opposite_ends(
+    measured: float | None, bound: float, expected: float
+):
+    assert parity_plot.share(Check("x", measured, bound, True, "why")) == expected
+
+
+def test_dots_left_of_the_bound_passed_and_crosses_failed(run: Run, failed: Run):
+    for opened, crosses in ((run, 0), (failed, 2)):
+        assert opened.parity is not None
+        plot = parity_plot.errors(opened)
+        assert plot is not None
+        assert plot.figure.axes[0].get_xscale() == "linear", "the logarithm is taken once, by share"
+        lines = [line for line in plot.figure.axes[0].lines if line.get_gid()]
+        failed_at = [float(line.get_xdata()[0]) for line in lines if line.get_marker() == "X"]
+        passed_at = [float(line.get_xdata()[0]) for line in lines if line.get_marker() == "o"]
+        assert len(failed_at) == crosses
+        assert all(x <= 0 for x in passed_at)
+        assert all(x > 0 for x in failed_at)
+        exact = sum(check.measured == 0 for rung in opened.parity.rungs for check in rung.checks)
+        assert (
+            sum(tip.count(";") + 1 for gid, tip in plot.tooltips.items() if gid.startswith("exact")) == exact
+        )
+
+
+def test_a_ladder_of_nothing_but_zeros_or_of_nothing_at_all_is_drawn(run: Run):
+    assert run.parity is not None
+    zeros = tuple(
+        replace(r, checks=tuple(replace(c, measured=0.0) for c in r.checks)) for r in run.parity.rungs
+    )
+    for rungs in (zeros, ()):
+        plot = parity_plot.errors(replace(run, parity=replace(run.parity, rungs=rungs)))
+        assert plot is not None
+        assert plots.draw(plot).svg
+
+
+def test_the_provenance_names_the_certificate_and_the_versions_that_it_is_of(run: Run):
+    text = page(run)
+    assert f"<code>{'5a' * 32}</code>" in text
+    assert "tensorflow 2.21.0, torch 2.14.1" in text
+    assert f"<code>{'cd' * 32}</code>" in text
+
+
+def test_what_the_ladder_says_is_escaped(failed: Run):
+    assert failed.parity is not None
+    first = replace(failed.parity.rungs[0], reason="<b>x</b>", status="unsupported", checks=())
+    text = page(replace(failed, parity=replace(failed.parity, rungs=(first, *failed.parity.rungs[1:]))))
+    assert "<b>x" not in text
+    assert "&lt;b&gt;x" in text
