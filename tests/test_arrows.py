@@ -35,6 +35,11 @@ def stubs(tmp_path: Path) -> Path:
         (tmp_path / package / "__init__.py").touch()
     for module in ("contract", "store", "stats", "launch", "cli"):
         (tmp_path / "bench" / f"{module}.py").touch()
+    (tmp_path / "bench" / "rungs").mkdir()
+    (tmp_path / "bench" / "rungs" / "__init__.py").touch()
+    (tmp_path / "bench" / "rungs" / "data.py").write_text("from pose import published\n")
+    (tmp_path / "pose" / "published.py").write_text("import cv2\n")
+    (tmp_path / "pose" / "skeleton.py").touch()
     (tmp_path / "reports" / "build.py").write_text("from bench import contract, stats, store\n")
     (tmp_path / "torch_impl" / "runner.py").write_text(
         "from bench.contract import RunnerSpec\nimport torch\n"
@@ -53,6 +58,10 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
     [
         ("pose/coco.py", "from bench import store"),
         ("pose/coco.py", "import torch"),
+        ("pose/sample.py", "from pose import published"),
+        ("pose/published.py", "from pose import skeleton"),
+        ("bench/parity.py", "import pose.published"),
+        ("torch_impl/data.py", "from pose.published import flip_back"),
         ("tf_impl/model.py", "import torch_impl"),
         ("tf_impl/model.py", "import torch"),
         ("tf_impl/runner.py", "import bench.launch"),

@@ -10,14 +10,13 @@ import json
 import cocofolder
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools.coco import COCO as CocoApi
 from pycocotools.cocoeval import COCOeval
 
-from pose import coco, evaluate, geometry
+from pose import coco, evaluate, geometry, published
 from pose.errors import UserError
 from pose.recipe import Evaluation
 
@@ -77,7 +76,7 @@ def test_keypoints_in_the_image_are_the_published_ones(maps, extent):
     pairs = [geometry.center_scale(box, (96, 128)) for box in boxes]
     centers, scales = (np.array(column) for column in zip(*pairs, strict=True))
     found, peaks = evaluate.keypoints_in_image(maps, centers, scales)
-    expected, expected_peaks = reference.get_final_preds(maps, centers, scales)
+    expected, expected_peaks = published.get_final_preds(maps, centers, scales)
     assert found == pytest.approx(expected, abs=1e-6)
     assert np.array_equal(peaks, expected_peaks)
 
@@ -85,7 +84,7 @@ def test_keypoints_in_the_image_are_the_published_ones(maps, extent):
 @given(joint_scores, arrays.arrays(np.float64, 5, elements=st.floats(0, 1)), st.sampled_from([0.0, 0.2, 0.9]))
 def test_rescoring_is_the_published_one(joints, boxes, threshold):
     found = evaluate.rescore(joints, boxes, threshold)
-    expected = [reference.rescored(j, b, threshold) for j, b in zip(joints, boxes, strict=True)]
+    expected = [published.rescored(j, b, threshold) for j, b in zip(joints, boxes, strict=True)]
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -93,14 +92,47 @@ def test_rescoring_is_the_published_one(joints, boxes, threshold):
 def test_oks_nms_keeps_whom_the_published_one_keeps(keypoints, person_scores, threshold):
     areas = np.array([400.0, 900.0, 1600.0, 2500.0, 900.0])
     found = evaluate.oks_nms(keypoints, person_scores, areas, threshold)
-    assert found == reference.oks_nms(keypoints, person_scores, areas, threshold)
+    assert found == published.oks_nms(keypoints, person_scores, areas, threshold)
+
+
+@given(people)
+def test_oks_is_the_published_one(keypoints):
+    areas = np.array([0.0, 900.0, 1600.0, 2500.0, 900.0])
+    for one in range(5):
+        found = evaluate.oks(keypoints[one], keypoints, areas[one], areas)
+        expected = [published.oks_iou(keypoints[one], keypoints[i], areas[one], areas[i]) for i in range(5)]
+        assert found == pytest.approx(expected, rel=0, abs=1e-12)
+
+
+@given(
+    people,
+    arrays.arrays(np.float32, (5, 17), elements=st.sampled_from([-0.5, 0.0, 0.2, 0.5, 0.9])),
+    st.lists(st.integers(1, 3), min_size=5, max_size=5),
+    scores,
+    st.sampled_from([0.0, 0.2, 0.9]),
+    st.sampled_from([0.05, 0.5, 0.9]),
+)
+def test_results_are_the_published_ones(keypoints, joints, image_ids, boxes, joint_threshold, oks_threshold):
+    scales = np.array([[0.1, 0.15], [0.2, 0.2], [0.3, 0.1], [0.05, 0.05], [0.4, 0.3]], np.float32)
+    options = Evaluation(joint_threshold=joint_threshold, oks_nms_threshold=oks_threshold)
+    rows = evaluate.results(keypoints, joints, np.array(image_ids), boxes, scales, options)
+    expected = published.evaluate(
+        keypoints, joints, image_ids, boxes.tolist(), scales, joint_threshold, oks_threshold
+    )
+    expected.sort(key=lambda row: row[0])
+    assert [row["image_id"] for row in rows] == [image for image, _, _ in expected]
+    assert [row["score"] for row in rows] == pytest.approx([score for *_, score in expected], rel=1e-12)
+    for row, (_, person, _) in zip(rows, expected, strict=True):
+        triples = np.reshape(row["keypoints"], (17, 3))
+        assert np.array_equal(triples[:, :2], keypoints[person])
+        assert np.array_equal(triples[:, 2], joints[person])
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.7, 0.9])
 def test_oks_nms_of_a_crowd_is_the_published_one_and_removes_some(threshold):
     crowd = crowd_of(np.random.default_rng(0), 40)
     found = evaluate.oks_nms(*crowd, threshold)
-    assert found == reference.oks_nms(*crowd, threshold)
+    assert found == published.oks_nms(*crowd, threshold)
     assert 10 <= len(found) < 40
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
 
-from pose import augment, coco, recipe, sample
+from pose import augment, coco, published, recipe, sample
 from pose.recipe import Recipe
 from pose.skeleton import COCO
 
@@ -33,7 +32,7 @@ def compare(dataset: coco.Dataset, of: Recipe, epochs: list[int | None], limit: 
             if epoch is not None:
                 drawn = augment.draw(of.training.augmentation, 0, epoch, int(dataset.ann_ids[index]))
             made = sample.make(dataset, index, of, epoch=epoch)
-            expected = reference.training_sample(
+            expected = published.training_sample(
                 dataset.read(index), dataset.boxes[index], dataset.keypoints_image[index].tolist(),
                 dataset.labelled[index].tolist(), of.model.input_size, of.model.heatmap_size,
                 of.model.sigma_px, drawn.scale_factor, drawn.rotation_deg, drawn.flip,
@@ -41,6 +40,7 @@ def compare(dataset: coco.Dataset, of: Recipe, epochs: list[int | None], limit: 
             assert np.array_equal(made.image, expected[0])
             assert np.array_equal(made.heatmaps, expected[1])
             assert np.array_equal(made.weights, expected[2])
+            assert made.affine == pytest.approx(expected[3], abs=1e-9)
             flips.add(drawn.flip)
     return flips
 

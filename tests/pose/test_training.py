@@ -6,12 +6,11 @@ import math
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pose import recipe, training
+from pose import published, recipe, training
 from pose.errors import UserError
 
 losses = st.lists(st.one_of(st.floats(0, 2), st.sampled_from([0.5, 0.49995, 0.5001, 1.0])), max_size=40)
@@ -122,7 +121,7 @@ values = st.floats(-2, 2, width=32)
     arrays.arrays(np.float32, (2, 3), elements=st.sampled_from([0.0, 1.0])),
 )
 def test_the_loss_is_the_published_one(predicted, target, weights):
-    expected = reference.joints_mse_loss(predicted, target, weights)
+    expected = published.joints_mse_loss(predicted, target, weights)
     assert training.loss(predicted, target, weights) == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
