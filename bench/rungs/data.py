@@ -1,0 +1,170 @@
+"""Rung 1: both loaders give the same bits in the same order, and `pose.sample` is the published recipe."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.contract import TWINS, Emit
+from bench.rungs import samples
+from bench.rungs.base import Check, Context
+from bench.worker import resolve
+from pose import recipe, splits
+
+WORKERS = (0, 1, 2)
+EPOCH = 1
+ARRAYS = {"shared": ("images", "heatmaps", "weights"), "native": ("heatmaps", "weights")}
+"""What of a batch is compared, by pipeline: native pixels are each framework's own."""
+DIGEST_BYTES = 16
+REFERENCE = ("torch", 0)
+"""The loader that the others are compared with: samples made one after another, in one process."""
+
+SAME_BITS = "one definition of a sample, keyed by (seed, epoch, annotation): no bit may depend on a loader"
+COMPLETE = "an epoch is every instance of the training part, once"
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """What one loader gave in an epoch of N samples."""
+
+    annotation_ids: np.ndarray
+    """(N,) int64, in the order they came."""
+    digests: np.ndarray
+    """(N, A, 16) uint8: BLAKE2b of each of A arrays, data type and shape included."""
+    running: str
+    """BLAKE2b over ids and digests as they came: equal for equal epochs."""
+
+
+Epochs = Mapping[tuple[str, int], Loaded]
+"""By twin and number of workers."""
+
+
+def climb(context: Context) -> list[Check]:
+    """Return the checks of an augmented epoch of every loader, then those against the transcription."""
+    found: dict[tuple[str, int], Loaded] = {}
+    for twin in TWINS:
+        context.say(f"an epoch of {twin}'s loader with {', '.join(map(str, WORKERS))} workers")
+        found |= loaded(context, twin)
+    part = splits.read(context.split).part("train")
+    arrays = ARRAYS[context.recipe.data.pipeline]
+    return [*between(found, part.annotation_ids, arrays), *samples.checks(context)]
+
+
+def loaded(context: Context, twin: str, counts: Sequence[int] = WORKERS) -> dict[tuple[str, int], Loaded]:
+    """Return what a twin's loader gives for each number of workers in `counts`, from one child."""
+    folder = context.folder.resolve()
+    payload = {
+        "twin": twin,
+        "recipe": context.recipe.model_dump(mode="json"),
+        "coco": context.coco.resolve(),
+        "split": context.split.resolve(),
+        "folder": folder,
+        "workers": counts,
+    }
+    running = context.call(twin, "bench.rungs.data:load", payload)
+    found = {}
+    for workers in counts:
+        with np.load(_path(folder, twin, workers)) as stored:
+            found[twin, workers] = Loaded(stored["annotation_ids"], stored["digests"], running[str(workers)])
+    return found
+
+
+def load(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Write what one twin's loader gives, return the running hash, by number of workers (in the child)."""
+    twin, folder = payload["twin"], Path(payload["folder"])
+    resolved = recipe.from_dict(payload["recipe"])
+    instances = splits.select(splits.read(Path(payload["split"])), Path(payload["coco"]), "train")
+    running = {}
+    for workers in payload["workers"]:
+        loader = resolve(f"{twin}_impl.data:Loader")(instances, resolved, workers)
+        made = digested(loader.batches(EPOCH), ARRAYS[resolved.data.pipeline])
+        np.savez(_path(folder, twin, workers), annotation_ids=made.annotation_ids, digests=made.digests)
+        running[str(workers)] = made.running
+    return running
+
+
+def _path(folder: Path, twin: str, workers: int) -> Path:
+    return folder / f"epoch.{twin}.{workers}.npz"
+
+
+def digested(batches: Iterable[Any], arrays: Sequence[str]) -> Loaded:
+    """Return the ids and the digests of `arrays` of a loader's batches."""
+    ids: list[int] = []
+    digests: list[bytes] = []
+    running = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for batch in batches:
+        columns = [np.asarray(getattr(batch, name)) for name in arrays]
+        for row, annotation_id in enumerate(np.asarray(batch.annotation_ids).tolist()):
+            parts = b"".join(_digest(column[row]) for column in columns)
+            running.update(annotation_id.to_bytes(8, "little", signed=True) + parts)
+            ids.append(annotation_id)
+            digests.append(parts)
+    shape = (len(ids), len(arrays), DIGEST_BYTES)
+    rows = np.frombuffer(b"".join(digests), np.uint8).reshape(shape)
+    return Loaded(np.array(ids, np.int64), rows, running.hexdigest())
+
+
+def _digest(array: np.ndarray) -> bytes:
+    described = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.blake2b(described + array.tobytes(), digest_size=DIGEST_BYTES).digest()
+
+
+def between(found: Epochs, part_ids: list[int], arrays: Sequence[str]) -> list[Check]:
+    """Return the checks that the reference is the whole part and that every other loader gives the same."""
+    reference = found[REFERENCE]
+    others = [key for key in found if key != REFERENCE]
+    return [_complete(reference, part_ids), *(_same(key, found[key], reference, arrays) for key in others)]
+
+
+def _complete(reference: Loaded, part_ids: list[int]) -> Check:
+    given, wanted = Counter(reference.annotation_ids.tolist()), Counter(part_ids)
+    wrong = sorted(((given - wanted) + (wanted - given)).elements())
+    return Check(
+        f"{_name(REFERENCE)}: instances missing, doubled or foreign",
+        float(len(wrong)),
+        0.0,
+        not wrong,
+        COMPLETE,
+        f"annotation {wrong[0]}" if wrong else None,
+        f"{len(part_ids)} instances, epoch {EPOCH}, running hash {reference.running}",
+    )
+
+
+def _same(key: tuple[str, int], other: Loaded, reference: Loaded, arrays: Sequence[str]) -> Check:
+    wrong = differences(other, reference, arrays)
+    return Check(
+        f"{_name(key)}: samples that differ from {_name(REFERENCE)}",
+        float(len(wrong)),
+        0.0,
+        not wrong and other.running == reference.running,
+        SAME_BITS,
+        wrong[0] if wrong else None,
+        f"running hash {other.running} over {', '.join(arrays)}",
+    )
+
+
+def differences(other: Loaded, reference: Loaded, arrays: Sequence[str]) -> list[str]:
+    """Return a line for every place of the epoch where the id or one of `arrays` differs."""
+    lines = []
+    ids = zip_longest(other.annotation_ids.tolist(), reference.annotation_ids.tolist())
+    for place, (found, wanted) in enumerate(ids):
+        if found != wanted:
+            lines.append(f"sample {place} of the epoch: annotation {found}, not {wanted}")
+            continue
+        apart = (other.digests[place] != reference.digests[place]).any(axis=1)
+        if apart.any():
+            named = [name for name, differs in zip(arrays, apart.tolist(), strict=True) if differs]
+            lines.append(f"annotation {found} (sample {place} of the epoch): {', '.join(named)}")
+    return lines
+
+
+def _name(key: tuple[str, int]) -> str:
+    twin, workers = key
+    return f"{twin} with {workers} {'worker' if workers == 1 else 'workers'}"
