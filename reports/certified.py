@@ -22,9 +22,11 @@ def doubt(run: Run, result: CellResult) -> str | None:
         return "timed without a certificate (--uncertified)"
     if run.parity is None:
         return "its certificate is not in the run: there is no parity.json"
-    found = next((c for c in run.parity.runtimes if c.id == result.certificate_id), None)
+    if run.parity.status == "fail":
+        return "the parity ladder has failed since it was timed"
+    found = next((c for c in run.parity.runtimes if c.covers(result.axes)), None)
     if found is None:
-        return "its certificate is not in parity.json: the ladder was climbed again since it was timed"
+        return "parity.json has no certificate of this runtime, mode and precision"
     if found.artifact_sha256 != result.artifact_sha256:
         return "its certificate is of another artifact"
     return f"its certificate says {found.status}" if found.status in {"fail", "unsupported"} else None

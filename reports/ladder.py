@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from bench.contract import Cell
 from reports.formats import measure, short
 
 SCHEMA = 1
@@ -90,7 +91,22 @@ class Certificate:
     @property
     def what(self) -> str:
         """Return the name of what it certifies: torch-openvino-ir-bf16-cpu."""
-        return "-".join((self.twin, self.runtime, self.mode, self.precision, self.device))
+        through = f"through-{self.through}" if self.is_crossed else None
+        axes = (self.subject or self.twin, self.runtime, through, self.mode, self.precision, self.device)
+        return "-".join(filter(None, axes))
+
+    @property
+    def is_crossed(self) -> bool:
+        """Return whether one twin's weights were exported through the other."""
+        return self.through not in {None, self.twin}
+
+    def covers(self, cell: Cell) -> bool:
+        """Return whether it is about what a cell times: the twin's own weights, exported by itself."""
+        kind = (self.subject or self.twin, self.runtime, self.mode, self.precision, self.device)
+        return not self.is_crossed and kind == (
+            *(cell.twin, cell.runtime, cell.mode),
+            *(cell.precision, cell.device),
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,7 @@ class Parity:
     id: str
     recipe: str
     command: str
-    status: Literal["pass", "fail"]
+    status: Literal["pass", "fail", "unsupported"]
     rungs: tuple[Rung, ...]
     started: str | None = None
     wall_s: float | None = None
@@ -155,17 +171,17 @@ def _first(parity: Parity) -> str:
 
 def _open(parity: Parity) -> str:
     """Return a sentence on each kind of rung that says nothing about the twins."""
-    kinds: tuple[tuple[Status, str], ...] = (
-        ("unsupported", "unsupported here"),
-        ("not climbed", "not climbed"),
+    kinds: tuple[tuple[Status, str, str], ...] = (
+        ("unsupported", "is unsupported here", "are unsupported here"),
+        ("not climbed", "was not climbed", "were not climbed"),
     )
     said = ""
-    for status, words in kinds:
+    for status, one, many in kinds:
         if rungs := parity.of(status):
             reasons = "; ".join(dict.fromkeys(rung.reason for rung in rungs if rung.reason))
             names = numbered(rungs)
-            be = "is" if len(rungs) == 1 else "are"
-            said += f" {names[0].upper()}{names[1:]} {be} {words}{f': {reasons}' if reasons else ''}."
+            why = f": {reasons}" if reasons else ""
+            said += f" {names[0].upper()}{names[1:]} {one if len(rungs) == 1 else many}{why}."
     return said
 
 

@@ -66,7 +66,7 @@ def page(run: Run) -> str:
 def test_a_passed_ladder_is_the_first_thing_that_a_report_says(run: Run):
     claim, basis = ladder.verdict(run.parity)
     assert claim == "The twins are proven equal: rungs 1 to 5, 7 and 8 passed."
-    assert basis == "Rung 6 is not climbed: --quick leaves it out. Certificate 5a5a5a5a5a5a."
+    assert basis == "Rung 6 was not climbed: not asked for. Certificate 5a5a5a5a5a5a."
     text = page(run)
     assert text.index(claim) < text.index("<table>")
 
@@ -161,6 +161,29 @@ def test_a_certificate_names_artifact_runtime_and_the_interval_of_its_ap(run: Ru
     assert "IR through" not in markdown, "no certificate names one"
 
 
+def test_a_certificate_of_an_export_through_the_other_twin_covers_no_cell(run: Run):
+    assert run.parity is not None
+    crossed = tuple(
+        replace(c, through="tf" if c.twin == "torch" else "torch") if c.runtime == "openvino" else c
+        for c in run.parity.runtimes
+    )
+    opened = replace(run, parity=replace(run.parity, runtimes=crossed))
+    assert {c.axes.runtime for c in certified.uncertified(opened)} == {"openvino"}
+    assert "IR through" in to_markdown(parity.certificates(opened))  # type: ignore[arg-type]
+    assert "torch-openvino-through-tf-ir-fp32-cpu" in {c.what for c in crossed}
+
+
+def test_a_ladder_that_could_not_be_climbed_whole_is_no_failure(run: Run):
+    assert run.parity is not None
+    rungs = tuple(
+        replace(r, status="unsupported", reason="no OpenVINO", checks=()) if r.number == 7 else r
+        for r in run.parity.rungs
+    )
+    claim, basis = ladder.verdict(replace(run.parity, status="unsupported", rungs=rungs))
+    assert claim == "The twins are proven equal: rungs 1 to 5 and 8 passed."
+    assert basis.startswith("Rung 7 is unsupported here: no OpenVINO.")
+
+
 def test_a_certificate_that_failed_is_no_certificate(run: Run):
     assert run.parity is not None
     first = replace(run.parity.runtimes[0], status="fail", reason="rmse is 3e-2, bound 6e-8")
@@ -175,7 +198,6 @@ def test_a_certificate_that_failed_is_no_certificate(run: Run):
     ("changes", "said"),
     [
         ({"certificate_id": None}, "--uncertified"),
-        ({"certificate_id": "0" * 64}, "climbed again"),
         ({"artifact_sha256": "0" * 64}, "another artifact"),
     ],
 )
@@ -185,6 +207,12 @@ def test_a_timing_is_certified_by_this_run_for_this_artifact_or_not_at_all(
     timed = next(c for c in run.cells if c.status == "ok" and c.axes.scenario == "latency")
     assert certified.doubt(run, timed) is None
     assert said in (certified.doubt(run, msgspec.structs.replace(timed, **changes)) or "")
+    assert run.parity is not None
+    for parity_, why in (
+        (replace(run.parity, status="fail"), "failed since"),
+        (replace(run.parity, runtimes=()), "no certificate of this runtime"),
+    ):
+        assert why in (certified.doubt(replace(run, parity=parity_), timed) or "")
     assert "no parity.json" in (certified.doubt(replace(run, parity=None), timed) or "")
 
 
