@@ -30,7 +30,7 @@ EXACT_WEIGHTS = "weights are 0 or 1"
 EXACT_MAPS = "2 sigma^2 is a float32, so both sides round the same quotient once before exp"
 ROUNDED_MAPS = "2 sigma^2 is no float32: the exponent is rounded twice, which exp damps to the last two bits"
 AFFINE = "float64 products in another order: 1e-13 px; half a pixel is 0.5"
-LOSS = "float64 sums in another order: 1e-15 x the number of terms; a weight left out is 1e-2 and more"
+LOSS = "float64 sums in another order: 1e-16 x a map's pixels; a weight left out is 1e-2 and more"
 
 
 @dataclass
@@ -95,8 +95,7 @@ def compare(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         for epoch in epochs:
             mirrored += _one(dataset, index, resolved, epoch, picture, person, errors)
     _losses(resolved, errors)
-    count = len(errors.images)
-    note = f"{count} samples of {len(indices)} annotations, {mirrored} of them mirrored"
+    note = f"{len(errors.weights)} samples of {len(indices)} annotations, {mirrored} of them mirrored"
     return {"note": note, "losses": LOSSES} | {
         kind: dict(zip(("where", "error"), worst(by_name), strict=True))
         for kind, by_name in vars(errors).items()

@@ -93,6 +93,18 @@ def test_another_data_type_with_equal_bytes_differs():
     assert lines(batches)[0] == "annotation 11 (sample 0 of the epoch): images"
 
 
+def test_native_pixels_are_left_out_and_targets_are_not():
+    arrays = data.ARRAYS["native"]
+    batches, others = epoch([11, 12]), epoch([11, 12])
+    batches[0].images[:] = 0
+    found = {("tf", 0): data.digested(batches, arrays), ("torch", 0): data.digested(others, arrays)}
+    assert failed(data.between(found, [11, 12], arrays)) == {}
+    batches[0].weights[1, 3] = 0
+    found["tf", 0] = data.digested(batches, arrays)
+    (where,) = failed(data.between(found, [11, 12], arrays)).values()
+    assert where == "annotation 12 (sample 1 of the epoch): weights"
+
+
 def test_missing_and_exchanged_samples_are_named_by_place():
     assert lines(epoch([11, 12, 13])) == ["sample 3 of the epoch: annotation None, not 14"]
     assert lines(epoch([11, 13, 12, 14])) == [
@@ -119,6 +131,14 @@ def test_the_shared_samples_are_the_published_ones(clean, context):
     assert measured["pixels, grey levels"] == measured["heatmaps"] == measured["weights"] == 0
     count, mirrored = re.fullmatch(r"(\d+) samples of .*, (\d+) of them mirrored", clean[0].note).groups()
     assert 0.3 < int(mirrored) / int(count) < 0.7
+
+
+def test_a_sigma_that_float32_rounds_costs_the_last_bits_of_heatmaps_and_no_more(context):
+    model = context.recipe.model.model_copy(update={"sigma_px": 5 / 3})
+    checks = samples.checks(replace(context, recipe=context.recipe.model_copy(update={"model": model})))
+    assert failed(checks) == {}
+    heatmaps = checks[1]
+    assert 0 < heatmaps.measured <= heatmaps.bound == 2**-22
 
 
 @pytest.mark.parametrize(
