@@ -20,8 +20,8 @@ from pose.recipe import Recipe
 
 CEILING = 1e-5
 WHY_SOURCE = (
-    "1e-5 x rms(reference), what the others' bound is made from: float32 rounds at 6e-8 and was seen to "
-    "make 1e-6 of it in this network; TF32 and half precision round at 5e-4"
+    "1e-5 x rms(reference): float32 rounds at 6e-8, which was seen to grow to 2e-6 in these networks; "
+    "TF32 and half precision round at 5e-4"
 )
 WHY_ROUNDING = (
     "2 x the source's own error + 1e-7 x rms(reference): no worse than the framework's own rounding"
