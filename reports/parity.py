@@ -109,8 +109,9 @@ def certificates(run: Run) -> Table | None:
             Column("reason", "Reason", only_csv=True),
         ),
         rows=tuple(Row(_certificate(c), muted=c.status == "unsupported") for c in found),
-        note="RMSE of the heatmaps on the probe set to the float64 reference. dAP is AP minus that of the artifact's source, with its bootstrap interval over images. A "
-        "certificate holds for its own artifact alone; both are given by the start of their SHA-256. "
+        note="RMSE of the heatmaps on the probe set to the float64 reference. dAP is AP minus that of the "
+        "artifact's source, with its bootstrap interval over images. A certificate holds "
+        "for its own artifact alone; both are given by the start of their SHA-256. "
         f"Boxes: {run.boxes}.",
         command=_made_by(run, run.parity),
         source="parity.json",

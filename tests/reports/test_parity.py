@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import ladder_files
 import msgspec
 import pytest
 
+from bench import parity as bench_parity
+from bench.rungs import base, deployment
 from reports import (
     bench_plots,
     bench_tables,
@@ -84,6 +87,29 @@ def test_without_a_ladder_the_report_says_that_no_certificate_exists(run: Run):
     assert "No certificate exists" in text
     assert "Parity: absent" in text
     assert "parity" in {row["what"] for row in rows(failures.failures(replace(run, parity=None)))}
+
+
+def test_what_the_bench_writes_is_what_the_report_reads(make_run: MakeRun):
+    path = make_run()
+    opened = read(path)
+    assert opened.recipe is not None
+    context = base.Context(opened.recipe, path, path, path / "split.json", path, 2)
+    checks = (base.Check("fp64 gradients", math.nan, 1e-11, False, "why", "conv1.weight"),)
+    rungs = [
+        bench_parity.Rung(2, "Weights", "pass", None, (), 1.5),
+        bench_parity.Rung(4, "Loss and gradient", "fail", None, checks, 2.5),
+        bench_parity.Rung(6, "Trajectory", "not climbed", "not asked for"),
+    ]
+    axes = ("tf", "tf", None, "tf", "graph", "fp32", "cpu", "ab" * 32)
+    arms = [asdict(deployment.Fact(*axes, "fail", "a reason"))]
+    started = datetime.fromisoformat("2025-01-02T03:24:05+00:00")
+    found = bench_parity.document(context, rungs, arms, [], "twinpose parity runs/demo", started)
+    bench_parity.write(found, path)
+    claim, basis = ladder.verdict(read(path).parity)
+    assert "rung 4 (Loss and gradient) failed first" in claim
+    assert "at conv1.weight (measured nothing, bound 1e-11)" in claim
+    assert basis == "Rung 2 passed. Rung 6 was not climbed: not asked for."
+    assert {"tf-tf-graph-fp32-cpu"} <= {row["what"] for row in rows(failures.failures(read(path)))}
 
 
 def test_half_a_ladder_proves_no_equality(run: Run):
