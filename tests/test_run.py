@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,11 @@ import numpy as np
 import pytest
 import twins
 
+from pose import weights
+
 ROOT = Path(__file__).resolve().parent.parent
-TRAINED = ("--set", "training.epochs=2", "--set", "data.synthetic.train_images=16")
+TRAINED = ("--set", "training.epochs=2", "--set", "data.synthetic.train_images=16", "--uncertified")
+"""Without the parity ladder, which takes minutes and has a test of its own below."""
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
@@ -88,8 +92,10 @@ def test_every_cell_has_a_row_and_the_report_stands_alone(run_folder: Path) -> N
     cells = [json.loads(p.read_text()) for p in (run_folder / "bench" / "cells").glob("*.json")]
     assert {cell["status"] for cell in cells} == {"ok"}
     assert {cell["axes"]["runtime"] for cell in cells} == {"tf", "torch", "openvino"}
+    assert {cell["certificate_id"] for cell in cells} == {None}
     page = (run_folder / "report" / "report.html").read_text()
     assert 'src="http' not in page
+    assert "uncertified" in (run_folder / "report" / "tables" / "latency.md").read_text()
     assert (
         (run_folder / "report" / "tables" / "per_epoch_map.csv")
         .read_text()
@@ -136,21 +142,52 @@ def test_every_runtime_predicts_the_same_people(run_folder: Path, tmp_path: Path
 
 
 def test_weights_leave_and_come_back_unchanged(run_folder: Path, tmp_path: Path) -> None:
-    weights = run_folder / "train" / "torch" / "best.safetensors"
+    best = run_folder / "train" / "torch" / "best.safetensors"
     for name in ("w.pth", "w.weights.h5"):
         native, back = tmp_path / name, tmp_path / f"{name}.safetensors"
-        assert twinpose("weights", "export", weights, "--recipe", "smoke", "--out", native)[0] == 0
+        assert twinpose("weights", "export", best, "--recipe", "smoke", "--out", native)[0] == 0
         assert twinpose("weights", "import", native, "--recipe", "smoke", "--out", back)[0] == 0
-        from pose.weights import fingerprint, read
+        assert weights.fingerprint(weights.read(best)) == weights.fingerprint(weights.read(back))
 
-        assert fingerprint(read(weights)) == fingerprint(read(back))
+
+def test_the_ladder_certifies_a_run_and_the_bench_refuses_altered_weights(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    code, out, err = twinpose("parity", folder, "--quick", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found == json.loads((folder / "parity.json").read_text())
+    assert {rung["number"]: rung["status"] for rung in found["rungs"]} == {
+        **dict.fromkeys((1, 2, 3, 4, 5, 7, 8), "pass"),
+        6: "not climbed",
+    }
+    samples = {p: p.read_bytes() for p in folder.glob("bench/cells/*.npz")}
+    assert twinpose("bench", folder)[0] == 0
+    cells = [json.loads(p.read_text()) for p in folder.glob("bench/cells/*.json")]
+    ids = {arm["id"] for arm in found["runtimes"]}
+    assert {cell["certificate_id"] for cell in cells} <= ids
+    assert {p: p.read_bytes() for p in folder.glob("bench/cells/*.npz")} == samples
+    _alter(folder / "train" / "tf" / "best.safetensors", "layer2.0.bn1.bias")
+    code, _, err = twinpose("bench", folder)
+    assert code == 2
+    assert "parameter 'layer2.0.bn1.bias' differs" in err
+    assert [json.loads(p.read_text()) for p in folder.glob("bench/cells/*.json")] == cells
+
+
+def _alter(path: Path, name: str) -> None:
+    tensors, metadata = weights.read_with_metadata(path)
+    tensors[name] = tensors[name] + np.float32(1e-6)
+    weights.save(path, tensors, metadata)
 
 
 def test_real_coco_goes_the_whole_way(coco_mini: Path, tmp_path: Path) -> None:
     twins.need("tensorflow", "torch", "openvino")
     out = tmp_path / "run"
     code, _, err = twinpose(
-        "run", "--recipe", "smoke", "--coco", coco_mini, "--out", out, "--set", "training.epochs=1"
+        *("run", "--recipe", "smoke", "--coco", coco_mini, "--out", out),
+        *("--set", "training.epochs=1", "--uncertified"),
     )
     assert code == 0, err
     assert (out / "report" / "report.html").exists()

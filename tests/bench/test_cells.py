@@ -13,25 +13,11 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from benching import PROTOCOL, TESTS, bench, one
 
 from bench import cells, launch, machine, matrix, store
-from bench.store import CellResult
 from pose.errors import UserError
 from pose.files import write_json
-
-TESTS = str(Path(__file__).parent)
-PROTOCOL = {"warmup_s": 0.05, "measured_s": 0.1, "images": 4, "timeout_s": 60}
-
-
-def one(scenario: str | list[str] = "latency", batch: int = 1, **patch: Any) -> matrix.Matrix:
-    block = {"twin": "torch", "runtime": "torch", "mode": "eager", "scenario": scenario, "batch": batch}
-    protocol = {**PROTOCOL, **patch.pop("protocol", {})}
-    return matrix.from_dict({"name": "t", "protocol": protocol, "blocks": [{**block, "threads": 2, **patch}]})
-
-
-def bench(run: Path, chosen: matrix.Matrix, runner: str = "Sleeper", **options: Any) -> list[CellResult]:
-    runners = {"torch": f"fake_runners:{runner}", "onnxruntime": "fake_runners:Sleeper"}
-    return cells.run(run, chosen, runners=runners, env={"PYTHONPATH": TESTS}, **options)
 
 
 def test_latency_has_its_samples_beside_it(run_folder: Path):
@@ -209,7 +195,7 @@ def test_the_bench_names_its_matrix_and_machine(run_folder: Path):
 
 def test_the_null_runner_costs_next_to_nothing(run_folder: Path):
     runners = {"torch": "bench.measure:NullRunner"}
-    [result] = cells.run(run_folder, one(), runners=runners)
+    [result] = cells.run(run_folder, one(), runners=runners, uncertified=True)
     assert result.stats["latency_ms"]["p50"] < 0.1
 
 
@@ -234,8 +220,8 @@ def start_a_bench_that_hangs(run: Path) -> subprocess.Popen[bytes]:
     """Return a process that has measured throughput and hangs in the latency cell."""
     script = f"""
 from pathlib import Path
-import sys; sys.path.insert(0, {TESTS!r})
-import test_cells as t
+import sys; sys.path.insert(0, {str(Path(TESTS).parent)!r})
+import benching as t
 t.bench(Path({str(run)!r}), t.one(["throughput", "latency"]), "Hangs")
 """
     env = os.environ | {"PYTHONPATH": str(launch.ROOT)}
@@ -272,7 +258,8 @@ def test_a_worker_that_was_killed_becomes_a_row_and_the_next_cell_runs(run_folde
     def kill(name: str, fields: dict[str, Any]) -> None:
         if name == "phase" and fields["phase"] == "load" and "throughput" in fields["id"]:
             request = run_folder / "bench" / "children" / fields["id"] / "request.json"
-            [worker] = [p for p in psutil.Process().children() if str(request.parent) in p.cmdline()]
+            children = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+            [worker] = [p for p in children if str(request.parent) in p.cmdline()]
             worker.kill()
 
     chosen = one(["throughput", "latency"], protocol={"measured_s": 1.0})

@@ -1,0 +1,164 @@
+"""No cell is timed without a certificate of its own artifact on its own runtime."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from benching import bench, one
+
+from bench import certificate, parity, store
+from bench.contract import Cell
+from pose import weights
+from pose.errors import UserError
+from pose.files import write_json
+
+
+def best(run: Path) -> Path:
+    return run / "train" / "torch" / "best.safetensors"
+
+
+def written(run: Path, **patch: Any) -> dict[str, Any]:
+    """Write and return a certificate of the run's torch weights on torch eager, with changes."""
+    arm = {
+        "id": "c" * 64,
+        "subject": "torch",
+        "through": None,
+        "artifact_sha256": store.artifact_sha256(best(run)),
+        "status": "pass",
+        "reason": None,
+        **{axis: asdict(one().cells[0])[axis] for axis in ("twin", "runtime", "mode", "precision", "device")},
+    }
+    found = {
+        "schema": parity.SCHEMA,
+        "id": "a" * 64,
+        "status": "pass",
+        "first_failure": None,
+        "rungs": [
+            {"number": step.number, "name": step.name, "status": "pass", "reason": None}
+            for step in parity.LADDER
+        ],
+        "weights": {"torch": parity.describe_weights(best(run))},
+        "runtimes": [arm | patch.pop("arm", {})],
+    } | patch
+    write_json(run / "parity.json", found)
+    return found
+
+
+@pytest.fixture
+def run(run_folder: Path) -> Path:
+    """Return a run folder whose torch artifact is whole weights."""
+    weights.save(best(run_folder), {"a": np.arange(3.0), "b": np.ones((2, 2))})
+    return run_folder
+
+
+def test_a_certified_cell_is_timed_and_carries_the_id(run: Path) -> None:
+    written(run)
+    [result] = bench(run, one(), uncertified=False)
+    assert (result.status, result.certificate_id) == ("ok", "c" * 64)
+
+
+def test_without_a_certificate_nothing_is_timed_and_the_row_says_why(run: Path) -> None:
+    [result] = bench(run, one(), uncertified=False)
+    assert result.status == "uncertified"
+    assert "no certificate; 'twinpose parity " in str(result.reason)
+    assert (result.rounds, result.stats, result.certificate_id) == ([], {}, None)
+
+
+def test_accuracy_is_measured_without_a_certificate(run: Path) -> None:
+    [result] = bench(run, one("accuracy", batch=2), "NullRunner", uncertified=False)
+    assert result.status == "ok"
+
+
+def test_a_cell_timed_uncertified_is_marked_and_a_later_certificate_is_attached(run: Path) -> None:
+    [result] = bench(run, one())
+    assert (result.status, result.certificate_id) == ("ok", None)
+    written(run)
+    samples = store.samples(run, result.id)
+    [again] = bench(run, one(), uncertified=False)
+    assert again == replace_id(result, "c" * 64)
+    assert store.cells(run) == [again]
+    np.testing.assert_array_equal(store.samples(run, result.id)["latency_ns"], samples["latency_ns"])
+
+
+def replace_id(result: store.CellResult, value: str) -> store.CellResult:
+    return type(result)(
+        **{name: getattr(result, name) for name in result.__struct_fields__} | {"certificate_id": value}
+    )
+
+
+def rungs(run: Path, number: int, status: str) -> list[dict[str, Any]]:
+    return [
+        {"number": step.number, "name": step.name, "reason": None}
+        | {"status": status if step.number == number else "pass"}
+        for step in parity.LADDER
+    ]
+
+
+FAILED = {"rung": 3, "name": "Forward", "check": "fp64 heatmaps", "where": "probe 4"}
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        ({"first_failure": FAILED}, "rung 3 (Forward) failed: fp64 heatmaps at probe 4"),
+        ({"rungs": rungs(Path(), 5, "not climbed")}, "rung 5 (Optimizer step) is not climbed"),
+        ({"arm": {"artifact_sha256": "0" * 64}}, "its artifact is not the one that was certified"),
+        ({"arm": {"status": "fail", "reason": "rmse is 1"}}, "rung 7 (Deployment): fail: rmse is 1"),
+        ({"arm": {"mode": "compiled"}}, "says nothing of this runtime, mode and precision"),
+        ({"arm": {"subject": "tf"}}, "says nothing of this runtime"),
+        ({"arm": {"precision": "bf16"}}, "says nothing of this runtime"),
+    ],
+)
+def test_a_certificate_that_does_not_cover_the_cell_is_none(
+    run: Path, patch: dict[str, Any], words: str
+) -> None:
+    written(run, **patch)
+    [result] = bench(run, one(), uncertified=False)
+    assert result.status == "uncertified"
+    assert words in str(result.reason)
+
+
+def test_rungs_that_do_not_bear_on_what_is_timed_need_not_be_climbed(run: Path) -> None:
+    written(run, rungs=rungs(run, 6, "not climbed"))
+    assert bench(run, one(), uncertified=False)[0].status == "ok"
+
+
+def test_altered_weights_are_refused_by_the_parameters_name_and_nothing_is_touched(run: Path) -> None:
+    written(run)
+    weights.save(best(run), {"a": np.arange(3.0), "b": np.ones((2, 2)) + 1e-9})
+    with pytest.raises(UserError, match="parameter 'b' differs"):
+        bench(run, one(), uncertified=False)
+    assert not (run / "bench").exists()
+    assert bench(run, one())[0].certificate_id is None
+
+
+def test_a_parameter_that_went_is_named(run: Path) -> None:
+    described = parity.describe_weights(best(run))
+    weights.save(best(run), {"b": np.ones((2, 2))})
+    assert parity.altered(best(run), described) == "a"
+
+
+@pytest.mark.parametrize("content", ["[", "[]", "{}", '{"schema": 9}'])
+def test_a_malformed_certificate_is_one_line(run: Path, content: str) -> None:
+    (run / "parity.json").write_text(content)
+    with pytest.raises(UserError, match=r"parity\.json"):
+        certificate.of_run(run)
+
+
+def test_an_export_is_certified_through_the_twin_that_it_is_of() -> None:
+    cell = replace(one().cells[0], runtime="openvino", mode="ir", twin="tf")
+    arm = {
+        "subject": "tf",
+        "through": "tf",
+        "runtime": "openvino",
+        "mode": "ir",
+        "precision": "fp32",
+        "device": "cpu",
+    }
+    assert certificate._is_of(arm, cell)
+    assert not certificate._is_of(arm | {"through": "torch"}, cell)
+    assert isinstance(cell, Cell)
