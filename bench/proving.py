@@ -65,7 +65,7 @@ def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -
         device=run.settings.device,
         say=console.say,
     )
-    subjects = [_trained(run, twin) for twin in TWINS if _best(run, twin).exists()]
+    subjects = [_trained(run, twin, measured) for twin in TWINS if _best(run, twin).exists()]
     if not subjects and parity.DEPLOYMENT in wanted.rungs:
         raise Unsupported(
             f"{run.path} has no trained twin to certify; 'twinpose train {run.path}' makes them, "
@@ -78,7 +78,10 @@ def _best(run: RunFolder, twin: str) -> Path:
     return run.train_folder(twin) / "best.safetensors"
 
 
-def _trained(run: RunFolder, twin: str) -> Subject:
+def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subject:
+    """Return a twin's best weights and their exports; its compiler takes part where the matrix measures it."""
+    cells = measured.cells if measured else ()
+    compiled = any(cell.twin == twin and cell.mode == "compiled" for cell in cells)
     ir, onnx = (run.artifact_folder(twin) / name for name in ("model.xml", "model.onnx"))
     return Subject(
         name=twin,
@@ -86,6 +89,7 @@ def _trained(run: RunFolder, twin: str) -> Subject:
         weights=_best(run, twin),
         ir={twin: ir} if ir.exists() else {},
         onnx=onnx if onnx.exists() else None,
+        compiled=(twin,) if compiled else (),
     )
 
 

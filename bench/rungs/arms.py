@@ -42,6 +42,8 @@ class Subject:
     ir: Mapping[str, Path]
     """Twin -> the IR made from these weights through it, where there is one."""
     onnx: Path | None = None
+    compiled: tuple[str, ...] = TWINS
+    """The frameworks whose compiler takes part: torch.compile and XLA take most of a climb's time."""
     reference: Path | None = None
     """The probe set's heatmaps (N, K, h, w) in float64, as .npy; made by the twin's probe when None."""
 
@@ -78,16 +80,13 @@ class Ran:
     """Which of its predictions of the validation part are right; None where that part was not predicted."""
 
 
-def of(subject: Subject, lower: Precisions, *, compiled: bool = True) -> list[Arm]:
-    """Return the arms of one set of weights, the source's own first, `lower` precisions last.
-
-    Without `compiled` those of torch.compile and XLA are left out, which take most of a climb's time.
-    """
+def of(subject: Subject, lower: Precisions) -> list[Arm]:
+    """Return the arms of one set of weights, the source's own first, `lower` precisions last."""
     other = next(twin for twin in TWINS if twin != subject.twin)
     strict = [Arm(twin, MODES[twin], "fp32", subject.weights) for twin in (subject.twin, other)]
     irs = [Arm("openvino", "ir", "fp32", path, twin) for twin, path in subject.ir.items()]
-    if compiled:
-        strict += [Arm(twin, "compiled", "fp32", subject.weights) for twin in (subject.twin, other)]
+    compiled = [twin for twin in (subject.twin, other) if twin in subject.compiled]
+    strict += [Arm(twin, "compiled", "fp32", subject.weights) for twin in compiled]
     if subject.onnx:
         strict.append(Arm("onnxruntime", "ir", "fp32", subject.onnx))
     reported = [

@@ -84,7 +84,6 @@ def climb(
     *,
     runners: Mapping[str, str] = RUNNERS,
     lower: Precisions | None = None,
-    compiled: bool = True,
     with_ap: bool = True,
     probe: Path | None = None,
     draws: int = DRAWS,
@@ -92,7 +91,7 @@ def climb(
     """Return the checks and facts of every runtime over every set of weights.
 
     lower: precisions by runtime that are reported beside and never judged, such as arms.LOWER;
-    compiled: torch.compile and XLA too; with_ap: predict the validation part, if it has people;
+    with_ap: predict the validation part, if it has people;
     probe: .npz of `images` (N, H, W, 3) uint8, by default the ladder's probe set.
     """
     if probe is None:
@@ -102,7 +101,7 @@ def climb(
     found = Deployment()
     for subject in subjects:
         source, reference = None, None
-        for arm in arms.of(subject, lower or {}, compiled=compiled):
+        for arm in arms.of(subject, lower or {}):
             context.say(f"{subject.name} weights on {arm.name}")
             ran = arms.run(context, subject, arm, runners[arm.runtime], probe, truth)
             if source is None:
