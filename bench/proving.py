@@ -79,7 +79,7 @@ def _best(run: RunFolder, twin: str) -> Path:
 
 
 def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subject:
-    """Return a twin's best weights and their exports; its compiler takes part where the matrix measures it."""
+    """Return a twin's best weights and exports; its compiler takes part where the matrix measures it."""
     cells = measured.cells if measured else ()
     compiled = any(cell.twin == twin and cell.mode == "compiled" for cell in cells)
     ir, onnx = (run.artifact_folder(twin) / name for name in ("model.xml", "model.onnx"))
