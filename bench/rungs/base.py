@@ -103,7 +103,7 @@ def worst(errors: Mapping[str, float]) -> tuple[str, float]:
 def within(
     name: str, errors: Mapping[str, float], bound: float, reason: str, *, note: str | None = None
 ) -> Check:
-    """Return the check that none of `errors` is above `bound`; it names the worst."""
+    """Return the check that none of `errors` is above `bound`; it names the worst, unless all are 0."""
     where, measured = worst(errors)
     # Not `measured > bound`: a NaN must not pass.
-    return Check(name, measured, bound, measured <= bound, reason, where, note)
+    return Check(name, measured, bound, measured <= bound, reason, where if measured != 0 else None, note)

@@ -1,0 +1,108 @@
+"""What a climb writes: statuses, the first failure, an id that times and machines do not change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import twins
+
+from bench import parity, proving
+from bench.launch import ChildFailed
+from bench.rungs.base import Check, Context, within
+from pose.errors import Unsupported, UserError
+
+STARTED = datetime(2026, 1, 2, tzinfo=UTC)
+GOOD = Check("heatmaps", 1e-15, 1e-12, True, "why")
+BAD = Check("gradients", 1e-3, 1e-11, False, "why", "bn1.weight")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(twins.tiny(), tmp_path, tmp_path, tmp_path, tmp_path, 1)
+
+
+def climbed(monkeypatch: pytest.MonkeyPatch, context: Context, *found: Any) -> dict[str, Any]:
+    """Return the certificate of a ladder whose rungs 2, 3 ... give (or raise) what is found."""
+
+    def rung(what: Any) -> Any:
+        def climb(_: Context) -> list[Check]:
+            if isinstance(what, Exception):
+                raise what
+            return what
+
+        return climb
+
+    steps = {number: rung(what) for number, what in enumerate(found, 2)}
+    ladder = tuple(replace(step, climb=steps.get(step.number, step.climb)) for step in parity.LADDER)
+    monkeypatch.setattr(parity, "LADDER", ladder)
+    rungs, arms = parity.climb(context, [], {}, tuple(steps))
+    return parity.document(context, rungs, arms, [], "twinpose parity", STARTED)
+
+
+def test_a_ladder_whose_rungs_pass_passes(monkeypatch: pytest.MonkeyPatch, context: Context) -> None:
+    found = climbed(monkeypatch, context, [GOOD], [GOOD, replace(GOOD, passed=None)])
+    assert (found["status"], found["first_failure"]) == ("pass", None)
+    assert [rung["status"] for rung in found["rungs"]] == ["not climbed", "pass", "pass"] + [
+        "not climbed"
+    ] * 5
+
+
+def test_the_first_failing_rung_is_named_with_its_place_and_the_climb_goes_on(
+    monkeypatch: pytest.MonkeyPatch, context: Context
+) -> None:
+    found = climbed(monkeypatch, context, [GOOD], [GOOD, BAD], [BAD])
+    assert found["status"] == "fail"
+    assert found["first_failure"] == {
+        "rung": 3, "name": "Forward", "check": "gradients", "where": "bn1.weight",
+    }  # fmt: skip
+    assert found["rungs"][3]["status"] == "fail"
+    assert "First failure: rung 3 (Forward), gradients at `bn1.weight`." in parity.markdown(found)
+
+
+def test_a_child_that_crashed_is_a_rung_that_failed(
+    monkeypatch: pytest.MonkeyPatch, context: Context
+) -> None:
+    found = climbed(monkeypatch, context, ChildFailed("killed by SIGSEGV"))
+    assert found["first_failure"]["check"] == "killed by SIGSEGV"
+
+
+def test_a_framework_that_is_absent_is_neither_passed_nor_failed(
+    monkeypatch: pytest.MonkeyPatch, context: Context
+) -> None:
+    found = climbed(monkeypatch, context, Unsupported("tensorflow is not installed"))
+    assert found["status"] == "unsupported"
+    assert found["rungs"][1]["reason"] == "tensorflow is not installed"
+
+
+def test_the_id_is_of_what_was_found_and_not_of_when(
+    monkeypatch: pytest.MonkeyPatch, context: Context
+) -> None:
+    first = climbed(monkeypatch, context, [GOOD])
+    rungs, arms = parity.climb(context, [], {}, (2,))
+    again = parity.document(context, rungs, arms, [], "another command", datetime.now(UTC))
+    assert first["id"] == again["id"]
+    other = climbed(monkeypatch, context, [replace(GOOD, measured=2e-15)])
+    assert other["id"] != first["id"]
+
+
+def test_an_error_that_is_no_number_never_passes() -> None:
+    check = within("gradients", {"a": 1e-15, "b": float("nan")}, 1e-11, "why")
+    assert (check.passed, check.where) == (False, "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "quick", "expected"),
+    [(None, False, parity.ALL), (None, True, parity.QUICK), ("5, 2,2", False, (2, 5))],
+)
+def test_rungs_are_named_by_number(text: str | None, quick: bool, expected: tuple[int, ...]) -> None:
+    assert proving.parse_rungs(text, quick=quick) == expected
+
+
+@pytest.mark.parametrize(("text", "quick"), [("9", False), ("two", False), ("", False), ("2", True)])
+def test_what_is_no_rung_is_refused(text: str, quick: bool) -> None:
+    with pytest.raises(UserError, match="--rungs"):
+        proving.parse_rungs(text, quick=quick)
