@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bench.contract import TWINS
 from bench.rungs.base import Check, Context, distance, rmse, within
 from bench.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
-from bench.rungs.probing import outputs, part
+from bench.rungs.probing import batch, outputs, part
+from pose import published
 
 EXACT_LOSS = 1e-12
 EXACT = 1e-11
@@ -21,6 +24,17 @@ KINKS = (
     "framework, and the gradient of that one batch jumps by 1e-4"
 )
 
+WHY_PUBLISHED = "twin against twin cannot see what both leave out; float64 summed one pixel at a time"
+
+
+def _published(context: Context, heatmaps: np.ndarray, losses: Mapping[str, np.ndarray]) -> Check:
+    """Return the check of each twin's first loss against the published formula on the same heatmaps."""
+    given = batch(context)
+    wanted = [given[name][: len(heatmaps)].astype(np.float64) for name in ("heatmaps", "weights")]
+    right = published.joints_mse_loss(heatmaps, *wanted)
+    errors = {twin: abs(float(value[0]) / right - 1) for twin, value in losses.items()}
+    return within("fp64 loss to the published formula", errors, EXACT_LOSS, WHY_PUBLISHED)
+
 
 def typical_rmse(values: np.ndarray, reference: np.ndarray) -> float:
     """Return the median over batches, the first axis, of the root mean square of values - reference."""
@@ -32,6 +46,7 @@ def climb(context: Context) -> list[Check]:
     found = outputs(context)
     losses = {twin: found[twin]["float64"]["loss"] for twin in TWINS}
     checks = [within("fp64 loss", {"loss": distance(losses["tf"], losses["torch"])}, EXACT_LOSS, WHY_LOSS)]
+    checks.append(_published(context, found["torch"]["float64"]["pair"], losses))
     exact = {twin: part(found[twin]["float64"], "grad") for twin in TWINS}
     errors = {name: distance(exact["tf"][name], value) for name, value in exact["torch"].items()}
     checks.append(within("fp64 gradients", errors, EXACT, WHY_EXACT, note=f"{len(errors)} parameters"))

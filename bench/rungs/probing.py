@@ -73,7 +73,7 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
     own/NAME: the parameters that the framework made by itself; back/NAME: read back after loading;
     eval, train: heatmaps; stats/NAME: running statistics after one forward pass in training mode;
-    loss; grad/NAME.
+    loss, grad/NAME: of each batch of the probe set; pair: the heatmaps that the first loss is of.
     """
     twin, folder = payload["twin"], Path(payload["folder"])
     resolved = recipe.from_dict(payload["recipe"])
@@ -92,6 +92,8 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         found["train"] = probe.forward(images, training=True)
         found |= {f"stats/{name}": value for name, value in probe.read().items() if "running_" in name}
         found |= _gradients(probe, canonical, make, columns)
+        probe.load(canonical)
+        found["pair"] = probe.forward(images[:GRADIENT_BATCH], training=True)
         weights.save(folder / f"{twin}.{precision}.safetensors", found)
     return {}
 
