@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bench import console, launch, native, proving, rundir, stages, verbs
+from bench import console, launch, native, pipelines, proving, rundir, stages, verbs
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 
@@ -338,6 +338,26 @@ def data_sample(
         out,
         as_json,
     )
+
+
+@data_app.command(name="pipelines")
+def data_pipelines(
+    recipe: RecipeName,
+    coco: CocoDir,
+    weights: Annotated[Path | None, typer.Option(help="Also compare the AP of these (.safetensors).")] = None,
+    split: Annotated[Part, typer.Option(help="The part whose people are read.")] = Part.val,
+    samples: Annotated[int, typer.Option(min=1, help="People whose pixels and speed are measured.")] = 200,
+    rounds: Annotated[int, typer.Option(min=1, help="Epochs of each pipeline that are timed.")] = 5,
+    workers: Workers = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare each framework's own decoder and warp with the shared ones: pixels, AP and speed."""
+    request = pipelines.Request(
+        coco, split.value, weights, samples, rounds, workers if workers is not None else 2
+    )
+    found = pipelines.compare(recipes.load(recipe, set_), request)
+    console.facts(found, as_json, pipelines.text(found))
 
 
 @model_app.command(name="info")

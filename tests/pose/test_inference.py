@@ -124,3 +124,15 @@ def test_a_network_that_gives_nan_ends_validation_with_the_annotations(inputs: i
     first = inputs.dataset.ann_ids[0]
     with pytest.raises(UserError, match=rf"in epoch 3 on the batch of annotations {first}"):
         inference.validate(broken, inputs, 3)
+
+
+def test_inputs_take_their_pixels_from_the_pipeline_that_is_given(rendered, small, manifest):
+    asked = []
+
+    def black(dataset, resolved, indices):
+        asked.extend(indices)
+        return np.zeros((len(indices), *resolved.model.input_size[::-1], 3), np.uint8)
+
+    inputs = inference.Inputs(small, rendered, manifest, "train", crops=black)
+    assert not inputs.batch(1, 10**6).any()
+    assert asked == list(range(1, len(inputs)))

@@ -199,3 +199,17 @@ def test_every_key_of_every_section_is_reachable():
                 walk(section, [*path, name])
 
     walk(recipe.Recipe, [])
+
+
+def test_a_native_pipeline_refuses_colours_that_the_frameworks_define_otherwise(written):
+    path = written(MINIMAL)
+    assert recipe.load(path).data.pipeline == "shared"
+    native = ["data.pipeline=native"]
+    assert recipe.load(path, native).data.pipeline == "native"
+    jitter = "training.augmentation.colour_jitter={brightness: 0.2}"
+    with pytest.raises(UserError) as refused:
+        recipe.load(path, [*native, jitter, "training.augmentation.occlusion={p: 0.3}"])
+    said = str(refused.value)
+    assert "--set training.augmentation.colour_jitter=null --set training.augmentation.occlusion=null" in said
+    assert "\n" not in said
+    assert recipe.load(path, [*native, jitter, "training.augmentation.colour_jitter=null"])

@@ -1,0 +1,85 @@
+"""`data pipelines`: what it measures of either twin's own pixels, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import twins
+
+from bench import pipelines
+from pose import architecture, recipe, weights
+from pose.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return twins.dataset(tmp_path_factory.mktemp("coco"))
+
+
+def request(coco: Path, **given: object) -> pipelines.Request:
+    values = {"part": "val", "weights": None, "samples": 3, "rounds": 1, "workers": 0}
+    return pipelines.Request(coco, **(values | given))
+
+
+def test_a_distance_counts_every_value_of_every_image() -> None:
+    found = pipelines.Distance()
+    found.add(np.array([10, 10, 10], np.uint8), np.array([10, 12, 9], np.uint8))
+    found.add(np.array([0], np.uint8), np.array([255], np.uint8))
+    assert found.to_dict() == {"max": 255, "mean_abs": 64.5, "mean_signed": -64.0, "share": 0.75}
+
+
+def test_colours_that_no_native_pipeline_has_are_refused_in_one_line(rendered: Path) -> None:
+    study = recipe.load("study_resnet50_256x192", ["split.method=official"])
+    with pytest.raises(UserError, match=r"--set training\.augmentation\.colour_jitter=null") as refused:
+        pipelines.compare(study, request(rendered))
+    assert str(refused.value).startswith("recipe 'study_resnet50_256x192': ")
+    assert "\n" not in str(refused.value)
+
+
+def test_weights_that_are_not_there_are_refused_before_anything_is_measured(rendered: Path) -> None:
+    with pytest.raises(UserError, match=r"no file nowhere\.safetensors; expected weights"):
+        pipelines.compare(twins.tiny(), request(rendered, weights=Path("nowhere.safetensors")))
+
+
+def test_the_verb_measures_each_twin_and_shows_that_the_causes_explain_it(
+    rendered: Path, tmp_path: Path
+) -> None:
+    resolved = recipe.load("smoke")
+    initial = tmp_path / "init.safetensors"
+    weights.save(initial, weights.initial(architecture.build(resolved.model), 0))
+    command = [sys.executable, "-m", "bench.cli", "data", "pipelines", "--recipe", "smoke"]
+    command += ["--coco", str(rendered), "--weights", str(initial), "--samples", "3", "--rounds", "2"]
+    done = subprocess.run(
+        [*command, "--workers", "0", "--json"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for twin, own in found["twins"].items():
+        if find_spec(twins.FRAMEWORKS[twin]) is None:
+            assert "is not installed" in own["unsupported"]
+            continue
+        distances = own["pixels"]["distances"]
+        assert distances["decoder_aligned"]["max"] == 0
+        assert distances["warp_aligned"]["max"] <= 1
+        assert distances["warp_aligned"]["share"] < 0.005 < distances["warp"]["share"]
+        assert distances["both"]["share"] > 0.005
+        apart = own["accuracy"]["native"] - own["accuracy"]["shared"]
+        assert own["accuracy"]["difference"] == pytest.approx(apart)
+        assert len(own["speed"]["ratios"]) == 2
+        assert own["speed"]["ratio"] > 0
+        assert own["pixels"]["why"]["warp"] in pipelines.text(found)
+    assert list(found["twins"]) == ["tf", "torch"]
+
+
+def test_the_table_names_a_twin_that_cannot_run_here_with_the_reason() -> None:
+    absent = {"tf": {"unsupported": "tensorflow is not installed in this interpreter"}}
+    found = {"part": "val", "people": 9, "samples": 3, "workers": 2, "twins": absent}
+    assert "tf    tensorflow is not installed" in pipelines.text(found)
