@@ -131,9 +131,10 @@ class Loader:
         """
         self.order.epoch, self.samples.error = epoch, None
         samples = self._native_map(self.native) if self.native else self._shared_map()
+        batches = samples.batch(self.batch_size).prefetch(2).with_options(self._options())
         given = 0
         try:
-            for columns in samples.batch(self.batch_size).prefetch(2).as_numpy_iterator():
+            for columns in batches.as_numpy_iterator():
                 given += self.batch_size
                 yield Batch(*columns)
         except tf.errors.OpError as error:
@@ -142,10 +143,18 @@ class Loader:
             problem = self.native.problem(failed) if self.native else self.samples.error
             raise problem or error from error
 
+    def _options(self) -> tf.data.Options:
+        options = tf.data.Options()
+        # A pool of its own: training leaves TensorFlow's with one thread.
+        options.threading.private_threadpool_size = max(self.workers, 1)
+        return options
+
     def _shared_map(self) -> tf.data.Dataset:
         types = (tf.uint8, tf.float32, tf.float32, tf.int64)
+        # Where order must be deterministic, as in training, TensorFlow calls one stateful function at a
+        # time; a sample depends on its key alone.
         return tf.data.Dataset.from_tensor_slices(list(self.order)).map(
-            lambda key: tf.numpy_function(self.samples.__getitem__, [key], types),
+            lambda key: tf.numpy_function(self.samples.__getitem__, [key], types, stateful=False),
             num_parallel_calls=max(self.workers, 1),
             deterministic=True,
         )
@@ -153,16 +162,7 @@ class Loader:
     def _native_map(self, samples: _NativeSamples) -> tf.data.Dataset:
         kinds = (tf.string, tf.int32, tf.float32, tf.float32, tf.float32, tf.int64)
         ranks = (0, 1, 1, 3, 1, 0)
-        options = tf.data.Options()
-        # A pool of its own: training leaves TensorFlow's with one thread.
-        options.threading.private_threadpool_size = max(self.workers, 1)
-        return (
-            tf.data.Dataset.from_generator(
-                lambda: samples.given(self.order),
-                output_signature=tuple(
-                    tf.TensorSpec([None] * rank, kind) for rank, kind in zip(ranks, kinds, strict=True)
-                ),
-            )
-            .map(samples.make, num_parallel_calls=max(self.workers, 1), deterministic=True)
-            .with_options(options)
-        )
+        signature = [tf.TensorSpec([None] * rank, kind) for rank, kind in zip(ranks, kinds, strict=True)]
+        return tf.data.Dataset.from_generator(
+            lambda: samples.given(self.order), output_signature=tuple(signature)
+        ).map(samples.make, num_parallel_calls=max(self.workers, 1), deterministic=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -74,6 +77,40 @@ def test_this_process_warps_on_one_thread_too(instances: coco.Dataset) -> None:
         assert cv2.getNumThreads() == 1
     finally:
         cv2.setNumThreads(threads)
+
+
+# Nobody passes the barrier alone: a loader that makes one sample at a time breaks it.
+TWO_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+import twins
+from pose import coco, sample
+from tf_impl import data, train
+
+train.setup("cpu", 1)
+barrier, make = threading.Barrier(2), sample.make
+
+def meet(*arguments, **options):
+    barrier.wait(timeout=30)
+    return make(*arguments, **options)
+
+sample.make = meet
+people = coco.load(Path(sys.argv[1]), "train2017")
+people = people.take(list(range(len(people) // 2 * 2)), list(people.images))
+list(data.Loader(people, twins.tiny(), 2).batches(1))
+"""
+
+
+def test_two_workers_make_two_samples_at_once_in_training(instances: coco.Dataset) -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_AT_ONCE, str(instances.root)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def native_recipe(**training: object) -> recipe.Recipe:
