@@ -38,7 +38,7 @@ def test_ap_and_loss_of_the_demo_drift_no_further_than_a_framework_from_itself(t
         for kind, rows in found.items():
             base = {twin: curves[twin, 2][kind] for twin in TWINS}
             row = {"twins": apart(base["tf"], base["torch"])}
-            rows.append(row | {f"{t}, other threads": apart(curves[t, 1][kind], base[t]) for t in TWINS})
+            rows.append(row | {t: apart(curves[t, 1][kind], base[t]) for t in TWINS})
     checks = [trajectory.judge(kind, rows) for kind, rows in found.items()]
     assert all(check.passed for check in checks), checks
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ SEEDS = 8
 BOUND = 1.5
 WHY = (
     "1 means that going from one framework to the other changes a training as much as another memory layout "
-    "or thread count does; half as much again is granted, and the interval's upper end has to keep to it"
+    "and thread count do; half as much again is granted, and the interval's upper end has to keep to it"
 )
 
 
@@ -33,16 +34,17 @@ class Arm:
     """One way of training the same recipe from the same start."""
 
     twin: str
-    variant: str
-    """`base`, `other_layout` or `other_threads`."""
+    otherwise: bool
+    """In another memory layout, on another number of threads."""
 
     @property
     def name(self) -> str:
         """Return the arm's file name."""
-        return f"{self.twin}.{self.variant}"
+        return f"{self.twin}.{'otherwise' if self.otherwise else 'base'}"
 
 
-VARIANTS = ("other_layout", "other_threads")
+THREADS = {False: 1, True: 2}
+"""Of an arm, by whether it runs otherwise. The arms of both twins run side by side."""
 LAYOUT_ENV = {"tf": {"TF_ENABLE_ONEDNN_OPTS": "0"}, "torch": {}}
 """torch's other layout is NCHW instead of channels_last; TensorFlow's is Eigen's instead of oneDNN's."""
 
@@ -53,24 +55,27 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
     folder.mkdir(exist_ok=True)
     resolved = recipe.load(RECIPE)
     coco, manifest = _data(resolved, folder)
-    arms = [Arm(twin, variant) for twin in TWINS for variant in ("base", *VARIANTS)]
-    for arm in arms:
-        context.say(f"  {arm.twin}, {arm.variant.replace('_', ' ')}")
-        other = arm.variant == "other_threads"
-        threads = (1 if context.threads > 1 else 2) if other else context.threads
+
+    def train(arm: Arm) -> None:
+        threads = THREADS[arm.otherwise]
         payload = {
             "twin": arm.twin,
-            "variant": arm.variant if arm.variant == "other_layout" else None,
+            "variant": "other_layout" if arm.otherwise else None,
             "recipe": resolved.model_dump(mode="json"),
             "coco": coco,
             "split": manifest,
             "threads": threads,
             "steps": steps,
             "seeds": seeds,
-            "out": folder / arm.name,
+            "out": folder.resolve() / arm.name,
         }
-        env = LAYOUT_ENV[arm.twin] if arm.variant == "other_layout" else {}
+        env = LAYOUT_ENV[arm.twin] if arm.otherwise else {}
         context.call(arm.twin, "bench.rungs.trajectory:walk", payload, threads=threads, env=env)
+        context.say(f"{seeds} trainings of {steps} steps: {arm.name.replace('.', ', ')}")
+
+    with ThreadPoolExecutor(len(TWINS)) as pool:
+        for otherwise in THREADS:
+            list(pool.map(train, [Arm(twin, otherwise) for twin in TWINS]))
     found = [_distances(folder, seed) for seed in range(seeds)]
     return [judge(kind, [seed[kind] for seed in found]) for kind in ("parameters", "loss")]
 
@@ -118,7 +123,7 @@ def _batches(loader: Any, count: int) -> Iterator[Any]:
 
 
 def _distances(folder: Path, seed: int) -> dict[str, dict[str, float]]:
-    """Return, for parameters and loss, the distance between the twins and of each arm from its base."""
+    """Return, for parameters and loss, the distance between the twins and of each twin from itself."""
     read = {twin: weights.read(folder / f"{twin}.base" / f"{seed}.safetensors") for twin in TWINS}
     found: dict[str, dict[str, float]] = {"parameters": {}, "loss": {}}
 
@@ -128,9 +133,7 @@ def _distances(folder: Path, seed: int) -> dict[str, dict[str, float]]:
 
     note("twins", read["tf"], read["torch"])
     for twin in TWINS:
-        for variant in VARIANTS:
-            path = folder / f"{twin}.{variant}" / f"{seed}.safetensors"
-            note(f"{twin}, {variant.replace('_', ' ')}", weights.read(path), read[twin])
+        note(twin, weights.read(folder / f"{twin}.otherwise" / f"{seed}.safetensors"), read[twin])
     return found
 
 
@@ -151,7 +154,7 @@ def judge(kind: str, by_seed: Sequence[Mapping[str, float]]) -> Check:
     """Return the check on the ratio of the twins' distance to the frameworks' own, a value a seed.
 
     by_seed: by name, "twins" and the self-distances. A framework's own distance is the geometric
-    mean over the ways in which it differs from itself at all: one that changes nothing says nothing.
+    mean over the frameworks that differ from themselves at all: one that does not says nothing.
     """
     own = [name for name in by_seed[0] if name != "twins"]
     moved = [name for name in own if all(seed[name] > 0 for seed in by_seed)]
