@@ -84,3 +84,24 @@ def test_the_optimizer_state_survives_a_round_trip() -> None:
     assert kept.keys() == again.keys()
     assert kept["step"] == 1
     assert all(np.array_equal(kept[name], again[name]) for name in kept)
+
+
+def test_stock_means_the_frameworks_own_defaults() -> None:
+    found = {}
+    for kind in ("aligned", "stock"):
+        net = model.build(twins.tiny(optimizer=kind))
+        optimizer = train.make_optimizer(net, kind)
+        found[kind] = (type(optimizer), net.get_layer("bn1").epsilon, net.get_layer("bn1").momentum)
+    assert found == {
+        "aligned": (train.Adam, 1e-5, 0.9),
+        "stock": (keras.optimizers.Adam, 1e-3, 0.99),
+    }
+
+
+@pytest.mark.parametrize("kind", ["aligned", "stock"])
+def test_the_rate_that_was_asked_for_is_used(kind: str) -> None:
+    resolved = twins.tiny(optimizer=kind)
+    net = model.build(resolved)
+    optimizer = train.make_optimizer(net, kind)
+    train.make_step(net, optimizer)(data.Batch(*twins.noisy_batch(resolved, 2)), 3e-4)
+    assert train.read_rate(optimizer) == pytest.approx(3e-4, rel=1e-7)
