@@ -122,7 +122,7 @@ def compare(resolved: Recipe, request: Request) -> dict[str, Any]:
 
 def _as(resolved: Recipe, pipeline: str) -> Recipe:
     raw = resolved.model_dump(mode="json")
-    return recipe.from_dict(raw | {"data": raw["data"] | {"pipeline": pipeline}}, f"recipe '{resolved.name}'")
+    return recipe.from_dict(raw | {"data": raw["data"] | {"pipeline": pipeline}}, resolved.name)
 
 
 def _people(payload: dict[str, Any], resolved: Recipe) -> coco.Dataset:

@@ -25,7 +25,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         kinds = [str(section.model_fields["kind"].default) for section in _walk(model, path)]
         return f"{where}: lacks 'kind'; expected one of: {', '.join(kinds)}{more}"
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+    # What a whole model contradicts itself in, its message says; the model would fill the screen.
+    whole = first["type"] == "missing" or not path
+    given = "" if whole else f" (given: {first['input']!r})"
     return f"{where}: {message}{given}{more}"
 
 

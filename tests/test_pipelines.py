@@ -40,7 +40,7 @@ def test_colours_that_no_native_pipeline_has_are_refused_in_one_line(rendered: P
     study = recipe.load("study_resnet50_256x192", ["split.method=official"])
     with pytest.raises(UserError, match=r"--set training\.augmentation\.colour_jitter=null") as refused:
         pipelines.compare(study, request(rendered))
-    assert str(refused.value).startswith("recipe 'study_resnet50_256x192': ")
+    assert str(refused.value).startswith("study_resnet50_256x192: recipe: data.pipeline native")
     assert "\n" not in str(refused.value)
 
 

@@ -211,5 +211,6 @@ def test_a_native_pipeline_refuses_colours_that_the_frameworks_define_otherwise(
         recipe.load(path, [*native, jitter, "training.augmentation.occlusion={p: 0.3}"])
     said = str(refused.value)
     assert "--set training.augmentation.colour_jitter=null --set training.augmentation.occlusion=null" in said
+    assert said.endswith("occlusion=null, or shared")
     assert "\n" not in said
     assert recipe.load(path, [*native, jitter, "training.augmentation.colour_jitter=null"])

@@ -162,6 +162,13 @@ def test_aligned_native_pixels_are_the_shared_ones(instances: coco.Dataset) -> N
             assert (apart > 0).mean() < 0.005
 
 
+def test_the_decoder_by_default_uses_the_fast_dct(instances: coco.Dataset) -> None:
+    for index in range(len(instances)):
+        path = instances.image_path(int(instances.image_ids[index]))
+        fast = native.tf.io.decode_jpeg(path.read_bytes(), channels=3, dct_method="INTEGER_FAST")
+        assert np.array_equal(native.read(instances, index), fast)
+
+
 def test_crops_are_the_unaugmented_batches(instances: coco.Dataset) -> None:
     for resolved in (twins.tiny(), native_recipe()):
         made = data.crops(instances, resolved, range(len(instances)))
