@@ -241,9 +241,10 @@ def bench(
 
 
 def parity_of_run(made: RunFolder, rungs: tuple[int, ...], as_json: bool) -> int:
-    """Climb the parity ladder for a run's trained twins; 1 when a rung failed."""
+    """Climb the parity ladder for a run's trained twins and renew its report; 1 when a rung failed."""
     with made.stage("parity", f"twinpose parity {made.path}"):
         found = stages.prove(made, rungs)
+    build_report(made.path)
     return _say_parity(found, made.path, as_json)
 
 
