@@ -7,6 +7,7 @@ ones IOHW, all float32. Optimizer state is kept in files of its own.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,20 +49,30 @@ def generic(architecture: Architecture, seed: int) -> Weights:
 
     Initial weights hide mistakes (running mean 0 and variance 1, bias 0, a head near 0). Here
     convolutions keep the size of what passes, and every other tensor differs from any default.
+    The branch of a residual block adds a fraction of what passes by, as in trained networks: at
+    full size fifty layers of batch statistics magnify rounding a hundredfold. Filters hardly answer
+    to a constant, or the mean that a ReLU leaves would cost batch statistics in float32 their digits:
+    torch's and TensorFlow's sums then differ in accuracy by two.
     """
     made: Weights = {}
-    for name, shape in architecture.shapes().items():
+    shapes = architecture.shapes()
+    for name, shape in shapes.items():
         z = deviates(seed, f"generic/{name}", shape)
         leaf = name.rsplit(".", 1)[1]
         if len(shape) == 4:
-            fan_in = shape[1] * shape[2] * shape[3]
-            if name.startswith("deconv_layers"):
-                fan_in = shape[0] * shape[2] * shape[3] // 4  # at stride 2 a pixel sees a quarter
-            made[name] = z * np.sqrt(2 / fan_in)
+            transposed = name.startswith("deconv_layers")
+            inputs = (0, 2, 3) if transposed else (1, 2, 3)
+            fan_in = math.prod(shape[axis] for axis in inputs)
+            if transposed:
+                fan_in //= 4  # at stride 2 a pixel sees a quarter of the kernel
+            made[name] = (z - 0.9 * z.mean(axis=inputs, keepdims=True)) * np.sqrt(2 / fan_in)
         elif leaf == "running_var":
             made[name] = np.exp(0.3 * z)
         elif leaf == "weight":
-            made[name] = 0.7 + 0.1 * z
+            block = name.rsplit(".", 2)[0]
+            last = f"{block}.{'bn3' if f'{block}.bn3.weight' in shapes else 'bn2'}.weight"
+            size = 0.3 if name == last else 0.7
+            made[name] = size + 0.1 * z
         else:
             made[name] = 0.1 * z
     return {name: value.astype(np.float32) for name, value in made.items()}
