@@ -26,6 +26,7 @@ def batch(context: Context) -> Arrays:
     """Return the probe set: augmented training samples of the recipe, made once for both twins.
 
     images (N, H, W, 3) uint8, heatmaps (N, K, h, w) and weights (N, K) float32, annotation_ids (N,).
+    Every third joint is hidden, another one in each sample.
     """
     path = context.folder / "probe.npz"
     if not path.exists():
@@ -40,7 +41,7 @@ def batch(context: Context) -> Arrays:
         arrays = {
             "images": np.stack([m.image for m in made]),
             "heatmaps": np.stack([m.heatmaps for m in made]),
-            "weights": np.stack([m.weights for m in made]),
+            "weights": hidden(np.stack([m.weights for m in made])),
             "annotation_ids": np.array(ids),
         }
         with replacing(path) as temporary, open(temporary, "wb") as handle:
@@ -49,8 +50,36 @@ def batch(context: Context) -> Arrays:
         return dict(stored)
 
 
+def hidden(joint_weights: np.ndarray) -> np.ndarray:
+    """Return weights (N, K) with joint k of sample n hidden where n + k is a multiple of 3.
+
+    Where every joint is labelled, a loss that forgets the weights is the right one.
+    """
+    n, k = np.indices(joint_weights.shape)
+    return np.where((n + k) % 3 == 0, np.float32(0), joint_weights)
+
+
 def outputs(context: Context) -> dict[str, dict[str, Arrays]]:
-    """Return by twin and precision what `measure` computed; its children run once a climb."""
+    """Return by twin and precision what `measure` computed, but for gradients."""
+    _measured(context)
+    return _read(context, "")
+
+
+def differentiated(context: Context) -> dict[str, dict[str, Arrays]]:
+    """Return by twin and precision the losses and gradients that `measure` computed."""
+    _measured(context)
+    return _read(context, ".gradients")
+
+
+def _read(context: Context, kind: str) -> dict[str, dict[str, Arrays]]:
+    return {
+        twin: {p: weights.read(context.folder / f"{twin}.{p}{kind}.safetensors") for p in PRECISIONS}
+        for twin in TWINS
+    }
+
+
+def _measured(context: Context) -> None:
+    """Let each twin measure, once a climb."""
     batch(context)
     for twin in TWINS:
         if not (context.folder / f"{twin}.float32.safetensors").exists():
@@ -62,18 +91,15 @@ def outputs(context: Context) -> dict[str, dict[str, Arrays]]:
                 "folder": context.folder.resolve(),
             }
             context.call(twin, "bench.rungs.probing:measure", payload)
-    return {
-        twin: {p: weights.read(context.folder / f"{twin}.{p}.safetensors") for p in PRECISIONS}
-        for twin in TWINS
-    }
 
 
 def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Write, for each precision, what one twin makes of the weights and the probe set (in the child).
 
     own/NAME: the parameters that the framework made by itself; back/NAME: read back after loading;
-    eval, train: heatmaps; stats/NAME: running statistics after one forward pass in training mode;
-    loss, grad/NAME: of each batch of the probe set; pair: the heatmaps that the first loss is of.
+    eval, train: heatmaps; stats/NAME: running statistics after one forward pass in training mode.
+    In a file of their own, for they are large: loss and grad/NAME, of each batch of the probe set;
+    pair, the heatmaps that the first loss is of.
     """
     twin, folder = payload["twin"], Path(payload["folder"])
     resolved = recipe.from_dict(payload["recipe"])
@@ -91,9 +117,10 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         found["eval"] = probe.forward(images, training=False)
         found["train"] = probe.forward(images, training=True)
         found |= {f"stats/{name}": value for name, value in probe.read().items() if "running_" in name}
-        found |= _gradients(probe, canonical, make, columns)
+        backward = _gradients(probe, canonical, make, columns)
         probe.load(canonical)
-        found["pair"] = probe.forward(images[:GRADIENT_BATCH], training=True)
+        backward["pair"] = probe.forward(images[:GRADIENT_BATCH], training=True)
+        weights.save(folder / f"{twin}.{precision}.gradients.safetensors", backward)
         weights.save(folder / f"{twin}.{precision}.safetensors", found)
     return {}
 
