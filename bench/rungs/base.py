@@ -94,6 +94,14 @@ def rmse(values: np.ndarray, reference: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values.astype(np.float64) - reference))))
 
 
+def told(value: float | None) -> float:
+    """Return an error that a child told; infinite where JSON could not carry it.
+
+    That is NaN, and infinity itself: a wrong shape, or a number that is not finite.
+    """
+    return float("inf") if value is None else value
+
+
 def worst(errors: Mapping[str, float]) -> tuple[str, float]:
     """Return the name and the size of the largest error; NaN counts as the largest."""
     name = max(errors, key=lambda key: (np.isnan(errors[key]), errors[key]))

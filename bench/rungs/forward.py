@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from bench.contract import TWINS
 from bench.rungs.base import Check, Context, distance, rmse, within
-from bench.rungs.probing import outputs, part
+from bench.rungs.probing import Arrays, outputs, part
+from pose import architecture, recipe
 
 EXACT = 1e-12
 WHY_EXACT = "float64 rounds at 1.1e-16; a wrong constant shows at 1e-8 or more; between them lies the bound"
@@ -19,22 +21,41 @@ WHY_ROUNDING = (
 
 
 def climb(context: Context) -> list[Check]:
-    """Return the checks of heatmaps and running statistics, float64 first."""
+    """Return the checks of running statistics and heatmaps, float64 first.
+
+    The statistics lead: theirs is the check that names the layer where the twins part ways.
+    """
     found = outputs(context)
-    checks = []
+    checks = [_statistics(context, {twin: part(found[twin]["float64"], "stats") for twin in TWINS})]
     for mode, name in (("eval", "evaluation"), ("train", "training")):
         pair = {twin: found[twin]["float64"][mode] for twin in TWINS}
         checks.append(
             within(f"fp64 heatmaps, {name} mode", by_sample(pair["tf"], pair["torch"]), EXACT, WHY_EXACT)
         )
-    stats = {twin: part(found[twin]["float64"], "stats") for twin in TWINS}
-    errors = {name: distance(stats["tf"][name], value) for name, value in stats["torch"].items()}
-    checks.append(within("fp64 running statistics after one step", errors, EXACT, WHY_EXACT))
     for mode, name in (("eval", "evaluation"), ("train", "training")):
         reference = found["torch"]["float64"][mode]
         pair = {twin: found[twin]["float32"][mode] for twin in TWINS}
         checks += no_worse(f"fp32 heatmaps, {name} mode", pair, reference)
     return checks
+
+
+def _statistics(context: Context, stats: Mapping[str, Arrays]) -> Check:
+    """Return the check of the running statistics after one step; it names the first layer that is off."""
+    errors = {name: distance(stats["tf"][name], value) for name, value in stats["torch"].items()}
+    check = within("fp64 running statistics after one step", errors, EXACT, WHY_EXACT)
+    if check.passed:
+        return check
+    first = first_off(context.recipe.model, errors)
+    return replace(check, where=first, note=f"the first that is off; the error is largest in {check.where}")
+
+
+def first_off(model: recipe.Model, errors: Mapping[str, float]) -> str:
+    """Return the first tensor in the network's order whose error is not within the bound.
+
+    An error early in the network is in all that follows, and is often largest at the end.
+    """
+    order = architecture.build(model).shapes()
+    return next(name for name in order if name in errors and not errors[name] <= EXACT)
 
 
 def by_sample(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:

@@ -8,14 +8,14 @@ A state is three times the network in float64, so the walk goes in chunks that a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.contract import TWINS, Emit
-from bench.rungs.base import Check, Context, distance, within
+from bench.rungs.base import Check, Context, distance, told, within, worst
 from bench.rungs.probing import STEP_SAMPLES, batch
 from bench.worker import resolve
 from pose import architecture, recipe, weights
@@ -42,19 +42,24 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 }
 
 
-def climb(context: Context) -> list[Check]:
-    """Return the checks of the ten steps and of the schedules."""
+def climb(context: Context, *, steps: int = STEPS) -> list[Check]:
+    """Return the checks of the first `steps` of the ten steps, then those of the schedules."""
+    return [*walked(context, steps), *schedules(context)]
+
+
+def walked(context: Context, steps: int) -> list[Check]:
+    """Return the checks of the first `steps` steps from identical state; the free walk is reported beside."""
     batch(context)
     stock = context.recipe.training.optimizer == "stock"
-    steps, free = _walk(context)
+    taken, free = _walk(context, steps)
     checks = [
         within(f"fp64 step {number} from identical state", errors, EXACT, WHY_EXACT)
-        for number, errors in enumerate(steps, 1)
+        for number, errors in enumerate(taken, 1)
     ]
-    where, apart = max(free.items(), key=lambda item: item[1])
+    where, apart = worst(free)
     checks.append(
         Check(
-            f"fp64, {STEPS} steps walked freely",
+            f"fp64, {steps} steps walked freely",
             apart,
             None,
             None,
@@ -63,7 +68,7 @@ def climb(context: Context) -> list[Check]:
             "frameworks' stock optimizers" if stock else None,
         )
     )
-    return checks + _schedules(context)
+    return checks
 
 
 def _payload(context: Context, twin: str, **more: Any) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def _payload(context: Context, twin: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def _walk(context: Context) -> tuple[list[dict[str, float]], dict[str, float]]:
+def _walk(context: Context, steps: int) -> tuple[list[dict[str, float]], dict[str, float]]:
     """Return by step the distance of each tensor of the state, and the free walk's at the end."""
     described = architecture.build(context.recipe.model)
     folder = context.folder / "steps"
@@ -85,19 +90,23 @@ def _walk(context: Context) -> tuple[list[dict[str, float]], dict[str, float]]:
     weights.save(_state(folder, 0), {name: value.astype(np.float64) for name, value in start.items()})
     shutil.copyfile(_state(folder, 0), folder / "free.safetensors")
     size = 3 * 8 * described.parameters
-    chunk = int(np.clip(LARGEST_CHUNK_BYTES / size, 1, STEPS))
+    chunk = int(np.clip(LARGEST_CHUNK_BYTES / size, 1, steps))
     errors: list[dict[str, float]] = []
     free: dict[str, float] = {}
-    for first in range(0, STEPS, chunk):
-        numbers = list(range(first, min(first + chunk, STEPS)))
+    for first in range(0, steps, chunk):
+        numbers = list(range(first, min(first + chunk, steps)))
         context.call("torch", "bench.rungs.optimizer:lead", _payload(context, "torch", steps=numbers))
         found = context.call("tf", "bench.rungs.optimizer:follow", _payload(context, "tf", steps=numbers))
-        errors += found["errors"]
-        free = found["free"]
+        errors += [_told(one) for one in found["errors"]]
+        free = _told(found["free"])
         for number in numbers:
             _state(folder, number).unlink()
     shutil.rmtree(folder)
     return errors, free
+
+
+def _told(errors: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: told(error) for name, error in errors.items()}
 
 
 def _state(folder: Path, number: int) -> Path:
@@ -152,7 +161,7 @@ def _readable(name: str) -> str:
     return f"{name[2:]} ({kind})" if kind else name
 
 
-def _schedules(context: Context) -> list[Check]:
+def schedules(context: Context) -> list[Check]:
     """Return the checks that both twins use the rates of the published rules, epoch by epoch."""
     # The rate does not depend on the network: the smallest will do.
     model = {"backbone": "resnet18", "input_size": [32, 32], "deconv_channels": 4, "sigma_px": 1}
@@ -175,7 +184,7 @@ def _schedules(context: Context) -> list[Check]:
     for name, expected in (("step", _step_rates()), ("plateau", _plateau_rates())):
         for twin in TWINS:
             errors = {
-                f"epoch {epoch}": abs(a / b - 1)
+                f"epoch {epoch}": abs(told(a) / b - 1)
                 for epoch, (a, b) in enumerate(zip(used[twin][name], expected, strict=True), 1)
             }
             # Keras's stock rate is a float32.

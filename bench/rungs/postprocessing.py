@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from bench.contract import Emit
 from bench.rungs import cases
-from bench.rungs.base import Check, Context, within, worst
+from bench.rungs.base import Check, Context, told, within, worst
 from bench.rungs.cases import Crowd, Maps
 from bench.rungs.samples import apart
 from pose import evaluate, heatmap, inference, published
@@ -43,8 +42,7 @@ def climb(context: Context) -> list[Check]:
     return [
         within(
             name,
-            # JSON carries no infinity: a wrong shape.
-            {found[kind]["where"]: math.inf if found[kind]["error"] is None else found[kind]["error"]},
+            {found[kind]["where"]: told(found[kind]["error"])},
             bound,
             reason,
             note=f"{found[kind]['cases']} cases",

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from bench.contract import Emit
-from bench.rungs.base import Check, Context, within, worst
+from bench.rungs.base import Check, Context, told, within, worst
 from pose import augment, coco, published, recipe, sample, splits, training
 from pose.coco import Dataset, Person
 from pose.recipe import Recipe
@@ -67,18 +67,13 @@ def checks(context: Context) -> list[Check]:
     return [
         within(
             f"shared samples to the published recipe: {name}",
-            {found[kind]["where"]: _number(found[kind]["error"])},
+            {found[kind]["where"]: told(found[kind]["error"])},
             bound,
             reason,
             note=f"{found['losses']} batches" if kind == "loss" else found["note"],
         )
         for kind, (name, bound, reason) in bounds.items()
     ]
-
-
-def _number(value: float | None) -> float:
-    """Return what JSON could not carry as infinity: a wrong shape, or a number that is not finite."""
-    return math.inf if value is None else value
 
 
 def compare(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
