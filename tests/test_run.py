@@ -176,6 +176,25 @@ def test_the_ladder_certifies_a_run_and_the_bench_refuses_altered_weights(
     assert [json.loads(p.read_text()) for p in folder.glob("bench/cells/*.json")] == cells
 
 
+def test_imported_weights_are_proven_in_both_twins(run_folder: Path, tmp_path: Path) -> None:
+    best, native, back = (
+        run_folder / "train" / "torch" / "best.safetensors",
+        tmp_path / "official.pth",
+        tmp_path / "imported.safetensors",
+    )
+    assert twinpose("weights", "export", best, "--recipe", "smoke", "--out", native)[0] == 0
+    assert twinpose("weights", "import", native, "--recipe", "smoke", "--out", back)[0] == 0
+    code, out, err = twinpose(
+        *("parity", "--recipe", "smoke", "--weights", back, "--coco", run_folder / "data"),
+        *("--rungs", "2,3", "--out", tmp_path / "proof", "--json"),
+    )
+    assert code == 0, err
+    statuses = [rung["status"] for rung in json.loads(out)["rungs"]]
+    assert statuses == ["not climbed", "pass", "pass", *["not climbed"] * 5]
+    assert "Parity of smoke: pass" in (tmp_path / "proof" / "parity.md").read_text()
+    assert not (tmp_path / "proof" / "parity").exists()
+
+
 def _alter(path: Path, name: str) -> None:
     tensors, metadata = weights.read_with_metadata(path)
     tensors[name] = tensors[name] + np.float32(1e-6)
