@@ -38,5 +38,5 @@ def evaluated(payload: dict[str, str], emit: object) -> dict[str, float]:
 def test_mixed_precision_validates_in_bfloat16_in_both_twins(twin: str, tmp_path: Path) -> None:
     twins.need(twins.FRAMEWORKS[twin])
     env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
-    outcome = launch.call("test_parity:evaluated", {"twin": twin}, tmp_path, env=env)
+    outcome = launch.call("test_mixed_precision:evaluated", {"twin": twin}, tmp_path, env=env)
     assert 1e-4 < launch.value_of(outcome)["distance"] < 0.1
