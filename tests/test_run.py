@@ -95,7 +95,7 @@ def test_every_cell_has_a_row_and_the_report_stands_alone(run_folder: Path) -> N
     assert {cell["certificate_id"] for cell in cells} == {None}
     page = (run_folder / "report" / "report.html").read_text()
     assert 'src="http' not in page
-    assert "uncertified" in (run_folder / "report" / "tables" / "latency.md").read_text()
+    assert "uncertified" in (run_folder / "report" / "tables" / "runtime_comparison.md").read_text()
     assert (
         (run_folder / "report" / "tables" / "per_epoch_map.csv")
         .read_text()
