@@ -30,9 +30,9 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes)
 
 
-def twinpose(*arguments: str | Path) -> tuple[int, str, str]:
+def twinpose(*arguments: str | Path, timeout_s: float = 280) -> tuple[int, str, str]:
     process = start(*arguments)
-    out, err = process.communicate(timeout=280)
+    out, err = process.communicate(timeout=timeout_s)
     return process.returncode, out, err
 
 
@@ -150,12 +150,13 @@ def test_weights_leave_and_come_back_unchanged(run_folder: Path, tmp_path: Path)
         assert weights.fingerprint(weights.read(best)) == weights.fingerprint(weights.read(back))
 
 
+@pytest.mark.timeout(1200)
 def test_the_ladder_certifies_a_run_and_the_bench_refuses_altered_weights(
     run_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run_folder, folder)
-    code, out, err = twinpose("parity", folder, "--quick", "--json")
+    code, out, err = twinpose("parity", folder, "--quick", "--json", timeout_s=1000)
     assert code == 0, err
     found = json.loads(out)
     assert found == json.loads((folder / "parity.json").read_text())
