@@ -86,7 +86,7 @@ def of_run(path: Path) -> Gate:
     if not file.exists():
         return Gate(path, None)
     found = read_json(file, "a certificate that 'twinpose parity' wrote")
-    needed = {"schema", "id", "rungs", "runtimes", "weights", "first_failure"}
+    needed = {"schema", "id", "status", "rungs", "runtimes", "weights", "first_failure"}
     if not isinstance(found, dict) or not found.keys() >= needed or found["schema"] != parity.SCHEMA:
         raise UserError(
             f"{file} is no certificate of schema {parity.SCHEMA}; climb again with 'twinpose parity {path}'"

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import cells, console, launch, machine, matrix, parity, proving, store
+from bench import cells, certificate, console, launch, machine, matrix, parity, proving, store
 from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.store import CellResult
@@ -329,10 +329,9 @@ def _is_converted(run: RunFolder, twin: str) -> bool:
 
 
 def _is_proven(run: RunFolder) -> bool:
-    path = run.path / "parity.json"
-    if not path.exists():
+    found = certificate.of_run(run.path).found
+    if found is None:
         return False
-    found = read_json(path, "a certificate")
     there = {arm["artifact_sha256"] for arm in found["runtimes"]}
     now = {
         store.artifact_sha256(file)
@@ -343,7 +342,7 @@ def _is_proven(run: RunFolder) -> bool:
             run.artifact_folder(twin) / "model.onnx",
         )
     }
-    return bool(found["status"] == "pass" and there == now - {None})
+    return found["first_failure"] is None and there == now - {None}
 
 
 def samples_hold(run: RunFolder) -> bool:

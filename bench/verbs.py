@@ -11,7 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from bench import console, info, launch, machine, matrix, parity, proving, rundir, selection, stages, store
+from bench import (
+    certificate,
+    console,
+    info,
+    launch,
+    machine,
+    matrix,
+    parity,
+    proving,
+    rundir,
+    selection,
+    stages,
+    store,
+)
 from bench import doctor as doctor_
 from bench import reproduce as reproduce_
 from bench.contract import TWINS
@@ -20,7 +33,7 @@ from bench.store import CellResult
 from pose import check, evaluate, sample, splits, synthetic
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
-from pose.files import read_json, replacing
+from pose.files import replacing
 from pose.recipe import Recipe
 
 CHECK_FAILED = 1
@@ -87,8 +100,8 @@ def run(made: RunFolder, uncertified: bool, as_json: bool) -> int:
 
 
 def _proven(path: Path) -> str | None:
-    file = path / "parity.json"
-    return str(read_json(file, "a certificate")["status"]) if file.exists() else None
+    found = certificate.of_run(path).found
+    return str(found["status"]) if found else None
 
 
 def failed_cells(results: list[CellResult]) -> list[CellResult]:
