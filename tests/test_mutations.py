@@ -130,7 +130,7 @@ MISTAKES = [
     of_network("batch_norm_momentum", "tf", 3, STATISTICS, r"bn1\.running_mean", 2),
     of_network("biased_variance", "tf", 3, STATISTICS, r"bn1\.running_var", 2),
     of_network("channels_swapped_{who}", "tf", 3, STATISTICS, r"bn1\.running_mean", 2),
-    of_network("channels_swapped_{who}", "torch", 3, STATISTICS, r"bn1\.running_mean", 2),
+    of_network("channels_swapped_{who}", "torch", 3, STATISTICS, r"bn1\.running_mean", 2, slow=True),
     of_network("loss_without_weights_{who}", "tf", 4, "fp64 loss", "loss", 2, 3),
     of_network("loss_without_weights_{who}", "torch", 4, "fp64 loss", "loss", 2, 3, slow=True),
     of_network("adam_epsilon", "tf", 5, STEP, PARAMETER),
@@ -139,7 +139,12 @@ MISTAKES = [
     of_network("betas_cast", "tf", 5, STEP, r".* \(second moment\)"),
     of_network("stale_rate_{who}", "tf", 5, "step schedule, tf: the rate that Adam used", "epoch [4-9]"),
     of_network(
-        "stale_rate_{who}", "torch", 5, "step schedule, torch: the rate that Adam used", "epoch [4-9]"
+        "stale_rate_{who}",
+        "torch",
+        5,
+        "step schedule, torch: the rate that Adam used",
+        "epoch [4-9]",
+        slow=True,
     ),
     Mistake(
         "network_plants:loss_without_weights_{who}",
