@@ -33,6 +33,14 @@ def until(condition: Any, timeout_s: float = 15.0) -> None:
         time.sleep(0.02)
 
 
+def gone(pid: int) -> bool:
+    """Return whether a process has ended; who adopted it may not have reaped it yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def test_a_value_crosses_with_numpy_as_plain_json(tmp_path: Path) -> None:
     outcome = run("echo", {"path": tmp_path, "x": 1.5}, tmp_path)
     assert (outcome.status, outcome.reason) == ("ok", None)
@@ -125,7 +133,7 @@ def test_a_child_that_hangs_is_ended_with_its_own_children(tmp_path: Path) -> No
     outcome = run("hangs", {"pids": pids}, tmp_path, timeout_s=1.5)
     assert (outcome.status, outcome.reason) == ("timeout", "no result after 1.5 s")
     assert outcome.wall_s < 6
-    until(lambda: not any(map(psutil.pid_exists, map(int, pids.read_text().split()))))
+    until(lambda: all(map(gone, map(int, pids.read_text().split()))))
 
 
 def test_a_child_above_its_memory_limit_is_ended(tmp_path: Path) -> None:
@@ -151,7 +159,7 @@ def test_an_exception_in_the_parent_ends_the_child(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run("hangs", {"pids": tmp_path / "pids"}, tmp_path, on_event=interrupt)
-    until(lambda: not any(map(psutil.pid_exists, map(int, (tmp_path / "pids").read_text().split()))))
+    until(lambda: all(map(gone, map(int, (tmp_path / "pids").read_text().split()))))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")
@@ -169,10 +177,10 @@ def test_a_child_dies_with_its_parent(tmp_path: Path, number: signal.Signals) ->
     parent.send_signal(number)
     parent.wait()
     try:
-        until(lambda: not psutil.pid_exists(child))
+        until(lambda: gone(child))
         if number == signal.SIGTERM:
             assert parent.returncode == 128 + signal.SIGTERM
-            until(lambda: not psutil.pid_exists(grandchild))
+            until(lambda: gone(grandchild))
     finally:
         if psutil.pid_exists(grandchild):
             os.kill(grandchild, signal.SIGKILL)
