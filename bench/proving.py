@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from bench import console, matrix, parity
 from bench.contract import TWINS
 from bench.rundir import RunFolder
+from bench.rungs import arms
 from bench.rungs.arms import Precisions, Subject
 from bench.rungs.base import Context
 from pose import architecture, splits, synthetic, weights
@@ -111,7 +112,6 @@ def recipe(
     given: Path | None,
     threads: int,
     make_data: Callable[[Recipe, Path], Any],
-    convert: Callable[[Mapping[str, Any], Path, str], Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Climb for a recipe's network with `given` weights, or generic ones; write and return its certificate.
 
@@ -146,33 +146,8 @@ def recipe(
     subjects = []
     if parity.DEPLOYMENT in wanted.rungs:
         name = "probe" if given is None else "imported"
-        subjects = [_exported(context, name, convert)]
+        subjects = [arms.converted(context, name, "torch", context.weights)]
     return _climb(context, subjects, {}, wanted, out)
-
-
-def _exported(
-    context: Context, name: str, convert: Callable[[Mapping[str, Any], Path, str], Mapping[str, Any]]
-) -> Subject:
-    """Return the weights under proof with their IR through each twin and their ONNX graph."""
-    ir: dict[str, Path] = {}
-    onnx = None
-    for twin in TWINS:
-        out = context.folder / "artifacts" / twin
-        payload = {
-            "recipe": context.recipe.model_dump(mode="json"),
-            "coco": str(context.coco.resolve()),
-            "split": str(context.split.resolve()),
-            "twin": twin,
-            "weights": str(context.weights.resolve()),
-            "out": str(out.resolve()),
-            "formats": ["ir", "onnx"] if twin == "torch" else ["ir"],
-        }
-        record = convert(payload, context.folder / "children" / f"convert.{twin}", f"convert {twin}")
-        # A route that failed leaves a file that is not there, and rung 7 says so.
-        ir[twin] = out / "model.xml"
-        if any(route.get("file") == "model.onnx" for route in record["routes"]):
-            onnx = out / "model.onnx"
-    return Subject(name=name, twin="torch", weights=context.weights, ir=ir, onnx=onnx)
 
 
 def _fresh(folder: Path) -> Path:

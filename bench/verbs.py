@@ -281,9 +281,6 @@ def parity_of_recipe(
         given=given,
         threads=threads or machine.usable_cores(),
         make_data=stages.make_data,
-        convert=lambda payload, folder, title: stages.call_with_bar(
-            "bench.convert:convert", dict(payload), folder, title
-        ),
     )
     return _say_parity(found, out, as_json)
 
