@@ -36,6 +36,40 @@ STATUSES = ("ok", "failed", "timeout", "oom", "unsupported", "uncertified")
 """What can become of a cell."""
 
 
+SCENARIOS = ("latency", "throughput", "pipeline", "train", "data", "accuracy")
+"""What a cell can be asked: all but `accuracy` are timed."""
+
+TIMED = SCENARIOS[:-1]
+
+LESS_IS_FASTER = {"latency": True, "pipeline": True, "throughput": False, "train": False, "data": False}
+"""By scenario: whether its value is a time (ms) or a rate (images, steps or samples a second)."""
+
+COMPARISON_SETS = {
+    "as_shipped": (("torch", "eager"), ("tf", "graph"), ("onnxruntime", "ir"), ("openvino", "ir")),
+    "compiled": (("torch", "compiled"), ("tf", "compiled"), ("openvino", "ir")),
+}
+"""By set: (runtime, mode) of its members. Only members of one set and one lane are compared."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What cells must share to be compared with each other."""
+
+    numerics: str
+    """`strict-fp32`, `bf16`, `fp16`, `int8` or `defaults`."""
+    device: str
+    batch: int
+    threads: int
+    allocator: str
+    scenario: str
+
+    @property
+    def id(self) -> str:
+        """Return the readable name: strict-fp32-cpu-b1-t2-glibc-latency."""
+        parts = (self.numerics, self.device, f"b{self.batch}", f"t{self.threads}")
+        return "-".join((*parts, self.allocator, self.scenario))
+
+
 @dataclass(frozen=True)
 class Cell:
     """One point of the matrix; its fields are the axes, in the order of its ID."""
@@ -44,12 +78,15 @@ class Cell:
     runtime: str
     mode: str
     precision: str
+    """`fp32` (strict: no TF32, no bf16), `bf16`, `fp16`, `int8`, or `defaults`: the runtime's own choice."""
     device: str
     batch: int
     threads: int
     allocator: str
     scenario: str
-    """`latency`, `throughput` or `accuracy`."""
+    """One of SCENARIOS."""
+    replica: int = 0
+    """1 for the second arm of an A/A pair: the same cell again, whose difference is the noise floor."""
 
     @property
     def id(self) -> str:
@@ -58,8 +95,19 @@ class Cell:
             (
                 *(self.twin, self.runtime, self.mode, self.precision, self.device),
                 *(f"b{self.batch}", f"t{self.threads}", self.allocator, self.scenario),
+                *(["again"] if self.replica else []),
             )
         )
+
+    @property
+    def numerics(self) -> str:
+        """Return the numerics lane: the precision, whose fp32 is strict."""
+        return "strict-fp32" if self.precision == "fp32" else self.precision
+
+    @property
+    def lane(self) -> Lane:
+        """Return the lane: cells of one lane may be compared."""
+        return Lane(self.numerics, self.device, self.batch, self.threads, self.allocator, self.scenario)
 
 
 @dataclass(frozen=True)
@@ -73,7 +121,7 @@ class RunnerSpec:
     mode: str
     """`eager`, `graph`, `compiled` or `ir`."""
     precision: str
-    """`fp32`, `bf16` or `fp16`."""
+    """`fp32` (strict), `bf16`, `fp16`, `int8` or `defaults`."""
     device: str
     """`cpu`, `cuda` or `intel-gpu`."""
     threads: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from bench import machine
-from bench.contract import Cell
+from bench.contract import TIMED, Cell
 from pose import recipe
 from pose.errors import UserError
 from pose.recipe import Positive, Section
@@ -33,22 +33,68 @@ Many = Annotated[
 ]
 """One value or a list of them."""
 
-Scenario = Literal["latency", "throughput", "accuracy"]
+Scenario = Literal["latency", "throughput", "pipeline", "train", "data", "accuracy"]
+Profile = Literal["quick", "standard", "official"]
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "quick": {"rounds": 3, "warmup_s": 0.5, "warmup_gpu_s": 2.0, "warmup_queries": 3, "measured_s": 1.0},
+    "standard": {"rounds": 7, "warmup_s": 3.0, "warmup_gpu_s": 5.0, "warmup_queries": 10, "measured_s": 5.0},
+    "official": {
+        "rounds": 10,
+        "rounds_max": 30,
+        "half_width": 0.01,
+        "warmup_s": 3.0,
+        "warmup_gpu_s": 10.0,
+        "warmup_queries": 50,
+        "measured_s": 10.0,
+        "percentiles": (50, 90, 99),
+    },
+}
+"""What a profile decides; a matrix may say otherwise value by value."""
 
 
 class Protocol(Section):
-    """How every cell is measured: one rule for all arms."""
+    """How every cell is measured: one rule for all arms, by time and not adapted to the run."""
 
-    warmup_s: Seconds = 1.0
-    warmup_queries: Positive = 3
+    profile: Profile = "standard"
+    rounds: Positive
+    """Fresh processes for each timed cell, interleaved with those of its lane; accuracy needs one."""
+    rounds_max: Positive
+    """More rounds follow, up to so many, while an interval of the lane is wider than `half_width`."""
+    half_width: Annotated[float, Field(gt=0)] | None = None
+    """Of the 95 % interval of a ratio, relative; null for a fixed number of rounds."""
+    warmup_s: Seconds
+    warmup_gpu_s: Seconds
+    warmup_queries: Positive
     """Warm-up lasts for at least both."""
-    measured_s: Seconds = 2.0
+    measured_s: Seconds
     measured_queries: Positive = 10
     """The measured window holds at least both."""
+    percentiles: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = (50, 90)
+    """Of latencies; one whose pooled queries are too few is null, with the reason."""
     images: Positive = 32
     """Distinct validation inputs that latency and throughput cycle through."""
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
-    """For a whole cell, from the start of its process."""
+    """For a round, from the start of its process."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_profile(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        decided = PROFILES.get(str(given.get("profile", "standard")), PROFILES["standard"])
+        merged = {**decided, **given}
+        return {"rounds_max": merged["rounds"], **merged}
+
+    @model_validator(mode="after")
+    def _rounds_in_order(self) -> Protocol:
+        if self.rounds_max < self.rounds:
+            raise ValueError(f"rounds_max {self.rounds_max} is below rounds {self.rounds}")
+        return self
+
+    def warmup_for(self, device: str) -> float:
+        """Return the seconds of warm-up on a device."""
+        return self.warmup_s if device == "cpu" else self.warmup_gpu_s
 
 
 class Block(Section):
@@ -57,7 +103,7 @@ class Block(Section):
     twin: Many[Literal["tf", "torch"]]
     runtime: Many[Literal["tf", "torch", "onnxruntime", "openvino"]]
     mode: Many[Literal["eager", "graph", "compiled", "ir"]]
-    precision: Many[Literal["fp32", "bf16", "fp16"]] = ("fp32",)
+    precision: Many[Literal["fp32", "bf16", "fp16", "int8", "defaults"]] = ("fp32",)
     device: Many[Literal["cpu", "cuda", "intel-gpu"]] = ("cpu",)
     batch: dict[Scenario, Many[Positive]]
     """By scenario; one value or list stands for all of the block's scenarios."""
@@ -109,7 +155,7 @@ class File(Section):
     """The YAML of a matrix."""
 
     name: str
-    protocol: Protocol = Field(default_factory=Protocol)
+    protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
     interpreters: dict[Literal["tf", "torch", "onnxruntime", "openvino"], str] = Field(default_factory=dict)
     """The Python of a runtime that lives in an environment of its own."""
     defaults: dict[str, Any] = Field(default_factory=dict)
@@ -130,6 +176,18 @@ class Matrix:
         """Return the matrix as JSON: name, protocol, the cells' IDs."""
         cells = [cell.id for cell in self.cells]
         return {"name": self.name, "protocol": self.protocol.model_dump(), "cells": cells}
+
+
+def with_profile(matrix: Matrix, profile: str) -> Matrix:
+    """Return the matrix measured by another profile; images and time limit stay the matrix's own."""
+    kept = matrix.protocol.model_dump(include={"images", "timeout_s"})
+    return replace(matrix, protocol=Protocol.model_validate({"profile": profile, **kept}))
+
+
+def noise_pair(cells: Sequence[Cell]) -> tuple[Cell, Cell] | None:
+    """Return the A/A pair of a bench: its first timed cell, and the same again; None without a timed one."""
+    first = next((cell for cell in cells if cell.scenario in TIMED and not cell.replica), None)
+    return (first, replace(first, replica=1)) if first else None
 
 
 def load(name_or_path: str, *, cores: int | None = None) -> Matrix:

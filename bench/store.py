@@ -1,7 +1,8 @@
-"""Measured cells on disk: bench/cells/ID.json, raw samples beside them in ID.npz."""
+"""Measured cells on disk: bench/cells/ID.json, raw samples beside them in ID/round_0001.npz."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +12,24 @@ import numpy as np
 
 from bench.contract import Cell
 from pose.errors import UserError
-from pose.files import read_json, replacing, sha256_of_bytes, sha256_of_file, write_json
+from pose.files import make_folder, read_json, replacing, sha256_of_bytes, sha256_of_file, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
+"""2 since a cell has rounds of several processes, each with its own figures; 1 is still read."""
 
 
-class Round(msgspec.Struct, frozen=True):
+class Validity(msgspec.Struct, frozen=True):
+    """Whether the figures may be compared, and why not."""
+
+    verdict: str = "VALID"
+    """VALID, FLAGGED or INVALID; what is INVALID is never ranked."""
+    reasons: list[str] = []
+
+
+class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One fresh process that measured the cell once."""
 
     phases_s: dict[str, float | None]
@@ -29,13 +39,19 @@ class Round(msgspec.Struct, frozen=True):
     wall_s: float
     started: str
     """ISO 8601, UTC."""
-
-
-class Validity(msgspec.Struct, frozen=True):
-    """Whether the figures may be compared, and why not."""
-
-    verdict: str = "VALID"
-    reasons: list[str] = []
+    number: int = 1
+    pass_: str = ""
+    """The sweep over the lane that it was part of: rounds of one pass are pairs. "" in schema 1."""
+    value: float | None = None
+    """What is compared: median ms of a query, or images, samples or steps a second."""
+    stats: dict[str, Any] = {}
+    validity: Validity = Validity()
+    conditions: dict[str, Any] = {}
+    """Of the machine, before and after the measured phase, and how many cores were used."""
+    peak_rss_bytes: int | None = None
+    peak_device_bytes: int | None = None
+    energy_j: float | None = None
+    """Of the GPU in the measured phase, idle subtracted; null where no counter is read."""
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,11 +66,13 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     effective: dict[str, Any] = {}
     """What the runtime said it does, read back."""
     hash: str
-    """Over everything that decides the result; a cell is skipped while it is the same."""
+    """Over everything that decides the result; rounds are kept while it is the same."""
     artifact_sha256: str | None
     split_sha256: str
+    rounds_wanted: int = 1
     rounds: list[Round] = []
     stats: dict[str, Any] = {}
+    """Over all rounds together."""
     validity: Validity = Validity()
     certificate_id: str | None = None
     command: str
@@ -82,18 +100,31 @@ def artifact_sha256(path: Path) -> str | None:
     return hashes[0] if len(hashes) == 1 else sha256_of_bytes("".join(hashes).encode())
 
 
-def save(run: Path, result: CellResult, samples: dict[str, np.ndarray] | None = None) -> Path:
-    """Write a cell and its raw samples, each whole or not at all; return the JSON's path."""
+def save(run: Path, result: CellResult) -> Path:
+    """Write a cell, whole or not at all; return the JSON's path."""
     path = folder(run) / f"{result.id}.json"
-    beside = path.with_suffix(".npz")
-    # The samples go first: a JSON on disk always finds its own beside it.
-    if samples:
-        with replacing(beside) as temporary:
-            np.savez(temporary, **samples)  # type: ignore[arg-type]
-    else:
-        beside.unlink(missing_ok=True)
     write_json(path, msgspec.to_builtins(result))
     return path
+
+
+def samples_path(run: Path, cell_id: str, number: int) -> Path:
+    """Return the file of a round's raw samples, beside the cell's JSON."""
+    return folder(run) / cell_id / f"round_{number:04d}.npz"
+
+
+def save_samples(run: Path, cell_id: str, number: int, arrays: dict[str, np.ndarray]) -> None:
+    """Write the raw samples of a round; the JSON that tells of it comes after and finds them there."""
+    path = samples_path(run, cell_id, number)
+    make_folder(path.parent)
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+
+
+def forget(run: Path, cell_id: str) -> None:
+    """Remove a cell and its samples: something that decides its result has changed."""
+    (folder(run) / f"{cell_id}.json").unlink(missing_ok=True)
+    (folder(run) / f"{cell_id}.npz").unlink(missing_ok=True)
+    shutil.rmtree(folder(run) / cell_id, ignore_errors=True)
 
 
 def read(path: Path) -> CellResult:
@@ -120,9 +151,18 @@ def cells(run: Path) -> list[CellResult]:
     return [read(path) for path in sorted(paths)]
 
 
-def samples(run: Path, cell_id: str) -> dict[str, np.ndarray]:
-    """Return a cell's raw samples by name (latency_ns (n,) or block_ns (m,), int64); {} without any."""
-    return load_samples(folder(run) / f"{cell_id}.npz")
+def round_samples(run: Path, cell_id: str, number: int) -> dict[str, np.ndarray]:
+    """Return a round's raw samples by name (latency_ns (n,) or block_ns (m,), int64); {} without any."""
+    found = load_samples(samples_path(run, cell_id, number))
+    # Schema 1 knew one round, whose samples lay beside the JSON itself.
+    return found or (load_samples(folder(run) / f"{cell_id}.npz") if number == 1 else {})
+
+
+def samples(run: Path, result: CellResult) -> dict[str, np.ndarray]:
+    """Return a cell's raw samples by name, those of all its rounds one after another; {} without any."""
+    by_round = [round_samples(run, result.id, one.number) for one in result.rounds]
+    names = dict.fromkeys(name for found in by_round for name in found)
+    return {name: np.concatenate([found[name] for found in by_round if name in found]) for name in names}
 
 
 def load_samples(path: Path) -> dict[str, np.ndarray]:

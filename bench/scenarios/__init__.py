@@ -1,0 +1,1 @@
+"""What a cell can be asked for: one module a scenario, all measured by the same loop in `bench.measure`."""

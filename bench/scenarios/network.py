@@ -1,0 +1,67 @@
+"""The network alone: `latency`, one query after another, and `throughput`, the runtime's own best mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench import stats
+from bench.scenarios.base import Job, Summary
+
+BATCHES_IN_BLOCK = 4
+"""Batches that one `submit_all` is given: enough for an asynchronous runtime to fill and drain."""
+
+
+class Latency:
+    """A query is one batch from host memory to host memory."""
+
+    def __init__(self, job: Job) -> None:
+        self.batches = job.images(job.protocol["images"])
+        self.runner = job.runner()
+
+    def once(self, number: int) -> None:
+        """Infer one batch, synchronised at both ends."""
+        self.runner.infer(self.batches[number % len(self.batches)])
+        self.runner.synchronize()
+
+    def start(self) -> None:
+        """Begin with a device that has nothing left to do."""
+        self.runner.synchronize()
+
+    def summarise(self, durations_ns: np.ndarray) -> Summary:
+        """Return the median latency in ms, and its percentiles."""
+        found = stats.latency(durations_ns)
+        return Summary(found["latency_ms"]["p50"], found, len(durations_ns), {"latency_ns": durations_ns})
+
+    def effective(self) -> dict[str, Any]:
+        """Return what the runner reads back."""
+        return self.runner.effective()
+
+
+class Throughput:
+    """A block is a few batches handed over at once, synchronised at its ends."""
+
+    def __init__(self, job: Job) -> None:
+        self.batch = job.spec.batch
+        self.batches = job.images(BATCHES_IN_BLOCK)
+        self.runner = job.runner()
+
+    def once(self, number: int) -> None:
+        """Infer one block of batches."""
+        self.runner.submit_all(self.batches)
+        self.runner.synchronize()
+
+    def start(self) -> None:
+        """Begin with a device that has nothing left to do."""
+        self.runner.synchronize()
+
+    def summarise(self, durations_ns: np.ndarray) -> Summary:
+        """Return images a second over the whole phase."""
+        found = stats.throughput(durations_ns, self.batch * len(self.batches), self.batch)
+        count = len(durations_ns) * len(self.batches)
+        return Summary(found["images_per_s"], found, count, {"block_ns": durations_ns})
+
+    def effective(self) -> dict[str, Any]:
+        """Return what the runner reads back."""
+        return self.runner.effective()
