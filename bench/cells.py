@@ -1,43 +1,49 @@
-"""Runs the cells of a matrix over a run folder: a fresh process for each, a row for whatever became of it."""
+"""Runs the cells of a matrix over a run folder, lane by lane, in interleaved passes of fresh processes."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench import certificate, launch, machine, rundir, selection, store
-from bench.contract import RUNNERS, Cell, RunnerSpec
+from bench import certificate, launch, passes, pooled, rundir, selection, stats, store, verdicts
+from bench.affinity import Cores
+from bench.child import Child, OnEvent
+from bench.contract import RUNNERS, TIMED, Cell, Lane
 from bench.matrix import Matrix
+from bench.passes import Sitting
 from bench.rundir import RunFolder
-from bench.store import CellResult, Round
+from bench.store import CellResult, Round, Validity
 from pose import splits
 from pose.errors import UserError
-from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
-
-OnEvent = Callable[[str, dict[str, Any]], None]
-
-MEMORY_SHARE = 0.9
-"""Of the memory that processes here may hold; a cell above it is ended before the kernel picks a victim."""
+from pose.files import sha256_of_bytes, sha256_of_file
 
 
 def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[str, Any]) -> str:
-    """Return a hash over all that decides a cell's result, except the machine; `rest` is the run's part."""
+    """Return a hash over all that decides a round of a cell, except the machine; `rest` is the run's part.
+
+    How many rounds there are is not in it: more of them only add to what is there.
+    """
+    place = matrix.places.get(cell.runtime)
     decides = {
         "schema": store.SCHEMA,
         "axes": asdict(cell),
         "artifact": artifact_hash,
-        "protocol": matrix.protocol.model_dump(exclude={"timeout_s"}),
-        "interpreter": matrix.interpreters.get(cell.runtime),
+        "protocol": matrix.protocol.model_dump(mode="json", include=DECIDES),
+        "place": place.model_dump() if place else None,
         "run": rest,
     }
     return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
+
+
+DECIDES = {"warmup_s", "warmup_gpu_s", "warmup_queries", "measured_s", "measured_queries", "images"}
+"""What of a protocol changes what a round is."""
 
 
 def _decided_by_run(run: RunFolder) -> dict[str, Any]:
@@ -56,172 +62,262 @@ def run(
     only: str | None = None,
     timeout_s: float | None = None,
     uncertified: bool = False,
+    again: bool = False,
     on_event: OnEvent | None = None,
     runners: Mapping[str, str] = RUNNERS,
     env: Mapping[str, str] | None = None,
+    sitting: Sitting | None = None,
 ) -> list[CellResult]:
-    """Measure the matrix's cells that `only` (-k) selects, one after another; return them all, as stored.
+    """Measure the matrix's cells that `only` (-k) selects until each has its rounds; return them, as stored.
 
-    A cell that is stored as ok with the same hash is not measured again. One that would be timed
-    and that the parity ladder has not certified becomes a row with the reason, unless `uncertified`;
-    UserError when certified weights were altered. on_event(name, fields)
-    hears "cell_started" (id, number, count), the child's "phase" (id, phase, s) and "cell_finished"
-    (id, number, count, status, reason, skipped). runners maps a runtime to "module:class"; env is
-    laid over every child's environment.
+    Cells of one lane are measured in passes: a round of each in random order, a fresh process a round.
+    What is stored under the same hash is kept (`again` forgets it) and only missing rounds are added.
+    A cell that would be timed and that the parity ladder has not certified becomes a row with the
+    reason, unless `uncertified`; UserError when certified weights were altered. on_event(name, fields)
+    hears "pass_started" (lane, number, cells), "cell_started" (id, number, count, round), the child's
+    "phase" (id, phase, s), "round_finished" (id, round, status, reason, value, verdict) and, once a cell
+    is complete or has failed, "cell_finished" (id, number, count, status, reason, skipped).
+    runners maps a runtime to "module:class"; env is laid over every child's environment.
     """
-    tell = on_event or (lambda name, fields: None)
     opened = rundir.opened(Path(path))
     chosen = selection.select(matrix.cells, only)
-    decided = _decided_by_run(opened)
-    limit_s = matrix.protocol.timeout_s if timeout_s is None else timeout_s
     gate = certificate.of_run(opened.path)
     if not uncertified:
         gate.require_unaltered()
-    _write_bench(opened.path, matrix)
-    results = []
-    for number, cell in enumerate(chosen, 1):
-        place = {"id": cell.id, "number": number, "count": len(chosen)}
-        found = store.artifact_sha256(store.artifact(opened.path, cell))
-        key = cell_hash(cell, matrix, found, decided)
-        granted, refused = gate.certificate(cell, found)
-        result = _finished(opened.path, cell, key, granted)
-        skipped = result is not None
-        if result is None:
-            tell("cell_started", place)
-            child = _Child(cell, opened, matrix, limit_s, runners[cell.runtime], dict(env or {}), granted)
-            timed = cell.scenario != "accuracy"
-            barred = refused if timed and found and not uncertified else None
-            result = child.measure(key, found, decided["split"], tell, barred)
-        tell("cell_finished", {**place, "status": result.status, "reason": result.reason, "skipped": skipped})
-        results.append(result)
-    return results
+    bench = _Bench(
+        run=opened,
+        matrix=matrix,
+        chosen=chosen,
+        timeout_s=matrix.protocol.timeout_s if timeout_s is None else timeout_s,
+        gate=gate,
+        uncertified=uncertified,
+        tell=on_event or (lambda name, fields: None),
+        runners=runners,
+        env=dict(env or {}),
+        sitting=sitting or Sitting.begin(),
+        decided=_decided_by_run(opened),
+        hashes=_artifact_hashes(opened.path, chosen),
+    )
+    if again:
+        for cell in chosen:
+            store.forget(opened.path, cell.id)
+    with bench.cores.parent_aside():
+        for lane, members in passes.lanes(chosen).items():
+            bench.measure(lane, members)
+    return [bench.results[cell.id] for cell in chosen]
 
 
-def _write_bench(path: Path, matrix: Matrix) -> None:
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = {"matrix": matrix.to_dict(), "machine": machine.fingerprint(), "started": started}
-    write_json(path / "bench" / "bench.json", {"schema": store.SCHEMA, **facts})
+def _artifact_hashes(run: Path, cells: Sequence[Cell]) -> dict[Path, str | None]:
+    paths = {store.artifact(run, cell) for cell in cells}
+    return {path: store.artifact_sha256(path) for path in paths}
 
 
-def _finished(path: Path, cell: Cell, key: str, granted: str | None) -> CellResult | None:
-    """Return the stored cell if it is whole and up to date, with the certificate that it has now."""
-    try:
-        result = store.read(store.folder(path) / f"{cell.id}.json")
-    except UserError:  # absent, or damaged: measuring it again makes it whole
-        return None
-    if result.status != "ok" or result.hash != key:
-        return None
-    if granted and result.certificate_id != granted:
-        result = msgspec.structs.replace(result, certificate_id=granted)
-        store.save(path, result, store.samples(path, cell.id))
-    return result
+@dataclass
+class _Bench:
+    """One sitting over a run: what it was asked for, and the results so far by cell ID."""
 
-
-def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
-    """Return what the run recorded of the steps towards a cell's artifact, the first step first."""
-    stages = run.facts()["stages"]
-    found = [stages.get(f"train {cell.twin}", {})]
-    if cell.runtime in {"tf", "torch"}:
-        return found
-    conversion = run.artifact_folder(cell.twin) / "conversion.json"
-    routes = read_json(conversion, "a conversion's record")["routes"] if conversion.exists() else []
-    name = store.artifact(run.path, cell).name
-    return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]
-
-
-@dataclass(frozen=True)
-class _Child:
-    """One cell about to be measured in a process of its own."""
-
-    cell: Cell
     run: RunFolder
     matrix: Matrix
+    chosen: list[Cell]
     timeout_s: float
-    runner: str
+    gate: certificate.Gate
+    uncertified: bool
+    tell: OnEvent
+    runners: Mapping[str, str]
     env: dict[str, str]
-    certificate_id: str | None = None
+    sitting: Sitting
+    decided: dict[str, Any]
+    hashes: dict[Path, str | None]
+    cores: Cores = field(default_factory=Cores.mine)
+    results: dict[str, CellResult] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    """IDs of cells that this sitting has measured or tried to."""
 
-    @property
-    def folder(self) -> Path:
-        return self.run.path / "bench" / "children" / self.cell.id
+    def measure(self, lane: Lane, members: list[Cell]) -> None:
+        """Sweep over a lane until no cell of it is due; a cell that fails is out for this sitting."""
+        broken = passes.broken(self.run.path)
+        for cell in members:
+            self.results[cell.id] = self._stored(cell)
+            self._bar(cell)
+        number = 0
+        while due := self._due(members, broken):
+            number += 1
+            drawn = self.sitting.draw(lane, number, due)
+            passes.begin(self.run.path, self.sitting, drawn)
+            self.tell("pass_started", {"lane": lane.id, "number": number, "cells": len(drawn.order)})
+            for cell in drawn.order:
+                self._round(cell, drawn.id)
+                if self._done(cell, broken):
+                    self._finish(cell)
+            passes.end(self.run.path, drawn)
+        for cell in members:
+            if cell.id not in self.touched:
+                self._finish(cell)
 
-    def measure(
-        self, key: str, artifact_hash: str | None, split_hash: str, tell: OnEvent, barred: str | None
-    ) -> CellResult:
-        """Run the child, unless it is barred for the given reason, and store what became of it."""
-        samples = self.folder / "samples.npz"
-        samples.unlink(missing_ok=True)
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        if barred:
-            outcome = launch.Outcome("uncertified", barred, None, 0.0)
-        else:
-            outcome = self._missing() if artifact_hash is None else self._call(tell)
-        value = outcome.value or {}
-        result = CellResult(
-            id=self.cell.id,
-            status="failed" if outcome.status == "user_error" else outcome.status,
-            reason=self._relative(outcome.reason),
-            axes=self.cell,
-            effective=value.get("effective", {}),
+    def _due(self, members: list[Cell], broken: set[str]) -> list[Cell]:
+        """Return the cells that lack rounds; when none does, those of pairs whose interval is too wide."""
+        lacking = [cell for cell in members if not self._done(cell, broken)]
+        return lacking or self._wide(members)
+
+    def _done(self, cell: Cell, broken: set[str]) -> bool:
+        result = self.results[cell.id]
+        failed = result.status != "ok" and cell.id in self.touched
+        return failed or passes.rounds_done(result, broken) >= self._wanted(cell)
+
+    def _wide(self, members: list[Cell]) -> list[Cell]:
+        """Return a lane's measured cells while any of their intervals is too wide and rounds are left."""
+        protocol = self.matrix.protocol
+        good = [c for c in members if c.scenario in TIMED and self.results[c.id].status == "ok"]
+        if protocol.half_width is None or len(good) < 2:
+            return []
+        results = [self.results[cell.id] for cell in good]
+        pairs = verdicts.stopping_pairs(results)
+        rounds = min(len(one.rounds) for one in results)
+        narrow = stats.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
+        return [] if narrow else good
+
+    def _wanted(self, cell: Cell) -> int:
+        return self.matrix.protocol.rounds if cell.scenario in TIMED else 1
+
+    def _artifact(self, cell: Cell) -> str | None:
+        return self.hashes[store.artifact(self.run.path, cell)]
+
+    def _stored(self, cell: Cell) -> CellResult:
+        """Return what is stored of a cell if it is of the same hash, with the certificate that it has now."""
+        key = cell_hash(cell, self.matrix, self._artifact(cell), self.decided)
+        granted, _ = self.gate.certificate(cell, self._artifact(cell))
+        try:
+            found = store.read(store.folder(self.run.path) / f"{cell.id}.json")
+        except UserError:  # absent, or damaged: measuring it again makes it whole
+            found = None
+        if found is None or found.hash != key:
+            store.forget(self.run.path, cell.id)
+            return self._empty(cell, key, granted)
+        if granted and found.certificate_id != granted:
+            found = msgspec.structs.replace(found, certificate_id=granted)
+            store.save(self.run.path, found)
+        return found
+
+    def _empty(self, cell: Cell, key: str, granted: str | None) -> CellResult:
+        return CellResult(
+            id=cell.id,
+            status="failed",
+            reason="not measured yet",
+            axes=cell,
             hash=key,
-            artifact_sha256=artifact_hash,
-            split_sha256=split_hash,
-            rounds=[Round(value["phases_s"], value["count"], outcome.wall_s, started)] if value else [],
-            stats=value.get("stats", {}),
-            validity=store.Validity(**value["validity"]) if value else store.Validity(),
-            certificate_id=self.certificate_id,
-            command=f"twinpose bench {shlex.quote(str(self.run.path))} -k {self.cell.id}",
+            artifact_sha256=self._artifact(cell),
+            split_sha256=self.decided["split"],
+            rounds_wanted=self._wanted(cell),
+            certificate_id=granted,
+            command=f"twinpose bench {shlex.quote(str(self.run.path))} -k {cell.id.removesuffix('-again')}",
         )
-        store.save(self.run.path, result, store.load_samples(samples) if value else {})
-        samples.unlink(missing_ok=True)
-        return result
 
-    def _missing(self) -> launch.Outcome:
-        """Return what kept the artifact from being made, as the run recorded it."""
-        missing = store.artifact(self.run.path, self.cell).relative_to(self.run.path)
-        maker = "train" if self.cell.runtime in {"tf", "torch"} else "convert"
-        reason = f"the run has no {missing}; 'twinpose {maker} {self.run.path}' makes it"
-        for record in _attempts(self.run, self.cell):
-            if record.get("status") in {"unsupported", "failed"}:
-                return launch.Outcome(record["status"], record.get("reason") or reason, None, 0.0)
-        return launch.Outcome("failed", reason, None, 0.0)
+    def _bar(self, cell: Cell) -> None:
+        """Turn a cell that may not be timed into a row with the reason."""
+        artifact = self._artifact(cell)
+        _, refused = self.gate.certificate(cell, artifact)
+        if cell.scenario not in NEED_CERTIFICATE or not artifact or self.uncertified or not refused:
+            return
+        kept = self.results[cell.id]
+        if kept.status == "ok":
+            return
+        self.touched.add(cell.id)
+        barred = msgspec.structs.replace(kept, status="uncertified", reason=refused)
+        self._keep(barred)
+        self._finish(cell)
 
-    def _relative(self, reason: str | None) -> str | None:
-        """Return the reason with paths told from the run's folder: a run may be moved."""
-        return reason.replace(f"{self.run.path.resolve()}/", "") if reason else None
-
-    def _call(self, tell: OnEvent) -> launch.Outcome:
-        cell = self.cell
-        waits = launch.PASSIVE if cell.scenario == "accuracy" else {}
-        return launch.call(
-            "bench.measure:cell",
-            self._payload(),
-            self.folder,
+    def _round(self, cell: Cell, pass_id: str) -> None:
+        before = self.results[cell.id]
+        number = max((one.number for one in before.rounds), default=0) + 1
+        first = cell.id not in self.touched
+        self.touched.add(cell.id)
+        if first:
+            self.tell("cell_started", {**self._place(cell), "round": number})
+        child = Child(
+            cell=cell,
+            run=self.run,
+            matrix=self.matrix,
             timeout_s=self.timeout_s,
-            env=launch.thread_environment(cell.threads, cell.allocator, cell.device) | waits | self.env,
-            interpreter=self.matrix.interpreters.get(cell.runtime),
-            memory_limit_bytes=int(machine.memory_limit_bytes() * MEMORY_SHARE),
-            on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
+            runner=self.runners[cell.runtime],
+            env=self.env,
+            cpus=self.cores.for_child(cell.threads),
         )
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        outcome = child.measure(self._artifact(cell), self.tell)
+        value = outcome.value or {}
+        if value:
+            made = _round(value, outcome, started, number, pass_id, before)
+            arrays = store.load_samples(child.samples)
+            if arrays:
+                store.save_samples(self.run.path, cell.id, number, arrays)
+            child.samples.unlink(missing_ok=True)
+            self._keep(self._with_round(before, made, value["effective"]))
+        else:
+            self._keep(msgspec.structs.replace(before, status=outcome.status, reason=outcome.reason))
+        after = self.results[cell.id]
+        said = {"status": outcome.status, "reason": outcome.reason, "value": value.get("value")}
+        verdict = after.rounds[-1].validity.verdict if value else None
+        self.tell("round_finished", {"id": cell.id, "round": number, **said, "verdict": verdict})
 
-    def _payload(self) -> dict[str, Any]:
-        cell, settings = self.cell, self.run.settings
-        spec = RunnerSpec(
-            recipe=self.run.recipe.model_dump(mode="json"),
-            artifact=str(store.artifact(self.run.path, cell).resolve()),
-            mode=cell.mode,
-            precision=cell.precision,
-            device=cell.device,
-            threads=cell.threads,
-            batch=cell.batch,
-            scenario=cell.scenario,
+    def _with_round(self, before: CellResult, made: Round, effective: dict[str, Any]) -> CellResult:
+        cell, protocol = before.axes, self.matrix.protocol
+        rounds = [*before.rounds, made]
+        after = msgspec.structs.replace(
+            before,
+            status="ok",
+            reason=None,
+            effective=effective,
+            rounds=rounds,
+            rounds_wanted=self._wanted(cell),
+            validity=pooled.validity(rounds, self._wanted(cell)),
         )
-        return {
-            "runner": self.runner,
-            "spec": asdict(spec),
-            "protocol": self.matrix.protocol.model_dump(),
-            "coco": settings.coco.resolve(),
-            "split_file": self.run.split_file.resolve(),
-            "boxes": settings.boxes.resolve() if settings.boxes else None,
-            "samples": (self.folder / "samples.npz").resolve(),
-        }
+        found = pooled.figures(cell, protocol, rounds, store.samples(self.run.path, after))
+        return msgspec.structs.replace(after, stats=found)
+
+    def _keep(self, result: CellResult) -> None:
+        store.save(self.run.path, result)
+        self.results[result.id] = result
+
+    def _finish(self, cell: Cell) -> None:
+        result = self.results[cell.id]
+        fields = {"status": result.status, "reason": result.reason, "skipped": cell.id not in self.touched}
+        self.tell("cell_finished", {**self._place(cell), **fields})
+
+    def _place(self, cell: Cell) -> dict[str, Any]:
+        return {"id": cell.id, "number": self.chosen.index(cell) + 1, "count": len(self.chosen)}
+
+
+NEED_CERTIFICATE = {"latency", "throughput", "pipeline", "train"}
+"""Timings that mean something only where the twins are the same thing; a loader is proven by rung 1."""
+
+
+def _round(
+    value: dict[str, Any],
+    outcome: launch.Outcome,
+    started: str,
+    number: int,
+    pass_id: str,
+    before: CellResult,
+) -> Round:
+    """Return the round that a child measured; a runtime that reads back something new flags it."""
+    validity = value["validity"]
+    verdict, reasons = validity["verdict"], list(validity["reasons"])
+    changed = [k for k, v in value["effective"].items() if before.rounds and before.effective.get(k, v) != v]
+    if changed:
+        verdict = "FLAGGED" if verdict == "VALID" else verdict
+        reasons.append(f"the runtime read back another {', '.join(changed)} than in the round before")
+    return Round(
+        phases_s=value["phases_s"],
+        count=value["count"],
+        wall_s=outcome.wall_s,
+        started=started,
+        number=number,
+        pass_=pass_id,
+        value=value["value"],
+        stats=value["stats"],
+        validity=Validity(verdict, reasons),
+        conditions=value.get("conditions", {}),
+        peak_rss_bytes=value.get("peak_rss_bytes"),
+        peak_device_bytes=value.get("peak_device_bytes"),
+        energy_j=value.get("energy_j"),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bench import console, launch, native, pipelines, proving, rundir, stages, verbs
+from bench import console, launch, native, pipelines, proving, rundir, sitting, stages, verbs
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 
@@ -49,6 +50,14 @@ class Runtime(StrEnum):
     torch = "torch"
     onnxruntime = "onnxruntime"
     openvino = "openvino"
+
+
+class Profile(StrEnum):
+    """How long and how often a cell is measured."""
+
+    quick = "quick"
+    standard = "standard"
+    official = "official"
 
 
 class Part(StrEnum):
@@ -217,17 +226,27 @@ def bench(
     device: Annotated[
         Device | None, typer.Option(help="Where CPU cells go instead; default the run's.")
     ] = None,
-    timeout_s: Annotated[
-        float | None, typer.Option("--timeout", min=0.1, help="Seconds a cell may take.")
+    profile: Annotated[
+        Profile | None, typer.Option(help="How long and how often; default the matrix's.")
     ] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout", min=0.1, help="Seconds a round may take.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Forget the selected cells' rounds and measure them anew.")
+    ] = False,
     uncertified: Uncertified = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the cells of a matrix, each in a fresh process; finished ones are kept."""
+    """Measure the cells of a matrix in interleaved rounds of fresh processes; finished rounds are kept."""
     with rundir.locked(run):
         made = rundir.opened(run)
-        cells = stages.load_matrix(made, matrix, device.value if device else None)
-        raise typer.Exit(verbs.bench(made, cells, only, list_, timeout_s, uncertified, as_json))
+        cells = stages.load_matrix(
+            made, matrix, device.value if device else None, profile.value if profile else None
+        )
+        command = shlex.join(["twinpose", *sys.argv[1:]])
+        wanted = sitting.Wanted(only, timeout_s, uncertified, again, command)
+        raise typer.Exit(verbs.bench(made, cells, wanted, list_, as_json))
 
 
 @app.command()

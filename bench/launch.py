@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,12 +89,15 @@ def call(
     timeout_s: float | None = None,
     env: Mapping[str, str] | None = None,
     interpreter: str | None = None,
+    working_folder: Path | None = None,
+    cpus: Sequence[int] | None = None,
     memory_limit_bytes: int | None = None,
     on_event: OnEvent | None = None,
 ) -> Outcome:
     """Run `entry` ("module:function") on `payload` in a fresh process and return what became of it.
 
     env is laid over this process's environment, of which allocator settings are left out.
+    cpus are the logical processors that the child may run on; None leaves it those that it inherits.
     memory_limit_bytes bounds the resident memory of the child and its children together.
     on_event(name, fields) is called here, in this thread, soon after the child emits.
     The child and its children are gone when this returns or raises.
@@ -102,15 +105,19 @@ def call(
     folder = Path(folder).resolve()
     for stale in ("result.json", "events.jsonl"):
         (folder / stale).unlink(missing_ok=True)
-    write_json(folder / "request.json", {"entry": entry, "payload": plain(payload), "parent": os.getpid()})
+    request = {"entry": entry, "payload": plain(payload), "parent": os.getpid(), "cpus": plain(cpus)}
+    write_json(folder / "request.json", request)
     command = [interpreter or sys.executable, "-P", "-m", "bench.worker", str(folder)]
     kills_before = _oom_kills()
     started_s = time.monotonic()
     with open(folder / "log.txt", "wb") as log, _sigterm_raises():
         try:
-            child = _Child(command, _environment(env or {}), log, folder / "events.jsonl", on_event)
+            child = _Child(
+                command, _environment(env or {}), working_folder, log, folder / "events.jsonl", on_event
+            )
         except OSError as error:
-            reason = f"cannot start {command[0]}: {error.strerror}; expected a Python interpreter"
+            where = f" in {working_folder}" if working_folder else ""
+            reason = f"cannot start {command[0]}{where}: {error.strerror}; expected a Python interpreter"
             return Outcome("failed", reason, None, 0.0)
         try:
             stopped = child.watch(timeout_s, memory_limit_bytes)
@@ -136,7 +143,13 @@ class _Child:
     """A running child: its exit, its events and its memory."""
 
     def __init__(
-        self, command: list[str], env: dict[str, str], log: IO[bytes], events: Path, on_event: OnEvent | None
+        self,
+        command: list[str],
+        env: dict[str, str],
+        working_folder: Path | None,
+        log: IO[bytes],
+        events: Path,
+        on_event: OnEvent | None,
     ) -> None:
         self.events = events
         self.offset = 0
@@ -148,6 +161,7 @@ class _Child:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=env,
+            cwd=working_folder,
             start_new_session=True,
         )
         # Popen.wait(timeout) polls; a thread that waits without one sleeps in the kernel.

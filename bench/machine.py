@@ -79,20 +79,26 @@ def _read(path: str) -> str:
 
 def usable_cores() -> int:
     """Return the physical cores that this process may use: its affinity, within the cgroup's quota."""
-    cores = len(_physical_cores(_affinity()))
+    count = len(cores(affinity()))
     quota = quota_cores()
-    return max(1, cores if quota is None else min(cores, int(quota)))
+    return max(1, count if quota is None else min(count, int(quota)))
 
 
-def _affinity() -> set[int]:
+def affinity() -> set[int]:
+    """Return the logical processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(psutil.cpu_count(logical=False) or 1))
 
 
-def _physical_cores(cpus: set[int]) -> set[str]:
+def cores(processors: set[int]) -> tuple[frozenset[int], ...]:
+    """Return the physical cores behind logical processors, in order: each as those of them that it runs."""
     siblings = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
-    return {_read(siblings.format(cpu)).strip() or f"cpu{cpu}" for cpu in cpus}
+    found: dict[str, set[int]] = {}
+    for processor in sorted(processors):
+        core = _read(siblings.format(processor)).strip() or f"cpu{processor}"
+        found.setdefault(core, set()).add(processor)
+    return tuple(frozenset(group) for group in found.values())
 
 
 def quota_cores() -> float | None:

@@ -151,13 +151,27 @@ class Block(Section):
         return [*named, cores] if "all" in self.threads and cores not in named else named
 
 
+class Place(Section):
+    """Where a runtime's cells are run; a string alone is the interpreter."""
+
+    python: str | None = None
+    """The Python of an environment of its own; None for this one."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Variables laid over those of the lane."""
+    folder: str | None = None
+    """The working folder."""
+
+
 class File(Section):
     """The YAML of a matrix."""
 
     name: str
     protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
-    interpreters: dict[Literal["tf", "torch", "onnxruntime", "openvino"], str] = Field(default_factory=dict)
-    """The Python of a runtime that lives in an environment of its own."""
+    interpreters: dict[
+        Literal["tf", "torch", "onnxruntime", "openvino"],
+        Annotated[Place, BeforeValidator(lambda v: {"python": v} if isinstance(v, str) else v)],
+    ] = Field(default_factory=dict)
+    """Runtimes that live in an environment of their own: an interpreter's path, or a Place."""
     defaults: dict[str, Any] = Field(default_factory=dict)
     """Axes of every block that does not name them."""
     blocks: Annotated[list[Block], Field(min_length=1)]
@@ -170,7 +184,7 @@ class Matrix:
     name: str
     protocol: Protocol
     cells: tuple[Cell, ...]
-    interpreters: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the matrix as JSON: name, protocol, the cells' IDs."""

@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import cells, certificate, console, launch, machine, matrix, parity, proving, store
+from bench import certificate, console, launch, machine, matrix, parity, proving, sitting, store
 from bench.contract import TWINS
 from bench.rundir import RunFolder
-from bench.store import CellResult
 from pose import splits, synthetic
 from pose.errors import Unsupported, UserError
 from pose.evaluate import read_predictions
@@ -165,12 +164,15 @@ def call_with_bar(
     return value
 
 
-def load_matrix(run: RunFolder, name: str | None, device: str | None = None) -> matrix.Matrix:
-    """Return a matrix (the recipe's unless named) on a device (the run's unless named)."""
+def load_matrix(
+    run: RunFolder, name: str | None, device: str | None = None, profile: str | None = None
+) -> matrix.Matrix:
+    """Return a matrix (the recipe's unless named), on a device (the run's unless named) and by a profile."""
     wanted = name or run.recipe.matrix
     if wanted is None:
         raise UserError(f"recipe '{run.recipe.name}' names no matrix; give one with --matrix")
-    return matrix.on_device(matrix.load(wanted), device or run.settings.device)
+    loaded = matrix.on_device(matrix.load(wanted), device or run.settings.device)
+    return matrix.with_profile(loaded, profile) if profile else loaded
 
 
 def prove(run: RunFolder, rungs: tuple[int, ...] = parity.QUICK) -> dict[str, Any]:
@@ -182,24 +184,43 @@ def prove(run: RunFolder, rungs: tuple[int, ...] = parity.QUICK) -> dict[str, An
     return proving.run_folder(run, proving.Wanted(rungs, command), measured)
 
 
-def bench(
-    run: RunFolder,
-    cells_: matrix.Matrix,
-    only: str | None,
-    timeout_s: float | None,
-    uncertified: bool = False,
-) -> list[CellResult]:
-    """Measure the cells of a matrix that `only` selects; return their results."""
+def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitting.Sat:
+    """Measure the cells of a matrix that `wanted` selects; return what the sitting leaves."""
 
     def on_event(event: str, fields: dict[str, Any]) -> None:
-        if event == "cell_finished":
+        if event == "stage":
+            console.say(f"measuring {fields['what']}")
+        if event == "pass_started":
+            console.say(f"{fields['lane']}  pass {fields['number']}, {fields['cells']} cells")
+        if event == "round_finished":
+            console.say(f"  {round_text(fields)}")
+        if event == "cell_finished" and (fields["skipped"] or fields["status"] == "uncertified"):
             mark = "kept" if fields["skipped"] else fields["status"]
             reason = f"  {fields['reason']}" if fields["reason"] else ""
             console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}{reason}")
 
-    return cells.run(
-        run.path, cells_, only=only, timeout_s=timeout_s, uncertified=uncertified, on_event=on_event
-    )
+    return sitting.sit(run, chosen, wanted, on_event)
+
+
+def round_text(fields: dict[str, Any]) -> str:
+    """Return a line about a round that has ended."""
+    head = f"{fields['id']}  round {fields['round']}"
+    if fields["status"] != "ok":
+        return f"{head}  {fields['status']}: {fields['reason']}"
+    doubt = "" if fields["verdict"] == "VALID" else f"  {fields['verdict']}"
+    scenario = fields["id"].removesuffix("-again").rpartition("-")[2]
+    return f"{head}  {fields['value']:.4g} {UNITS[scenario]}{doubt}"
+
+
+UNITS = {
+    "latency": "ms",
+    "pipeline": "ms",
+    "throughput": "images/s",
+    "train": "steps/s",
+    "data": "samples/s",
+    "accuracy": "AP",
+}
+"""Of a round's value, by scenario."""
 
 
 def samples(run: RunFolder) -> None:
@@ -296,8 +317,9 @@ def sequence(run: RunFolder, *, uncertified: bool = False) -> list[Stage]:
         stages.append(proof)
     if run.recipe.matrix:
         # Every cell knows by its own hash whether it is finished.
-        measure = partial(bench, run, load_matrix(run, None), None, None, uncertified)
         command = f"twinpose bench {path}{' --uncertified' if uncertified else ''}"
+        wanted = sitting.Wanted(uncertified=uncertified, command=command)
+        measure = partial(bench, run, load_matrix(run, None), wanted)
         stages.append(Stage("bench", command, measure, lambda: False))
     stages.append(
         Stage("samples", f"twinpose report {path}", partial(samples, run), partial(samples_hold, run))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench import (
+    bench_text,
     certificate,
     console,
     info,
@@ -22,8 +23,10 @@ from bench import (
     proving,
     rundir,
     selection,
+    sitting,
     stages,
     store,
+    verdicts,
 )
 from bench import doctor as doctor_
 from bench import reproduce as reproduce_
@@ -230,27 +233,22 @@ def convert(made: RunFolder, twin: str | None, as_json: bool) -> int:
     return int(any(route["status"] == "failed" for record in records.values() for route in record["routes"]))
 
 
-def bench(
-    made: RunFolder,
-    cells: matrix.Matrix,
-    only: str | None,
-    list_: bool,
-    timeout_s: float | None,
-    uncertified: bool,
-    as_json: bool,
-) -> int:
+def bench(made: RunFolder, cells: matrix.Matrix, wanted: sitting.Wanted, list_: bool, as_json: bool) -> int:
     """List or measure the cells of a matrix; return the exit code."""
     if list_:
-        ids = [cell.id for cell in selection.select(cells.cells, only)]
+        ids = [cell.id for cell in selection.select(cells.cells, wanted.only)]
         console.facts(ids, as_json, "\n".join(ids))
         return 0
-    with made.stage("bench", f"twinpose bench {made.path}{' --uncertified' if uncertified else ''}"):
-        results = stages.bench(made, cells, only, timeout_s, uncertified)
-    rows = [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in results]
-    counts = {status: sum(r.status == status for r in results) for status in {r.status for r in results}}
-    text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    console.facts(rows, as_json, f"{text}; the table is in 'twinpose report {made.path}'")
-    return SOME_CELLS_FAILED if failed_cells(results) else 0
+    with made.stage("bench", wanted.command):
+        sat = stages.bench(made, cells, wanted)
+    facts = {
+        "cells": [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in sat.cells],
+        "comparisons": verdicts.to_json(sat.comparisons),
+        "noise": sat.noise,
+        "null": sat.null,
+    }
+    console.facts(facts, as_json, bench_text.summary(sat, made.path))
+    return SOME_CELLS_FAILED if failed_cells(sat.cells) else 0
 
 
 def parity_of_run(made: RunFolder, rungs: tuple[int, ...], as_json: bool) -> int:

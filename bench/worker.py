@@ -79,6 +79,9 @@ def run(folder: Path) -> dict[str, Any]:
     """Run the request in `folder` and return its result: status, reason, value and perhaps traceback."""
     request = read_json(folder / "request.json", "a request that bench.launch wrote")
     _die_with(request.get("parent"))
+    if request.get("cpus"):
+        # The parent may sit on a core of its own, which a child would inherit.
+        os.sched_setaffinity(0, request["cpus"])
     with open(folder / "events.jsonl", "a", encoding="utf-8") as events:
 
         def emit(name: str, fields: Mapping[str, Any]) -> None:

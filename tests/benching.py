@@ -9,7 +9,14 @@ from bench import cells, matrix
 from bench.store import CellResult
 
 TESTS = str(Path(__file__).parent / "bench")
-PROTOCOL = {"warmup_s": 0.05, "measured_s": 0.1, "images": 4, "timeout_s": 60}
+PROTOCOL = {
+    "rounds": 1,
+    "warmup_s": 0.05,
+    "warmup_queries": 3,
+    "measured_s": 0.1,
+    "images": 4,
+    "timeout_s": 60,
+}
 
 
 def one(scenario: str | list[str] = "latency", batch: int = 1, **patch: Any) -> matrix.Matrix:

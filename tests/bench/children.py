@@ -69,3 +69,8 @@ def eats_memory(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 def leaves(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     os._exit(3)
+
+
+def affinity(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Return the logical processors that this child may run on."""
+    return {"cpus": sorted(os.sched_getaffinity(0))}

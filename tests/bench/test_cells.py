@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench import cells, launch, machine, matrix, store
+from bench import cells, launch, machine, matrix, passes, store
+from bench.passes import Sitting
 from pose.errors import UserError
 from pose.files import write_json
 
@@ -24,12 +26,13 @@ def test_latency_has_its_samples_beside_it(run_folder: Path):
     [result] = bench(run_folder, one())
     assert (result.status, result.reason) == ("ok", None)
     assert store.cells(run_folder) == [result]
-    latency_ns = store.samples(run_folder, result.id)["latency_ns"]
+    latency_ns = store.samples(run_folder, result)["latency_ns"]
     assert latency_ns.dtype == np.int64
     assert len(latency_ns) == result.stats["n"] == result.rounds[0].count >= 10
     assert latency_ns.min() >= 2_000_000
     assert result.stats["latency_ms"]["p50"] == np.percentile(latency_ns, 50, method="inverted_cdf") / 1e6
     assert result.stats["peak_rss_bytes"] > 10 * 2**20
+    assert result.rounds[0].value == result.stats["latency_ms"]["p50"] == pytest.approx(result.stats["value"])
     phases = result.rounds[0].phases_s
     assert set(phases) == {"import", "load", "compile", "first", "warmup", "measured"}
     assert phases["measured"] is not None
@@ -40,9 +43,9 @@ def test_latency_has_its_samples_beside_it(run_folder: Path):
 def test_throughput_counts_whole_batches(run_folder: Path):
     [result] = bench(run_folder, one("throughput", batch=8))
     assert result.status == "ok"
-    blocks = store.samples(run_folder, result.id)["block_ns"]
-    assert result.stats["n"] == len(blocks) * 8 * 4
-    assert result.stats["images_per_s"] == pytest.approx(result.stats["n"] / (blocks.sum() / 1e9))
+    blocks = store.samples(run_folder, result)["block_ns"]
+    assert result.stats["n"] == result.rounds[0].count == len(blocks) * 4
+    assert result.stats["images_per_s"] == pytest.approx(len(blocks) * 4 * 8 / (blocks.sum() / 1e9))
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -154,7 +157,7 @@ def test_a_finished_cell_is_not_measured_again_until_something_that_decides_it_c
         return bool(heard[-1][1]["skipped"])
 
     assert not skipped(one())
-    assert [name for name, _ in heard][:1] == ["cell_started"]
+    assert [name for name, _ in heard][:2] == ["pass_started", "cell_started"]
     assert {"import", "load", "first"} <= {fields.get("phase") for name, fields in heard if name == "phase"}
     assert skipped(one())
     assert skipped(one(protocol={"timeout_s": 61}))
@@ -173,7 +176,7 @@ def test_a_failed_cell_is_tried_again(run_folder: Path):
 def test_a_failed_cell_leaves_no_older_samples(run_folder: Path):
     [good] = bench(run_folder, one())
     bench(run_folder, one(protocol={"measured_s": 0.2}), "Raises")
-    assert store.samples(run_folder, good.id) == {}
+    assert store.samples(run_folder, good) == {}
 
 
 def test_only_what_was_selected_is_measured(run_folder: Path):
@@ -182,15 +185,6 @@ def test_only_what_was_selected_is_measured(run_folder: Path):
     assert result.axes.scenario == "throughput"
     with pytest.raises(UserError, match="selects none of the 2 cells"):
         bench(run_folder, chosen, only="latency and throughput")
-
-
-def test_the_bench_names_its_matrix_and_machine(run_folder: Path):
-    [result] = bench(run_folder, one())
-    facts = json.loads((run_folder / "bench" / "bench.json").read_text())
-    assert facts["schema"] == 1
-    assert facts["matrix"]["cells"] == [result.id]
-    assert facts["machine"]["cpu"]["usable_cores"] >= 1
-    assert result.command == f"twinpose bench {run_folder} -k {result.id}"
 
 
 def test_the_null_runner_costs_next_to_nothing(run_folder: Path):
@@ -214,6 +208,89 @@ def test_a_folder_that_is_no_run_is_refused(run_folder: Path, name: str, content
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(UserError, match=words):
         bench(run_folder, one())
+
+
+def passes_of(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "bench" / passes.JOURNAL).read_text().splitlines()]
+    return [line for line in lines if "order" in line]
+
+
+def test_rounds_of_a_lane_are_interleaved_in_an_order_that_is_drawn_and_recorded(run_folder: Path):
+    runs: list[str] = []
+
+    def note(name: str, fields: dict[str, Any]) -> None:
+        if name == "round_finished":
+            runs.append(fields["id"])
+
+    chosen = lane_of_three(rounds=6)
+    sitting = Sitting("here", seed=5)
+    results = bench(run_folder, chosen, on_event=note, sitting=sitting)
+    recorded = passes_of(run_folder)
+    assert [cell for line in recorded for cell in line["order"]] == runs
+    assert len(recorded) == 6
+    assert all(sorted(line["order"]) == sorted(cell.id for cell in chosen.cells) for line in recorded)
+    assert len({tuple(line["order"]) for line in recorded}) > 1
+    for number, line in enumerate(recorded, 1):
+        again = Sitting("elsewhere", seed=line["seed"]).draw(chosen.cells[0].lane, number, chosen.cells)
+        assert [cell.id for cell in again.order] == line["order"]
+    assert {tuple(one.pass_ for one in result.rounds) for result in results} == {
+        tuple(line["pass"] for line in recorded)
+    }
+    assert [one.number for one in results[0].rounds] == [1, 2, 3, 4, 5, 6]
+
+
+def lane_of_three(rounds: int, **protocol: Any) -> matrix.Matrix:
+    """Return a matrix of one lane: torch eager, torch compiled and ONNX Runtime's place."""
+    chosen = one(mode=["eager", "compiled"], protocol={"rounds": rounds, "measured_s": 0.02, **protocol})
+    pair = matrix.noise_pair(chosen.cells)
+    assert pair is not None
+    return replace(chosen, cells=(*chosen.cells, pair[1]))
+
+
+def test_more_rounds_are_added_to_those_that_are_there(run_folder: Path):
+    bench(run_folder, one(protocol={"rounds": 2}))
+    [more] = bench(run_folder, one(protocol={"rounds": 3}))
+    assert [one.number for one in more.rounds] == [1, 2, 3]
+    assert len(store.samples(run_folder, more)["latency_ns"]) == sum(one.count for one in more.rounds)
+    assert more.validity.verdict in {"VALID", "FLAGGED", "INVALID"}
+    [kept] = bench(run_folder, one(protocol={"rounds": 2}))
+    assert kept == more
+
+
+def test_again_forgets_what_was_there(run_folder: Path):
+    [first] = bench(run_folder, one(protocol={"rounds": 2}))
+    [again] = bench(run_folder, one(protocol={"rounds": 2}), again=True)
+    assert len(again.rounds) == 2
+    assert {r.pass_ for r in first.rounds}.isdisjoint(r.pass_ for r in again.rounds)
+
+
+def test_a_stopping_rule_adds_rounds_until_every_interval_is_narrow_enough(run_folder: Path):
+    def rounds(half_width: float) -> set[int]:
+        chosen = lane_of_three(rounds=2, rounds_max=4, half_width=half_width)
+        results = bench(run_folder, chosen, again=True)
+        return {len(result.rounds) for result in results}
+
+    assert rounds(half_width=1e-9) == {4}
+    assert rounds(half_width=1e9) == {2}
+
+
+def test_a_failure_in_a_later_round_keeps_the_earlier_ones(run_folder: Path):
+    bench(run_folder, one(protocol={"rounds": 2}))
+    [failed] = bench(run_folder, one(protocol={"rounds": 3}), "Raises")
+    assert failed.status == "failed"
+    assert len(failed.rounds) == 2
+    [mended] = bench(run_folder, one(protocol={"rounds": 3}))
+    assert mended.status == "ok"
+    assert [one.number for one in mended.rounds] == [1, 2, 3]
+
+
+def test_lanes_follow_each_other_and_a_replica_stands_in_its_own_lane(run_folder: Path):
+    chosen = one(["latency", "throughput"], protocol={"rounds": 2})
+    bench(run_folder, chosen)
+    assert [line["lane"].rpartition("-")[2] for line in passes_of(run_folder)] == [
+        *("latency", "latency"),
+        *("throughput", "throughput"),
+    ]
 
 
 def start_a_bench_that_hangs(run: Path) -> subprocess.Popen[bytes]:
@@ -243,7 +320,7 @@ def test_a_bench_that_was_killed_goes_on_where_it_stopped(run_folder: Path):
     parent.wait()
     chosen = one(["throughput", "latency"])
     first, second = chosen.cells
-    assert [result.id for result in store.cells(run_folder)] == [first.id]
+    assert [result.id for result in store.cells(run_folder) if result.status == "ok"] == [first.id]
     heard: list[tuple[str, bool]] = []
 
     def note(name: str, fields: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,40 @@ def test_axes_multiply_out_in_order():
 
 def test_an_id_tells_every_axis():
     [cell] = load(TORCH).cells
-    assert all(str(getattr(cell, axis.name)) in cell.id for axis in fields(Cell))
+    axes = [axis.name for axis in fields(Cell) if axis.name != "replica"]
+    assert all(str(getattr(cell, axis)) in cell.id for axis in axes)
+
+
+def test_an_a_a_pair_is_the_first_timed_cell_and_the_same_again():
+    first, second = load({**TORCH, "scenario": ["accuracy", "latency"]}).cells
+    assert matrix.noise_pair([first]) is None
+    assert matrix.noise_pair([first, second]) == (second, replace(second, replica=1))
+    again = replace(second, replica=1)
+    assert again.id == f"{second.id}-again"
+    assert again.lane == second.lane
+
+
+def test_a_profile_decides_what_the_matrix_leaves_open():
+    quick = load(TORCH, protocol={"profile": "quick", "measured_s": 0.5, "images": 4}).protocol
+    assert (quick.rounds, quick.rounds_max, quick.measured_s, quick.half_width) == (3, 3, 0.5, None)
+    standard = load(TORCH).protocol
+    assert (standard.profile, standard.rounds, standard.warmup_s, standard.measured_s) == (
+        *("standard", 7),
+        *(3.0, 5.0),
+    )
+    official = load(TORCH, protocol={"profile": "official"}).protocol
+    assert (official.rounds, official.rounds_max, official.half_width) == (10, 30, 0.01)
+    assert (official.warmup_queries, official.warmup_for("cpu"), official.warmup_for("cuda")) == (50, 3, 10)
+    assert official.measured_s >= 10
+    moved = matrix.with_profile(load(TORCH, protocol={"images": 4, "measured_s": 9}), "quick").protocol
+    assert (moved.profile, moved.images, moved.measured_s) == ("quick", 4, 1.0)
+
+
+def test_a_runtime_may_live_in_a_place_of_its_own():
+    place = {"python": "/opt/tf/bin/python", "env": {"A": "1"}, "folder": "/tmp"}
+    found = load(TORCH, interpreters={"tf": place, "torch": "/opt/torch/bin/python"}).places
+    assert found["tf"].model_dump() == place
+    assert found["torch"].model_dump() == {"python": "/opt/torch/bin/python", "env": {}, "folder": None}
 
 
 def test_a_batch_may_differ_by_scenario():
@@ -78,6 +111,8 @@ def test_a_wrong_block_says_where_and_what(patch: dict[str, Any], words: str):
         ({"protcol": {}}, "unknown key 'protcol'; did you mean 'protocol'?"),
         ({"protocol": {"warmup": 1}}, "unknown key 'protocol.warmup'; did you mean 'warmup_s'?"),
         ({"interpreters": {"jax": "python"}}, "interpreters"),
+        ({"protocol": {"profile": "fast"}}, "'quick', 'standard' or 'official'"),
+        ({"protocol": {"rounds": 5, "rounds_max": 4}}, "rounds_max 4 is below rounds 5"),
         ({"blocks": []}, "blocks: .*at least 1 item"),
         ({"blocks": 3}, "blocks: "),
         ({"blocks": [3]}, "blocks.0: "),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bench import measure
 from bench.contract import RunnerSpec
+from bench.scenarios.base import Job, Phases
 
 
 class Numbered:
@@ -33,7 +34,9 @@ class Numbered:
 
 @given(st.integers(1, 20), st.integers(1, 8), st.integers(1, 6))
 def test_batches_are_whole_and_start_again_when_inputs_run_out(inputs: int, batch: int, count: int):
-    batches = measure.images(Numbered(inputs), batch, count)  # type: ignore[arg-type]
+    job = Job(RunnerSpec({}, "", "eager", "fp32", "cpu", 1, batch), {}, {}, Phases(lambda name, fields: None))
+    job.__dict__["inputs"] = Numbered(inputs)
+    batches = job.images(count)
     assert [len(b) for b in batches] == [batch] * count
     assert all(b.flags.c_contiguous for b in batches)
     numbers = np.concatenate(batches)[:, 0, 0, 0]

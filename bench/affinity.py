@@ -1,0 +1,49 @@
+"""Which processors parent and child sit on, where there are cores to spare for the parent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench import machine
+
+
+@dataclass(frozen=True)
+class Cores:
+    """The physical cores that this process may use, each as its logical processors."""
+
+    groups: tuple[frozenset[int], ...]
+
+    @staticmethod
+    def mine() -> Cores:
+        """Return the cores of this process as it is now."""
+        return Cores(machine.cores(machine.affinity()))
+
+    @property
+    def spared(self) -> frozenset[int] | None:
+        """Return the processors of the core that the parent waits on; None where there is only one core."""
+        return self.groups[-1] if len(self.groups) > 1 and hasattr(os, "sched_setaffinity") else None
+
+    def for_child(self, threads: int) -> tuple[int, ...] | None:
+        """Return the processors of a child with so many threads: all but the parent's core.
+
+        None, no restriction, where the child needs every core or the system knows no affinity.
+        """
+        if self.spared is None or len(self.groups) - 1 < threads:
+            return None
+        return tuple(sorted(processor for group in self.groups[:-1] for processor in group))
+
+    @contextmanager
+    def parent_aside(self) -> Iterator[None]:
+        """Keep this process on the spared core while it waits for children; put it back afterwards."""
+        if self.spared is None:
+            yield
+            return
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, self.spared)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)

@@ -1,0 +1,119 @@
+"""One round of one cell in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import launch, machine, store
+from bench.contract import Cell, RunnerSpec
+from bench.matrix import Matrix
+from bench.rundir import RunFolder
+from pose.files import make_folder, read_json
+
+OnEvent = Callable[[str, dict[str, Any]], None]
+
+MEMORY_SHARE = 0.9
+"""Of the memory that processes here may hold; a cell above it is ended before the kernel picks a victim."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A cell about to be measured: everything its process is told."""
+
+    cell: Cell
+    run: RunFolder
+    matrix: Matrix
+    timeout_s: float
+    runner: str
+    env: Mapping[str, str]
+    cpus: tuple[int, ...] | None
+    """Logical processors it may use; None for all."""
+
+    @property
+    def folder(self) -> Path:
+        """Return where request, events, log and result lie."""
+        return self.run.path / "bench" / "children" / self.cell.id
+
+    @property
+    def samples(self) -> Path:
+        """Return where the child writes its raw samples."""
+        return self.folder / "samples.npz"
+
+    def measure(self, artifact_sha256: str | None, tell: OnEvent) -> launch.Outcome:
+        """Return what became of one round; without an artifact, why there is none."""
+        self.samples.unlink(missing_ok=True)
+        outcome = missing(self.run, self.cell) if artifact_sha256 is None else self._call(tell)
+        status = "failed" if outcome.status == "user_error" else outcome.status
+        return launch.Outcome(status, self._relative(outcome.reason), outcome.value, outcome.wall_s)
+
+    def _relative(self, reason: str | None) -> str | None:
+        """Return the reason with paths told from the run's folder: a run may be moved."""
+        return reason.replace(f"{self.run.path.resolve()}/", "") if reason else None
+
+    def _call(self, tell: OnEvent) -> launch.Outcome:
+        cell, place = self.cell, self.matrix.places.get(self.cell.runtime)
+        make_folder(self.folder)
+        waits = launch.PASSIVE if cell.scenario == "accuracy" else {}
+        pools = launch.thread_environment(cell.threads, cell.allocator, cell.device)
+        return launch.call(
+            "bench.measure:cell",
+            self._payload(),
+            self.folder,
+            timeout_s=self.timeout_s,
+            env=pools | waits | (dict(place.env) if place else {}) | dict(self.env),
+            interpreter=place.python if place else None,
+            working_folder=Path(place.folder) if place and place.folder else None,
+            cpus=self.cpus,
+            memory_limit_bytes=int(machine.memory_limit_bytes() * MEMORY_SHARE),
+            on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
+        )
+
+    def _payload(self) -> dict[str, Any]:
+        cell, settings = self.cell, self.run.settings
+        spec = RunnerSpec(
+            recipe=self.run.recipe.model_dump(mode="json"),
+            artifact=str(store.artifact(self.run.path, cell).resolve()),
+            mode=cell.mode,
+            precision=cell.precision,
+            device=cell.device,
+            threads=cell.threads,
+            batch=cell.batch,
+            scenario=cell.scenario,
+        )
+        return {
+            "runner": self.runner,
+            "spec": asdict(spec),
+            "protocol": self.matrix.protocol.model_dump(mode="json"),
+            "twin": cell.twin,
+            "workers": settings.workers,
+            "coco": settings.coco.resolve(),
+            "split_file": self.run.split_file.resolve(),
+            "boxes": settings.boxes.resolve() if settings.boxes else None,
+            "samples": self.samples.resolve(),
+        }
+
+
+def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
+    """Return what kept a cell's artifact from being made, as the run recorded it."""
+    absent = store.artifact(run.path, cell).relative_to(run.path)
+    maker = "train" if cell.runtime in {"tf", "torch"} else "convert"
+    reason = f"the run has no {absent}; 'twinpose {maker} {run.path}' makes it"
+    for record in _attempts(run, cell):
+        if record.get("status") in {"unsupported", "failed"}:
+            return launch.Outcome(record["status"], record.get("reason") or reason, None, 0.0)
+    return launch.Outcome("failed", reason, None, 0.0)
+
+
+def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
+    """Return what the run recorded of the steps towards a cell's artifact, the first step first."""
+    stages = run.facts()["stages"]
+    found = [stages.get(f"train {cell.twin}", {})]
+    if cell.runtime in {"tf", "torch"}:
+        return found
+    conversion = run.artifact_folder(cell.twin) / "conversion.json"
+    routes = read_json(conversion, "a conversion's record")["routes"] if conversion.exists() else []
+    name = store.artifact(run.path, cell).name
+    return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]

@@ -1,0 +1,90 @@
+"""What all rounds of a cell come to: pooled percentiles, the value and its interval, validity."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bench import stats
+from bench.contract import LESS_IS_FASTER, Cell
+from bench.matrix import Protocol
+from bench.store import Round, Validity
+
+VALUES = {
+    "latency": "latency_ms",
+    "pipeline": "latency_ms",
+    "throughput": "images_per_s",
+    "train": "steps_per_s",
+    "data": "samples_per_s",
+}
+"""By scenario, what the value of a round is."""
+
+
+def figures(
+    cell: Cell, protocol: Protocol, rounds: list[Round], samples: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return a cell's stats over its rounds; {} without any.
+
+    samples: raw nanoseconds of all rounds, one after another, by name. "value" is the geometric mean
+    of the rounds' values and "interval" its 95 % t interval over rounds, null with fewer than two.
+    """
+    if not rounds:
+        return {}
+    if cell.scenario == "accuracy":
+        return dict(rounds[-1].stats)
+    values = [one.value for one in rounds if one.value]
+    found: dict[str, Any] = {**_merged([one.stats for one in rounds]), **_mean(values)}
+    if LESS_IS_FASTER[cell.scenario] and "latency_ns" in samples:
+        found |= _latency(samples["latency_ns"], protocol)
+    else:
+        found[VALUES[cell.scenario]] = found["value"]
+    found["n"] = sum(one.count for one in rounds)
+    for name in ("peak_rss_bytes", "peak_device_bytes"):
+        seen = [size for one in rounds if (size := getattr(one, name)) is not None]
+        found[name] = max(seen) if seen else None
+    joules = [one.energy_j for one in rounds if one.energy_j is not None]
+    found["energy_j"] = sum(joules) if joules else None
+    return found
+
+
+def _merged(by_round: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return each figure's median over rounds; what is no number is the last round's."""
+    merged: dict[str, Any] = {}
+    for name, last in by_round[-1].items():
+        given = [one[name] for one in by_round if name in one]
+        if isinstance(last, dict):
+            merged[name] = _merged([one for one in given if isinstance(one, dict)])
+        elif isinstance(last, float):
+            merged[name] = float(np.median([one for one in given if one is not None]))
+        else:
+            merged[name] = last
+    return merged
+
+
+def _mean(values: list[float]) -> dict[str, Any]:
+    logs = [math.log(value) for value in values]
+    interval = [math.exp(end) for end in stats.t_interval(logs)] if len(logs) > 1 else None
+    return {"value": math.exp(float(np.mean(logs))), "interval": interval}
+
+
+def _latency(latency_ns: np.ndarray, protocol: Protocol) -> dict[str, Any]:
+    """Return pooled percentiles in ms; one whose queries are too few is null, with the reason."""
+    known = stats.pooled_percentiles(latency_ns / 1e6, protocol.percentiles)
+    nulls = known.pop("nulls")
+    found = stats.latency(latency_ns)["latency_ms"]
+    kept = {name: found[name] for name in ("mean", "min", "max", "iqr")}
+    return {"latency_ms": {**known, **kept}, "nulls": nulls}
+
+
+def validity(rounds: list[Round], wanted: int) -> Validity:
+    """Return a cell's verdict from its rounds'; rounds that are missing flag it."""
+    found = stats.cell_validity([msgspec.structs.asdict(one.validity) for one in rounds])
+    if len(rounds) >= wanted:
+        return Validity(found["verdict"], found["reasons"])
+    short = f"{len(rounds)} of {wanted} rounds are measured"
+    return Validity(
+        "FLAGGED" if found["verdict"] == "VALID" else found["verdict"], [*found["reasons"], short]
+    )

@@ -1,0 +1,227 @@
+"""One sitting of the bench: the harness's own cost, the machine's ceilings, the cells, what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import cells, launch, limits, machine, matrix, selection, stats, store, verdicts
+from bench.contract import TIMED, Cell, RunnerSpec
+from bench.matrix import Matrix
+from bench.passes import Sitting
+from bench.rundir import RunFolder
+from bench.store import CellResult
+from bench.verdicts import Comparison
+from pose import architecture
+from pose.files import read_json, write_json
+
+NULL_RUNNER = "bench.measure:NullRunner"
+NULL_SCENARIOS = ("latency", "throughput")
+NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
+
+OnEvent = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `twinpose bench` was asked for."""
+
+    only: str | None = None
+    timeout_s: float | None = None
+    uncertified: bool = False
+    again: bool = False
+    command: str = "twinpose bench"
+
+
+@dataclass(frozen=True)
+class Sat:
+    """What a sitting leaves."""
+
+    cells: list[CellResult]
+    comparisons: list[Comparison]
+    noise: dict[str, Any]
+    null: dict[str, Any]
+
+
+def sit(run: RunFolder, chosen: Matrix, wanted: Wanted, tell: OnEvent) -> Sat:
+    """Measure what is asked for and an A/A pair; write bench.json, the cells and comparisons.json."""
+    picked = selection.select(chosen.cells, wanted.only)
+    pair = matrix.noise_pair(picked)
+    measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
+    sitting = Sitting.begin()
+    _note(run, matrix=chosen.to_dict(), machine=machine.fingerprint(), sitting=_described(sitting, wanted))
+    null = {}
+    if pair:
+        tell("stage", {"what": "the harness's own cost"})
+        null = overhead(run, pair[0])
+        _note(run, null=null)
+        tell("stage", {"what": "the machine's ceilings"})
+        _note(run, limits=_limits(run, measured))
+    results = cells.run(
+        run.path,
+        measured,
+        timeout_s=wanted.timeout_s,
+        uncertified=wanted.uncertified,
+        again=wanted.again,
+        on_event=tell,
+        sitting=sitting,
+    )
+    results = _with_shares(run, results)
+    found = verdicts.compare(store.cells(run.path), first_look=first_look(chosen))
+    write_comparisons(run.path, found)
+    noise = _noise(run, found, sitting) if pair else {}
+    _note(run, noise=noise, ended=sitting.id)
+    return Sat(results, found, noise, null)
+
+
+def first_look(chosen: Matrix) -> int | None:
+    """Return the rounds at which a matrix's stopping rule looks first; None where their number is fixed."""
+    return chosen.protocol.rounds if chosen.protocol.half_width else None
+
+
+def _described(sitting: Sitting, wanted: Wanted) -> dict[str, Any]:
+    return {
+        "id": sitting.id,
+        "seed": sitting.seed,
+        "command": wanted.command,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "ended": None,
+    }
+
+
+def read_facts(run: Path) -> dict[str, Any]:
+    """Return bench.json of a run; the least of it before its first bench."""
+    path = run / "bench" / "bench.json"
+    found = read_json(path, "what 'twinpose bench' wrote") if path.exists() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _note(run: RunFolder, **fields: Any) -> None:
+    """Put fields into bench.json; `sitting` begins one and `ended` ends it."""
+    found = {"schema": store.SCHEMA, "sittings": [], **read_facts(run.path)}
+    begun, ended = fields.pop("sitting", None), fields.pop("ended", None)
+    if begun:
+        found["sittings"] = [*found["sittings"], begun]
+        found["started"] = begun["started"]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    found["sittings"] = [{**s, "ended": now} if s["id"] == ended else s for s in found["sittings"]]
+    write_json(run.path / "bench" / "bench.json", {**found, **fields, "schema": store.SCHEMA})
+
+
+def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
+    """Return what a query costs with a runner that computes nothing: {"latency_us", "throughput_us", "n"}.
+
+    The null runner goes the whole way of a cell: its own process, the same loop, the same clock.
+    """
+    found: dict[str, Any] = {"threads": like.threads}
+    for scenario in NULL_SCENARIOS:
+        outcome = launch.call(
+            "bench.measure:cell",
+            _null_payload(run, like, scenario),
+            run.path / "bench" / "children" / f"null-{scenario}",
+            timeout_s=60,
+            env=launch.thread_environment(like.threads, like.allocator),
+        )
+        value = launch.value_of(outcome)
+        durations = store.load_samples(run.path / "bench" / "children" / f"null-{scenario}" / "samples.npz")
+        [raw] = durations.values()
+        found[f"{scenario}_us"] = {
+            "p50": stats.percentile(raw, 50) / 1e3,
+            "p99": stats.percentile(raw, 99) / 1e3,
+        }
+        found["n"] = value["count"]
+    return found
+
+
+def _null_payload(run: RunFolder, like: Cell, scenario: str) -> dict[str, Any]:
+    protocol = matrix.Protocol.model_validate({"profile": "quick", **NULL_WINDOW_S, "images": 8})
+    spec = RunnerSpec(
+        recipe=run.recipe.model_dump(mode="json"),
+        artifact="",
+        mode="eager",
+        precision="fp32",
+        device="cpu",
+        threads=like.threads,
+        batch=like.batch,
+        scenario=scenario,
+    )
+    return {
+        "runner": NULL_RUNNER,
+        "spec": asdict(spec),
+        "protocol": protocol.model_dump(mode="json"),
+        "twin": like.twin,
+        "workers": 0,
+        "coco": run.settings.coco.resolve(),
+        "split_file": run.split_file.resolve(),
+        "boxes": None,
+        "samples": (run.path / "bench" / "children" / f"null-{scenario}" / "samples.npz").resolve(),
+    }
+
+
+def _limits(run: RunFolder, measured: Matrix) -> dict[str, Any]:
+    """Return the machine's ceilings for the lanes of a matrix, measured anew in every sitting."""
+    on_cpu = [cell for cell in measured.cells if cell.device == "cpu" and cell.scenario in TIMED]
+    threads = sorted({cell.threads for cell in on_cpu})
+    precisions = sorted({cell.precision for cell in on_cpu} & {"fp32", "bf16", "int8"})
+    budget_s = limits.BUDGETS_S[measured.protocol.profile]
+    return limits.measure(threads, precisions, budget_s, run.path / "bench" / "children" / "limits")
+
+
+def _with_shares(run: RunFolder, results: Sequence[CellResult]) -> list[CellResult]:
+    """Return the cells, each with its share of the machine's peak where the network alone was timed."""
+    peaks = {
+        (p["precision"], p["threads"]): p["gflops"]
+        for p in read_facts(run.path).get("limits", {}).get("peaks", [])
+    }
+    macs = architecture.build(run.recipe.model).macs
+    made = []
+    for result in results:
+        axes, peak = result.axes, peaks.get((result.axes.precision, result.axes.threads))
+        rate = _images_per_s(result)
+        if rate and peak and axes.device == "cpu":
+            share = limits.share(macs, 1, 1 / rate, peak)
+            result = msgspec.structs.replace(result, stats={**result.stats, "share_of_peak": share})
+            store.save(run.path, result)
+        made.append(result)
+    return made
+
+
+def _images_per_s(result: CellResult) -> float | None:
+    """Return the images a second of a cell that times the network alone."""
+    value = result.stats.get("value")
+    if result.status != "ok" or not value:
+        return None
+    by_scenario = {"latency": 1e3 * result.axes.batch / value, "throughput": value}
+    return by_scenario.get(result.axes.scenario)
+
+
+def write_comparisons(run: Path, found: Sequence[Comparison]) -> None:
+    """Write comparisons.json: every comparison of the run's cells, as they are stored now."""
+    rows, counts = verdicts.to_json(found), verdicts.counts(found)
+    write_json(
+        run / "bench" / "comparisons.json",
+        {"schema": store.SCHEMA, "comparisons": rows, "counts": counts},
+    )
+
+
+def _noise(run: RunFolder, found: Sequence[Comparison], sitting: Sitting) -> dict[str, Any]:
+    """Return the noise floor: the A/A intervals of this run's benches in order, and their verdict."""
+    history = list(read_facts(run.path).get("noise", {}).get("history", []))
+    pairs = [one for one in found if one.set == verdicts.NOISE_FLOOR and one.interval]
+    for pair in pairs:
+        fresh = {
+            "a": pair.a,
+            "b": pair.b,
+            "n": pair.n,
+            "ratio": pair.ratio,
+            "interval": list(pair.interval or ()),
+        }
+        known = [h for h in history if {k: h[k] for k in fresh} == fresh]
+        if not known:
+            history.append({**fresh, "sitting": sitting.id})
+    return {"history": history, **stats.noise_validity([tuple(h["interval"]) for h in history])}
