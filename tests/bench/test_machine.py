@@ -38,7 +38,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(f"{cpu % 2},{cpu % 2 + 2}\n")
     monkeypatch.setattr(machine, "SYSTEM", tmp_path)
-    monkeypatch.setattr(machine, "_affinity", lambda: {0, 1, 2, 3})
+    monkeypatch.setattr(machine, "affinity", lambda: {0, 1, 2, 3})
     return tmp_path
 
 
