@@ -19,7 +19,8 @@ class Cores:
     @staticmethod
     def mine() -> Cores:
         """Return the cores of this process as it is now."""
-        return Cores(machine.cores(machine.affinity()))
+        found = machine.physical_cores(machine.affinity())
+        return Cores(tuple(frozenset(processors) for processors in found.values()))
 
     @property
     def spared(self) -> frozenset[int] | None:

@@ -300,9 +300,14 @@ def reproduce(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    probe_s: Annotated[
+        float, typer.Option("--probe-s", min=0, help="Seconds of the probe of noise; 0 leaves it out.")
+    ] = 10.0,
+    as_json: AsJson = False,
+) -> None:
     """Say what is installed, what hardware is there, and what would spoil a measurement."""
-    raise typer.Exit(verbs.doctor(as_json))
+    raise typer.Exit(verbs.doctor(as_json, probe_s))
 
 
 @data_app.command(name="make")

@@ -1,118 +1,84 @@
-"""What this machine has, and what would spoil a measurement here. First cut: no probe of noise yet."""
+"""`twinpose doctor`: what this machine has, and what would spoil a measurement here, each with its cure."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from bench import machine
-from bench.contract import cxx_compiler
+from bench import checks, console, launch, machine, noise
+from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that would spoil a measurement or leave cells unsupported, and its cure."""
-
-    what: str
-    cure: str
+TITLES = {
+    SPOILS: "spoils measurements",
+    NOTE: "worth knowing",
+    UNSUPPORTED: "not supported here",
+}
+PROBE_S = 10.0
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The machine and what was found."""
+    """The machine, what was found, and what the probe of noise saw."""
 
     machine: dict[str, Any]
     findings: list[Finding]
+    noise: noise.Noise | None
+    """None where it was not wanted or failed; then a finding says so."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as JSON-able values."""
-        return {"machine": self.machine, "findings": [asdict(f) for f in self.findings]}
+        probed = self.noise.to_dict() if self.noise else None
+        return {"machine": self.machine, "findings": [asdict(f) for f in self.findings], "noise": probed}
 
     def text(self) -> str:
         """Return the diagnosis for people."""
-        lines = [f"{key}: {_short(value)}" for key, value in self.machine.items()]
-        lines += [f"- {f.what}\n    {f.cure}" for f in self.findings] or [
-            "nothing found that would spoil a measurement"
-        ]
+        width = max(map(len, self.machine))
+        lines = [f"{key:<{width}}  {_short(value)}" for key, value in self.machine.items()]
+        lines += _noise_lines(self.noise) if self.noise else []
+        for severity, title in TITLES.items():
+            found = [finding for finding in self.findings if finding.severity == severity]
+            lines += ["", title] if found else []
+            lines += [line for f in found for line in (f"- {f.what}", f"    {f.cure}")]
+        if not any(finding.severity == SPOILS for finding in self.findings):
+            lines += ["", "nothing found that would spoil a measurement"]
         return "\n".join(lines)
+
+
+def _noise_lines(probed: noise.Noise) -> list[str]:
+    steal = "unknown" if probed.steal_share is None else f"{probed.steal_share:.2%}"
+    lines = [
+        "",
+        f"noise in {probed.seconds:g} s of {noise.BLOCK_S * 1e3:g} ms blocks; steal time {steal}",
+        "core  blocks  best ms  median ms  IQR/median  worst/best  slow blocks",
+    ]
+    return lines + [
+        f"{c.cpu:>4}  {c.blocks:>6}  {c.best_ms:>7.3f}  {c.median_ms:>9.3f}  {c.spread:>10.1%}"
+        f"  {c.worst_slowdown:>10.2f}  {c.slow_share:>11.1%}"
+        for c in probed.cores
+    ]
 
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return ", ".join(f"{key} {_short(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, list):
+        return " ".join(map(_short, value)) or "none"
+    return "-" if value is None else str(value)
 
 
-def examine() -> Diagnosis:
-    """Return what the machine has and every finding."""
-    fingerprint = machine.fingerprint()
-    checks = (_packages(), _clashes(), _load(), _governor(), _turbo(), _compiler(), _gpu(fingerprint))
-    return Diagnosis(fingerprint, [finding for found in checks for finding in found])
+def examine(probe_s: float = PROBE_S) -> Diagnosis:
+    """Return what the machine has and every finding; the probe of noise takes `probe_s`, 0 leaves it out."""
+    # First, before the probe itself is the load.
+    findings = checks.everything()
+    probed, failed = _probe(probe_s) if probe_s > 0 else (None, [])
+    noisy = checks.neighbours(probed) if probed else failed
+    return Diagnosis(machine.fingerprint(), [*noisy, *findings], probed)
 
 
-def _packages() -> list[Finding]:
-    extras = {"tensorflow": "tf", "torch": "torch", "openvino": "openvino", "onnxruntime": "onnx"}
-    return [
-        Finding(f"{package} is not installed: its cells are unsupported", f"pip install 'twinpose[{extra}]'")
-        for package, extra in extras.items()
-        if machine.packages().get(package) is None
-    ]
-
-
-def _clashes() -> list[Finding]:
-    first, second = "opencv-python", "opencv-python-headless"
-    if not (_installed(first) and _installed(second)):
-        return []
-    return [
-        Finding(f"{first} and {second} are both installed and overwrite each other", f"pip uninstall {first}")
-    ]
-
-
-def _installed(package: str) -> bool:
+def _probe(seconds: float) -> tuple[noise.Noise | None, list[Finding]]:
+    console.say(f"timing short blocks on every core for {seconds:g} s (--probe-s 0 leaves it out)")
     try:
-        return bool(version(package))
-    except PackageNotFoundError:
-        return False
-
-
-def _load() -> list[Finding]:
-    busy = os.getloadavg()[0]
-    if busy < 0.3 * (os.cpu_count() or 1):
-        return []
-    return [
-        Finding(f"the load average is {busy:.1f}: other work shares these cores", "end it, or measure later")
-    ]
-
-
-def _governor() -> list[Finding]:
-    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    governor = path.read_text().strip() if path.exists() else "performance"
-    if governor == "performance":
-        return []
-    return [Finding(f"the frequency governor is '{governor}'", "sudo cpupower frequency-set -g performance")]
-
-
-def _turbo() -> list[Finding]:
-    path = Path("/sys/devices/system/cpu/intel_pstate/no_turbo")
-    if not path.exists() or path.read_text().strip() == "1":
-        return []
-    return [Finding("turbo is on: the clock follows heat and neighbours", f"echo 1 | sudo tee {path}")]
-
-
-def _compiler() -> list[Finding]:
-    if cxx_compiler():
-        return []
-    return [
-        Finding("no C++ compiler: torch.compile cells are unsupported", "install g++, or set CXX to another")
-    ]
-
-
-def _gpu(fingerprint: dict[str, Any]) -> list[Finding]:
-    if fingerprint.get("gpus"):
-        return []
-    return [
-        Finding("no NVIDIA GPU: cells with device cuda are unsupported", "none is needed; run them elsewhere")
-    ]
+        return noise.probe(seconds), []
+    except launch.ChildFailed as error:
+        what = f"the probe of noise measured nothing: {error}"
+        return None, [Finding(NOTE, what, "twinpose doctor --probe-s 2 tries again")]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench import stats
+from bench import conditions, energy, stats
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
@@ -28,6 +28,10 @@ SUBJECTS = {
     "data": "bench.scenarios.data:Data",
 }
 """Where each timed scenario's subject is found; resolved in the child: one costs no other's imports."""
+
+
+EXTRA_CORES = 0.15
+"""Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
 
 
 class NullRunner:
@@ -77,8 +81,10 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     with phases("warmup"):
         repeat(subject.once, warmup_s, protocol["warmup_queries"])
     subject.start()
+    watched = Watch(job)
     with phases("measured"):
         durations_ns = repeat(subject.once, protocol["measured_s"], protocol["measured_queries"])
+    seen = watched.end()
     summary = subject.summarise(durations_ns)
     with replacing(Path(job.payload["samples"])) as temporary:
         np.savez(temporary, **summary.samples)  # type: ignore[arg-type]
@@ -86,9 +92,52 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         "count": summary.count,
         "value": summary.value,
         "stats": summary.stats,
-        "validity": stats.validity(durations_ns),
+        "validity": doubted(stats.validity(durations_ns), seen["conditions"]["doubts"]),
+        **seen,
     }
     return found, subject.effective()
+
+
+def doubted(validity: dict[str, Any], doubts: list[str]) -> dict[str, Any]:
+    """Return a round's verdict with the machine's doubts added: they flag it."""
+    if not doubts:
+        return validity
+    verdict = "FLAGGED" if validity["verdict"] == "VALID" else validity["verdict"]
+    return {"verdict": verdict, "reasons": [*validity["reasons"], *doubts]}
+
+
+class Watch:
+    """What a measured phase runs under: the machine's conditions, this process's threads, the GPU's energy."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.energy = energy.read() if job.spec.device == "cuda" else None
+        self.tasks = conditions.tasks()
+        self.before = conditions.read()
+
+    def end(self) -> dict[str, Any]:
+        """Return {"conditions", "energy_j"} of the time since this object was made."""
+        after = conditions.read(self.before)
+        pools = conditions.threads(self.tasks, conditions.tasks())
+        spent = (
+            energy.spent(self.energy, energy.read(), self.job.payload.get("idle_w")) if self.energy else None
+        )
+        cores = conditions.cores_used(self.before, after)
+        found = {
+            "before": self.before.to_dict(),
+            "after": after.to_dict(),
+            "doubts": [*conditions.doubts(self.before, after), *self._too_many(cores)],
+            "cores_used": cores,
+            "threads": pools,
+        }
+        return {"conditions": found, "energy_j": spent.energy_j if spent else None}
+
+    def _too_many(self, cores: float) -> list[str]:
+        """Return the doubt that a lane of few threads kept more cores busy than it has."""
+        asked = self.job.spec.threads
+        if self.job.spec.scenario == "data" or cores <= asked + EXTRA_CORES:
+            return []
+        return [f"{cores:.2f} cores were busy in a lane of {asked} threads"]
 
 
 def accuracy(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:

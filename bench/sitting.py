@@ -24,6 +24,9 @@ NULL_RUNNER = "bench.measure:NullRunner"
 NULL_SCENARIOS = ("latency", "throughput")
 NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
 
+LIMITS_S = {"quick": 12.0, "standard": 20.0, "official": 40.0}
+"""Seconds that measuring the machine's ceilings may take, by profile."""
+
 OnEvent = Callable[[str, dict[str, Any]], None]
 
 
@@ -61,7 +64,7 @@ def sit(run: RunFolder, chosen: Matrix, wanted: Wanted, tell: OnEvent) -> Sat:
         null = overhead(run, pair[0])
         _note(run, null=null)
         tell("stage", {"what": "the machine's ceilings"})
-        _note(run, limits=_limits(run, measured))
+        _note(run, limits=_limits(measured))
     results = cells.run(
         run.path,
         measured,
@@ -163,27 +166,28 @@ def _null_payload(run: RunFolder, like: Cell, scenario: str) -> dict[str, Any]:
     }
 
 
-def _limits(run: RunFolder, measured: Matrix) -> dict[str, Any]:
-    """Return the machine's ceilings for the lanes of a matrix, measured anew in every sitting."""
+def _limits(measured: Matrix) -> dict[str, Any]:
+    """Return the machine's ceilings for the CPU lanes of a matrix, measured anew in every sitting."""
     on_cpu = [cell for cell in measured.cells if cell.device == "cpu" and cell.scenario in TIMED]
     threads = sorted({cell.threads for cell in on_cpu})
-    precisions = sorted({cell.precision for cell in on_cpu} & {"fp32", "bf16", "int8"})
-    budget_s = limits.BUDGETS_S[measured.protocol.profile]
-    return limits.measure(threads, precisions, budget_s, run.path / "bench" / "children" / "limits")
+    precisions = sorted({cell.precision for cell in on_cpu} & set(limits.PRECISIONS))
+    return limits.measure(
+        threads,
+        precisions,
+        LIMITS_S[measured.protocol.profile],
+        interpreters={name: place.python for name, place in measured.places.items() if place.python},
+    )
 
 
 def _with_shares(run: RunFolder, results: Sequence[CellResult]) -> list[CellResult]:
     """Return the cells, each with its share of the machine's peak where the network alone was timed."""
-    peaks = {
-        (p["precision"], p["threads"]): p["gflops"]
-        for p in read_facts(run.path).get("limits", {}).get("peaks", [])
-    }
+    known = read_facts(run.path).get("limits")
     macs = architecture.build(run.recipe.model).macs
     made = []
     for result in results:
-        axes, peak = result.axes, peaks.get((result.axes.precision, result.axes.threads))
-        rate = _images_per_s(result)
-        if rate and peak and axes.device == "cpu":
+        axes, rate = result.axes, _images_per_s(result)
+        peak = limits.peak(known, axes.precision, axes.threads, axes.device) if known else None
+        if rate and peak:
             share = limits.share(macs, 1, 1 / rate, peak)
             result = msgspec.structs.replace(result, stats={**result.stats, "share_of_peak": share})
             store.save(run.path, result)

@@ -320,9 +320,9 @@ def reproduce(table: str | None, run: Path | None, as_json: bool) -> int:
     return 0 if found.agrees is not False else 1
 
 
-def doctor(as_json: bool) -> int:
+def doctor(as_json: bool, probe_s: float = doctor_.PROBE_S) -> int:
     """Print what the machine has and what would spoil a measurement."""
-    found = doctor_.examine()
+    found = doctor_.examine(probe_s)
     console.facts(found.to_dict(), as_json, found.text())
     return 0
 

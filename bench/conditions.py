@@ -1,0 +1,273 @@
+"""What a round ran under: read before and after it, and what of that puts its figures in doubt.
+
+Whatever this system does not tell is None, never 0. Linux tells it all but for what a virtual
+machine hides (clock, throttling).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+
+from bench import machine
+
+STEAL_SHARE = 0.01
+"""Of the processors' time: a hypervisor that takes more moves a median by about as much."""
+OTHER_SHARE = 0.05
+"""Of the processors' time, used by processes that are not this one's. Measured from /proc/stat, because
+the load average still holds the round before, for a minute."""
+OTHER_LOAD = 0.5
+"""Of the load average beyond this process's own cores, where /proc/stat is not there to tell."""
+CLOCK_SHARE = 0.05
+"""By which the clock may differ: about what turbo leaves open, and half of what IQR/median flags at."""
+INVOLUNTARY_PER_S = 50.0
+"""Times a second, for each core in use, that a thread was taken off its processor. An undisturbed round
+has a few; one that shares its processor was seen to have 70 and more."""
+USED_SHARE = 0.05
+"""Of the interval that a thread must compute to count as used."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """One reading. Times are cumulative, so only differences of two readings of one process mean anything."""
+
+    monotonic_s: float
+    cpus: tuple[int, ...]
+    """The logical processors that steal_s, busy_s and clock_mhz are of."""
+    cpu_s: float
+    """User and system time of this process, all threads."""
+    children_cpu_s: float
+    """The same of its descendants, those that have ended and were waited for included."""
+    steal_s: float | None
+    """Time that a hypervisor gave to others while `cpus` had work."""
+    busy_s: float | None
+    """Time that `cpus` worked, for whomever."""
+    load_average: float | None
+    """Processes that ran or waited, over the last minute."""
+    voluntary_switches: int
+    """Of all threads of this process, as involuntary_switches too: times that it waited for something."""
+    involuntary_switches: int
+    throttle_events: int | None
+    """Times that heat or power slowed `cpus` since the system started."""
+    quota_throttled_s: float | None
+    """Time that the cgroup's processor quota held its tasks back."""
+    clock_mhz: float | None
+    """The fastest of `cpus`: idle ones clock down."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reading as JSON-able values."""
+        return asdict(self) | {"cpus": list(self.cpus)}
+
+
+def read(like: Conditions | None = None) -> Conditions:
+    """Return the conditions now; with `like`, of the same processors as an earlier reading.
+
+    Takes a few milliseconds. Read while the processors are still warm, or their clock is the idle one.
+    """
+    cpus = like.cpus if like else tuple(sorted(machine.affinity()))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    steal_s, busy_s = _processor_times(cpus)
+    return Conditions(
+        monotonic_s=time.monotonic(),
+        cpus=cpus,
+        cpu_s=time.process_time(),
+        children_cpu_s=_children_cpu_s(),
+        steal_s=steal_s,
+        busy_s=busy_s,
+        load_average=_load_average(),
+        voluntary_switches=used.ru_nvcsw,
+        involuntary_switches=used.ru_nivcsw,
+        throttle_events=_throttle_events(cpus),
+        quota_throttled_s=machine.quota_throttled_s(),
+        clock_mhz=_clock_mhz(cpus),
+    )
+
+
+def _processor_times(cpus: Iterable[int]) -> tuple[float | None, float | None]:
+    """Return steal and busy seconds of the processors (proc(5), /proc/stat), or None for both."""
+    rows = [line.split() for line in machine.read("proc/stat").splitlines() if line.startswith("cpu")]
+    ticks = {row[0]: [int(value) for value in row[1:9]] for row in rows if len(row) >= 9}
+    found = [ticks[f"cpu{cpu}"] for cpu in cpus if f"cpu{cpu}" in ticks]
+    if not found:
+        return None, None
+    hertz = os.sysconf("SC_CLK_TCK")
+    # user nice system idle iowait irq softirq steal
+    busy = sum(user + nice + system + irq + soft for user, nice, system, _, _, irq, soft, _ in found)
+    return sum(row[7] for row in found) / hertz, busy / hertz
+
+
+def _children_cpu_s() -> float:
+    """Return the processor time of all descendants: loader workers compute for this process."""
+    ended = os.times()
+    total = ended.children_user + ended.children_system
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            used = child.cpu_times()
+            total += used.user + used.system + used.children_user + used.children_system
+    return total
+
+
+def _load_average() -> float | None:
+    first = machine.read("proc/loadavg").split()[:1]
+    return float(first[0]) if first else None
+
+
+def _throttle_events(cpus: Iterable[int]) -> int | None:
+    folder = "sys/devices/system/cpu/cpu{}/thermal_throttle/{}_throttle_count"
+    texts = [machine.read(folder.format(cpu, kind)) for cpu in cpus for kind in ("core", "package")]
+    counts = [int(text) for text in texts if text.strip().isdigit()]
+    return sum(counts) if counts else None
+
+
+def _clock_mhz(cpus: Iterable[int]) -> float | None:
+    """Return the clock of the fastest processor: cpufreq's, or what /proc/cpuinfo says (x86)."""
+    texts = [machine.read(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq") for cpu in cpus]
+    clocks = [int(text) / 1000 for text in texts if text.strip().isdigit()]
+    return max(clocks or machine.cpuinfo_mhz(set(cpus)), default=None)
+
+
+def cores_used(before: Conditions, after: Conditions) -> float:
+    """Return how many cores this process and its descendants kept busy between two readings, on average."""
+    return _own_cpu_s(before, after) / _seconds(before, after)
+
+
+def _own_cpu_s(before: Conditions, after: Conditions) -> float:
+    # A child that ended and that nobody waited for takes its time along.
+    children = max(0.0, after.children_cpu_s - before.children_cpu_s)
+    return after.cpu_s - before.cpu_s + children
+
+
+def _seconds(before: Conditions, after: Conditions) -> float:
+    return max(after.monotonic_s - before.monotonic_s, 1e-9)
+
+
+def doubts(before: Conditions, after: Conditions) -> list[str]:
+    """Return why the figures measured between two readings are in doubt; [] where nothing known is."""
+    found = (
+        _steal_doubt(before, after),
+        _other_doubt(before, after),
+        _throttle_doubt(before, after),
+        _quota_doubt(before, after),
+        _clock_doubt(before, after),
+        _switch_doubt(before, after),
+    )
+    return [reason for reason in found if reason]
+
+
+def _share(before: Conditions, after: Conditions, spent_s: float) -> float:
+    """Return what part of the processors' time between two readings `spent_s` is."""
+    return spent_s / (_seconds(before, after) * len(before.cpus))
+
+
+def steal_share(before: Conditions, after: Conditions) -> float | None:
+    """Return what part of the processors' time a hypervisor gave to others, or None if unknown."""
+    if before.steal_s is None or after.steal_s is None or before.cpus != after.cpus:
+        return None
+    return _share(before, after, after.steal_s - before.steal_s)
+
+
+def _steal_doubt(before: Conditions, after: Conditions) -> str | None:
+    share = steal_share(before, after)
+    if share is None or share <= STEAL_SHARE:
+        return None
+    return f"the hypervisor took {share:.1%} of the processors' time"
+
+
+def _other_doubt(before: Conditions, after: Conditions) -> str | None:
+    if before.busy_s is None or after.busy_s is None or before.cpus != after.cpus:
+        return _load_doubt(before, after)
+    other_s = after.busy_s - before.busy_s - _own_cpu_s(before, after)
+    share = _share(before, after, other_s)
+    return f"other work took {share:.0%} of the processors' time" if share > OTHER_SHARE else None
+
+
+def _load_doubt(before: Conditions, after: Conditions) -> str | None:
+    if after.load_average is None:
+        return None
+    own = cores_used(before, after)
+    if after.load_average - own <= OTHER_LOAD:
+        return None
+    return f"the load average was {after.load_average:.1f}, where the round used {own:.1f} cores"
+
+
+def _throttle_doubt(before: Conditions, after: Conditions) -> str | None:
+    if before.throttle_events is None or after.throttle_events is None:
+        return None
+    events = after.throttle_events - before.throttle_events
+    return f"the processors were throttled {events} times" if events > 0 else None
+
+
+def _quota_doubt(before: Conditions, after: Conditions) -> str | None:
+    if before.quota_throttled_s is None or after.quota_throttled_s is None:
+        return None
+    held_s = after.quota_throttled_s - before.quota_throttled_s
+    return f"the cgroup's quota held the round back for {held_s:.2g} s" if held_s > 0 else None
+
+
+def _clock_doubt(before: Conditions, after: Conditions) -> str | None:
+    if not before.clock_mhz or not after.clock_mhz:
+        return None
+    if abs(after.clock_mhz / before.clock_mhz - 1) <= CLOCK_SHARE:
+        return None
+    return f"the clock moved from {before.clock_mhz:.0f} to {after.clock_mhz:.0f} MHz"
+
+
+def _switch_doubt(before: Conditions, after: Conditions) -> str | None:
+    rate = (after.involuntary_switches - before.involuntary_switches) / _seconds(before, after)
+    if rate <= INVOLUNTARY_PER_S * max(1.0, cores_used(before, after)):
+        return None
+    return f"threads were taken off their processors {rate:.0f} times a second"
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Processor time of each thread of this process at one moment."""
+
+    monotonic_s: float
+    cpu_s: dict[int, float]
+    """By thread id."""
+
+
+def tasks() -> Tasks | None:
+    """Return this process's threads and what each has computed; None where there is no /proc/self/task.
+
+    The kernel lists every thread, whatever made it: OpenVINO's and Eigen's pools too.
+    """
+    folder = machine.SYSTEM / "proc/self/task"
+    now_s = time.monotonic()
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    spent = {int(name): _task_cpu_s(name) for name in names if name.isdigit()}
+    known = {task: cpu_s for task, cpu_s in spent.items() if cpu_s is not None}
+    return Tasks(now_s, known) if known else None
+
+
+def _task_cpu_s(task: str) -> float | None:
+    fine = machine.read(f"proc/self/task/{task}/schedstat").split()
+    if fine and fine[0].isdigit():
+        return int(fine[0]) / 1e9
+    # The name in parentheses may hold spaces; fields 14 and 15 are user and system ticks (proc(5)).
+    fields = machine.read(f"proc/self/task/{task}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if len(fields) > 12 else None
+
+
+def threads(before: Tasks | None = None, after: Tasks | None = None) -> dict[str, int | None]:
+    """Return {"tasks": how many threads this process has, "used": how many of them computed}.
+
+    A thread was used when it computed more than 5 % of the time between two answers of `tasks`; without
+    `before`, "used" is None. A thread that ended in between is not counted.
+    """
+    after = after or tasks()
+    if after is None:
+        return {"tasks": None, "used": None}
+    if before is None:
+        return {"tasks": len(after.cpu_s), "used": None}
+    least_s = USED_SHARE * (after.monotonic_s - before.monotonic_s)
+    used = sum(cpu_s - before.cpu_s.get(task, 0.0) > least_s for task, cpu_s in after.cpu_s.items())
+    return {"tasks": len(after.cpu_s), "used": used}
