@@ -67,6 +67,7 @@ def run(
     runners: Mapping[str, str] = RUNNERS,
     env: Mapping[str, str] | None = None,
     sitting: Sitting | None = None,
+    idle_w: float | None = None,
 ) -> list[CellResult]:
     """Measure the matrix's cells that `only` (-k) selects until each has its rounds; return them, as stored.
 
@@ -77,7 +78,8 @@ def run(
     hears "pass_started" (lane, number, cells), "cell_started" (id, number, count, round), the child's
     "phase" (id, phase, s), "round_finished" (id, round, status, reason, value, verdict) and, once a cell
     is complete or has failed, "cell_finished" (id, number, count, status, reason, skipped).
-    runners maps a runtime to "module:class"; env is laid over every child's environment.
+    runners maps a runtime to "module:class"; env is laid over every child's environment;
+    idle_w is what the GPU draws when idle, None where it is not known.
     """
     opened = rundir.opened(Path(path))
     chosen = selection.select(matrix.cells, only)
@@ -97,6 +99,7 @@ def run(
         sitting=sitting or Sitting.begin(),
         decided=_decided_by_run(opened),
         hashes=_artifact_hashes(opened.path, chosen),
+        idle_w=idle_w,
     )
     if again:
         for cell in chosen:
@@ -128,6 +131,7 @@ class _Bench:
     sitting: Sitting
     decided: dict[str, Any]
     hashes: dict[Path, str | None]
+    idle_w: float | None
     cores: Cores = field(default_factory=Cores.mine)
     results: dict[str, CellResult] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
@@ -241,6 +245,7 @@ class _Bench:
             runner=self.runners[cell.runtime],
             env=self.env,
             cpus=self.cores.for_child(cell.threads),
+            idle_w=self.idle_w,
         )
         started = datetime.now(UTC).isoformat(timespec="seconds")
         outcome = child.measure(self._artifact(cell), self.tell)

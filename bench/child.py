@@ -31,6 +31,8 @@ class Child:
     env: Mapping[str, str]
     cpus: tuple[int, ...] | None
     """Logical processors it may use; None for all."""
+    idle_w: float | None
+    """What the GPU draws when idle."""
 
     @property
     def folder(self) -> Path:
@@ -93,6 +95,7 @@ class Child:
             "split_file": self.run.split_file.resolve(),
             "boxes": settings.boxes.resolve() if settings.boxes else None,
             "samples": self.samples.resolve(),
+            "idle_w": self.idle_w,
         }
 
 

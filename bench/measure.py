@@ -107,7 +107,7 @@ def doubted(validity: dict[str, Any], doubts: list[str]) -> dict[str, Any]:
 
 
 class Watch:
-    """What a measured phase runs under: the machine's conditions, this process's threads, the GPU's energy."""
+    """What a measured phase runs under: conditions, this process's threads, the GPU's energy."""
 
     def __init__(self, job: Job) -> None:
         self.job = job

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench import cells, launch, limits, machine, matrix, selection, stats, store, verdicts
+from bench import cells, energy, launch, limits, machine, matrix, selection, stats, store, verdicts
 from bench.contract import TIMED, Cell, RunnerSpec
 from bench.matrix import Matrix
 from bench.passes import Sitting
@@ -73,6 +73,7 @@ def sit(run: RunFolder, chosen: Matrix, wanted: Wanted, tell: OnEvent) -> Sat:
         again=wanted.again,
         on_event=tell,
         sitting=sitting,
+        idle_w=_idle_w(measured),
     )
     results = _with_shares(run, results)
     found = verdicts.compare(store.cells(run.path), first_look=first_look(chosen))
@@ -170,13 +171,20 @@ def _limits(measured: Matrix) -> dict[str, Any]:
     """Return the machine's ceilings for the CPU lanes of a matrix, measured anew in every sitting."""
     on_cpu = [cell for cell in measured.cells if cell.device == "cpu" and cell.scenario in TIMED]
     threads = sorted({cell.threads for cell in on_cpu})
-    precisions = sorted({cell.precision for cell in on_cpu} & set(limits.PRECISIONS))
+    precisions = sorted({cell.precision for cell in on_cpu} - {"defaults"})
     return limits.measure(
         threads,
         precisions,
         LIMITS_S[measured.protocol.profile],
         interpreters={name: place.python for name, place in measured.places.items() if place.python},
     )
+
+
+def _idle_w(measured: Matrix) -> float | None:
+    """Return what the idle GPU draws; None without a cell for one, or without a counter."""
+    if not any(cell.device == "cuda" for cell in measured.cells):
+        return None
+    return energy.idle_power_w()[0]
 
 
 def _with_shares(run: RunFolder, results: Sequence[CellResult]) -> list[CellResult]:
