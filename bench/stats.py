@@ -1,18 +1,36 @@
-"""Statistics of raw samples: pure functions, nothing trimmed."""
+"""Statistics of raw samples: pure functions, nothing trimmed. Those of pairs are in `bench.ratios`.
+
+docs/method/statistics.md says why each rule has its number.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-CONFIDENCE = 0.95
+from bench.ratios import CONFIDENCE as CONFIDENCE
+from bench.ratios import MARGIN as MARGIN
+from bench.ratios import Ratio as Ratio
+from bench.ratios import bootstrap_ratio as bootstrap_ratio
+from bench.ratios import enough as enough
+from bench.ratios import equivalence as equivalence
+from bench.ratios import holm as holm
+from bench.ratios import interval_ratio as interval_ratio
+from bench.ratios import paired_ratio as paired_ratio
 
 FLAG_SPREAD = 0.10
 INVALID_SPREAD = 0.25
 FLAG_DRIFT = 0.02
+
+EARLY_STOPPING_CONFIDENCE = 0.99
+
+NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?")
 
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -43,6 +61,46 @@ def percentile(samples: np.ndarray, percent: float) -> float:
     # The product is rounded first, or 0.07 * 100 = 7.000000000000001 would ask for the eighth.
     rank = max(1, math.ceil(round(percent * len(samples) / 100, 9)))
     return float(np.sort(samples)[rank - 1])
+
+
+@cache
+def queries_needed(percent: float, over: int = 1) -> int:
+    """Return how many queries an early-stopping percentile needs, `over` of which may lie above it.
+
+    The smallest h + over for which at most `over` of that many queries lie above the true percentile
+    with a probability below 0.01: I_p(h, over + 1) < 1 - 0.99, the regularised incomplete beta. 64
+    for p90 and 662 for p99. Source: MLPerf LoadGen, early_stopping.cc (`odds`, `find_min_passing`
+    with tolerance 0) and results.cc, which asks for `over` = 1 at least where a latency is reported.
+    """
+    from scipy import special  # a slow import that few verbs need
+
+    def too_few(h: int) -> bool:
+        return bool(special.betainc(h, over + 1, percent / 100) >= 1 - EARLY_STOPPING_CONFIDENCE)
+
+    low, high = 1, 2
+    while too_few(high):
+        low, high = high + 1, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if too_few(middle) else (low, middle)
+    return low + over
+
+
+def pooled_percentiles(samples: np.ndarray, percents: Sequence[float] = (50, 90, 99)) -> dict[str, Any]:
+    """Return {"p50", "p90", "p99", "nulls": {name: reason}} of samples (n,), pooled over rounds.
+
+    A percentile of fewer samples than `queries_needed` is None, and `nulls` has its reason; the
+    median is under the same rule, which asks 11 of it. Nearest rank, in the samples' unit.
+    """
+    found: dict[str, Any] = {"nulls": {}}
+    for percent in percents:
+        name, needed = f"p{percent:g}", queries_needed(percent)
+        found[name] = percentile(samples, percent) if len(samples) >= needed else None
+        if found[name] is None:
+            found["nulls"][name] = (
+                f"{_counted(len(samples), 'query', 'queries')} in all rounds, needs {needed}"
+            )
+    return found
 
 
 def iqr(samples: np.ndarray) -> float:
@@ -98,3 +156,60 @@ def validity(samples: np.ndarray) -> dict[str, Any]:
         verdict = "INVALID" if wide > INVALID_SPREAD else "FLAGGED"
         reasons.append(f"IQR is {wide:.1%} of the median")
     return {"verdict": verdict, "reasons": reasons}
+
+
+def cell_validity(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return {"verdict", "reasons"} of a cell, of its rounds' {"verdict", "reasons"} as from `validity`.
+
+    INVALID when at least half of the rounds are, FLAGGED when any is not VALID. Reasons that differ
+    in their numbers alone become a line with the largest: "3 of 7 rounds: IQR is up to 14.0% of the median".
+    """
+    if not rounds:
+        return {"verdict": "INVALID", "reasons": ["no round was measured"]}
+    verdicts = [one["verdict"] for one in rounds]
+    verdict = "VALID" if set(verdicts) == {"VALID"} else "FLAGGED"
+    if 2 * verdicts.count("INVALID") >= len(rounds):
+        verdict = "INVALID"
+    alike: dict[str, dict[int, str]] = defaultdict(dict)  # the wording -> a reason for each round
+    for place, one in enumerate(rounds):
+        for reason in one["reasons"]:
+            group = alike[NUMBER.sub("#", reason)]
+            group[place] = max(group.get(place, reason), reason, key=_first_number)
+    of = _counted(len(rounds), "round", "rounds")
+    often_first = sorted(alike.values(), key=len, reverse=True)
+    return {
+        "verdict": verdict,
+        "reasons": [f"{len(group)} of {of}: {_largest([*group.values()])}" for group in often_first],
+    }
+
+
+def noise_validity(intervals: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Return {"verdict", "reasons"} of a bench, of the A/A intervals (low, high) up to and with its own.
+
+    `intervals`: of one pair of arms over the benches of a machine, the bench to judge last. One that
+    misses 1 flags, two in succession invalidate: equal arms do that in one of 20 and one of 400 benches.
+    """
+    missed = [not low <= 1 <= high for low, high in intervals[-2:]]
+    if not missed or not missed[-1]:
+        return {"verdict": "VALID", "reasons": []}
+    low, high = intervals[-1]
+    reason = f"a cell against itself gives {low:.4f} to {high:.4f}, which misses 1"
+    if missed == [True, True]:
+        return {"verdict": "INVALID", "reasons": [f"{reason}, as in the bench before"]}
+    return {"verdict": "FLAGGED", "reasons": [reason]}
+
+
+def _largest(reasons: Sequence[str]) -> str:
+    """Return the one of some reasons, alike but for their numbers, whose first number is largest."""
+    if len(set(reasons)) == 1:
+        return reasons[0]
+    return NUMBER.sub(r"up to \g<0>", max(reasons, key=_first_number), count=1)
+
+
+def _first_number(reason: str) -> float:
+    found = NUMBER.search(reason)
+    return 0.0 if found is None else abs(float(found.group()))
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"

@@ -65,3 +65,113 @@ def test_a_drift_flags_and_a_wide_spread_invalidates():
     assert stats.validity(wide)["verdict"] == "FLAGGED"
     wild = np.tile([100, 100, 150, 160], 25)
     assert stats.validity(wild)["verdict"] == "INVALID"
+
+
+@pytest.mark.parametrize(("percent", "needed"), [(50, 11), (90, 64), (99, 662)])
+def test_a_percentile_needs_as_many_queries_as_loadgen_asks(percent: float, needed: int):
+    """64 and 662 are what LoadGen prints ("Processed at least 64 queries"); 11 is its rule for the median."""
+    assert stats.queries_needed(percent) == needed
+
+
+@pytest.mark.parametrize(
+    ("percent", "queries", "discarded"), [(90, 2_048, 172), (99, 1_179_125, 11_539), (99, 2_091_550, 20_579)]
+)
+def test_loadgen_would_discard_as_many_queries_as_its_published_logs_say(
+    percent: float, queries: int, discarded: int
+):
+    """mlperf_log_summary.txt of submissions: "Would discard 172 highest latency queries" of 2048."""
+    assert stats.queries_needed(percent, over=discarded + 1) <= queries
+    assert stats.queries_needed(percent, over=discarded + 2) > queries
+
+
+def test_a_server_without_a_late_query_needs_459_queries():
+    """From a summary of LoadGen's: 300 were processed, "Would need to run at least 159 more"."""
+    assert stats.queries_needed(99, over=0) == 300 + 159
+
+
+@given(st.integers(1, 60), st.sampled_from([50, 75, 90, 95]))
+def test_enough_queries_are_the_first_count_that_is_unlikely_by_the_binomial(over: int, percent: int):
+    from scipy.stats import binom
+
+    needed = stats.queries_needed(percent, over)
+    assert binom.cdf(over, needed, 1 - percent / 100) < 0.01
+    assert needed == over + 1 or binom.cdf(over, needed - 1, 1 - percent / 100) >= 0.01
+
+
+def test_a_percentile_of_too_few_queries_is_null_with_the_reason():
+    assert stats.pooled_percentiles(np.arange(1, 64)) == {
+        "p50": 32, "p90": None, "p99": None,
+        "nulls": {"p90": "63 queries in all rounds, needs 64", "p99": "63 queries in all rounds, needs 662"},
+    }  # fmt: skip
+    assert stats.pooled_percentiles(np.arange(1, 65), (90,)) == {"p90": 58, "nulls": {}}
+    assert stats.pooled_percentiles(np.array([7]), (50,)) == {
+        "p50": None,
+        "nulls": {"p50": "1 query in all rounds, needs 11"},
+    }
+
+
+def verdict(word: str, *reasons: str) -> dict[str, object]:
+    return {"verdict": word, "reasons": list(reasons)}
+
+
+VALID, INVALID = verdict("VALID"), verdict("INVALID", "IQR is 30.0% of the median")
+
+
+@pytest.mark.parametrize(
+    ("rounds", "expected"),
+    [
+        ([VALID] * 7, "VALID"),
+        ([VALID] * 6 + [verdict("FLAGGED", "why")], "FLAGGED"),
+        ([VALID] * 4 + [INVALID] * 3, "FLAGGED"),
+        ([VALID] * 3 + [INVALID] * 3, "INVALID"),
+        ([VALID] * 3 + [INVALID] * 4, "INVALID"),
+        ([INVALID], "INVALID"),
+        ([], "INVALID"),
+    ],
+)
+def test_a_cell_is_invalid_when_half_of_its_rounds_are(rounds: list[dict[str, object]], expected: str):
+    assert stats.cell_validity(rounds)["verdict"] == expected
+
+
+def test_reasons_of_rounds_are_counted_and_the_largest_is_told():
+    rounds = [
+        verdict("FLAGGED", "the second half is +2.4% from the first", "the governor is powersave"),
+        verdict("FLAGGED", "IQR is 11.0% of the median", "the governor is powersave"),
+        verdict("FLAGGED", "IQR is 14.0% of the median", "the second half is -3.1% from the first"),
+        verdict("FLAGGED", "IQR is 9.5% of the median", "the governor is powersave"),
+        VALID,
+    ]
+    assert stats.cell_validity(rounds)["reasons"] == [
+        "3 of 5 rounds: the governor is powersave",
+        "3 of 5 rounds: IQR is up to 14.0% of the median",
+        "2 of 5 rounds: the second half is up to -3.1% from the first",
+    ]
+
+
+def test_a_round_that_says_the_same_twice_counts_once():
+    rounds = [verdict("FLAGGED", "core 1 was throttled 3 times", "core 2 was throttled 5 times")]
+    assert stats.cell_validity(rounds)["reasons"] == ["1 of 1 round: core 2 was throttled 5 times"]
+
+
+GOOD, MISSED = (0.99, 1.01), (1.0001, 1.02)
+
+
+@pytest.mark.parametrize(
+    ("benches", "expected"),
+    [
+        ([], "VALID"),
+        ([GOOD], "VALID"),
+        ([(1.0, 1.01)], "VALID"),
+        ([MISSED], "FLAGGED"),
+        ([(0.95, 0.999)], "FLAGGED"),
+        ([MISSED, GOOD], "VALID"),
+        ([MISSED, GOOD, MISSED], "FLAGGED"),
+        ([GOOD, MISSED, MISSED], "INVALID"),
+    ],
+)
+def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_it(
+    benches: list[tuple[float, float]], expected: str
+):
+    found = stats.noise_validity(benches)
+    assert found["verdict"] == expected
+    assert len(found["reasons"]) == (expected != "VALID")

@@ -1,0 +1,191 @@
+"""Paired ratios of two arms, one pair a round: interval, difference, equivalence, when to stop.
+
+The unit is the process: a pair is one figure of each arm from the same pass, and its log ratio is
+what everything here looks at. `bench.stats` gives these functions to the reports as well.
+Every number is explained, and its coverage shown, in docs/method/statistics.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+CONFIDENCE = 0.95
+MARGIN = 0.02
+"""Ratios within 1 / 1.02 and 1.02 are equivalent."""
+HALF_WIDTH = 0.01
+FIRST_LOOK, LAST_LOOK = 10, 30
+"""The pairs at which the stopping rule of `official` looks first and last."""
+
+BOOTSTRAP_FROM = 30
+RESAMPLES = 10_000
+
+# Logs of clock readings are rounded at 1e-16 of their size, so differences that agree to 1e-12 agree.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times the figures of `a` are those of `b`."""
+
+    n: int
+    """Pairs."""
+    ratio: float
+    """Geometric mean of a / b."""
+    low: float
+    high: float
+    """The ends of the 95 % interval of the ratio."""
+    p: float
+    """Of the ratio being 1, two-sided, by the paired t test of the logs."""
+    method: str
+    """`t` or `bootstrap`: what made the interval."""
+
+    @property
+    def half_width(self) -> float:
+        """How far the interval reaches above its middle, as a fraction: 0.01 is 1 %."""
+        return math.sqrt(self.high / self.low) - 1
+
+
+def log_ratios(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
+    """Return log(a / b) (n,) of paired positive figures (n,).
+
+    Raises ValueError for fewer than two pairs, arms of unequal length, or a figure that is not above 0.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} and {len(b)} figures are no pairs")
+    if len(a) < 2:
+        raise ValueError(f"a paired ratio needs at least 2 pairs, not {len(a)}")
+    pairs = np.asarray([a, b], np.float64)
+    if not (np.isfinite(pairs) & (pairs > 0)).all():
+        raise ValueError("a figure of a pair is not a positive number")
+    return np.asarray(np.log(pairs[0]) - np.log(pairs[1]))
+
+
+def paired_ratio(a: Sequence[float], b: Sequence[float], first_look: int | None = None) -> Ratio:
+    """Return the ratio of paired figures (n,), n >= 2, with its t interval and the p of a ratio of 1.
+
+    `first_look`: the pairs at which a stopping rule looked first; None where n was fixed beforehand.
+    Student 1908, on logs. Raises ValueError as `log_ratios`.
+    """
+    logs = log_ratios(a, b)
+    centre, error, freedom = _moments(logs, first_look)
+    half = _quantile(freedom) * error
+    p = 2 * _tail(abs(centre), error, freedom)
+    return Ratio(len(logs), *_exp(centre, centre - half, centre + half), p, "t")
+
+
+def bootstrap_ratio(
+    a: Sequence[float], b: Sequence[float], first_look: int | None = None, seed: int = 0
+) -> Ratio:
+    """Return the ratio of paired figures (n,), n >= 2, with a percentile bootstrap interval over pairs.
+
+    Its percentiles are moved outwards for the n - 1 in the variance and for t ("expanded percentile
+    interval", Hesterberg 2014, arXiv:1411.5279). Seeded; p is that of `paired_ratio`. Raises ValueError
+    as `log_ratios`.
+    """
+    logs = log_ratios(a, b)
+    drawn = np.random.default_rng(seed).integers(0, len(logs), (RESAMPLES, len(logs)))
+    outside = tail_share(len(logs), first_look)
+    low, high = np.quantile(logs[drawn].mean(axis=1), [outside, 1 - outside])
+    p = paired_ratio(a, b, first_look).p
+    return Ratio(len(logs), *_exp(float(logs.mean()), float(low), float(high)), p, "bootstrap")
+
+
+def interval_ratio(a: Sequence[float], b: Sequence[float], first_look: int | None = None) -> Ratio:
+    """Return the ratio with the interval that counts: t below 30 pairs, percentile bootstrap from 30 on."""
+    chosen = paired_ratio if len(a) < BOOTSTRAP_FROM else bootstrap_ratio
+    return chosen(a, b, first_look)
+
+
+def equivalence(
+    a: Sequence[float], b: Sequence[float], margin: float = MARGIN, first_look: int | None = None
+) -> float:
+    """Return the p of the ratio lying outside 1 / (1 + margin) .. 1 + margin: small says equivalent.
+
+    Two one-sided t tests on logs (Schuirmann 1987); the larger p counts. Raises ValueError as `log_ratios`.
+    """
+    centre, error, freedom = _moments(log_ratios(a, b), first_look)
+    return _tail(math.log1p(margin) - abs(centre), error, freedom)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return p values adjusted for their number, in their order (Holm 1979); None is no test and stays None.
+
+    Whoever rejects those of at most 5 % is wrong about any of them in at most 5 % of matrices.
+    """
+    tested = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    reached = 0.0
+    for rank, (p, place) in enumerate(tested):
+        reached = max(reached, min(1.0, (len(tested) - rank) * p))
+        adjusted[place] = reached
+    return adjusted
+
+
+def enough(
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]],
+    rounds: int,
+    first_look: int = FIRST_LOOK,
+    last_look: int = LAST_LOOK,
+    half_width: float = HALF_WIDTH,
+) -> bool:
+    """Whether a lane needs no further round: every pair of arms has an interval of at most this half-width.
+
+    `pairs`: the paired figures so far of each comparison; `rounds`: the passes that are done. Never
+    before `first_look`, always from `last_look` on. It judges t intervals, from the first look's
+    degrees of freedom, as the interval that is reported must be (`first_look`).
+    """
+    if rounds < first_look or rounds >= last_look:
+        return rounds >= last_look
+    return all(len(a) >= 2 and paired_ratio(a, b, first_look).half_width <= half_width for a, b in pairs)
+
+
+def degrees_of_freedom(n: int, first_look: int | None = None) -> int:
+    """Return n - 1, or under a stopping rule those of its first look.
+
+    A rule that stops on a small deviation reports deviations that are too small. Stein 1945 takes the
+    deviation of the first look alone, which is exact; taking its degrees of freedom with the deviation
+    of all pairs is nearly so, and uses all pairs.
+    """
+    return (n if first_look is None else min(n, first_look)) - 1
+
+
+def tail_share(n: int, first_look: int | None = None) -> float:
+    """Return the share of resampled means that a bootstrap interval of n pairs leaves out at each end."""
+    from scipy import stats as scipy_stats  # a slow import that few verbs need
+
+    wide = _quantile(degrees_of_freedom(n, first_look)) * math.sqrt(n / (n - 1))
+    return float(scipy_stats.norm.sf(wide))
+
+
+def _moments(logs: np.ndarray, first_look: int | None) -> tuple[float, float, int]:
+    """Return the mean of log ratios (n,), its standard error (0 within rounding), degrees of freedom."""
+    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    return (
+        float(logs.mean()),
+        error if error > ROUNDING else 0.0,
+        degrees_of_freedom(len(logs), first_look),
+    )
+
+
+def _quantile(freedom: int) -> float:
+    from scipy import stats as scipy_stats
+
+    return float(scipy_stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
+
+
+def _tail(distance: float, error: float, freedom: int) -> float:
+    """Return P(t > distance / error); without any noise 0 beyond rounding, 1/2 at it, 1 below."""
+    from scipy import stats as scipy_stats
+
+    if error == 0:
+        return 0.5 if abs(distance) <= ROUNDING else float(distance < 0)
+    return float(scipy_stats.t.sf(distance / error, freedom))
+
+
+def _exp(*logs: float) -> tuple[float, float, float]:
+    ratio, low, high = map(math.exp, logs)
+    return ratio, low, high

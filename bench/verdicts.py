@@ -1,0 +1,233 @@
+"""From a run's cells to its comparisons: which are compared, and who is faster.
+
+Cells of one lane are compared by the figures of rounds that shared a pass. Pure functions; the rules
+are those of docs/method/statistics.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from bench import stats
+from bench.contract import COMPARISON_SETS, LESS_IS_FASTER, TIMED, Lane
+from bench.stats import Ratio
+from bench.store import CellResult
+
+Sets = Mapping[str, Sequence[tuple[str, str]]]
+"""By name: (runtime, mode) of those who take part."""
+
+NOISE_FLOOR = "noise floor"
+"""The set of a cell and its A/A twin."""
+
+BASELINES = ("torch", "tf", "onnxruntime", "openvino")
+"""Runtimes and twins; of two, the one that comes first here is `b`, what the other is held against."""
+
+ALPHA = 1 - stats.CONFIDENCE
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Cell `a` against cell `b` of the same lane."""
+
+    lane: str
+    set: str
+    a: str
+    b: str
+    scenario: str
+    n: int
+    """Pairs: rounds of both cells that shared a pass."""
+    ratio: float | None = None
+    """Geometric mean of a's figures over b's; None and all below None for what is not ranked."""
+    interval: tuple[float, float] | None = None
+    method: str | None = None
+    """What made the interval: `t` or `bootstrap`."""
+    speedup: float | None = None
+    """How many times a is faster than b."""
+    speedup_interval: tuple[float, float] | None = None
+    p: float | None = None
+    """Of a ratio of 1."""
+    p_holm: float | None = None
+    """The same for the whole matrix at once; None for the noise floor, which asks another question."""
+    p_equivalence: float | None = None
+    """Of a ratio outside 1 / 1.02 .. 1.02."""
+    verdict: str | None = None
+    """`faster`, `slower` (a than b), `equivalent`, `inconclusive`; None is explained by `reason`."""
+    reason: str | None = None
+    """Why there is no verdict, or what makes this one doubtful."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two cells of a lane and the figures (n,) of the rounds that they share."""
+
+    set: str
+    a: CellResult
+    b: CellResult
+    a_values: tuple[float, ...]
+    b_values: tuple[float, ...]
+
+    @property
+    def unfit(self) -> str | None:
+        """Why one of the two is not to be ranked, however many rounds there are; None where both are."""
+        for cell in (self.a, self.b):
+            if cell.status != "ok":
+                return f"{cell.id} is {cell.status}" + (f": {cell.reason}" if cell.reason else "")
+            if cell.validity.verdict == "INVALID":
+                return f"{cell.id} is INVALID: {'; '.join(cell.validity.reasons)}"
+        return None
+
+    @property
+    def unranked(self) -> str | None:
+        """Why the two are not ranked now; None where they are."""
+        if self.unfit or len(self.a_values) >= 2:
+            return self.unfit
+        rounds = (len(self.a.rounds), len(self.b.rounds))
+        why = "measured in different passes" if min(rounds) >= 2 else "too few rounds"
+        return f"{why}; {rounds[0]} and {rounds[1]} rounds share {len(self.a_values)}, expected at least 2"
+
+    @property
+    def doubts(self) -> str | None:
+        """What is flagged about the two cells."""
+        flagged = [cell for cell in (self.a, self.b) if cell.validity.verdict == "FLAGGED"]
+        return "; ".join(f"{cell.id}: {', '.join(cell.validity.reasons)}" for cell in flagged) or None
+
+
+def compare(
+    cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS, first_look: int | None = None
+) -> list[Comparison]:
+    """Return the comparisons of a run's cells: those of the sets, lane by lane, then the noise floor.
+
+    `first_look`: the rounds at which the protocol's stopping rule first looked; None for a fixed number.
+    """
+    found = pairs(cells, sets)
+    ratios = [
+        None if pair.unranked else stats.interval_ratio(pair.a_values, pair.b_values, first_look)
+        for pair in found
+    ]
+    family = [
+        None if ratio is None or pair.set == NOISE_FLOOR else ratio.p
+        for pair, ratio in zip(found, ratios, strict=True)
+    ]
+    holm = stats.holm(family)
+    return [
+        _bare(pair) if ratio is None else _judged(pair, ratio, p_holm, first_look)
+        for pair, ratio, p_holm in zip(found, ratios, holm, strict=True)
+    ]
+
+
+def pairs(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[Pair]:
+    """Return who is compared with whom, each two once: the sets' pairs of each lane, then the A/A pairs.
+
+    A pair that two sets share stands under the first. `b` is the more common baseline (BASELINES),
+    or the first of an A/A pair. Accuracy is no time and is left out.
+    """
+    lanes: dict[Lane, list[CellResult]] = defaultdict(list)
+    for cell in cells:
+        if cell.axes.scenario in TIMED:
+            lanes[cell.axes.lane].append(cell)
+    by_set = [pair for members in lanes.values() for pair in _set_pairs(members, sets)]
+    return by_set + [pair for members in lanes.values() for pair in _noise_pairs(members)]
+
+
+def stopping_pairs(
+    cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS
+) -> list[tuple[Sequence[float], Sequence[float]]]:
+    """Return the figures that `stats.enough` judges: of every pair that another round could still decide."""
+    return [(pair.a_values, pair.b_values) for pair in pairs(cells, sets) if not pair.unfit]
+
+
+def counts(comparisons: Iterable[Comparison]) -> dict[str, int]:
+    """Return how many comparisons have each verdict, the noise floor left out; `null` counts the unranked."""
+    found = dict.fromkeys(("faster", "slower", "equivalent", "inconclusive", "null"), 0)
+    for one in comparisons:
+        if one.set != NOISE_FLOOR:
+            found[one.verdict or "null"] += 1
+    return found
+
+
+def to_json(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """Return comparisons as JSON knows them."""
+    return [msgspec.to_builtins(one) for one in comparisons]
+
+
+def _set_pairs(members: Sequence[CellResult], sets: Sets) -> Iterator[Pair]:
+    seen: set[tuple[str, str]] = set()
+    arms = [cell for cell in sorted(members, key=_rank) if not cell.axes.replica]
+    for name, takes_part in sets.items():
+        chosen = [cell for cell in arms if (cell.axes.runtime, cell.axes.mode) in takes_part]
+        for b, a in itertools.combinations(chosen, 2):
+            if (a.id, b.id) not in seen:
+                seen.add((a.id, b.id))
+                yield _pair(name, a, b)
+
+
+def _noise_pairs(members: Sequence[CellResult]) -> Iterator[Pair]:
+    alike: dict[tuple[str, str, str], list[CellResult]] = defaultdict(list)
+    for cell in sorted(members, key=_rank):
+        alike[(cell.axes.twin, cell.axes.runtime, cell.axes.mode)].append(cell)
+    for first, *again in alike.values():
+        yield from (_pair(NOISE_FLOOR, cell, first) for cell in again)
+
+
+def _pair(name: str, a: CellResult, b: CellResult) -> Pair:
+    of_a, of_b = _by_pass(a), _by_pass(b)
+    shared = [key for key in of_a if key in of_b]
+    return Pair(name, a, b, tuple(of_a[key] for key in shared), tuple(of_b[key] for key in shared))
+
+
+def _by_pass(cell: CellResult) -> dict[str, float]:
+    """Return the rounds' figures by pass; a round of schema 1 was in none."""
+    return {one.pass_: one.value for one in cell.rounds if one.pass_ and one.value is not None}
+
+
+def _bare(pair: Pair) -> Comparison:
+    return Comparison(
+        lane=pair.a.axes.lane.id,
+        set=pair.set,
+        a=pair.a.id,
+        b=pair.b.id,
+        scenario=pair.a.axes.scenario,
+        n=len(pair.a_values),
+        reason=pair.unranked or pair.doubts,
+    )
+
+
+def _judged(pair: Pair, ratio: Ratio, p_holm: float | None, first_look: int | None) -> Comparison:
+    same = stats.equivalence(pair.a_values, pair.b_values, first_look=first_look)
+    speedup, *ends = _speedup(ratio, pair.a.axes.scenario)
+    return msgspec.structs.replace(
+        _bare(pair),
+        ratio=ratio.ratio,
+        interval=(ratio.low, ratio.high),
+        method=ratio.method,
+        speedup=speedup,
+        speedup_interval=(ends[0], ends[1]),
+        p=ratio.p,
+        p_holm=p_holm,
+        p_equivalence=same,
+        verdict=_verdict(speedup, ratio.p if p_holm is None else p_holm, same),
+    )
+
+
+def _speedup(ratio: Ratio, scenario: str) -> tuple[float, float, float]:
+    if LESS_IS_FASTER[scenario]:
+        return 1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low
+    return ratio.ratio, ratio.low, ratio.high
+
+
+def _verdict(speedup: float, p: float, p_equivalence: float) -> str:
+    if p_equivalence <= ALPHA:
+        return "equivalent"
+    if p > ALPHA:
+        return "inconclusive"
+    return "faster" if speedup > 1 else "slower"
+
+
+def _rank(cell: CellResult) -> tuple[int, int, str, int]:
+    axes = cell.axes
+    return BASELINES.index(axes.runtime), BASELINES.index(axes.twin), axes.mode, axes.replica

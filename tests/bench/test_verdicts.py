@@ -1,0 +1,268 @@
+"""Who is compared with whom, who is faster, and what is never ranked."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import stats, verdicts
+from bench.contract import Cell
+from bench.store import CellResult, Round, Validity
+from bench.verdicts import NOISE_FLOOR, Comparison
+
+SHIPPED = [
+    ("torch", "torch", "eager"),
+    ("tf", "tf", "graph"),
+    ("torch", "onnxruntime", "ir"),
+    ("tf", "onnxruntime", "ir"),
+    ("torch", "openvino", "ir"),
+    ("tf", "openvino", "ir"),
+]
+COMPILED = [("torch", "torch", "compiled"), ("tf", "tf", "compiled")]
+
+
+def cell(
+    arm: tuple[str, str, str] = SHIPPED[0],
+    values: Any = (),
+    passes: Any = None,
+    *,
+    status: str = "ok",
+    validity: Validity | None = None,
+    **axes: Any,
+) -> CellResult:
+    """Return a measured cell with a round of each value, in passes p1, p2 and so on."""
+    rest = {"precision": "fp32", "device": "cpu", "batch": 1, "threads": 2, "allocator": "glibc"}
+    point = Cell(*arm, **{**rest, "scenario": "latency", **axes})
+    names = [f"p{number}" for number in range(1, len(values) + 1)] if passes is None else passes
+    rounds = [
+        Round({}, 1, 1.0, "", number=number, pass_=name, value=value)
+        for number, (name, value) in enumerate(zip(names, values, strict=True), 1)
+    ]
+    return CellResult(
+        id=point.id, status=status, reason=None if status == "ok" else "it broke", axes=point, hash="",
+        artifact_sha256=None, split_sha256="", rounds=rounds, validity=validity or Validity(), command="",
+    )  # fmt: skip
+
+
+def noisy(scale: float, n: int = 7, seed: int = 0, sigma: float = 0.003) -> list[float]:
+    return list(scale * np.exp(sigma * np.random.default_rng(seed).standard_normal(n)))
+
+
+def arms(found: list[Comparison], name: str) -> list[tuple[str, str]]:
+    """Return (a, b) of a set's comparisons, named by twin, runtime and mode."""
+    short = [
+        ("-".join(one.a.split("-")[:3]), "-".join(one.b.split("-")[:3])) for one in found if one.set == name
+    ]
+    return sorted(short)
+
+
+def only(*cells: CellResult, **kwargs: Any) -> Comparison:
+    (found,) = verdicts.compare(cells, **kwargs)
+    return found
+
+
+def test_all_members_of_a_set_are_compared_once_with_the_commoner_one_as_b():
+    cells = [cell(arm, noisy(10, seed=seed)) for seed, arm in enumerate(SHIPPED + COMPILED)]
+    found = verdicts.compare(cells)
+    order = ["torch-torch-eager", "tf-tf-graph", "torch-onnxruntime-ir", "tf-onnxruntime-ir",
+             "torch-openvino-ir", "tf-openvino-ir"]  # fmt: skip
+    assert arms(found, "as_shipped") == sorted((a, b) for b, a in combinations(order, 2))
+    fast = ["torch-torch-compiled", "tf-tf-compiled", "torch-openvino-ir", "tf-openvino-ir"]
+    twice = ("tf-openvino-ir", "torch-openvino-ir")
+    expected = {(a, b) for b, a in combinations(fast, 2)} - {twice}
+    assert arms(found, "compiled") == sorted(expected)
+    assert len(found) == 15 + 5
+
+
+def test_the_order_of_the_cells_does_not_matter():
+    cells = [cell(arm, noisy(10, seed=seed)) for seed, arm in enumerate(SHIPPED)]
+
+    def known(found: list[Comparison]) -> set[str]:
+        return {json.dumps(one, sort_keys=True) for one in verdicts.to_json(found)}
+
+    assert known(verdicts.compare(cells)) == known(verdicts.compare(cells[::-1]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"precision": "bf16"}, {"device": "cuda"}, {"batch": 8}, {"threads": 1}, {"allocator": "tuned"},
+        {"scenario": "throughput"},
+    ],
+)  # fmt: skip
+def test_cells_of_different_lanes_are_not_compared(other: dict[str, Any]):
+    assert verdicts.compare([cell(SHIPPED[0], noisy(1)), cell(SHIPPED[1], noisy(2), **other)]) == []
+
+
+def test_neither_accuracy_nor_a_mode_of_no_set_is_compared():
+    accuracy = [cell(arm, [0.5], scenario="accuracy") for arm in SHIPPED[:2]]
+    assert (
+        verdicts.compare([*accuracy, cell(("tf", "tf", "eager"), noisy(1)), cell(SHIPPED[0], noisy(1))]) == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected"),
+    [
+        ("latency", "faster"),
+        ("pipeline", "faster"),
+        ("throughput", "slower"),
+        ("train", "slower"),
+        ("data", "slower"),
+    ],
+)
+def test_half_the_time_is_faster_and_half_the_rate_is_slower(scenario: str, expected: str):
+    a, b = (
+        cell(SHIPPED[4], noisy(5), scenario=scenario),
+        cell(SHIPPED[0], noisy(10, seed=1), scenario=scenario),
+    )
+    found = only(a, b)
+    assert (found.a, found.b, found.verdict) == (a.id, b.id, expected)
+    assert found.ratio == pytest.approx(0.5, rel=0.01)
+    assert found.speedup == pytest.approx(2.0 if expected == "faster" else 0.5, rel=0.01)
+    assert found.speedup_interval is not None
+    assert found.speedup_interval[0] < found.speedup < found.speedup_interval[1]
+    assert found.lane == f"strict-fp32-cpu-b1-t2-glibc-{scenario}"
+
+
+def test_a_comparison_has_the_figures_of_the_paired_rounds():
+    a, b = noisy(5), noisy(10, seed=1)
+    found, expected = only(cell(SHIPPED[4], a), cell(SHIPPED[0], b)), stats.paired_ratio(a, b)
+    assert (found.n, found.ratio, found.p, found.p_holm) == (7, expected.ratio, expected.p, expected.p)
+    assert (found.interval, found.method) == ((expected.low, expected.high), "t")
+    assert found.p_equivalence == stats.equivalence(a, b)
+
+
+def test_within_the_margin_is_equivalent_although_a_difference_is_certain():
+    base = noisy(10)
+    found = only(cell(SHIPPED[4], [1.005 * one for one in base]), cell(SHIPPED[0], base))
+    assert found.p_holm is not None
+    assert found.p_holm < 0.05
+    assert found.verdict == "equivalent"
+
+
+def test_too_wide_an_interval_is_inconclusive():
+    found = only(cell(SHIPPED[4], noisy(10, sigma=0.1)), cell(SHIPPED[0], noisy(10, seed=1, sigma=0.1)))
+    assert found.verdict == "inconclusive"
+
+
+def test_holm_goes_over_the_whole_matrix_but_not_over_the_noise_floor():
+    cells = [
+        cell(arm, noisy(10, seed=seed + 10 * threads, sigma=0.05), threads=threads)
+        for seed, arm in enumerate(SHIPPED[:3])
+        for threads in (1, 2)
+    ]
+    again = cell(SHIPPED[0], noisy(10, seed=99), replica=1)
+    found = verdicts.compare([*cells, again])
+    family = [one for one in found if one.set != NOISE_FLOOR]
+    assert len(family) == 6
+    assert [one.p_holm for one in family] == stats.holm([one.p for one in family])
+    (floor,) = [one for one in found if one.set == NOISE_FLOOR]
+    assert (floor.a, floor.b, floor.p_holm) == (again.id, again.id.removesuffix("-again"), None)
+    assert floor.p is not None
+    assert found[-1] is floor
+
+
+def test_a_difference_that_one_test_of_many_would_show_by_chance_is_inconclusive():
+    b = noisy(10)
+    a = [one * np.exp(0.05 + 0.04 * z) for one, z in zip(b, (-1.5, -1, -0.5, 0, 0.5, 1, 1.5), strict=True)]
+    pair = [cell(SHIPPED[4], a), cell(SHIPPED[0], b)]
+    alone = only(*pair)
+    assert alone.p is not None
+    assert 0.01 < alone.p < 0.05, "the figures are chosen so"
+    assert alone.verdict == "slower"
+    others = [cell(arm, noisy(10, seed=seed, sigma=0.03), threads=1) for seed, arm in enumerate(SHIPPED)]
+    among = next(one for one in verdicts.compare([*pair, *others]) if one.a == alone.a)
+    assert (among.p, among.verdict) == (alone.p, "inconclusive")
+
+
+def test_rounds_are_paired_by_their_pass():
+    a = cell(SHIPPED[4], [1.0, 99.0, 2.0, 4.0], ["p1", "p2", "p3", "p4"])
+    b = cell(SHIPPED[0], [8.0, 2.0, 4.0, 77.0], ["p4", "p1", "p3", "p9"])
+    found = only(a, b)
+    assert (found.n, found.ratio) == (3, pytest.approx(0.5))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "why"),
+    [
+        (cell(SHIPPED[4], [1.0, 2.0], ["p1", "p2"]), cell(SHIPPED[0], [1.0, 2.0], ["p2", "p3"]),
+         "measured in different passes; 2 and 2 rounds share 1, expected at least 2"),
+        (cell(SHIPPED[4], [1.0], ["p1"]), cell(SHIPPED[0], [1.0], ["p1"]),
+         "too few rounds; 1 and 1 rounds share 1, expected at least 2"),
+        (cell(SHIPPED[4], [1.0, 2.0], ["", ""]), cell(SHIPPED[0], [1.0, 2.0], ["", ""]),
+         "measured in different passes; 2 and 2 rounds share 0, expected at least 2"),
+        (cell(SHIPPED[4], noisy(1), status="oom"), cell(SHIPPED[0], noisy(1)),
+         "torch-openvino-ir-fp32-cpu-b1-t2-glibc-latency is oom: it broke"),
+        (cell(SHIPPED[4], noisy(1)),
+         cell(SHIPPED[0], noisy(1), validity=Validity("INVALID", ["4 of 7", "x"])),
+         "torch-torch-eager-fp32-cpu-b1-t2-glibc-latency is INVALID: 4 of 7; x"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_ranked_has_no_verdict_but_a_reason(a: CellResult, b: CellResult, why: str):
+    found = only(a, b)
+    assert (found.verdict, found.reason) == (None, why)
+    figures = (found.ratio, found.interval, found.speedup, found.p, found.p_holm, found.p_equivalence)
+    assert set(figures) == {None}
+
+
+def test_what_is_not_ranked_does_not_cost_the_others_anything():
+    good = [cell(SHIPPED[4], noisy(5)), cell(SHIPPED[0], noisy(10, seed=1))]
+    alone = only(*good)
+    with_broken = verdicts.compare([*good, cell(SHIPPED[1], noisy(1), status="timeout")])
+    assert next(one for one in with_broken if one.verdict) == alone
+    assert verdicts.counts(with_broken) == {
+        "faster": 1, "slower": 0, "equivalent": 0, "inconclusive": 0, "null": 2,
+    }  # fmt: skip
+
+
+def test_a_flagged_cell_is_ranked_with_its_doubts():
+    flagged = cell(SHIPPED[0], noisy(10, seed=1), validity=Validity("FLAGGED", ["1 of 7 rounds: why"]))
+    found = only(cell(SHIPPED[4], noisy(5)), flagged)
+    assert (found.verdict, found.reason) == ("faster", f"{flagged.id}: 1 of 7 rounds: why")
+
+
+def test_the_stopping_rule_judges_only_what_more_rounds_can_decide():
+    good = [
+        cell(SHIPPED[4], noisy(5)),
+        cell(SHIPPED[0], noisy(10, seed=1)),
+        cell(SHIPPED[0], noisy(10), replica=1),
+    ]
+    bad = [cell(SHIPPED[1], noisy(1), status="oom"), cell(SHIPPED[2], noisy(1), validity=Validity("INVALID"))]
+    found = verdicts.stopping_pairs([*good, *bad])
+    assert len(found) == 2, "the pair and the noise floor"
+    assert all(len(a) == len(b) == 7 for a, b in found)
+    assert verdicts.stopping_pairs([cell(SHIPPED[4], [1.0]), cell(SHIPPED[0], [])]) == [((), ())]
+
+
+def test_the_stopping_rule_widens_what_is_reported():
+    pair = [cell(SHIPPED[4], noisy(5, n=20)), cell(SHIPPED[0], noisy(10, n=20, seed=1))]
+    fixed, stopped = only(*pair), only(*pair, first_look=10)
+    assert fixed.interval is not None
+    assert stopped.interval is not None
+    assert stopped.interval[0] < fixed.interval[0] < fixed.interval[1] < stopped.interval[1]
+    assert stopped.p_equivalence == stats.equivalence(noisy(5, n=20), noisy(10, n=20, seed=1), first_look=10)
+
+
+@given(st.integers(0, 1000), st.sampled_from(["latency", "throughput"]), st.floats(0.8, 1.25))
+def test_a_verdict_agrees_with_its_figures_and_crosses_as_json(seed: int, scenario: str, ratio: float):
+    a, b = noisy(10 * ratio, seed=seed, sigma=0.01), noisy(10, seed=seed + 5000, sigma=0.01)
+    found = only(cell(SHIPPED[4], a, scenario=scenario), cell(SHIPPED[0], b, scenario=scenario))
+    low, high = found.speedup_interval or (0, 0)
+    assert found.verdict in {"faster", "slower", "equivalent", "inconclusive"}
+    assert (found.verdict != "faster") or low > 1
+    assert (found.verdict != "slower") or high < 1
+    assert (found.verdict != "inconclusive") or low <= 1 <= high
+    assert (found.verdict != "equivalent") or (1 / 1.02 < (found.speedup or 0) < 1.02)
+    (row,) = verdicts.to_json([found])
+    assert json.loads(json.dumps(row)) == {
+        **row,
+        "interval": list(row["interval"]),
+        "speedup_interval": [low, high],
+    }
