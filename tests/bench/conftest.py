@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bench import machine
 from pose import inference, recipe, splits
 from pose.skeleton import COCO
 
@@ -72,3 +73,25 @@ def run_folder(tmp_path: Path) -> Path:
     with open(artifact, "wb") as handle:
         np.savez(handle, images=inputs.batch(0, len(inputs)), heatmaps=inputs.targets(0, len(inputs))[0])
     return folder
+
+
+class FakeSystem:
+    """A folder that stands for / in bench.machine: two cores, quiet, with nothing else told."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        for cpu in range(2):
+            self.write(f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list", f"{cpu}\n")
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of /proc or /sys, given without the first slash."""
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+
+@pytest.fixture
+def fake_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
+    """Return a described machine, which bench.machine reads instead of this one."""
+    monkeypatch.setattr(machine, "SYSTEM", tmp_path / "system")
+    monkeypatch.setattr(machine, "affinity", lambda: {0, 1})
+    return FakeSystem(tmp_path / "system")

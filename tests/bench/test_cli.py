@@ -141,9 +141,10 @@ def test_data_check_exits_1_and_names_the_problem(rendered: Path, tmp_path: Path
 
 
 def test_doctor_prints_json_facts() -> None:
-    done = twinpose("doctor", "--json")
+    done = twinpose("doctor", "--json", "--probe-s", "0.2")
     assert done.returncode == 0
-    assert {"machine", "findings"} <= json.loads(done.stdout).keys()
+    assert {"machine", "findings", "noise"} == json.loads(done.stdout).keys()
+    assert json.loads(twinpose("doctor", "--json", "--probe-s", "0").stdout)["noise"] is None
 
 
 def test_reproduce_lists_the_stored_tables_and_their_commands() -> None:

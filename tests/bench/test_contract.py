@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import contract, doctor
+from bench import clashes, contract
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="clang++ is the default elsewhere")
@@ -31,4 +31,4 @@ def test_the_compiler_is_the_one_that_torch_would_call(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", cxx) if cxx is not None else monkeypatch.delenv("CXX", raising=False)
     assert contract.cxx_compiler() == (str(tmp_path / there) if found else None)
-    assert any("C++ compiler" in f.what for f in doctor._compiler()) is not found
+    assert any("C++ compiler" in f.what for f in clashes.compiler()) is not found

@@ -1,0 +1,135 @@
+"""Energy by a described NVML: subtracted, absent with the reason, never 0 for what is unknown."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench import energy, nvml
+from bench.energy import Energy, Reading
+
+
+class FakeNvml(ModuleType):
+    """nvidia-ml-py's functions on two GPUs; what is in `broken` raises."""
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self, broken: set[str] | None = None):
+        super().__init__("pynvml")
+        self.broken, self.opened, self.millijoules = broken or set(), 0, 5_000_000
+        self.processes: list[Any] = []
+
+    def _may_fail(self, name: str) -> None:
+        if name in self.broken:
+            raise self.NVMLError("Not Supported")
+
+    def nvmlInit(self) -> None:
+        self._may_fail("init")
+        self.opened += 1
+
+    def nvmlShutdown(self) -> None:
+        self.opened -= 1
+
+    def nvmlDeviceGetCount(self) -> int:
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:
+        return f"index {index}"
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
+        return uuid
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:
+        self._may_fail("energy")
+        self.millijoules += 6_000
+        return self.millijoules
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[Any]:
+        self._may_fail("processes")
+        return self.processes if handle == "index 1" else []
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
+    library = FakeNvml()
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return library
+
+
+def test_the_counter_is_read_in_joules_and_nvml_is_closed(fake: FakeNvml) -> None:
+    found = energy.read()
+    assert (found.counter_j, found.reason) == (5006.0, None)
+    assert fake.opened == 0
+
+
+def test_idle_power_is_what_the_counter_gains(fake: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 12.0])
+    monkeypatch.setattr(energy, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda s: None))
+    assert energy.idle_power_w(2.0) == (3.0, None)
+
+
+def test_idle_energy_is_subtracted() -> None:
+    found = energy.spent(Reading(0.0, 100.0, None), Reading(10.0, 1600.0, None), idle_w=50.0)
+    assert found == Energy(1000.0, 1500.0, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "idle_w", "total_j", "reason"),
+    [
+        (Reading(0, None, "no NVML here"), Reading(1, 5.0, None), 1.0, None, "no NVML here"),
+        (Reading(0, 5.0, None), Reading(1, None, "gone"), 1.0, None, "gone"),
+        (Reading(0, 5.0, None), Reading(1, 9.0, None), None, 4.0, "idle power"),
+        (Reading(0, 5.0, None), Reading(1, 1.0, None), 1.0, None, "went back"),
+    ],
+)
+def test_what_is_unknown_is_none_with_the_reason(
+    before: Reading, after: Reading, idle_w: float | None, total_j: float | None, reason: str
+) -> None:
+    found = energy.spent(before, after, idle_w)
+    assert (found.energy_j, found.total_j) == (None, total_j)
+    assert found.reason is not None
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize("broken", ["init", "energy"])
+def test_a_gpu_without_the_counter_has_a_reason(fake: FakeNvml, broken: str) -> None:
+    fake.broken = {broken}
+    found = energy.read()
+    assert found.counter_j is None
+    assert found.reason is not None
+    assert "Not Supported" in found.reason
+    assert energy.idle_power_w(0.0) == (None, found.reason)
+    assert fake.opened == 0
+
+
+def test_without_the_package_the_reason_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert energy.read().reason == "nvidia-ml-py is not installed: pip install nvidia-ml-py"
+
+
+@pytest.mark.parametrize(
+    ("visible", "handle"),
+    [(None, "index 0"), ("1,0", "index 1"), ("GPU-8a", "GPU-8a"), ("", None), ("-1", None), ("MIG-3", None)],
+)
+def test_the_gpu_is_the_one_that_cuda_sees(
+    fake: FakeNvml, monkeypatch: pytest.MonkeyPatch, visible: str | None, handle: str | None
+) -> None:
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    if handle is None:
+        assert "names no whole GPU" in str(energy.read().reason)
+    else:
+        assert nvml.device(fake) == handle
+
+
+def test_users_are_the_processes_on_any_gpu(fake: FakeNvml) -> None:
+    assert nvml.users() == []
+    fake.processes = [SimpleNamespace(pid=7, usedGpuMemory=None)]
+    assert nvml.users() == [nvml.User(1, 7, None)]
+    fake.broken = {"processes"}
+    assert nvml.users() == []
