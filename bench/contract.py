@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,21 @@ Emit = Callable[[str, Mapping[str, Any]], None]
 
 Entry = Callable[[dict[str, Any], Emit], Mapping[str, Any]]
 """A function that a child runs: `fn(payload, emit) -> value`, both JSON-able."""
+
+
+STRICT_ENVIRONMENT = {
+    "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT",
+    "TF_SET_ONEDNN_FPMATH_MODE": "",
+    "NVIDIA_TF32_OVERRIDE": "0",
+}
+"""Keeps oneDNN and NVIDIA's libraries from rounding float32 operands to fewer bits, in every lane but
+`defaults`. The libraries read it at their first operation and export no getter: what is read back is the
+process's environment."""
+
+
+def strict_environment() -> dict[str, str | None]:
+    """Return what this process's environment says of the variables above; None where one is unset."""
+    return {name: os.environ.get(name) for name in STRICT_ENVIRONMENT}
 
 
 STATUSES = ("ok", "failed", "timeout", "oom", "unsupported", "uncertified")
@@ -121,7 +136,7 @@ class RunnerSpec:
     mode: str
     """`eager`, `graph`, `compiled` or `ir`."""
     precision: str
-    """`fp32` (strict), `bf16`, `fp16`, `int8` or `defaults`."""
+    """`fp32` (strict), `bf16`, `fp16`, `int8`, or `defaults`: no precision switch is touched."""
     device: str
     """`cpu`, `cuda` or `intel-gpu`."""
     threads: int
@@ -160,7 +175,32 @@ class Runner(Protocol):
         """Return when the device has finished everything it was given."""
 
     def effective(self) -> dict[str, Any]:
-        """Return what the runtime says it does, read back: precision, threads, device, version."""
+        """Return what the runtime says it does, read back: precision, threads, device, version.
+
+        `switches` holds every precision switch under the runtime's own name for it; None is unset.
+        `device_clock` says what `device_timer` reads, or why there is none.
+        """
+
+
+class DeviceTimer(Protocol):
+    """The device's own clock, to be read beside the host's and never instead of it."""
+
+    def start(self) -> None:
+        """Mark now in the device's queue."""
+
+    def stop(self) -> int:
+        """Mark again, wait until the device has got there, and return the nanoseconds in between."""
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """What a runner may tell of its device beside what every `Runner` does; ask by isinstance."""
+
+    def device_timer(self) -> DeviceTimer | None:
+        """Return a timer of the device's own; None where there is no device, or it has no public clock."""
+
+    def device_memory_bytes(self) -> int | None:
+        """Return the most memory that the runtime has held on the device; None on the CPU or when unknown."""
 
 
 def cxx_compiler() -> str | None:

@@ -1,95 +1,151 @@
-"""The conversion child: a twin's best checkpoint to IR and ONNX, each compared with its source."""
+"""The conversion child: a twin's best checkpoint to IR, ONNX and int8, each compared with its source."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.contract import Emit, RunnerSpec
+from bench import launch
+from bench.contract import Emit, RunnerSpec, Source
 from bench.worker import explain, resolve
 from pose import inference, recipe, splits
-from pose.files import sha256_of_file, write_json
+from pose.errors import Unsupported
+from pose.files import sha256_of_bytes, sha256_of_file, write_json
 
 PROBE_IMAGES = 8
-FILES = {"ir": "model.xml", "onnx": "model.onnx"}
+FILES = {"ir": "model.xml", "onnx": "model.onnx", "int8": "model.int8.xml"}
+
+CALIBRATION_IMAGES = 300
+"""Inputs of the training part that ranges of activations are measured on; NNCF's own default."""
+CALIBRATION_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What every route converts, and what it is compared with."""
+
+    twin: str
+    recipe: recipe.Recipe
+    weights: Path
+    coco: Path
+    manifest: splits.Manifest
+    source: Source
+    probe: np.ndarray
+    """The first inputs (N, H, W, 3) uint8 of the validation part."""
+    reference: np.ndarray
+    """The source's own heatmaps (N, K, h, w) of them."""
+    out: Path
 
 
 def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Write model.xml (and model.onnx for torch) into `out`; return what conversion.json records.
+    """Write the payload's "formats" (of `FILES`) into `out`; return what conversion.json records.
 
-    The difference is the largest over the heatmaps of the first inputs of the validation part,
-    both sides in strict float32; `rms_source` gives it a scale. A format that fails, or that is
-    unsupported here, is a route with its reason; the others are still made.
+    The difference is the largest over the heatmaps of the first inputs of the validation part, both
+    sides in strict float32 but for what int8 quantises; `rms_source` gives it a scale. A format that
+    fails, or that is unsupported here, is a route with its reason; the others are still made. `int8`
+    is made of the `ir` and comes after it.
     """
-    resolved = recipe.from_dict(payload["recipe"])
-    twin, out, weights_path = payload["twin"], Path(payload["out"]), Path(payload["weights"])
-    out.mkdir(parents=True, exist_ok=True)
-    manifest = splits.read(Path(payload["split"]))
-    probe = inference.Inputs(resolved, Path(payload["coco"]), manifest, "val").batch(0, PROBE_IMAGES)
-    source = resolve(f"{twin}_impl.export:source")(resolved, weights_path, len(probe))
-    reference = source.infer(probe)
+    job = _job(payload)
     routes = []
     for name in payload["formats"]:
-        emit("convert", {"twin": twin, "format": name})
+        emit("convert", {"twin": job.twin, "format": name})
         try:
-            routes.append(_route(name, twin, resolved, weights_path, source, probe, reference, out))
+            routes.append(_route(name, job))
         except Exception as error:
             status, reason = explain(error)
             routes.append({"route": name, "file": FILES[name], "status": status, "reason": reason})
     record = {
-        "source": twin,
-        "checkpoint": weights_path.stem,
-        "weights_sha256": sha256_of_file(weights_path),
-        "split_sha256": manifest.sha256,
-        "probe_images": len(probe),
+        "source": job.twin,
+        "checkpoint": job.weights.stem,
+        "weights_sha256": sha256_of_file(job.weights),
+        "split_sha256": job.manifest.sha256,
+        "probe_images": len(job.probe),
         "routes": routes,
     }
-    write_json(out / "conversion.json", record)
+    write_json(job.out / "conversion.json", record)
     return record
 
 
-def _route(
-    name: str,
-    twin: str,
-    resolved: recipe.Recipe,
-    weights_path: Path,
-    source: Any,
-    probe: np.ndarray,
-    reference: np.ndarray,
-    out: Path,
-) -> dict[str, Any]:
+def _job(payload: dict[str, Any]) -> Job:
+    resolved, manifest = recipe.from_dict(payload["recipe"]), splits.read(Path(payload["split"]))
+    twin, out, weights = payload["twin"], Path(payload["out"]), Path(payload["weights"])
+    out.mkdir(parents=True, exist_ok=True)
+    coco = Path(payload["coco"])
+    probe = inference.Inputs(resolved, coco, manifest, "val").batch(0, PROBE_IMAGES)
+    source = resolve(f"{twin}_impl.export:source")(resolved, weights, len(probe))
+    return Job(twin, resolved, weights, coco, manifest, source, probe, source.infer(probe), out)
+
+
+def _route(name: str, job: Job) -> dict[str, Any]:
     started = time.perf_counter()
-    made = _ROUTES[name](twin, resolved, weights_path, source, probe, out)
-    difference = float(np.abs(made.pop("heatmaps") - reference).max())
+    made = _ROUTES[name](job)
+    difference = float(np.abs(made.pop("heatmaps") - job.reference).max())
     return made | {
+        "file": FILES[name],
         "status": "ok",
-        "sha256": sha256_of_file(out / FILES[name]),
+        "sha256": sha256_of_file(job.out / FILES[name]),
         "max_abs_difference": difference,
-        "rms_source": float(np.sqrt(np.mean(reference.astype(np.float64) ** 2))),
+        "rms_source": float(np.sqrt(np.mean(job.reference.astype(np.float64) ** 2))),
         "wall_s": time.perf_counter() - started,
     }
 
 
-def _ir(
-    twin: str, resolved: recipe.Recipe, weights_path: Path, source: Any, probe: np.ndarray, out: Path
-) -> dict[str, Any]:
-    shape = (1, *probe.shape[1:])
-    made: dict[str, Any] = resolve("openvino_impl.convert:to_ir")(source, shape, out / "model.xml")
-    heatmaps = resolve("openvino_impl.convert:infer")(out / "model.xml", probe)
-    return made | {"file": "model.xml", "input": list(shape), "heatmaps": heatmaps}
+def _ir(job: Job) -> dict[str, Any]:
+    path, shape = job.out / FILES["ir"], (1, *job.probe.shape[1:])
+    made: dict[str, Any] = resolve("openvino_impl.convert:to_ir")(job.source, shape, path)
+    return made | {"input": list(shape), "heatmaps": resolve("openvino_impl.convert:infer")(path, job.probe)}
 
 
-def _onnx(
-    twin: str, resolved: recipe.Recipe, weights_path: Path, source: Any, probe: np.ndarray, out: Path
-) -> dict[str, Any]:
-    path = out / "model.onnx"
-    made: dict[str, Any] = resolve(f"{twin}_impl.export:to_onnx")(resolved, weights_path, len(probe), path)
-    spec = RunnerSpec(resolved.model_dump(mode="json"), str(path), "ir", "fp32", "cpu", 1, len(probe))
-    heatmaps = resolve("onnx_impl.runner:Runner")(spec).infer(probe)
-    return made | {"file": path.name, "input": list(probe.shape), "heatmaps": heatmaps}
+def _onnx(job: Job) -> dict[str, Any]:
+    path, batch = job.out / FILES["onnx"], len(job.probe)
+    made: dict[str, Any] = resolve(f"{job.twin}_impl.export:to_onnx")(job.recipe, job.weights, batch, path)
+    spec = RunnerSpec(job.recipe.model_dump(mode="json"), str(path), "ir", "fp32", "cpu", 1, batch)
+    heatmaps = resolve("onnx_impl.runner:Runner")(spec).infer(job.probe)
+    return made | {"input": list(job.probe.shape), "heatmaps": heatmaps}
 
 
-_ROUTES = {"ir": _ir, "onnx": _onnx}
+def _int8(job: Job) -> dict[str, Any]:
+    ir, path = job.out / FILES["ir"], job.out / FILES["int8"]
+    if not ir.exists():
+        raise Unsupported(f"int8 is made of {FILES['ir']}, which this conversion did not leave")
+    images, facts = _calibration(job)
+    folder = job.out / "int8-child"
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "images.npy", images)
+    # A process of its own: NNCF imports torch, which must not meet TensorFlow or ONNX Runtime in one.
+    payload = {"ir": ir.resolve(), "images": (folder / "images.npy").resolve(), "out": path.resolve()}
+    made = launch.value_of(launch.call("bench.convert:quantize", payload, folder))
+    shutil.rmtree(folder)
+    heatmaps = resolve("openvino_impl.convert:infer")(path, job.probe)
+    return made | {"input": [1, *images.shape[1:]], "calibration": facts, "heatmaps": heatmaps}
+
+
+def _calibration(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return unaugmented inputs (n, H, W, 3) uint8 of the training part, and which they are."""
+    inputs = inference.Inputs(job.recipe, job.coco, job.manifest, "train")
+    count = min(CALIBRATION_IMAGES, len(inputs))
+    chosen = np.sort(np.random.default_rng(CALIBRATION_SEED).choice(len(inputs), count, replace=False))
+    ids = inputs.dataset.ann_ids[chosen].tolist()
+    facts = {
+        "part": "train",
+        "inputs": count,
+        "seed": CALIBRATION_SEED,
+        "annotation_ids_sha256": sha256_of_bytes(json.dumps(ids).encode()),
+    }
+    return inputs.crops(inputs.dataset, inputs.recipe, chosen.tolist()), facts
+
+
+def quantize(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Write the IR "out", quantised from the IR "ir" by the calibration set in "images" (.npy)."""
+    ir, images, out = (Path(payload[name]) for name in ("ir", "images", "out"))
+    made: dict[str, Any] = resolve("openvino_impl.quantize:to_int8")(ir, np.load(images), out)
+    return made
+
+
+_ROUTES = {"ir": _ir, "onnx": _onnx, "int8": _int8}

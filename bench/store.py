@@ -88,7 +88,9 @@ def artifact(run: Path, cell: Cell) -> Path:
     """Return the file of a run that a cell's runner loads."""
     if cell.runtime in {"tf", "torch"}:
         return run / "train" / cell.twin / "best.safetensors"
-    return run / "artifacts" / cell.twin / ("model.xml" if cell.runtime == "openvino" else "model.onnx")
+    if cell.runtime == "onnxruntime":
+        return run / "artifacts" / cell.twin / "model.onnx"
+    return run / "artifacts" / cell.twin / ("model.int8.xml" if cell.precision == "int8" else "model.xml")
 
 
 def artifact_sha256(path: Path) -> str | None:

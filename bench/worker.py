@@ -28,6 +28,7 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "onnxscript": "onnx",
     "openvino": "openvino",
+    "nncf": "openvino",
 }
 """The extra that installs each framework's package."""
 

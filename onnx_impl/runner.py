@@ -13,15 +13,24 @@ from pose.errors import Unsupported, UserError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
+FAST_GEMM = "mlas.enable_gemm_fastmath_arm64_bfloat16"
+"""A session's switch: float32 products in bfloat16, on Arm processors alone."""
+
+TF32 = "use_tf32"
+"""The CUDA provider's switch; on by default."""
+
 
 class Runner:
-    """One ONNX file in fp32, on the CPU or a CUDA GPU."""
+    """One ONNX file, whose graph is in fp32, on the CPU or a CUDA GPU."""
 
     def __init__(self, spec: RunnerSpec):
         if spec.mode != "ir":
             raise Unsupported(f"ONNX Runtime has no mode '{spec.mode}'; it has ir")
-        if spec.precision != "fp32":
-            raise Unsupported(f"the exported ONNX graph is fp32; {spec.precision} needs a graph of its own")
+        if spec.precision not in {"fp32", "defaults"}:
+            raise Unsupported(
+                f"the exported ONNX graph is fp32; {spec.precision} needs a graph of its own, "
+                "which 'twinpose convert' does not write"
+            )
         provider = _provider(spec.device)
         started = time.perf_counter()
         self.session = _session(spec, provider)
@@ -49,17 +58,41 @@ class Runner:
     def synchronize(self) -> None:
         """Return at once: `run` ends with the heatmaps on the host."""
 
+    def device_timer(self) -> None:
+        """Return None: ONNX Runtime's sessions hand out no CUDA events."""
+
+    def device_memory_bytes(self) -> None:
+        """Return None: ONNX Runtime tells Python nothing of its GPU memory."""
+
     def effective(self) -> dict[str, Any]:
         """Return what ONNX Runtime says it does, read back from the session."""
         options = self.session.get_session_options()
+        on_gpu = self.spec.device == "cuda"
+        no_clock = (
+            "ONNX Runtime hands out no CUDA events"
+            if on_gpu
+            else "on the CPU the host's clock is the device's"
+        )
         return {
             "runtime": f"onnxruntime {ort.__version__}",
             "precision": self.session.get_outputs()[0].type.removeprefix("tensor(").removesuffix(")"),
+            "switches": self._switches(options),
             "threads": options.intra_op_num_threads,
+            "interop_threads": options.inter_op_num_threads,
             "device": self.session.get_providers()[0],
+            "device_clock": f"none: {no_clock}",
             "mode": self.spec.mode,
             "compile_s": self.compile_s,
         }
+
+    def _switches(self, options: ort.SessionOptions) -> dict[str, Any]:
+        """Return every precision switch as the session has it; None is unset."""
+        try:
+            fast_gemm = options.get_session_config_entry(FAST_GEMM)
+        except RuntimeError:  # so it says that an entry was never made
+            fast_gemm = None
+        cuda = self.session.get_provider_options().get(PROVIDERS["cuda"], {})
+        return {FAST_GEMM: fast_gemm, TF32: cuda.get(TF32)}
 
 
 def _provider(device: str) -> str:
@@ -70,8 +103,9 @@ def _provider(device: str) -> str:
 
 
 def _session(spec: RunnerSpec, provider: str) -> ort.InferenceSession:
+    given = {TF32: "0"} if provider == PROVIDERS["cuda"] and spec.precision == "fp32" else {}
     try:
-        return ort.InferenceSession(spec.artifact, _options(spec.threads), providers=[provider])
+        return ort.InferenceSession(spec.artifact, _options(spec), providers=[(provider, given)])
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
         _, reading, cause = " ".join(str(error).split()).partition(f"Load model from {spec.artifact} failed:")
         if not reading:
@@ -82,9 +116,11 @@ def _session(spec: RunnerSpec, provider: str) -> ort.InferenceSession:
         ) from error
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _options(spec: RunnerSpec) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = spec.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if spec.precision == "fp32":
+        options.add_session_config_entry(FAST_GEMM, "0")
     return options

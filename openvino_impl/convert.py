@@ -25,12 +25,17 @@ def to_ir(source: Source, shape: tuple[int, int, int, int], out: Path) -> dict[s
     network.reshape(list(shape))
     network.inputs[0].get_tensor().set_names({"images"})
     network.outputs[0].get_tensor().set_names({"heatmaps"})
+    save(network, out)
+    return {"route": source.route}
+
+
+def save(network: ov.Model, out: Path) -> None:
+    """Write OUT (.xml) and its .bin, each whole or not at all, the weights first."""
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         temporary = Path(folder) / out.name
         ov.save_model(network, temporary, compress_to_fp16=False)
         write_bytes(out.with_suffix(".bin"), temporary.with_suffix(".bin").read_bytes())
         write_bytes(out, temporary.read_bytes())
-    return {"route": source.route}
 
 
 def infer(path: Path, images: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from functools import cached_property
@@ -10,12 +11,15 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from bench.contract import RunnerSpec
+from bench.contract import STRICT_ENVIRONMENT, RunnerSpec, strict_environment
 from pose.errors import Unsupported, UserError
 
 DEVICES = {"cpu": "CPU", "intel-gpu": "GPU"}
-PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+"""The hint of each lane; `defaults` gives none. A quantised graph carries its integers itself, and the
+hint is for the rest of it."""
+CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
+INTEGERS = {"i8", "u8"}
 
 
 class Runner:
@@ -26,15 +30,24 @@ class Runner:
             raise Unsupported(f"OpenVINO has no mode '{spec.mode}'; it has ir")
         core = ov.Core()
         self.spec, self.device = spec, _device(core, spec.device)
-        _require(core, self.device, spec.precision)
+        if spec.precision != "defaults":
+            _require(core, self.device, spec.precision)
+            os.environ.update(STRICT_ENVIRONMENT)
         network = _read(core, spec.artifact)
         network.reshape([spec.batch, *list(network.inputs[0].partial_shape)[1:]])
         started = time.perf_counter()
         self.compiled = core.compile_model(network, self.device, _properties(spec, self.device))
         self.compile_s = time.perf_counter() - started
-        chosen = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        if chosen != PRECISIONS[spec.precision]:
-            raise Unsupported(f"asked for {spec.precision}, OpenVINO would run {chosen} on {self.device}")
+        self._require_what_was_asked()
+
+    def _require_what_was_asked(self) -> None:
+        asked, found = self.spec.precision, self._switches()["INFERENCE_PRECISION_HINT"]
+        if found != PRECISIONS.get(asked, found):
+            raise Unsupported(f"asked for {asked}, OpenVINO would run {found} on {self.device}")
+        if asked == "int8" and not INTEGERS & self._convolutions().keys():
+            raise Unsupported(
+                f"asked for int8, OpenVINO runs no convolution of {self.spec.artifact} in it on {self.device}"
+            )
 
     @cached_property
     def _request(self) -> ov.InferRequest:
@@ -63,21 +76,46 @@ class Runner:
     def synchronize(self) -> None:
         """Return at once: both ways of inferring end with the heatmaps on the host."""
 
+    def device_timer(self) -> None:
+        """Return None: OpenVINO profiles single operations, and hands out no clock of a device."""
+
+    def device_memory_bytes(self) -> None:
+        """Return None: OpenVINO tells what a GPU holds now, not the most it has held."""
+
     def effective(self) -> dict[str, Any]:
         """Return what OpenVINO says it does, read back from the compiled graph."""
         read = self.compiled.get_property
         on_cpu = self.device == "CPU"
+        no_clock = "on the CPU the host's clock is the device's" if on_cpu else "OpenVINO hands out no events"
         return {
             "runtime": f"openvino {ov.get_version()}",
-            "precision": read("INFERENCE_PRECISION_HINT").get_type_name(),
+            "precision": self._precision(),
             "convolutions": self._convolutions(),
+            "switches": self._switches(),
             "threads": read("INFERENCE_NUM_THREADS") if on_cpu else None,
             "streams": int(read("NUM_STREAMS")),
             "requests": read("OPTIMAL_NUMBER_OF_INFER_REQUESTS"),
             "device": ", ".join(read("EXECUTION_DEVICES")),
+            "device_clock": f"none: {no_clock}",
             "mode": self.spec.mode,
             "compile_s": self.compile_s,
         }
+
+    def _switches(self) -> dict[str, Any]:
+        """Return every precision switch as the compiled graph has it."""
+        read = self.compiled.get_property
+        return {
+            "INFERENCE_PRECISION_HINT": read("INFERENCE_PRECISION_HINT").get_type_name(),
+            "EXECUTION_MODE_HINT": read("EXECUTION_MODE_HINT").name,
+            **strict_environment(),
+        }
+
+    def _precision(self) -> str:
+        """Return what most (transposed) convolutions run in, or the hint where the graph names none."""
+        found: Counter[str] = Counter()
+        for name, count in self._convolutions().items():
+            found["int8" if name in INTEGERS else name] += count
+        return found.most_common(1)[0][0] if found else self._switches()["INFERENCE_PRECISION_HINT"]
 
     def _convolutions(self) -> dict[str, int]:
         """Return how many (transposed) convolutions of the executable graph run in each precision."""
@@ -114,8 +152,13 @@ def _read(core: ov.Core, path: str) -> ov.Model:
 
 
 def _properties(spec: RunnerSpec, device: str) -> dict[str, Any]:
-    """Return what is left to no default: above all the precision, or OpenVINO takes bf16 by itself."""
-    properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISIONS[spec.precision]}
+    """Return what is left to no default: above all the precision, or OpenVINO takes bf16 by itself.
+
+    The lane `defaults` is there to show that.
+    """
+    properties: dict[str, Any] = {}
+    if spec.precision != "defaults":
+        properties["INFERENCE_PRECISION_HINT"] = PRECISIONS[spec.precision]
     if device == "CPU":
         streams = spec.threads if spec.scenario == "throughput" else 1
         properties |= {"INFERENCE_NUM_THREADS": spec.threads, "NUM_STREAMS": streams}

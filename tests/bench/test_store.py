@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,21 @@ def test_a_cell_comes_back_as_it_went(tmp_path: Path):
     assert store.read(path) == result()
     assert store.cells(tmp_path) == [result()]
     np.testing.assert_array_equal(store.samples(tmp_path, AXES.id)["latency_ns"], np.arange(7))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision", "file"),
+    [
+        ("torch", "defaults", "train/torch/best.safetensors"),
+        ("onnxruntime", "fp32", "artifacts/torch/model.onnx"),
+        ("openvino", "bf16", "artifacts/torch/model.xml"),
+        ("openvino", "defaults", "artifacts/torch/model.xml"),
+        ("openvino", "int8", "artifacts/torch/model.int8.xml"),
+    ],
+)
+def test_a_cell_loads_the_file_of_its_runtime_and_precision(runtime: str, precision: str, file: str):
+    cell = replace(AXES, runtime=runtime, precision=precision)
+    assert store.artifact(Path("run"), cell) == Path("run", file)
 
 
 def test_what_a_killed_process_was_writing_is_no_cell(tmp_path: Path):

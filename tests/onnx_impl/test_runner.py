@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.contract import RunnerSpec
+from bench.contract import OnDevice, RunnerSpec
 from pose.errors import Unsupported, UserError
 
 onnx = pytest.importorskip("onnx")
@@ -65,8 +65,36 @@ def test_a_batch_gives_as_many_heatmaps_as_images(artifact: str, n: int):
 def test_what_was_asked_for_is_read_back(artifact: str):
     found = make(artifact, threads=1).effective()
     assert (found["precision"], found["threads"], found["device"]) == ("float", 1, "CPUExecutionProvider")
+    assert found["interop_threads"] == 1
     assert found["runtime"] == f"onnxruntime {ort.__version__}"
     assert found["compile_s"] > 0
+
+
+def test_float32_is_strict_but_in_the_lane_of_defaults(artifact: str):
+    strict, shipped = (make(artifact, precision=name) for name in ("fp32", "defaults"))
+    assert strict.effective()["switches"][runner.FAST_GEMM] == "0"
+    assert shipped.effective()["switches"] == {runner.FAST_GEMM: None, runner.TF32: None}
+    images = np.random.default_rng(3).integers(0, 256, (3, 16, 12, 3), np.uint8)
+    np.testing.assert_allclose(shipped.infer(images), strict.infer(images), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "asked"), [("fp32", {"use_tf32": "0"}), ("defaults", {})])
+def test_on_a_gpu_strict_float32_turns_tf32_off(
+    monkeypatch: pytest.MonkeyPatch, precision: str, asked: dict[str, str]
+):
+    given: list[Any] = []
+    session = lambda path, options, providers: given.append(providers)  # noqa: E731
+    monkeypatch.setattr(runner.ort, "InferenceSession", session)
+    spec = RunnerSpec({}, "model.onnx", "ir", precision, "cuda", 1, 1)
+    runner._session(spec, "CUDAExecutionProvider")
+    assert given == [[("CUDAExecutionProvider", asked)]]
+
+
+def test_the_session_tells_no_clock_and_no_memory_of_a_device(artifact: str):
+    made = make(artifact)
+    assert isinstance(made, OnDevice)
+    assert (made.device_timer(), made.device_memory_bytes()) == (None, None)
+    assert made.effective()["device_clock"] == "none: on the CPU the host's clock is the device's"
 
 
 def test_a_static_batch_is_never_changed_silently(tmp_path: Path):
@@ -80,6 +108,7 @@ def test_a_static_batch_is_never_changed_silently(tmp_path: Path):
     ("patch", "words"),
     [
         ({"precision": "bf16"}, "graph is fp32"),
+        ({"precision": "int8"}, "graph is fp32; int8 needs a graph of its own.*does not write"),
         ({"mode": "compiled"}, "no mode 'compiled'; it has ir"),
         ({"device": "intel-gpu"}, "no provider for 'intel-gpu' here; available: .*CPUExecutionProvider"),
     ],

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import lanes
 import numpy as np
 import pytest
 
-from bench.contract import RunnerSpec
+from bench.contract import STRICT_ENVIRONMENT, OnDevice, RunnerSpec
 from pose.errors import Unsupported, UserError
 
 ov = pytest.importorskip("openvino")
@@ -67,6 +68,41 @@ def test_what_was_asked_for_is_read_back(artifact: str):
     assert found["convolutions"] == {"f32": 1}
     assert found["compile_s"] > 0
     assert found["runtime"].startswith("openvino 20")
+
+
+def test_the_lane_of_defaults_asks_for_nothing_and_says_what_openvino_picked(artifact: str):
+    found = make(artifact, precision="defaults").effective()
+    picked = ov.Core().compile_model(artifact, "CPU").get_property("INFERENCE_PRECISION_HINT")
+    assert found["switches"]["INFERENCE_PRECISION_HINT"] == picked.get_type_name()
+    assert found["convolutions"] == {found["precision"]: 1}
+    assert make(artifact).effective()["switches"]["INFERENCE_PRECISION_HINT"] == "f32"
+
+
+def test_the_lane_of_defaults_is_bfloat16_where_the_processor_has_it(artifact: str):
+    able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    found = make(artifact, precision="defaults").effective()
+    assert found["precision"] == ("bf16" if "BF16" in able else "f32")
+    strict, shipped = (make(artifact, precision=name).infer(pictures(3)) for name in ("fp32", "defaults"))
+    assert ("BF16" in able) == (np.abs(shipped - strict).max() > 1e-4 * np.abs(strict).max())
+
+
+def test_strict_lanes_set_the_environment_of_onednn(artifact: str):
+    specs = [RunnerSpec({}, artifact, "ir", name, "cpu", 1, 1) for name in ("fp32", "defaults")]
+    strict, shipped = (lanes.effective("openvino", spec, env=lanes.LOOSE)["switches"] for spec in specs)
+    assert {name: strict[name] for name in STRICT_ENVIRONMENT} == STRICT_ENVIRONMENT
+    assert {name: shipped[name] for name in STRICT_ENVIRONMENT} == lanes.LOOSE
+
+
+def test_a_graph_that_was_not_quantised_is_no_int8(artifact: str):
+    with pytest.raises(Unsupported, match=r"asked for int8, OpenVINO runs no convolution of .*model\.xml"):
+        make(artifact, precision="int8")
+
+
+def test_the_compiled_graph_tells_no_clock_and_no_memory_of_a_device(artifact: str):
+    made = make(artifact)
+    assert isinstance(made, OnDevice)
+    assert (made.device_timer(), made.device_memory_bytes()) == (None, None)
+    assert made.effective()["device_clock"] == "none: on the CPU the host's clock is the device's"
 
 
 def test_throughput_has_a_stream_a_thread_and_does_every_batch(artifact: str):

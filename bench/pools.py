@@ -1,0 +1,36 @@
+"""Which thread pools this process has loaded, as threadpoolctl and the kernel see them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import threadpoolctl
+
+TASKS = Path("/proc/self/task")
+
+
+def view() -> dict[str, Any]:
+    """Return {"pools": [{library, api, threads, version, layer}], "os_threads"} of this process; only reads.
+
+    Pools of OpenMP and BLAS libraries alone are seen: neither OpenVINO's (TBB) nor TensorFlow's (Eigen)
+    is. `os_threads` counts whatever the kernel schedules, waiting threads included; None without /proc.
+    A library that several packages bring stands once for each.
+    """
+    pools = [_pool(found) for found in threadpoolctl.threadpool_info()]
+    return {"pools": sorted(pools, key=lambda pool: str(pool["library"])), "os_threads": _os_threads()}
+
+
+def _pool(found: dict[str, Any]) -> dict[str, Any]:
+    """Return one pool; its library by file name, since where it lies is the machine's affair."""
+    return {
+        "library": Path(found["filepath"]).name,
+        "api": found["user_api"],
+        "threads": found["num_threads"],
+        "version": found.get("version"),
+        "layer": found.get("threading_layer"),
+    }
+
+
+def _os_threads() -> int | None:
+    return len(list(TASKS.iterdir())) if TASKS.exists() else None

@@ -1,0 +1,83 @@
+"""The int8 route: what it is calibrated on, what it is made of, and that both twins can have it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from twins import FRAMEWORKS, dataset, job, need, tiny
+
+from bench import convert, launch, rundir
+from bench.convert import Job
+from bench.worker import explain
+from pose import sample, splits
+from pose.errors import Unsupported
+from pose.files import sha256_of_bytes
+
+
+def request(run_folder: Path, out: Path) -> Job:
+    """Return a conversion of the run's recipe that has no source yet."""
+    run = rundir.opened(run_folder)
+    nothing: Any = None
+    where = (run.settings.coco, splits.read(run.split_file))
+    return Job("torch", run.recipe, run_folder / "best.safetensors", *where, nothing, nothing, nothing, out)
+
+
+def test_the_calibration_set_is_of_the_training_part_and_unaugmented(run_folder: Path, tmp_path: Path):
+    made = request(run_folder, tmp_path)
+    images, facts = convert._calibration(made)
+    train = splits.select(made.manifest, made.coco, "train")
+    # Fewer people than would be taken: all of them.
+    np.testing.assert_array_equal(images, sample.crops(train, made.recipe, range(len(train))))
+    assert (facts["part"], facts["inputs"]) == ("train", len(train))
+    assert facts["annotation_ids_sha256"] == sha256_of_bytes(json.dumps(train.ann_ids.tolist()).encode())
+
+
+def test_the_calibration_set_is_a_seeded_choice(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(convert, "CALIBRATION_IMAGES", 3)
+    made = request(run_folder, tmp_path)
+    (images, facts), (again, same) = convert._calibration(made), convert._calibration(made)
+    np.testing.assert_array_equal(images, again)
+    assert facts == same
+    hashes = set()
+    for seed in range(8):
+        monkeypatch.setattr(convert, "CALIBRATION_SEED", seed)
+        images, facts = convert._calibration(made)
+        assert len(images) == facts["inputs"] == 3
+        hashes.add(facts["annotation_ids_sha256"])
+    assert len(hashes) > 1
+
+
+def test_int8_without_an_ir_says_what_is_missing(run_folder: Path, tmp_path: Path):
+    with pytest.raises(Unsupported, match=r"made of model\.xml, which this conversion did not leave"):
+        convert._int8(request(run_folder, tmp_path))
+
+
+def test_without_nncf_the_extra_is_named():
+    status, reason = explain(ModuleNotFoundError("No module named 'nncf'", name="nncf"))
+    assert (status, reason.rpartition(": ")[2]) == ("unsupported", "pip install twinpose[openvino]")
+
+
+@pytest.mark.parametrize("twin", FRAMEWORKS)
+def test_either_twin_is_quantised_beside_its_ir(twin: str, tmp_path: Path):
+    need("openvino", "nncf", FRAMEWORKS[twin])
+    coco, out = dataset(tmp_path / "coco"), tmp_path / "artifacts"
+    given = job(tmp_path / "job", coco, tiny())
+    payload = {**given, "twin": twin, "weights": given["initial"], "out": out, "formats": ["ir", "int8"]}
+    record = launch.value_of(launch.call("bench.convert:convert", payload, tmp_path / "child"))
+    ir, int8 = record["routes"]
+    assert [(route["status"], route["file"]) for route in (ir, int8)] == [
+        ("ok", "model.xml"),
+        ("ok", "model.int8.xml"),
+    ]
+    assert ir["max_abs_difference"] < 1e-5 * ir["rms_source"] < int8["max_abs_difference"]
+    assert int8["max_abs_difference"] < int8["rms_source"]
+    assert int8["calibration"]["part"] == "train"
+    left = {path.name for path in out.iterdir()}
+    assert left == {"model.xml", "model.bin", "model.int8.xml", "model.int8.bin", "conversion.json"}
+    assert json.loads((out / "conversion.json").read_text()) == record
