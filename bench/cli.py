@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bench import console, launch, native, pipelines, proving, rundir, stages, verbs
+from bench import console, launch, mlperf, native, pipelines, proving, rundir, stages, verbs
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 
@@ -49,6 +49,13 @@ class Runtime(StrEnum):
     torch = "torch"
     onnxruntime = "onnxruntime"
     openvino = "openvino"
+
+
+class MeasuredBy(StrEnum):
+    """Whose rules a bench follows."""
+
+    twinpose = "twinpose"
+    mlperf = "mlperf"
 
 
 class Part(StrEnum):
@@ -220,13 +227,25 @@ def bench(
     timeout_s: Annotated[
         float | None, typer.Option("--timeout", min=0.1, help="Seconds a cell may take.")
     ] = None,
+    protocol: Annotated[
+        MeasuredBy, typer.Option(help="This suite's, or the scenarios of MLPerf LoadGen (extra 'mlperf').")
+    ] = MeasuredBy.twinpose,
+    mlperf_: Annotated[
+        list[str] | None,
+        typer.Option("--mlperf", metavar="KEY=VALUE", help="What LoadGen is given, as min_duration_s=60."),
+    ] = None,
     uncertified: Uncertified = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the cells of a matrix, each in a fresh process; finished ones are kept."""
+    if mlperf_ and protocol is not MeasuredBy.mlperf:
+        raise UserError("--mlperf is for LoadGen; give --protocol mlperf with it")
+    options = mlperf.parse(mlperf_ or [])
     with rundir.locked(run):
         made = rundir.opened(run)
         cells = stages.load_matrix(made, matrix, device.value if device else None)
+        if protocol is MeasuredBy.mlperf and not list_:
+            raise typer.Exit(verbs.bench_mlperf(made, cells, only, options, timeout_s, uncertified, as_json))
         raise typer.Exit(verbs.bench(made, cells, only, list_, timeout_s, uncertified, as_json))
 
 

@@ -28,6 +28,7 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "onnxscript": "onnx",
     "openvino": "openvino",
+    "mlperf_loadgen": "mlperf",
 }
 """The extra that installs each framework's package."""
 
