@@ -174,8 +174,18 @@ def test_a_runner_that_breaks_in_server_does_not_wait_for_the_schedule_to_end(ru
     [row] = drive(run_folder, LATENCY, "mlperf_runners:BreaksInServer", server_queries=600, target_qps=1)
     assert row["status"] == "failed"
     assert row["reason"].startswith("RuntimeError: a kernel was not found")
-    log = (run_folder / row["logs"] / "child" / "log.txt").read_text()
-    assert "Fatal Python error" not in log
+
+
+@pytest.mark.parametrize("runner", ["BreaksInATest", "BreaksInServer"])
+def test_a_broken_test_takes_nothing_down_with_it(run_folder: Path, runner: str):
+    [row] = drive(run_folder, LATENCY, f"mlperf_runners:{runner}", server_queries=600, target_qps=1)
+    # The child's answer is written before it ends; how it ends is seen by asking the same again.
+    child = run_folder / row["logs"] / "child"
+    environment = os.environ | {"PYTHONPATH": f"{launch.ROOT}:{TESTS}"}
+    command = [sys.executable, "-P", "-m", "bench.worker", str(child)]
+    again = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((child / "result.json").read_text())["reason"] == "RuntimeError: a kernel was not found"
 
 
 def test_a_runner_that_hangs_times_out_and_the_next_cell_runs(run_folder: Path):
