@@ -7,7 +7,8 @@ from typing import Any
 
 from bench.mlperf.options import CLAIM
 
-COLUMNS = "scenario      valid  p50 ms    p90 ms    p99 ms    samples/s  samples"
+COLUMNS = ("scenario", "valid", "p50 ms", "p90 ms", "p99 ms", "samples/s", "samples")
+WIDTHS = (12, 5, 11, 11, 11, 9, 9)
 
 
 def text(rows: Sequence[dict[str, Any]]) -> str:
@@ -18,16 +19,21 @@ def text(rows: Sequence[dict[str, Any]]) -> str:
         if row["status"] != "ok":
             lines.append(f"  {row['status']}: {row['reason']}")
             continue
-        lines.append(f"  {COLUMNS}")
+        lines.append(_row(COLUMNS))
         for found in row["scenarios"]:
-            lines += [f"  {_line(found)}", *(f"    {note}" for note in _notes(found))]
+            lines += [_line(found), *(f"    {note}" for note in _notes(found))]
     return "\n".join([*lines, CLAIM])
 
 
 def _line(found: dict[str, Any]) -> str:
-    latencies = "".join(f"{_ms(found['latency_ns'][name]):10s}" for name in ("p50", "p90", "p99"))
+    latencies = [_ms(found["latency_ns"][name]) for name in ("p50", "p90", "p99")]
     valid = "yes" if found["result_valid"] else "no"
-    return f"{found['scenario']:14s}{valid:7s}{latencies}{found['qps']:<11.1f}{found['samples']}"
+    return _row((found["scenario"], valid, *latencies, f"{found['qps']:.1f}", str(found["samples"])))
+
+
+def _row(words: Sequence[str]) -> str:
+    first, *rest = (f"{word:>{width}s}" for word, width in zip(words, WIDTHS, strict=True))
+    return "  ".join(["", first.strip().ljust(WIDTHS[0]), *rest])
 
 
 def _notes(found: dict[str, Any]) -> list[str]:
