@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bench import console, launch, native, pipelines, proving, rundir, sitting, stages, verbs
+from bench import console, launch, mlperf, native, pipelines, proving, rundir, sitting, stages, verbs
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 
@@ -58,6 +58,13 @@ class Profile(StrEnum):
     quick = "quick"
     standard = "standard"
     official = "official"
+
+
+class MeasuredBy(StrEnum):
+    """Whose rules a bench follows."""
+
+    twinpose = "twinpose"
+    mlperf = "mlperf"
 
 
 class Part(StrEnum):
@@ -235,15 +242,27 @@ def bench(
     again: Annotated[
         bool, typer.Option("--again", help="Forget the selected cells' rounds and measure them anew.")
     ] = False,
+    protocol: Annotated[
+        MeasuredBy, typer.Option(help="This suite's, or the scenarios of MLPerf LoadGen (extra 'mlperf').")
+    ] = MeasuredBy.twinpose,
+    mlperf_: Annotated[
+        list[str] | None,
+        typer.Option("--mlperf", metavar="KEY=VALUE", help="What LoadGen is given, as min_duration_s=60."),
+    ] = None,
     uncertified: Uncertified = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the cells of a matrix in interleaved rounds of fresh processes; finished rounds are kept."""
+    if mlperf_ and protocol is not MeasuredBy.mlperf:
+        raise UserError("--mlperf is for LoadGen; give --protocol mlperf with it")
+    options = mlperf.parse(mlperf_ or [])
     with rundir.locked(run):
         made = rundir.opened(run)
         cells = stages.load_matrix(
             made, matrix, device.value if device else None, profile.value if profile else None
         )
+        if protocol is MeasuredBy.mlperf and not list_:
+            raise typer.Exit(verbs.bench_mlperf(made, cells, only, options, timeout_s, uncertified, as_json))
         command = shlex.join(["twinpose", *sys.argv[1:]])
         wanted = sitting.Wanted(only, timeout_s, uncertified, again, command)
         raise typer.Exit(verbs.bench(made, cells, wanted, list_, as_json))

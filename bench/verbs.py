@@ -19,6 +19,7 @@ from bench import (
     launch,
     machine,
     matrix,
+    mlperf,
     parity,
     proving,
     rundir,
@@ -249,6 +250,36 @@ def bench(made: RunFolder, cells: matrix.Matrix, wanted: sitting.Wanted, list_: 
     }
     console.facts(facts, as_json, bench_text.summary(sat, made.path))
     return SOME_CELLS_FAILED if failed_cells(sat.cells) else 0
+
+
+def bench_mlperf(
+    made: RunFolder,
+    cells: matrix.Matrix,
+    only: str | None,
+    options: mlperf.Options,
+    timeout_s: float | None,
+    uncertified: bool,
+    as_json: bool,
+) -> int:
+    """Drive the cells of a matrix by MLPerf LoadGen, print what it found; return the exit code."""
+
+    def on_event(event: str, fields: dict[str, Any]) -> None:
+        if event == "cell_finished":
+            mark = "kept" if fields["skipped"] else fields["status"]
+            console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}")
+
+    with made.stage("bench mlperf", f"twinpose bench {made.path} --protocol mlperf"):
+        rows = mlperf.run(
+            made.path,
+            selection.select(cells.cells, only),
+            options,
+            timeout_s=cells.protocol.timeout_s if timeout_s is None else timeout_s,
+            uncertified=uncertified,
+            on_event=on_event,
+            interpreters=cells.interpreters,
+        )
+    console.facts(rows, as_json, mlperf.text(rows))
+    return SOME_CELLS_FAILED if any(row["status"] not in {"ok", "unsupported"} for row in rows) else 0
 
 
 def parity_of_run(made: RunFolder, rungs: tuple[int, ...], as_json: bool) -> int:

@@ -29,6 +29,7 @@ EXTRAS = {
     "onnxscript": "onnx",
     "openvino": "openvino",
     "nncf": "openvino",
+    "mlperf_loadgen": "mlperf",
 }
 """The extra that installs each framework's package."""
 

@@ -1,0 +1,213 @@
+"""Over a run folder: a fresh process for each cell, a row for whatever became of it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import certificate, launch, machine, rundir, store
+from bench.contract import RUNNERS, Cell, RunnerSpec
+from bench.mlperf.options import CLAIM, DRIVEN, Options
+from bench.rundir import RunFolder
+from pose import splits
+from pose.errors import UserError
+from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
+
+OnEvent = Callable[[str, dict[str, Any]], None]
+
+SCHEMA = 1
+MEMORY_SHARE = 0.9
+"""Of the memory that processes here may hold, as for the suite's own protocol."""
+DURATIONS = 4.0
+"""Minimum durations that a cell's time-out grants beside its own seconds: two scenarios, twice as long."""
+
+
+def folder(run: Path) -> Path:
+    """Return the folder of a run's rows (ID.json) and of LoadGen's logs (ID/SCENARIO/)."""
+    return run / "bench" / "mlperf"
+
+
+def run(
+    path: Path,
+    cells: Sequence[Cell],
+    options: Options | None = None,
+    *,
+    timeout_s: float = 600.0,
+    uncertified: bool = False,
+    on_event: OnEvent | None = None,
+    runners: Mapping[str, str] = RUNNERS,
+    interpreters: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Drive the latency and throughput cells one after another; return their rows, as stored.
+
+    A row that is stored as ok with the same hash is kept. A cell that the parity ladder has not
+    certified becomes a row with the reason, unless `uncertified`; UserError when certified weights were
+    altered, and when no cell has a scenario of MLPerf's. on_event(name, fields) hears "cell_started"
+    (id, number, count), the child's "phase" and "cell_finished" (id, number, count, status, reason,
+    skipped). timeout_s is a cell's, besides the minimum durations that it is asked to measure.
+    """
+    chosen = [cell for cell in cells if cell.scenario in DRIVEN]
+    if not chosen:
+        raise UserError(f"LoadGen drives none of these cells; expected one of: {', '.join(DRIVEN)}")
+    tell = on_event or (lambda name, fields: None)
+    opened = rundir.opened(Path(path))
+    gate = certificate.of_run(opened.path)
+    if not uncertified:
+        gate.require_unaltered()
+    child = _Child(opened, options or Options(), timeout_s, dict(env or {}), dict(interpreters or {}))
+    decided = _decided_by_run(opened)
+    rows = []
+    for number, cell in enumerate(chosen, 1):
+        place = {"id": cell.id, "number": number, "count": len(chosen)}
+        artifact = store.artifact_sha256(store.artifact(opened.path, cell))
+        granted, refused = gate.certificate(cell, artifact)
+        known = {
+            "hash": child.hash_of(cell, artifact, runners[cell.runtime], decided),
+            "artifact_sha256": artifact,
+            "split_sha256": decided["split"],
+            "certificate_id": granted,
+        }
+        row = _finished(opened.path, cell, known)
+        skipped = row is not None
+        if row is None:
+            tell("cell_started", place)
+            barred = None if uncertified or artifact is None else refused
+            row = child.measure(cell, runners[cell.runtime], known, barred, tell)
+        tell("cell_finished", {**place, "status": row["status"], "reason": row["reason"], "skipped": skipped})
+        rows.append(row)
+    return rows
+
+
+def _decided_by_run(run: RunFolder) -> dict[str, Any]:
+    boxes = run.settings.boxes
+    return {
+        "split": splits.read(run.split_file).sha256,
+        "boxes": sha256_of_file(boxes) if boxes else None,
+        "recipe": run.recipe.model_dump(mode="json", include={"model", "data"}),
+    }
+
+
+def _finished(path: Path, cell: Cell, known: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the stored row if it is whole and up to date, with the certificate that the cell has now."""
+    file = folder(path) / f"{cell.id}.json"
+    try:
+        row = read_json(file, "a row")
+    except UserError:  # absent, or damaged: measuring again makes it whole
+        return None
+    if not isinstance(row, dict) or (row.get("status"), row.get("hash")) != ("ok", known["hash"]):
+        return None
+    granted = known["certificate_id"]
+    if granted and row["certificate_id"] != granted:
+        row |= {"certificate_id": granted}
+        write_json(file, row)
+    return row
+
+
+@dataclass(frozen=True)
+class _Child:
+    """What every cell's process is started with."""
+
+    run: RunFolder
+    options: Options
+    timeout_s: float
+    env: dict[str, str]
+    interpreters: dict[str, str]
+
+    def hash_of(self, cell: Cell, artifact: str | None, runner: str, decided: dict[str, Any]) -> str:
+        """Return a hash over all that decides a row, except the machine."""
+        decides = {
+            "schema": SCHEMA,
+            "axes": asdict(cell),
+            "artifact": artifact,
+            "runner": runner,
+            "options": self.options.model_dump(),
+            "interpreter": self.interpreters.get(cell.runtime),
+            "run": decided,
+        }
+        return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
+
+    def measure(
+        self, cell: Cell, runner: str, known: dict[str, Any], barred: str | None, tell: OnEvent
+    ) -> dict[str, Any]:
+        """Run the cell's child, unless it is barred for the given reason; store and return the row."""
+        logs = folder(self.run.path) / cell.id
+        shutil.rmtree(logs, ignore_errors=True)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        if barred:
+            outcome = launch.Outcome("uncertified", barred, None, 0.0)
+        elif known["artifact_sha256"] is None:
+            outcome = launch.Outcome("failed", self._missing(cell), None, 0.0)
+        else:
+            outcome = self._call(cell, runner, logs, tell)
+        value = outcome.value or {}
+        row = {
+            "schema": SCHEMA,
+            "id": cell.id,
+            "status": "failed" if outcome.status == "user_error" else outcome.status,
+            "reason": self._relative(outcome.reason),
+            "claim": CLAIM,
+            "axes": asdict(cell),
+            **known,
+            "options": self.options.model_dump(),
+            "started": started,
+            "wall_s": outcome.wall_s,
+            "scenarios": value.get("scenarios", []),
+            "effective": value.get("effective", {}),
+            "phases_s": value.get("phases_s", {}),
+            "peak_rss_bytes": value.get("peak_rss_bytes"),
+            "logs": str(logs.relative_to(self.run.path)),
+            "command": self._command(cell),
+        }
+        write_json(folder(self.run.path) / f"{cell.id}.json", row)
+        return row
+
+    def _command(self, cell: Cell) -> str:
+        given = self.options.model_dump(exclude_defaults=True)
+        options = "".join(f" --mlperf {name}={value}" for name, value in given.items())
+        return f"twinpose bench {shlex.quote(str(self.run.path))} --protocol mlperf -k {cell.id}{options}"
+
+    def _missing(self, cell: Cell) -> str:
+        artifact = store.artifact(self.run.path, cell).relative_to(self.run.path)
+        maker = "train" if cell.runtime in {"tf", "torch"} else "convert"
+        return f"the run has no {artifact}; 'twinpose {maker} {self.run.path}' makes it"
+
+    def _relative(self, reason: str | None) -> str | None:
+        return reason.replace(f"{self.run.path.resolve()}/", "") if reason else None
+
+    def _call(self, cell: Cell, runner: str, logs: Path, tell: OnEvent) -> launch.Outcome:
+        logs.mkdir(parents=True)
+        return launch.call(
+            "bench.mlperf:cell",
+            self._payload(cell, runner, logs),
+            logs / "child",
+            timeout_s=self.timeout_s + DURATIONS * self.options.min_duration_s,
+            env=launch.thread_environment(cell.threads, cell.allocator, cell.device) | self.env,
+            interpreter=self.interpreters.get(cell.runtime),
+            memory_limit_bytes=int(machine.memory_limit_bytes() * MEMORY_SHARE),
+            on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
+        )
+
+    def _payload(self, cell: Cell, runner: str, logs: Path) -> dict[str, Any]:
+        settings = self.run.settings
+        axes = ("mode", "precision", "device", "threads", "batch", "scenario")
+        spec = RunnerSpec(
+            recipe=self.run.recipe.model_dump(mode="json"),
+            artifact=str(store.artifact(self.run.path, cell).resolve()),
+            **{axis: getattr(cell, axis) for axis in axes},
+        )
+        return {
+            "runner": runner,
+            "spec": asdict(spec),
+            "options": self.options.model_dump(),
+            "coco": settings.coco.resolve(),
+            "split_file": self.run.split_file.resolve(),
+            "boxes": settings.boxes.resolve() if settings.boxes else None,
+            "logs": logs.resolve(),
+        }
