@@ -90,6 +90,8 @@ class Protocol(Section):
     def _rounds_in_order(self) -> Protocol:
         if self.rounds_max < self.rounds:
             raise ValueError(f"rounds_max {self.rounds_max} is below rounds {self.rounds}")
+        if self.half_width and self.rounds < 2:
+            raise ValueError("half_width needs at least 2 rounds: one alone has no interval")
         return self
 
     def warmup_for(self, device: str) -> float:
@@ -185,6 +187,11 @@ class Matrix:
     protocol: Protocol
     cells: tuple[Cell, ...]
     places: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def interpreters(self) -> dict[str, str]:
+        """Return the Python of each runtime that has one of its own."""
+        return {runtime: place.python for runtime, place in self.places.items() if place.python}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the matrix as JSON: name, protocol, the cells' IDs."""

@@ -78,7 +78,7 @@ def sit(run: RunFolder, chosen: Matrix, wanted: Wanted, tell: OnEvent) -> Sat:
     results = _with_shares(run, results)
     found = verdicts.compare(store.cells(run.path), first_look=first_look(chosen))
     write_comparisons(run.path, found)
-    noise = _noise(run, found, sitting) if pair else {}
+    noise = _noise(run, found, pair[1], sitting) if pair else {}
     _note(run, noise=noise, ended=sitting.id)
     return Sat(results, found, noise, null)
 
@@ -176,7 +176,7 @@ def _limits(measured: Matrix) -> dict[str, Any]:
         threads,
         precisions,
         LIMITS_S[measured.protocol.profile],
-        interpreters={name: place.python for name, place in measured.places.items() if place.python},
+        interpreters=measured.interpreters,
     )
 
 
@@ -221,19 +221,17 @@ def write_comparisons(run: Path, found: Sequence[Comparison]) -> None:
     )
 
 
-def _noise(run: RunFolder, found: Sequence[Comparison], sitting: Sitting) -> dict[str, Any]:
-    """Return the noise floor: the A/A intervals of this run's benches in order, and their verdict."""
+def _noise(run: RunFolder, found: Sequence[Comparison], replica: Cell, sitting: Sitting) -> dict[str, Any]:
+    """Return the noise floor: the A/A intervals of this run's benches in order, and their verdict.
+
+    Rounds that a later sitting adds to a pair renew its interval; only a pair measured anew is another.
+    """
     history = list(read_facts(run.path).get("noise", {}).get("history", []))
-    pairs = [one for one in found if one.set == verdicts.NOISE_FLOOR and one.interval]
-    for pair in pairs:
-        fresh = {
-            "a": pair.a,
-            "b": pair.b,
-            "n": pair.n,
-            "ratio": pair.ratio,
-            "interval": list(pair.interval or ()),
-        }
-        known = [h for h in history if {k: h[k] for k in fresh} == fresh]
-        if not known:
-            history.append({**fresh, "sitting": sitting.id})
+    pair = next((one for one in found if one.set == verdicts.NOISE_FLOOR and one.a == replica.id), None)
+    if pair is not None and pair.interval is not None:
+        began = store.read(store.folder(run.path) / f"{pair.a}.json").rounds[0].pass_
+        if history and history[-1]["began"] == began:
+            history.pop()
+        figures = {"n": pair.n, "ratio": pair.ratio, "interval": list(pair.interval)}
+        history.append({"a": pair.a, "b": pair.b, **figures, "began": began, "sitting": sitting.id})
     return {"history": history, **stats.noise_validity([tuple(h["interval"]) for h in history])}

@@ -60,10 +60,10 @@ def test_a_profile_decides_what_the_matrix_leaves_open():
 
 
 def test_a_runtime_may_live_in_a_place_of_its_own():
-    place = {"python": "/opt/tf/bin/python", "env": {"A": "1"}, "folder": "/tmp"}
-    found = load(TORCH, interpreters={"tf": place, "torch": "/opt/torch/bin/python"}).places
+    place = {"python": "envs/tf/bin/python", "env": {"A": "1"}, "folder": "/tmp"}
+    found = load(TORCH, interpreters={"tf": place, "torch": "envs/torch/bin/python"}).places
     assert found["tf"].model_dump() == place
-    assert found["torch"].model_dump() == {"python": "/opt/torch/bin/python", "env": {}, "folder": None}
+    assert found["torch"].model_dump() == {"python": "envs/torch/bin/python", "env": {}, "folder": None}
 
 
 def test_a_batch_may_differ_by_scenario():
@@ -113,6 +113,7 @@ def test_a_wrong_block_says_where_and_what(patch: dict[str, Any], words: str):
         ({"interpreters": {"jax": "python"}}, "interpreters"),
         ({"protocol": {"profile": "fast"}}, "'quick', 'standard' or 'official'"),
         ({"protocol": {"rounds": 5, "rounds_max": 4}}, "rounds_max 4 is below rounds 5"),
+        ({"protocol": {"rounds": 1, "half_width": 0.01}}, "half_width needs at least 2 rounds"),
         ({"blocks": []}, "blocks: .*at least 1 item"),
         ({"blocks": 3}, "blocks: "),
         ({"blocks": [3]}, "blocks.0: "),
