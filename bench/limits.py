@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import bandwidth, launch
+from bench import bandwidth, conditions, launch
 from bench.kernels import kernels
 
 LIBRARIES = {
@@ -67,10 +67,12 @@ def measure(
 
     {"device", "peaks": [{"precision", "threads", "gflops", "kernel", "library"}], the best of each
     precision and thread count; "kernels": every timing, in the same words; "bandwidth_gb_s":
-    {threads: GB/s}, of the host's memory; "reasons": {library, or library and precision: why absent}}.
+    {threads: GB/s}, of the host's memory; "reasons": {library, or library and precision: why absent};
+    "doubts": what disturbed the measurement, so that the machine can do more than it says}.
     interpreters: a library's own Python, where it lives in another environment.
     """
     deadline_s, threads = time.monotonic() + budget_s, sorted(set(threads_list))
+    before = conditions.read()
     with tempfile.TemporaryDirectory(prefix="twinpose-limits-") as folder:
         moved, reasons = _bandwidth(threads, BANDWIDTH_SHARE * budget_s, Path(folder))
         asked = {"device": device, "precisions": list(precisions)}
@@ -88,7 +90,8 @@ def measure(
                 reasons |= _reasons(fitting[0].library, found, why)
             jobs = fitting[1:]
     answer = {"device": device, "peaks": best(rows), "kernels": rows}
-    return answer | {"bandwidth_gb_s": moved, "reasons": reasons}
+    doubts = conditions.doubts(before, conditions.read(before))
+    return answer | {"bandwidth_gb_s": moved, "reasons": reasons, "doubts": doubts}
 
 
 def _layers(asked: Mapping[str, Any]) -> int:

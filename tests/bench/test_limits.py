@@ -48,6 +48,11 @@ def test_the_peak_is_the_best_layer_of_the_best_library(monkeypatch: pytest.Monk
     assert all(rate > 0 for rate in found["bandwidth_gb_s"].values())
 
 
+def test_what_disturbed_the_measurement_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits.conditions, "doubts", lambda before, after: [f"{after.cpus == before.cpus}"])
+    assert measured({}, threads_list=[1], budget_s=0.1)["doubts"] == ["True"]
+
+
 def test_a_library_without_time_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "START_S", {"a": 0.1, "b": 1000.0})
     found = measured({"a": "steady", "b": "steady"}, threads_list=[2], precisions=["fp32"], budget_s=3.0)
