@@ -8,6 +8,10 @@ from typing import Any
 from bench.compare import Found, Row, Turned
 
 UNITS_OF_S = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
+ONE_PROCESS = (
+    "Figures are medians of stretches of the rounds of one process: "
+    "what differs between processes is not in the intervals."
+)
 IN_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
@@ -15,7 +19,7 @@ def text(found: Found, across_machines: bool = False) -> str:
     """Return what a terminal shows."""
     rows = found.rows
     parts = [
-        [f"A  {found.a}", f"B  {found.b}"],
+        [f"A  {found.a}", f"B  {found.b}", *([ONE_PROCESS] if found.kind == "benchmarks" else [])],
         _differing(f"machines differ{' (allowed)' if across_machines else ''}:", found.machine),
         _differing("environments differ:", found.environment),
         _differing("measured by other rules:", found.protocol),

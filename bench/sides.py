@@ -11,11 +11,12 @@ import numpy as np
 
 from bench import store
 from bench.contract import LESS_IS_FASTER, Cell
+from bench.machine import FLAGS
 from bench.store import CellResult
 from pose.errors import UserError
 from pose.files import read_json
 
-BLOCKS = 20
+BLOCKS = 10
 """pytest-benchmark's rounds follow each other in one process: their figures are medians of so many blocks."""
 
 VALUES = {
@@ -191,7 +192,7 @@ def _machine_of_benchmarks(found: Mapping[str, Any]) -> tuple[dict[str, Any], di
     cpu = found.get("cpu") or {}
     machine = {
         "CPU": cpu.get("brand_raw"),
-        "CPU features": " ".join(sorted(cpu.get("flags", []))) or None,
+        "CPU features": " ".join(flag for flag in FLAGS if flag in cpu["flags"]) if "flags" in cpu else None,
         "logical cores": cpu.get("count"),
         "kernel": found.get("release"),
         "architecture": found.get("machine"),
