@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from bench import selection, sides
 from bench.sides import Measure, Side
+from bench.turned import OPPOSITE, Turned, turned
 from bench.unpaired import Arms, Difference, Looks, differences
 from pose.errors import UserError
 
@@ -27,8 +28,6 @@ SAME_ARTIFACT_AP = 0.001
 OTHER_ARTIFACT_AP = 0.01
 """APs this close are equal: of one artifact one unit of the last printed decimal, as the parity ladder
 grants; of weights trained anew about what two seeds of the demo differ by."""
-
-OPPOSITE = {"faster": "slower", "slower": "faster"}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,20 +62,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """B against A: `faster`, `slower`, `equivalent`, `inconclusive`; of an AP `higher`, `lower`, `equal`."""
     reason: str | None = None
     """Why there is no verdict, or what makes this one doubtful."""
-
-
-class Turned(msgspec.Struct, frozen=True):
-    """A verdict on two cells of a run that the other run does not share."""
-
-    set: str
-    lane: str
-    cell: str
-    against: str
-    a: str | None
-    b: str | None
-    """What A and B say of `cell` against `against`; None where they say nothing."""
-    reversed: bool
-    """From faster to slower or back."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,33 +228,3 @@ def _worst_first(row: Row) -> tuple[int, float, str]:
     # Timings before accuracies, the greatest slowdown and the greatest loss first.
     gain = row.speedup if row.speedup is not None else 1e9 + (row.difference or 0.0)
     return order.index(row.status), gain, row.id
-
-
-def turned(a: Iterable[dict[str, Any]], b: Iterable[dict[str, Any]], chosen: set[str]) -> list[Turned]:
-    """Return the verdicts of one run's cells on each other that the other run does not share.
-
-    a, b: the comparisons of comparisons.json; only those of two `chosen` cells. Reversed ones come first.
-    """
-    first, second = _verdicts(a, chosen), _verdicts(b, chosen)
-    found = []
-    for key in dict.fromkeys([*first, *second]):
-        was, now = first.get(key), second.get(key)
-        if was != now:
-            name, lane, one, against = key
-            back = was is not None and OPPOSITE.get(was) == now
-            found.append(Turned(name, lane, one, against, was, now, back))
-    return sorted(found, key=lambda one: not one.reversed)
-
-
-def _verdicts(
-    comparisons: Iterable[dict[str, Any]], chosen: set[str]
-) -> dict[tuple[str, str, str, str], str | None]:
-    """Return verdicts by (set, lane, cell, against), cells in one order whichever the run had."""
-    found = {}
-    for one in comparisons:
-        a, b, verdict = str(one.get("a")), str(one.get("b")), one.get("verdict")
-        if {a, b} <= chosen:
-            if a > b:
-                a, b, verdict = b, a, OPPOSITE.get(verdict or "", verdict)
-            found[str(one.get("set")), str(one.get("lane")), a, b] = verdict
-    return found

@@ -29,7 +29,8 @@ from bench import verbs
 from pathlib import Path
 loaded = time.perf_counter()
 code = verbs.compare(Path(sys.argv[1]), Path(sys.argv[2]), "5%", None, False, as_json=False)
-print(json.dumps({"import_s": loaded - started, "compare_s": time.perf_counter() - loaded, "code": code}),
+print(json.dumps({"import_s": loaded - started, "compare_s": time.perf_counter() - loaded,
+                  "processor_s": time.process_time(), "code": code}),
       file=sys.stderr)
 """
 
@@ -61,6 +62,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return written(folder / "a", 1, 0), written(folder / "b", 2, SLOWER)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.benchmark(group="store")
 def test_ten_thousand_cells_are_read(benchmark: Any, runs: tuple[Path, Path]) -> None:
     found = benchmark.pedantic(store.cells, args=(runs[0],), rounds=5, warmup_rounds=1)
@@ -68,6 +70,7 @@ def test_ten_thousand_cells_are_read(benchmark: Any, runs: tuple[Path, Path]) ->
     assert all(len(one.rounds) == ROUNDS for one in found)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.benchmark(group="store")
 def test_twice_ten_thousand_cells_are_compared(benchmark: Any, runs: tuple[Path, Path]) -> None:
     """In a fresh process, imports and the printed table included."""
@@ -84,9 +87,8 @@ def test_twice_ten_thousand_cells_are_compared(benchmark: Any, runs: tuple[Path,
     text = benchmark.pedantic(compare, rounds=3)
     best = min(figures, key=lambda figure: figure["whole_s"])
     benchmark.extra_info.update(best | {"cells": CELLS, "rounds": ROUNDS})
-    print(
-        f"\n2 x {CELLS} cells read and compared in {best['compare_s']:.1f} s, {best['whole_s']:.1f} s in all"
-    )
+    seconds = f"{best['whole_s']:.1f} s, {best['processor_s']:.1f} s of them on the processor"
+    print(f"\n2 x {CELLS} cells of {ROUNDS} rounds read and compared in {seconds}")
     assert best["code"] == 4
     assert text.count("REGRESSED") == SLOWER
     assert set(sides.read(runs[0]).measures) == {one.id for one in axes()}
