@@ -250,9 +250,15 @@ def bench(
         typer.Option("--mlperf", metavar="KEY=VALUE", help="What LoadGen is given, as min_duration_s=60."),
     ] = None,
     uncertified: Uncertified = False,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is measured as Parquet and stop.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the cells of a matrix in interleaved rounds of fresh processes; finished rounds are kept."""
+    if parquet is not None:
+        verbs.export(run, parquet, as_json)
+        return
     if mlperf_ and protocol is not MeasuredBy.mlperf:
         raise UserError("--mlperf is for LoadGen; give --protocol mlperf with it")
     options = mlperf.parse(mlperf_ or [])
@@ -304,6 +310,23 @@ def report(run: RunDir, as_json: AsJson = False) -> None:
     """Write HTML, CSV, Markdown and plots from a run alone."""
     with rundir.locked(run):
         verbs.report(run, as_json)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run, or a file of pytest's --benchmark-json.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another of the same kind, measured later.")],
+    fail_over: Annotated[
+        str, typer.Option(metavar="SHARE", help="How much slower is still fine, such as 5%.")
+    ] = "0%",
+    only: Annotated[str | None, typer.Option("-k", help="Which cells, such as 'torch and cpu'.")] = None,
+    across_machines: Annotated[
+        bool, typer.Option("--across-machines", help="Judge although the machines differ.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs cell by cell; exits 4 where one regressed, 5 where one is missing, 6 elsewhere."""
+    raise typer.Exit(verbs.compare(a, b, fail_over, only, across_machines, as_json))
 
 
 @app.command()

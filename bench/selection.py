@@ -6,11 +6,12 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Generic, TypeVar
 
 from bench.contract import Cell
 from pose.errors import UserError
 
-Test = Callable[[Cell], bool]
+T = TypeVar("T")
 
 TOKEN = re.compile(r"\s*(?:(?P<word>[\w.=-]+)|(?P<mark>[()]))")
 KEYWORDS = {"and", "or", "not"}
@@ -25,43 +26,81 @@ def select(cells: Sequence[Cell], expression: str | None) -> list[Cell]:
     """
     if expression is None:
         return list(cells)
-    test = _Parser(expression, cells).parse()
-    chosen = [cell for cell in cells if test(cell)]
+    chosen = _Parser("cell", expression, cells, _in_cell, _hint).chosen()
     if not chosen:
         raise UserError(f"-k {expression!r} selects none of the {len(cells)} cells; --list shows them")
     return chosen
 
 
-class _Parser:
-    """Recursive descent: any = all ("or" all)*; all = one ("and" one)*; one = "not" one | (any) | word."""
+def select_names(names: Sequence[str], expression: str) -> list[str]:
+    """Return the names that `expression` holds for, in their order; a word holds for a name that contains it.
 
-    def __init__(self, expression: str, cells: Sequence[Cell]) -> None:
+    Raises UserError for a malformed expression, for a word that no name has, and when none is selected.
+    """
+    chosen = _Parser("benchmark", expression, names, _in_name, lambda word, items: "").chosen()
+    if not chosen:
+        raise UserError(f"-k {expression!r} selects none of the {len(names)} benchmarks")
+    return chosen
+
+
+def _in_name(word: str, name: str) -> bool:
+    return word in name
+
+
+def _in_cell(word: str, cell: Cell) -> bool:
+    axis, equals, value = word.partition("=")
+    if equals:
+        return str(asdict(cell).get(axis)) == value
+    return f"-{word}-" in f"-{cell.id}-"
+
+
+class _Parser(Generic[T]):
+    """Recursive descent: any = all ("or" all)*; all = one ("and" one)*; one = "not" one | (any) | word.
+
+    `holds(word, item)` says what a word means, `hint(word, items)` what to say of one that no item has.
+    """
+
+    def __init__(
+        self,
+        noun: str,
+        expression: str,
+        items: Sequence[T],
+        holds: Callable[[str, T], bool],
+        hint: Callable[[str, Sequence[T]], str],
+    ) -> None:
+        self.noun = noun
         self.expression = expression
-        self.cells = cells
+        self.items = items
+        self.holds = holds
+        self.hint = hint
         self.tokens = _tokens(expression)
 
-    def parse(self) -> Test:
+    def chosen(self) -> list[T]:
+        test = self.parse()
+        return [item for item in self.items if test(item)]
+
+    def parse(self) -> Callable[[T], bool]:
         test = self._any()
         if self.tokens:
             raise self._error(f"'{self.tokens[0]}' is not expected there")
         return test
 
-    def _any(self) -> Test:
+    def _any(self) -> Callable[[T], bool]:
         tests = [self._all()]
         while self._take("or"):
             tests.append(self._all())
-        return lambda cell: any(test(cell) for test in tests)
+        return lambda item: any(test(item) for test in tests)
 
-    def _all(self) -> Test:
+    def _all(self) -> Callable[[T], bool]:
         tests = [self._one()]
         while self._take("and"):
             tests.append(self._one())
-        return lambda cell: all(test(cell) for test in tests)
+        return lambda item: all(test(item) for test in tests)
 
-    def _one(self) -> Test:
+    def _one(self) -> Callable[[T], bool]:
         if self._take("not"):
             negated = self._one()
-            return lambda cell: not negated(cell)
+            return lambda item: not negated(item)
         if self._take("("):
             inner = self._any()
             if not self._take(")"):
@@ -77,20 +116,17 @@ class _Parser:
             self.tokens.pop(0)
         return found
 
-    def _word(self, word: str) -> Test:
-        def test(cell: Cell) -> bool:
-            axis, equals, value = word.partition("=")
-            if equals:
-                return str(asdict(cell).get(axis)) == value
-            return f"-{word}-" in f"-{cell.id}-"
+    def _word(self, word: str) -> Callable[[T], bool]:
+        def test(item: T) -> bool:
+            return self.holds(word, item)
 
-        if not any(test(cell) for cell in self.cells):
-            raise self._error(f"no cell has '{word}'{_hint(word, self.cells)}")
+        if not any(map(test, self.items)):
+            raise self._error(f"no {self.noun} has '{word}'{self.hint(word, self.items)}")
         return test
 
     def _error(self, problem: str) -> UserError:
         return UserError(
-            f"-k {self.expression!r}: {problem}; expected words of cell IDs joined by and, or, not, "
+            f"-k {self.expression!r}: {problem}; expected words of IDs joined by and, or, not, "
             "for example -k 'torch and not accuracy'"
         )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,15 @@ import numpy as np
 
 from bench.contract import Cell
 from pose.errors import UserError
-from pose.files import make_folder, read_json, replacing, sha256_of_bytes, sha256_of_file, write_json
+from pose.files import (
+    make_folder,
+    read_bytes,
+    read_json,
+    replacing,
+    sha256_of_bytes,
+    sha256_of_file,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,28 +140,78 @@ def forget(run: Path, cell_id: str) -> None:
     shutil.rmtree(folder(run) / cell_id, ignore_errors=True)
 
 
+_CELL = msgspec.json.Decoder(CellResult)
+"""Straight from bytes to the struct: a run may hold 10,000 of them."""
+
+
 def read(path: Path) -> CellResult:
     """Return the cell in a JSON file; UserError when it is malformed or newer than this version."""
-    raw = read_json(path, "a cell that 'twinpose bench' wrote")
+    expected = "a cell that 'twinpose bench' wrote"
+    try:
+        result = _CELL.decode(read_bytes(path, expected))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # What is newer may be shaped otherwise; what is no JSON at all is said to be that.
+        _require_known(path, read_json(path, expected))
+        raise UserError(
+            f"{path} is no cell of a bench ({error}); measure it again with 'twinpose bench'"
+        ) from error
+    _require_known(path, {"schema": result.schema})
+    return result
+
+
+def _require_known(path: Path, raw: Any) -> None:
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
         raise UserError(
             f"{path} has schema {schema}, this twinpose reads up to {SCHEMA}; expected an older run, "
             "or upgrade twinpose"
         )
-    try:
-        return msgspec.convert(raw, CellResult)
-    except msgspec.ValidationError as error:
-        raise UserError(
-            f"{path} is no cell of a bench ({error}); measure it again with 'twinpose bench'"
-        ) from error
+
+
+def bench_facts(run: Path) -> dict[str, Any]:
+    """Return bench/bench.json: the matrix and the machine; UserError before the first bench."""
+    path = Path(run) / "bench" / "bench.json"
+    return _facts(path, f"a run folder with a bench; 'twinpose bench {run}' makes one")
+
+
+def comparisons(run: Path) -> list[dict[str, Any]]:
+    """Return the comparisons that the last bench of a run drew; [] where none did."""
+    path = Path(run) / "bench" / "comparisons.json"
+    if not path.exists():
+        return []
+    expected = "the comparisons that 'twinpose bench' wrote"
+    found = _facts(path, expected).get("comparisons")
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise UserError(f"{path} holds no list of comparisons; expected {expected}")
+    return found
+
+
+def _facts(path: Path, expected: str) -> dict[str, Any]:
+    raw = read_json(path, expected)
+    _require_known(path, raw)
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} holds a {type(raw).__name__}; expected {expected}")
+    return raw
 
 
 def cells(run: Path) -> list[CellResult]:
     """Return all cells of a run by ID; [] before its first bench."""
     # A hidden file is what a killed process was still writing.
     paths = [path for path in folder(run).glob("*.json") if not path.name.startswith(".")]
-    return [read(path) for path in sorted(paths)]
+    with _collector_paused():
+        return [read(path) for path in sorted(paths)]
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python from looking for cycles among the cells again and again: half the time of 10,000."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def round_samples(run: Path, cell_id: str, number: int) -> dict[str, np.ndarray]:

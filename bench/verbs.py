@@ -14,6 +14,7 @@ import numpy as np
 from bench import (
     bench_text,
     certificate,
+    compare_text,
     console,
     info,
     launch,
@@ -24,12 +25,15 @@ from bench import (
     proving,
     rundir,
     selection,
+    sides,
     sitting,
     stages,
     store,
     verdicts,
 )
+from bench import compare as compare_
 from bench import doctor as doctor_
+from bench import export as export_
 from bench import reproduce as reproduce_
 from bench.contract import TWINS
 from bench.rundir import RunFolder, Settings
@@ -338,6 +342,20 @@ def build_report(path: Path) -> Path:
     # The reports depend on the bench's store, so the bench names them as a string.
     written: Path = importlib.import_module("reports.build").build(path)
     return written
+
+
+def compare(a: Path, b: Path, fail_over: str, only: str | None, across_machines: bool, as_json: bool) -> int:
+    """Print what differs between two runs or two benchmark files; return the exit code."""
+    share = compare_.parse_share(fail_over)
+    found = compare_.compare(sides.read(a), sides.read(b), only=only, fail_over=share)
+    console.facts(found.to_dict(across_machines), as_json, compare_text.text(found, across_machines))
+    return found.exit_code(across_machines)
+
+
+def export(run: Path, path: Path, as_json: bool) -> None:
+    """Write a run's cells as Parquet."""
+    rows = export_.to_parquet(run, path)
+    console.facts({"rows": rows, "out": str(path)}, as_json, f"{rows} rows -> {path}")
 
 
 def reproduce(table: str | None, run: Path | None, as_json: bool) -> int:

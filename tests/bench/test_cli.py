@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import run_folders
 
 from pose import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+GOLDEN = ROOT / "tests" / "golden"
 
 
 def twinpose(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -58,12 +60,20 @@ def first_annotation(coco: Path) -> int:
         (["eval"], "nothing was scored"),
         (["data", "check", "--coco", "nowhere"], "nowhere"),
         (["reproduce", "dem"], "did you mean"),
+        (["compare", "nowhere"], "Missing argument 'B'"),
+        (["compare", "nowhere", "elsewhere"], "no nowhere; expected a run folder with a bench"),
+        (
+            ["compare", GOLDEN / "schema_2", GOLDEN / "schema_2", "--fail-over", "5"],
+            "expected for example 5%",
+        ),
+        (["compare", GOLDEN / "schema_2", GOLDEN / "benchmarks.json"], "expected two runs or two"),
+        (["bench", "nowhere", "--parquet", "x.parquet"], "expected a run folder with a bench"),
         (["-q", "-v", "doctor"], "expected one of them"),
         (["weights", "import", "nowhere.pth", "--recipe", "smoke", "--out", "x"], "no file nowhere.pth"),
         (["weights", "import", "setup.cfg", "--recipe", "smoke", "--out", "x"], "no file setup.cfg"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line_and_exit_2(arguments: list[str | Path], said: str, tmp_path: Path) -> None:
     done = twinpose(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
@@ -157,3 +167,32 @@ def test_reproduce_lists_the_stored_tables_and_their_commands() -> None:
         assert json.loads(twinpose("reproduce", name, "--json").stdout)["table"]["command"].startswith(
             "twinpose"
         )
+
+
+def test_compare_exits_with_a_code_for_each_finding(tmp_path: Path) -> None:
+    """The same run is fine; slower cells, a lost one and another kernel each have their own code."""
+    one, other = run_folders.cell(), run_folders.cell("throughput", batch=8)
+    results = [
+        run_folders.result(one, [20.0, 20.1, 20.2, 20.3]),
+        run_folders.result(other, [50.0, 50.1, 50.2]),
+    ]
+    slower = [run_folders.result(one, [30.0, 30.1, 30.2, 30.3]), results[1]]
+    a = run_folders.write(tmp_path / "a", results)
+    b = {
+        0: run_folders.write(tmp_path / "same", results),
+        4: run_folders.write(tmp_path / "slower", slower),
+        5: run_folders.write(tmp_path / "lost", results[:1]),
+        6: run_folders.write(tmp_path / "moved", slower, machine=run_folders.MACHINE | {"kernel": "6.2.0"}),
+    }
+    for code, run in b.items():
+        done = twinpose("compare", a, run)
+        assert (done.returncode, done.stderr) == (code, "")
+    facts = json.loads(twinpose("compare", a, b[4], "--fail-over", "60%", "--json").stdout)
+    assert (facts["exit_code"], facts["counts"]["slower"], facts["counts"]["regressed"]) == (0, 1, 0)
+    assert twinpose("compare", a, b[6], "--across-machines", "-k", "throughput").returncode == 0
+
+
+def test_parquet_is_written_and_nothing_is_measured(tmp_path: Path) -> None:
+    done = twinpose("bench", GOLDEN / "schema_2", "--parquet", tmp_path / "cells.parquet")
+    assert (done.returncode, done.stdout) == (0, f"8 rows -> {tmp_path / 'cells.parquet'}\n")
+    assert (tmp_path / "cells.parquet").stat().st_size > 0

@@ -1,0 +1,230 @@
+"""`twinpose compare A B`: what became slower, what was not measured again, whether the machine is the same.
+
+The rules are those of docs/method/compare.md.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from bench import selection, sides
+from bench.sides import Measure, Side
+from bench.turned import OPPOSITE, Turned, turned
+from bench.unpaired import Arms, Difference, Looks, differences
+from pose.errors import UserError
+
+REGRESSED = 4
+NOT_MEASURED = 5
+MACHINES_DIFFER = 6
+"""Exit codes. The machine comes first, for on another one nothing has regressed."""
+
+SAME_ARTIFACT_AP = 0.001
+OTHER_ARTIFACT_AP = 0.01
+"""APs this close are equal: of one artifact one unit of the last printed decimal, as the parity ladder
+grants; of weights trained anew about what two seeds of the demo differ by."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One cell or benchmark of A."""
+
+    id: str
+    status: str
+    """`compared`, `regressed`, `not measured` (in B) or `nothing in A`."""
+    kind: str
+    """`time`, `rate` or `accuracy`."""
+    unit: str
+    a: float | None = None
+    b: float | None = None
+    """Geometric means over rounds; of an accuracy the AP."""
+    n_a: int = 0
+    n_b: int = 0
+    """Rounds."""
+    ratio: float | None = None
+    """b / a."""
+    interval: tuple[float, float] | None = None
+    """95 %, of the ratio."""
+    speedup: float | None = None
+    """How many times B is faster than A."""
+    speedup_interval: tuple[float, float] | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    p_rank: float | None = None
+    p_equivalence: float | None = None
+    difference: float | None = None
+    """AP of B - AP of A."""
+    verdict: str | None = None
+    """B against A: `faster`, `slower`, `equivalent`, `inconclusive`; of an AP `higher`, `lower`, `equal`."""
+    reason: str | None = None
+    """Why there is no verdict, or what makes this one doubtful."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a comparison found."""
+
+    a: str
+    b: str
+    kind: str
+    """`run` or `benchmarks`."""
+    fail_over: float
+    machine: list[dict[str, Any]]
+    """[{"what", "a", "b"}]: what of the machine differs."""
+    environment: list[dict[str, Any]]
+    """The same of packages, Python and the operating system."""
+    protocol: list[dict[str, Any]]
+    """The same of how it was measured."""
+    rows: list[Row]
+    only_in_b: list[str]
+    turned: list[Turned]
+
+    def exit_code(self, across_machines: bool = False) -> int:
+        """Return 0, or the exit code of the first that holds: machines differ, regressed, not measured."""
+        statuses = {row.status for row in self.rows}
+        if self.machine and not across_machines:
+            return MACHINES_DIFFER
+        return REGRESSED if "regressed" in statuses else NOT_MEASURED if "not measured" in statuses else 0
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows have each verdict or, without one, each status; and the regressed ones."""
+        found = Counter(row.verdict or row.status for row in self.rows)
+        found["regressed"] = sum(row.status == "regressed" for row in self.rows)
+        return dict(found)
+
+    def to_dict(self, across_machines: bool = False) -> dict[str, Any]:
+        """Return everything as JSON."""
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return {**made, "counts": self.counts(), "exit_code": self.exit_code(across_machines)}
+
+
+def parse_share(text: str) -> float:
+    """Return 0.05 of "5%" or "0.05"; UserError for anything else."""
+    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(%?)\s*", text)
+    value = float(match.group(1)) / (100 if match.group(2) else 1) if match else math.nan
+    # A bare 5 would be 500 %, which nobody means.
+    if match is None or (not match.group(2) and value >= 1):
+        raise UserError(f"--fail-over {text!r} is no share; expected for example 5% or 0.05")
+    return value
+
+
+def compare(a: Side, b: Side, *, only: str | None = None, fail_over: float = 0.0) -> Found:
+    """Return what differs between two sides; cells or benchmarks that `only` (-k) selects.
+
+    fail_over: how much longer (0.05 is 5 %) something may take before it has regressed. Raises
+    UserError when one is a run and the other is not, and when A has nothing to compare.
+    """
+    if a.kind != b.kind:
+        raise UserError(
+            f"{a.name} is a {a.kind} and {b.name} is a {b.kind}; expected two runs or two benchmark files"
+        )
+    chosen = _chosen(a, b, only)
+    looks = (a.first_look, b.first_look)
+    rows = _rows([one for one in a.measures.values() if one.id in chosen], b, fail_over, looks)
+    if all(row.status == "nothing in A" for row in rows):
+        first = f": {rows[0].id}: {rows[0].reason}" if rows else ""
+        raise UserError(f"{a.name} measured nothing that can be compared{first}; expected finished cells")
+    known = [one for one in sides.differing(a.machine, b.machine) if None not in (one["a"], one["b"])]
+    return Found(
+        a=a.name,
+        b=b.name,
+        kind=a.kind,
+        fail_over=fail_over,
+        machine=known,
+        environment=sides.differing(a.environment, b.environment),
+        protocol=sides.differing(a.protocol, b.protocol),
+        rows=sorted(rows, key=_worst_first),
+        only_in_b=[name for name in b.measures if name in chosen and name not in a.measures],
+        turned=turned(a.comparisons, b.comparisons, chosen),
+    )
+
+
+def _chosen(a: Side, b: Side, only: str | None) -> set[str]:
+    names = [*a.measures, *(name for name in b.measures if name not in a.measures)]
+    if only is None:
+        return set(names)
+    if a.kind == "run":
+        return {cell.id for cell in selection.select(list(dict.fromkeys(a.cells + b.cells)), only)}
+    return set(selection.select_names(names, only))
+
+
+def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) -> list[Row]:
+    """Return a row for each of A's measures, in their order."""
+    rows: dict[str, Row] = {}
+    timed: list[tuple[Measure, Measure]] = []
+    for one in measures:
+        other = b.measures.get(one.id)
+        missing = _missing(one, other)
+        if missing or other is None:
+            status, reason = missing or ("not measured", None)
+            rows[one.id] = Row(id=one.id, status=status, kind=one.kind, unit=one.unit, reason=reason)
+        elif one.kind == "accuracy":
+            rows[one.id] = _accuracy(one, other)
+        else:
+            timed.append((one, other))
+    arms: list[Arms] = [(one.values, other.values) for one, other in timed]
+    for (one, other), found in zip(timed, differences(arms, looks), strict=True):
+        rows[one.id] = _timed(one, other, found, fail_over)
+    return [rows[one.id] for one in measures]
+
+
+def _missing(one: Measure, other: Measure | None) -> tuple[str, str] | None:
+    """Return the status and the reason of what cannot be compared; None where it can."""
+    if one.trouble:
+        return "nothing in A", one.trouble
+    if other is None:
+        return "not measured", "B has no such cell"
+    return ("not measured", other.trouble) if other.trouble else None
+
+
+def _accuracy(one: Measure, other: Measure) -> Row:
+    a, b = one.values[-1], other.values[-1]
+    row = Row(id=one.id, status="compared", kind="accuracy", unit="AP", a=a, b=b, n_a=1, n_b=1)
+    if one.asked != other.asked:
+        return msgspec.structs.replace(row, reason="scored on other people: the splits differ")
+    same = one.artifact is not None and one.artifact == other.artifact
+    # An AP is what is printed; a thousandth must not be more than a thousandth by rounding.
+    difference = round(b - a, 12)
+    close = abs(difference) <= (SAME_ARTIFACT_AP if same else OTHER_ARTIFACT_AP)
+    verdict = "equal" if close else "higher" if difference > 0 else "lower"
+    return msgspec.structs.replace(
+        row,
+        status="regressed" if verdict == "lower" else "compared",
+        difference=difference,
+        verdict=verdict,
+        reason=None if same else "other weights",
+    )
+
+
+def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) -> Row:
+    doubts = [f"{side}: {measure.doubts}" for side, measure in (("A", one), ("B", other)) if measure.doubts]
+    row = Row(
+        id=one.id, status="compared", kind=one.kind, unit=one.unit,
+        a=_middle(one.values), b=_middle(other.values), n_a=len(one.values), n_b=len(other.values),
+        ratio=found.ratio, interval=found.interval, p=found.p, p_holm=found.p_holm, p_rank=found.p_rank,
+        p_equivalence=found.p_equivalence, speedup=found.ratio, speedup_interval=found.interval,
+        verdict={"more": "faster", "less": "slower"}.get(found.verdict, found.verdict),
+        reason="; ".join(filter(None, [found.reason, *doubts])) or None,
+    )  # fmt: skip
+    if one.kind == "time":
+        ends = found.interval and (1 / found.interval[1], 1 / found.interval[0])
+        verdict = OPPOSITE.get(row.verdict or "", row.verdict)
+        row = msgspec.structs.replace(row, speedup=1 / found.ratio, speedup_interval=ends, verdict=verdict)
+    regressed = (
+        row.verdict == "slower" and row.speedup_interval and 1 / row.speedup_interval[1] > 1 + fail_over
+    )
+    return msgspec.structs.replace(row, status="regressed") if regressed else row
+
+
+def _middle(values: Sequence[float]) -> float:
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
+
+
+def _worst_first(row: Row) -> tuple[int, float, str]:
+    order = ("regressed", "compared", "not measured", "nothing in A")
+    # Timings before accuracies, the greatest slowdown and the greatest loss first.
+    gain = row.speedup if row.speedup is not None else 1e9 + (row.difference or 0.0)
+    return order.index(row.status), gain, row.id

@@ -1,0 +1,126 @@
+"""A comparison of two sides as a table that fits a terminal: the worst first, then what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bench.compare import Found, Row
+from bench.turned import Turned
+
+UNITS_OF_S = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
+ONE_PROCESS = (
+    "Figures are medians of stretches of the rounds of one process: "
+    "what differs between processes is not in the intervals."
+)
+IN_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+def text(found: Found, across_machines: bool = False) -> str:
+    """Return what a terminal shows."""
+    rows = found.rows
+    parts = [
+        [f"A  {found.a}", f"B  {found.b}", *([ONE_PROCESS] if found.kind == "benchmarks" else [])],
+        _differing(f"machines differ{' (allowed)' if across_machines else ''}:", found.machine),
+        _differing("environments differ:", found.environment),
+        _differing("measured by other rules:", found.protocol),
+        _timed([row for row in rows if row.speedup is not None]),
+        _accuracies([row for row in rows if row.kind == "accuracy" and row.a is not None]),
+        _missing("not measured in B:", [row for row in rows if row.status == "not measured"]),
+        _missing("nothing to compare with in A:", [row for row in rows if row.status == "nothing in A"]),
+        ["only in B:", *(f"  {name}" for name in found.only_in_b)] if found.only_in_b else [],
+        _turned("reversed:", [one for one in found.turned if one.reversed]),
+        _turned("changed:", [one for one in found.turned if not one.reversed]),
+        [_summary(found)],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _differing(title: str, facts: Sequence[dict[str, Any]]) -> list[str]:
+    lines = [f"  {one['what']}: {_known(one['a'])} -> {_known(one['b'])}" for one in facts]
+    return [title, *lines] if lines else []
+
+
+def _known(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _timed(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    head = ("", "A", "B", "B / A", "95 %", "B is", "p (Holm)", "p (rank)", "rounds", "")
+    return aligned([head, *map(_timed_cells, rows)])
+
+
+def _timed_cells(row: Row) -> tuple[str, ...]:
+    interval = f"{row.interval[0]:.3f} .. {row.interval[1]:.3f}" if row.interval else "-"
+    verdict = "slower, REGRESSED" if row.status == "regressed" else str(row.verdict)
+    return (
+        row.id, _amount(row.a, row.unit), _amount(row.b, row.unit), f"{row.ratio or 0:.3f}", interval,
+        verdict, _p(row.p_holm), _p(row.p_rank), f"{row.n_a}, {row.n_b}", row.reason or "",
+    )  # fmt: skip
+
+
+def _amount(value: float | None, unit: str) -> str:
+    """Return a figure with its unit, a time in the unit that leaves it 1 or more."""
+    if value is None:
+        return "-"
+    if unit not in IN_S:
+        return f"{value:.4g} {unit}"
+    seconds = value * IN_S[unit]
+    name = next(name for least, name in UNITS_OF_S if seconds >= least)
+    return f"{seconds / IN_S[name]:.4g} {name}"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+def _accuracies(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    head = ("AP", "A", "B", "B - A", "B is", "")
+    return aligned([head, *map(_accuracy_cells, rows)])
+
+
+def _accuracy_cells(row: Row) -> tuple[str, ...]:
+    moved = "-" if row.difference is None else f"{row.difference:+.3f}"
+    verdict = "lower, REGRESSED" if row.status == "regressed" else row.verdict or "-"
+    return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, verdict, row.reason or ""
+
+
+def _missing(title: str, rows: Sequence[Row]) -> list[str]:
+    return [title, *(f"  {row.id}  {row.reason}" for row in rows)] if rows else []
+
+
+def _turned(title: str, verdicts: Sequence[Turned]) -> list[str]:
+    lines = [
+        f"  {one.cell} against {one.against} ({one.set}): {_known(one.a)} -> {_known(one.b)}"
+        for one in verdicts
+    ]
+    return [title, *lines] if lines else []
+
+
+def _summary(found: Found) -> str:
+    counts = found.counts()
+    regressed = counts.pop("regressed")
+    lost = f" beyond {found.fail_over:.3g}" if found.fail_over else ""
+    parts = [f"{regressed} regressed{lost}", *(f"{count} {name}" for name, count in sorted(counts.items()))]
+    if found.turned:
+        back = sum(one.reversed for one in found.turned)
+        parts.append(f"verdicts: {back} reversed, {len(found.turned) - back} changed")
+    return ", ".join(parts)
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return rows of text as lines with aligned columns, the first and the last to the left."""
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    last = len(widths) - 1
+    return [
+        "  ".join(
+            cell.ljust(width) if place in {0, last} else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]

@@ -1,0 +1,113 @@
+"""A run's cells as Parquet: flat, typed columns, a row a round."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import store
+from bench.sides import UNITS
+from bench.store import CellResult, Round
+from pose.errors import UserError
+from pose.files import replacing
+
+CELL = {
+    "id": "string", "status": "string", "reason": "string",
+    "twin": "string", "runtime": "string", "mode": "string", "precision": "string", "device": "string",
+    "batch": "int64", "threads": "int64", "allocator": "string", "scenario": "string", "replica": "int64",
+    "lane": "string", "verdict": "string", "verdict_reasons": "strings", "certificate_id": "string",
+    "artifact_sha256": "string", "split_sha256": "string", "hash": "string", "command": "string",
+    "effective": "string", "rounds_wanted": "int64",
+}  # fmt: skip
+"""What belongs to the cell and is the same in each of its rows; `effective` is JSON."""
+
+ROUND = {
+    "round": "int64", "pass": "string", "started": "time", "wall_s": "float64", "count": "int64",
+    "value": "float64", "unit": "string", "round_verdict": "string", "round_verdict_reasons": "strings",
+    "conditions": "string", "peak_rss_bytes": "int64", "peak_device_bytes": "int64", "energy_j": "float64",
+}  # fmt: skip
+"""What belongs to the round; null in the one row of a cell that has none. `conditions` is JSON."""
+
+METADATA = b"twinpose"
+"""Under this key of the file: JSON of the schema, the run, the matrix and the machine."""
+
+
+def to_parquet(run: Path, path: Path) -> int:
+    """Write a run's cells to `path`, a row a round, one row for a cell without any; return the rows.
+
+    Beside CELL and ROUND: phase_NAME_s, the round's figures as round_NAME and those over all rounds
+    as cell_NAME, all float64. Figures that are no number are left out. Raises UserError for a run
+    without a bench or where pyarrow is not installed.
+    """
+    pa = _pyarrow()
+    facts = store.bench_facts(run)
+    rows = [row for result in store.cells(run) for row in _rows(result)]
+    kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+    kinds |= {"strings": pa.list_(pa.string()), "time": pa.timestamp("us", tz="UTC")}
+    fixed = CELL | ROUND
+    figures = dict.fromkeys(name for row in rows for name in row if name not in fixed)
+    columns = fixed | dict.fromkeys(figures, "float64")
+    described = json.dumps({"schema": store.SCHEMA, "run": str(run), **facts}).encode()
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()], {METADATA: described})
+    from pyarrow import parquet
+
+    with replacing(path) as temporary:
+        parquet.write_table(pa.Table.from_pylist(rows, schema), temporary)
+    return len(rows)
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as pa
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "Parquet needs pyarrow, which is not installed; 'pip install twinpose[parquet]' brings it"
+        ) from error
+    return pa
+
+
+def _rows(result: CellResult) -> Iterator[dict[str, Any]]:
+    cell = {name: getattr(result, name) for name in CELL if hasattr(result, name)}
+    cell |= asdict(result.axes) | {
+        "lane": result.axes.lane.id,
+        "verdict": result.validity.verdict,
+        "verdict_reasons": result.validity.reasons,
+        "effective": json.dumps(result.effective),
+        "unit": UNITS[result.axes.scenario],
+        **_figures("cell", result.stats),
+    }
+    for one in result.rounds:
+        yield cell | _round(one)
+    if not result.rounds:
+        yield cell
+
+
+def _round(one: Round) -> dict[str, Any]:
+    row = {name: getattr(one, name) for name in ROUND if hasattr(one, name)}
+    return row | {
+        "round": one.number,
+        "pass": one.pass_,
+        "started": datetime.fromisoformat(one.started).astimezone(UTC),
+        "round_verdict": one.validity.verdict,
+        "round_verdict_reasons": one.validity.reasons,
+        "conditions": json.dumps(one.conditions),
+        **{f"phase_{name}_s": seconds for name, seconds in one.phases_s.items()},
+        **_figures("round", one.stats),
+    }
+
+
+def _figures(prefix: str, stats: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the numbers in nested stats by joined names: cell_latency_ms_p50; null stays null."""
+    found: dict[str, float | None] = {}
+    for name, value in stats.items():
+        if isinstance(value, Mapping):
+            found |= _figures(f"{prefix}_{name}", value)
+        elif isinstance(value, list):
+            found |= _figures(f"{prefix}_{name}", dict(enumerate(value)))  # type: ignore[arg-type]
+        elif value is None or isinstance(value, int | float):
+            found[f"{prefix}_{name}"] = None if value is None else float(value)
+    return found

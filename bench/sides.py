@@ -1,0 +1,211 @@
+"""What `compare` is given: a run folder or pytest-benchmark's JSON, read into figures by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import store
+from bench.contract import LESS_IS_FASTER, Cell
+from bench.machine import FLAGS
+from bench.store import CellResult
+from pose.errors import UserError
+from pose.files import read_json
+
+BLOCKS = 10
+"""pytest-benchmark's rounds follow each other in one process: their figures are medians of so many blocks."""
+
+VALUES = {
+    "latency": "latency_ms.p50",
+    "pipeline": "latency_ms.p50",
+    "throughput": "images_per_s",
+    "train": "steps_per_s",
+    "data": "samples_per_s",
+    "accuracy": "AP",
+}
+"""By scenario, where schema 1 kept the figure of its one round among the stats."""
+
+UNITS = {
+    "latency": "ms",
+    "pipeline": "ms",
+    "throughput": "images/s",
+    "train": "steps/s",
+    "data": "samples/s",
+    "accuracy": "AP",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What one side knows of one cell or benchmark."""
+
+    id: str
+    kind: str
+    """`time` (less is faster), `rate` (more is faster) or `accuracy`."""
+    unit: str
+    values: tuple[float, ...] = ()
+    """A figure a round."""
+    trouble: str | None = None
+    """Why it cannot be compared; None where it can."""
+    doubts: str | None = None
+    """What is flagged about it."""
+    asked: str = ""
+    """Whom an accuracy was scored on; two are compared only where it is the same."""
+    artifact: str | None = None
+    """The hash of what was measured."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared."""
+
+    name: str
+    kind: str
+    """`run` or `benchmarks`."""
+    measures: dict[str, Measure]
+    machine: dict[str, Any]
+    """What must be the same for two timings to be compared; what is unknown is None."""
+    environment: dict[str, Any]
+    """What may differ, being perhaps what is compared: packages, Python, the operating system."""
+    protocol: dict[str, Any] = field(default_factory=dict)
+    cells: tuple[Cell, ...] = ()
+    comparisons: tuple[dict[str, Any], ...] = ()
+    """Of the cells of a run with each other."""
+
+    @property
+    def first_look(self) -> int | None:
+        """Return the rounds at which the run's stopping rule looked first; None for a fixed number."""
+        return self.protocol.get("rounds") if self.protocol.get("half_width") else None
+
+
+def read(path: Path) -> Side:
+    """Return the side in a run folder or a JSON file; UserError where it is neither."""
+    path = Path(path)
+    if path.is_dir():
+        return of_run(path)
+    if path.is_file():
+        return of_benchmarks(path)
+    raise UserError(f"no {path}; expected a run folder with a bench, or a file of pytest's --benchmark-json")
+
+
+def of_run(path: Path) -> Side:
+    """Return what a run's bench measured; UserError for a run without one."""
+    facts, results = store.bench_facts(path), store.cells(path)
+    machine, environment = machine_of_run(facts.get("machine", {}))
+    return Side(
+        name=str(path),
+        kind="run",
+        measures={result.id: _of_cell(result) for result in results},
+        machine=machine,
+        environment=environment,
+        protocol=facts.get("matrix", {}).get("protocol", {}),
+        cells=tuple(result.axes for result in results),
+        comparisons=tuple(store.comparisons(path)),
+    )
+
+
+def _of_cell(result: CellResult) -> Measure:
+    scenario = result.axes.scenario
+    kind = {True: "time", False: "rate", None: "accuracy"}[LESS_IS_FASTER.get(scenario)]
+    validity, trouble = result.validity, None
+    values = round_values(result)
+    if result.status != "ok":
+        trouble = f"{result.status}: {result.reason}" if result.reason else result.status
+    elif validity.verdict == "INVALID":
+        trouble = f"INVALID: {'; '.join(validity.reasons)}"
+    elif not values:
+        trouble = "no round has a figure"
+    doubts = "; ".join(validity.reasons) if validity.verdict == "FLAGGED" else None
+    made_of = (result.split_sha256, result.artifact_sha256)
+    return Measure(result.id, kind, UNITS[scenario], values, trouble, doubts, *made_of)
+
+
+def round_values(result: CellResult) -> tuple[float, ...]:
+    """Return the figure of each round of a cell; of schema 1 the one figure of its stats."""
+    values = [one.value for one in result.rounds if one.value is not None]
+    if not values and result.schema == 1:
+        found: Any = result.stats
+        for key in VALUES[result.axes.scenario].split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        values = [] if found is None else [float(found)]
+    timed = result.axes.scenario in LESS_IS_FASTER
+    return tuple(value for value in values if np.isfinite(value) and (value > 0 or not timed))
+
+
+def machine_of_run(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the machine and the environment in a fingerprint of bench.machine."""
+    cpu = found.get("cpu", {})
+    limit = found.get("memory_limit_bytes") or found.get("memory_bytes")
+    gpus = [f"{g.get('name')} (driver {g.get('driver')})" for g in found.get("gpus", [])]
+    machine = {
+        "CPU": cpu.get("model"),
+        "CPU features": " ".join(cpu["flags"]) if "flags" in cpu else None,
+        "usable cores": cpu.get("usable_cores"),
+        "memory": f"{limit / 2**30:.0f} GiB" if limit else None,
+        "GPUs": (", ".join(gpus) or "none") if "gpus" in found else None,
+        "kernel": found.get("kernel"),
+        "architecture": found.get("arch"),
+    }
+    environment = {"OS": found.get("os"), "Python": found.get("python"), "preload": found.get("preload")}
+    return machine, environment | found.get("packages", {})
+
+
+def of_benchmarks(path: Path) -> Side:
+    """Return the benchmarks in a JSON file of pytest-benchmark; UserError for another file."""
+    expected = "a file that 'pytest --benchmark-json=FILE' wrote"
+    raw = read_json(path, expected)
+    try:
+        rows = {row["fullname"]: _of_benchmark(row) for row in raw["benchmarks"]}
+        machine, environment = _machine_of_benchmarks(raw["machine_info"])
+    except (KeyError, TypeError, AttributeError) as error:
+        problem = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(
+            f"{path} is no result of pytest-benchmark ({problem}); expected {expected}"
+        ) from error
+    return Side(str(path), "benchmarks", rows, machine, environment)
+
+
+def _of_benchmark(row: Mapping[str, Any]) -> Measure:
+    data = row["stats"].get("data")
+    if not data:
+        trouble = "no raw data; write it with --benchmark-json, or --benchmark-save-data"
+        return Measure(row["fullname"], "time", "s", trouble=trouble)
+    return Measure(row["fullname"], "time", "s", in_blocks(data))
+
+
+def in_blocks(seconds: Sequence[float]) -> tuple[float, ...]:
+    """Return the medians of BLOCKS successive stretches of a benchmark's rounds; few rounds as they are.
+
+    Rounds of one process go up and down together; medians of stretches do less so, and the few
+    rounds that something interrupted do not decide.
+    """
+    if len(seconds) < 2 * BLOCKS:
+        return tuple(map(float, seconds))
+    return tuple(float(np.median(block)) for block in np.array_split(np.asarray(seconds), BLOCKS))
+
+
+def _machine_of_benchmarks(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    cpu = found.get("cpu") or {}
+    machine = {
+        "CPU": cpu.get("brand_raw"),
+        "CPU features": " ".join(flag for flag in FLAGS if flag in cpu["flags"]) if "flags" in cpu else None,
+        "logical cores": cpu.get("count"),
+        "kernel": found.get("release"),
+        "architecture": found.get("machine"),
+    }
+    return machine, {"OS": found.get("system"), "Python": found.get("python_version")}
+
+
+def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return [{"what", "a", "b"}] of the facts that both know and that are not the same.
+
+    A fact that only one of them has a name for, such as a package added since, counts as absent there.
+    """
+    names: Iterable[str] = dict.fromkeys([*a, *b])
+    return [
+        {"what": name, "a": a.get(name), "b": b.get(name)} for name in names if a.get(name) != b.get(name)
+    ]

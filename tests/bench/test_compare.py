@@ -1,0 +1,363 @@
+"""Two runs, cell by cell: what regressed, what is missing, and on which machine."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import run_folders
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import compare, compare_text, sides
+from bench.compare import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, Found
+from bench.contract import Cell
+from bench.store import CellResult, Validity
+from pose.errors import UserError
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+LATENCY = run_folders.cell()
+THROUGHPUT = run_folders.cell("throughput", batch=8)
+ACCURACY = run_folders.cell("accuracy", batch=8)
+
+
+def around(middle: float, seed: int = 0, rounds: int = 7, scatter: float = 0.004) -> list[float]:
+    return (middle * np.exp(np.random.default_rng(seed).normal(0, scatter, rounds))).tolist()
+
+
+def found(tmp_path: Path, a: list[CellResult], b: list[CellResult], **options: Any) -> Found:
+    of_b = {name: options.pop(name) for name in ("machine", "protocol") if name in options}
+    verdicts = options.pop("verdicts", ((), ()))
+    first = run_folders.write(tmp_path / "a", a, comparisons=verdicts[0])
+    second = run_folders.write(tmp_path / "b", b, comparisons=verdicts[1], **of_b)
+    return compare.compare(sides.read(first), sides.read(second), **options)
+
+
+def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> compare.Row:
+    results = [run_folders.result(cell, values) for values in (a, b)]
+    [row] = found(tmp_path, [results[0]], [results[1]], **options).rows
+    return row
+
+
+@pytest.mark.parametrize(
+    ("cell", "b", "verdict", "status"),
+    [
+        (LATENCY, 22.0, "slower", "regressed"),
+        (LATENCY, 18.0, "faster", "compared"),
+        (LATENCY, 20.02, "equivalent", "compared"),
+        (THROUGHPUT, 22.0, "faster", "compared"),
+        (THROUGHPUT, 18.0, "slower", "regressed"),
+        (run_folders.cell("pipeline"), 22.0, "slower", "regressed"),
+        (run_folders.cell("train", batch=16), 18.0, "slower", "regressed"),
+        (run_folders.cell("data", batch=16), 22.0, "faster", "compared"),
+    ],
+)
+def test_a_verdict_has_the_direction_of_its_scenario(
+    tmp_path: Path, cell: Cell, b: float, verdict: str, status: str
+) -> None:
+    row = timed(tmp_path, cell, around(20.0, 1), around(b, 2))
+    assert (row.verdict, row.status) == (verdict, status)
+    assert row.interval is not None
+    assert row.speedup_interval is not None
+    assert row.interval[0] < row.ratio < row.interval[1]
+    assert row.speedup_interval[0] < row.speedup < row.speedup_interval[1]
+    assert row.ratio == pytest.approx(b / 20.0, rel=0.01)
+    faster = row.speedup > 1
+    assert faster is (verdict == "faster") or verdict == "equivalent"
+
+
+def test_an_interval_that_is_wide_is_inconclusive(tmp_path: Path) -> None:
+    row = timed(tmp_path, LATENCY, around(20.0, 1, scatter=0.2), around(21.0, 2, scatter=0.2))
+    assert (row.verdict, row.status) == ("inconclusive", "compared")
+
+
+@pytest.mark.parametrize(
+    ("fail_over", "status"),
+    [(0.0, "regressed"), (0.05, "regressed"), (0.0999, "compared"), (0.2, "compared")],
+)
+def test_only_what_is_wholly_beyond_the_threshold_has_regressed(
+    tmp_path: Path, fail_over: float, status: str
+) -> None:
+    """B takes 10 % longer, and the interval reaches to either side of it."""
+    row = timed(tmp_path, LATENCY, around(20.0, 1), around(22.0, 1), fail_over=fail_over)
+    assert row.ratio == pytest.approx(1.1)
+    assert (row.verdict, row.status) == ("slower", status)
+
+
+def test_a_rate_regresses_by_the_time_it_takes(tmp_path: Path) -> None:
+    """A tenth of the rate lost is 11 % more time: beyond 10.5 % where nothing scatters."""
+    arms = ([100.0, 100.0], [90.0, 90.0])
+    assert timed(tmp_path / "1", THROUGHPUT, *arms, fail_over=0.105).status == "regressed"
+    assert timed(tmp_path / "2", THROUGHPUT, *arms, fail_over=0.12).status == "compared"
+
+
+@given(
+    a=st.lists(st.floats(1, 100), min_size=1, max_size=8),
+    b=st.lists(st.floats(1, 100), min_size=1, max_size=8),
+    kind=st.sampled_from(["time", "rate"]),
+    thresholds=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_a_looser_threshold_never_fails_more(
+    a: list[float], b: list[float], kind: str, thresholds: tuple[float, float]
+) -> None:
+    def status(fail_over: float) -> str:
+        measure = [sides.Measure("x", kind, "ms", tuple(values)) for values in (a, b)]
+        one, other = (
+            sides.Side(name, "run", {"x": m}, {}, {}) for name, m in zip("ab", measure, strict=True)
+        )
+        [row] = compare.compare(one, other, fail_over=fail_over).rows
+        assert row.ratio == pytest.approx(math.exp(np.mean(np.log(b)) - np.mean(np.log(a))))
+        if row.status == "regressed":
+            assert row.verdict == "slower"
+        return row.status
+
+    tight, loose = sorted(thresholds)
+    assert not (status(loose) == "regressed" and status(tight) != "regressed")
+
+
+@pytest.mark.parametrize(
+    ("patch", "reason"),
+    [
+        ({"status": "timeout", "reason": "no result after 600 s"}, "timeout: no result after 600 s"),
+        ({"status": "unsupported", "reason": None}, "unsupported"),
+        (
+            {"validity": Validity("INVALID", ["IQR is 31.0% of the median"])},
+            "INVALID: IQR is 31.0% of the median",
+        ),
+        ({"rounds": []}, "no round has a figure"),
+    ],
+)
+def test_what_b_did_not_measure_is_told_with_its_reason(
+    tmp_path: Path, patch: dict[str, Any], reason: str
+) -> None:
+    good, other = run_folders.result(LATENCY, around(20)), run_folders.result(THROUGHPUT, around(20))
+    bad = run_folders.result(LATENCY, around(20), **patch)
+    both = found(tmp_path, [good, other], [bad, other])
+    [row] = [row for row in both.rows if row.id == LATENCY.id]
+    assert (row.status, row.reason, row.verdict) == ("not measured", reason, None)
+    assert both.exit_code() == NOT_MEASURED
+    back = found(tmp_path / "back", [bad, other], [good, other])
+    [row] = [row for row in back.rows if row.id == LATENCY.id]
+    assert (row.status, row.reason) == ("nothing in A", reason)
+    assert back.exit_code() == 0
+
+
+def test_a_cell_that_one_run_lacks_is_named(tmp_path: Path) -> None:
+    one, other = run_folders.result(LATENCY, around(20)), run_folders.result(THROUGHPUT, around(20))
+    lost = found(tmp_path / "1", [one, other], [one])
+    assert [(row.id, row.reason) for row in lost.rows if row.status == "not measured"] == [
+        (THROUGHPUT.id, "B has no such cell")
+    ]
+    assert lost.exit_code() == NOT_MEASURED
+    gained = found(tmp_path / "2", [one], [one, other])
+    assert (gained.only_in_b, gained.exit_code()) == ([THROUGHPUT.id], 0)
+
+
+def changed(**patch: Any) -> dict[str, Any]:
+    machine = copy.deepcopy(run_folders.MACHINE)
+    machine["cpu"].update(patch.pop("cpu", {}))
+    return machine | patch
+
+
+@pytest.mark.parametrize(
+    ("machine", "what"),
+    [
+        (changed(cpu={"model": "Other CPU"}), "CPU"),
+        (changed(cpu={"flags": ["avx2", "avx512f"]}), "CPU features"),
+        (changed(cpu={"usable_cores": 1}), "usable cores"),
+        (changed(memory_limit_bytes=2**30), "memory"),
+        (changed(gpus=[{"name": "Example GPU", "driver": "1.2", "memory_mib": 8}]), "GPUs"),
+        (changed(kernel="6.2.0"), "kernel"),
+        (changed(arch="aarch64"), "architecture"),
+    ],
+)
+def test_another_machine_has_an_exit_code_of_its_own(
+    tmp_path: Path, machine: dict[str, Any], what: str
+) -> None:
+    a, b = run_folders.result(LATENCY, around(20)), run_folders.result(LATENCY, around(30))
+    both = found(tmp_path, [a], [b], machine=machine)
+    assert [one["what"] for one in both.machine] == [what]
+    assert both.exit_code() == MACHINES_DIFFER
+    assert both.exit_code(across_machines=True) == REGRESSED
+    assert f"machines differ:\n  {what}: " in compare_text.text(both)
+
+
+def test_another_package_is_listed_and_is_no_other_machine(tmp_path: Path) -> None:
+    packages = {"torch": "2.15.0", "openvino": None, "keras": "3.15.1"}
+    same = run_folders.result(LATENCY, around(20))
+    both = found(tmp_path, [same], [same], machine=changed(packages=packages, python="3.12.0"))
+    assert (both.machine, both.exit_code()) == ([], 0)
+    listed = {one["what"]: (one["a"], one["b"]) for one in both.environment}
+    assert listed == {
+        "torch": ("2.14.1", "2.15.0"), "Python": ("3.11.9", "3.12.0"), "keras": (None, "3.15.1"),
+    }  # fmt: skip
+    assert "torch: 2.14.1 -> 2.15.0" in compare_text.text(both)
+
+
+def test_other_rules_of_measuring_are_listed(tmp_path: Path) -> None:
+    same = run_folders.result(LATENCY, around(20))
+    both = found(tmp_path, [same], [same], protocol={**run_folders.PROTOCOL, "rounds": 3, "profile": "quick"})
+    assert {one["what"] for one in both.protocol} == {"rounds", "profile"}
+
+
+def test_codes_take_precedence_machine_then_regression_then_gaps(tmp_path: Path) -> None:
+    a = [run_folders.result(LATENCY, around(20)), run_folders.result(THROUGHPUT, around(20))]
+    slower = [run_folders.result(LATENCY, around(30))]
+    other = changed(kernel="6.2.0")
+    assert found(tmp_path / "1", a, slower, machine=other).exit_code() == MACHINES_DIFFER == 6
+    assert found(tmp_path / "2", a, slower).exit_code() == REGRESSED == 4
+    assert found(tmp_path / "3", a, a[:1]).exit_code() == NOT_MEASURED == 5
+    assert found(tmp_path / "4", a, a).exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("b", "artifact", "verdict", "status"),
+    [
+        (0.3610, "a" * 64, "equal", "compared"),
+        (0.3590, "a" * 64, "equal", "compared"),
+        (0.3580, "a" * 64, "lower", "regressed"),
+        (0.3620, "a" * 64, "higher", "compared"),
+        (0.3510, "b" * 64, "equal", "compared"),
+        (0.3400, "b" * 64, "lower", "regressed"),
+        (0.0, "a" * 64, "lower", "regressed"),
+    ],
+)
+def test_accuracies_are_compared_as_differences(
+    tmp_path: Path, b: float, artifact: str, verdict: str, status: str
+) -> None:
+    one = run_folders.result(ACCURACY, [0.36])
+    other = run_folders.result(ACCURACY, [b], artifact_sha256=artifact)
+    [row] = found(tmp_path, [one], [other]).rows
+    assert (row.verdict, row.status, row.ratio) == (verdict, status, None)
+    assert row.difference == pytest.approx(b - 0.36)
+    assert row.reason == (None if artifact[0] == "a" else "other weights")
+
+
+def test_accuracies_on_other_people_have_no_verdict(tmp_path: Path) -> None:
+    one = run_folders.result(ACCURACY, [0.36])
+    other = run_folders.result(ACCURACY, [0.1], split_sha256="t" * 64)
+    both = found(tmp_path, [one], [other])
+    assert (both.rows[0].verdict, both.exit_code()) == (None, 0)
+    assert "splits differ" in compare_text.text(both)
+
+
+def test_what_is_flagged_is_a_doubt(tmp_path: Path) -> None:
+    flagged = Validity("FLAGGED", ["IQR is 12.0% of the median"])
+    a, b = (run_folders.result(LATENCY, around(20), **patch) for patch in ({}, {"validity": flagged}))
+    [row] = found(tmp_path, [a], [b]).rows
+    assert (row.verdict, row.reason) == ("equivalent", "B: IQR is 12.0% of the median")
+
+
+def comparison(a: Cell, b: Cell, verdict: str | None, name: str = "as_shipped") -> dict[str, Any]:
+    return {"set": name, "lane": a.lane.id, "a": a.id, "b": b.id, "verdict": verdict}
+
+
+def test_verdicts_that_turned_are_listed_and_reversed_ones_first(tmp_path: Path) -> None:
+    torch, tf = LATENCY, run_folders.cell(twin="tf", runtime="tf", mode="graph")
+    openvino = run_folders.cell(runtime="openvino", mode="ir")
+    cells = [run_folders.result(one, around(20)) for one in (torch, tf, openvino)]
+    before = [
+        comparison(tf, openvino, "equivalent"), comparison(tf, torch, "faster"),
+        comparison(openvino, torch, "faster"), comparison(tf, torch, "slower", "compiled"),
+    ]  # fmt: skip
+    after = [
+        comparison(tf, openvino, "inconclusive"), comparison(tf, torch, "slower"),
+        # The same verdict, told from the other cell's side.
+        comparison(torch, openvino, "slower"),
+    ]  # fmt: skip
+    both = found(tmp_path, cells, cells, verdicts=(before, after))
+    # Told from the cell whose name comes first.
+    assert [(one.set, one.a, one.b, one.reversed) for one in both.turned] == [
+        ("as_shipped", "faster", "slower", True),
+        ("as_shipped", "equivalent", "inconclusive", False),
+        ("compiled", "slower", None, False),
+    ]
+    assert both.exit_code() == 0
+    text = compare_text.text(both)
+    assert f"reversed:\n  {tf.id} against {torch.id} (as_shipped): faster -> slower" in text
+    assert "verdicts: 1 reversed, 2 changed" in text
+
+
+def test_k_selects_cells_and_their_verdicts(tmp_path: Path) -> None:
+    cells = [run_folders.result(LATENCY, around(20)), run_folders.result(THROUGHPUT, around(20))]
+    turned = comparison(LATENCY, THROUGHPUT, "faster"), comparison(LATENCY, THROUGHPUT, "slower")
+    both = found(tmp_path, cells, cells[:1], only="latency", verdicts=([turned[0]], [turned[1]]))
+    assert ([row.id for row in both.rows], both.turned, both.exit_code()) == ([LATENCY.id], [], 0)
+    with pytest.raises(UserError, match="no cell has 'latncy', did you mean 'latency'"):
+        found(tmp_path / "2", cells, cells, only="latncy")
+
+
+def test_the_worst_comes_first(tmp_path: Path) -> None:
+    axes = [run_folders.cell(batch=batch) for batch in range(1, 6)]
+    a = [run_folders.result(cell, around(20, cell.batch)) for cell in axes]
+    b = [run_folders.result(cell, around(20 + 2 * cell.batch, cell.batch)) for cell in axes[:4]]
+    a.append(run_folders.result(ACCURACY, [0.5]))
+    b.append(run_folders.result(ACCURACY, [0.1]))
+    both = found(tmp_path, a, b)
+    assert [row.id for row in both.rows] == [axes[i].id for i in (3, 2, 1, 0)] + [ACCURACY.id, axes[4].id]
+    lines = compare_text.text(both).splitlines()
+    order = [line.split()[0] for line in lines if re.match(r"\s*torch-", line)]
+    assert order == [row.id for row in both.rows]
+    assert lines[-1] == "5 regressed, 1 lower, 1 not measured, 4 slower"
+
+
+def test_columns_are_aligned_and_times_have_a_unit_that_suits_them(tmp_path: Path) -> None:
+    both = found(
+        tmp_path, [run_folders.result(LATENCY, around(0.02))], [run_folders.result(LATENCY, around(2000))]
+    )
+    [head, line] = [
+        line for line in compare_text.text(both).splitlines() if "B / A" in line or LATENCY.id in line
+    ]
+    assert re.search(r"20\.\d+ us +2\.00\d s|19\.\d+ us +(2|1\.99)\d* s", line)
+    assert line.index("slower, REGRESSED") + len("slower, REGRESSED") == head.index("B is") + len("B is")
+
+
+def test_everything_is_json(tmp_path: Path) -> None:
+    both = found(tmp_path, [run_folders.result(LATENCY, [20.0])], [run_folders.result(LATENCY, [21.0])])
+    facts = json.loads(json.dumps(both.to_dict(), allow_nan=False))
+    assert facts["rows"][0]["verdict"] == "inconclusive"
+    assert facts["rows"][0]["interval"] is None
+    assert (facts["exit_code"], facts["counts"]) == (0, {"inconclusive": 1, "regressed": 0})
+
+
+def test_golden_runs_of_two_schemas_are_compared() -> None:
+    both = compare.compare(sides.read(GOLDEN / "schema_1"), sides.read(GOLDEN / "schema_2"))
+    rows = {row.id.rsplit("-", 1)[1]: row for row in both.rows if row.status == "compared"}
+    assert rows["latency"].reason == "1 and 3 rounds; an interval needs 2 in each run"
+    assert rows["latency"].ratio == pytest.approx(0.98855, abs=1e-5)
+    assert rows["accuracy"].verdict == "equal"
+    assert both.machine == []
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("5%", 0.05), ("0.05", 0.05), ("0%", 0.0), ("0", 0.0), (" 2.5 % ", 0.025), ("150%", 1.5)],
+)
+def test_a_share_is_a_percentage_or_a_fraction(text: str, share: float) -> None:
+    assert compare.parse_share(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["5", "-5%", "five", "", "nan", "inf%", "1e-2"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"expected for example 5% or 0\.05"):
+        compare.parse_share(text)
+
+
+def test_mistakes_name_what_was_expected(tmp_path: Path) -> None:
+    run = run_folders.write(tmp_path / "run", [run_folders.result(LATENCY, around(20))])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="expected a run folder with a bench, or a file"):
+        sides.read(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"'twinpose bench .*empty' makes one"):
+        sides.read(tmp_path / "empty")
+    with pytest.raises(UserError, match="expected two runs or two benchmark files"):
+        compare.compare(sides.read(run), sides.read(GOLDEN / "benchmarks.json"))
+    failed = run_folders.result(LATENCY, [], status="failed", reason="a kernel was not found")
+    with pytest.raises(UserError, match=r"nothing that can be compared: .*: failed: a kernel"):
+        found(tmp_path, [failed], [run_folders.result(LATENCY, around(20))])
