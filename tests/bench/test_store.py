@@ -45,7 +45,7 @@ def test_a_cell_comes_back_as_it_went(tmp_path: Path):
     ],
 )
 def test_a_cell_loads_the_file_of_its_runtime_and_precision(runtime: str, precision: str, file: str):
-    cell = replace(AXES, runtime=runtime, precision=precision)
+    cell = replace(AXES, twin="torch", runtime=runtime, precision=precision)
     assert store.artifact(Path("run"), cell) == Path("run", file)
 
 
