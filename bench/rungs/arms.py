@@ -90,11 +90,17 @@ def of(subject: Subject, lower: Precisions) -> list[Arm]:
     if subject.onnx:
         strict.append(Arm("onnxruntime", "ir", "fp32", subject.onnx))
     reported = [
-        replace(arm, precision=precision)
-        for arm in (*strict[:2], *irs)
-        for precision in lower.get(arm.runtime, ())
+        _lowered(arm, precision) for arm in (*strict[:2], *irs) for precision in lower.get(arm.runtime, ())
     ]
-    return [*strict, *irs, *reported]
+    return [*strict, *irs, *(arm for arm in reported if arm)]
+
+
+def _lowered(arm: Arm, precision: str) -> Arm | None:
+    """Return the arm in a lower precision; None for int8 of an IR that was not quantised."""
+    if arm.runtime != "openvino" or precision != "int8":
+        return replace(arm, precision=precision)
+    quantised = arm.artifact.with_name(convert.FILES["int8"])
+    return replace(arm, precision=precision, artifact=quantised) if quantised.exists() else None
 
 
 def run(context: Context, subject: Subject, arm: Arm, runner: str, probe: Path, truth: Any) -> Ran:

@@ -272,6 +272,22 @@ def test_any_number_of_images_is_inferred_in_whole_batches():
     assert found[:, 0, 0, 0].tolist() == list(range(10))
 
 
+def test_int8_is_of_the_quantised_graph_and_absent_without_one(run_folder: Path):
+    given = subject(make_context(run_folder, Context))
+    lower = {"openvino": ("bf16", "int8"), "torch": ("int8",)}
+    asked = [arm for arm in arms.of(given, lower) if arm.precision != "fp32"]
+    assert {(arm.runtime, arm.precision) for arm in asked} == {("torch", "int8"), ("openvino", "bf16")}
+    path = given.ir["tf"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name("model.int8.xml").write_text("")
+    found = {
+        arm.through: arm.artifact
+        for arm in arms.of(given, lower)
+        if arm.runtime == "openvino" and arm.precision == "int8"
+    }
+    assert found["tf"] == path.with_name("model.int8.xml")
+
+
 def test_an_arm_that_aborts_in_its_own_process_takes_nobody_with_it(run_folder: Path):
     context = make_context(run_folder, Context)
     given = subject(context)
