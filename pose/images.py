@@ -18,7 +18,14 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises UserError for a file that is missing, truncated or no image.
     """
-    data = read_bytes(path, "a JPEG of the dataset")
+    return decode(read_bytes(path, "a JPEG of the dataset"), path)
+
+
+def decode(data: bytes, path: Path) -> np.ndarray:
+    """Return the bytes of the JPEG at `path` as (H, W, 3) uint8 RGB, as `read_image` does.
+
+    Raises UserError naming `path` when they are truncated or no image.
+    """
     if data.startswith(_START) and data.rfind(_END) < _scan_offset(data):
         raise UserError(
             f"{path} is truncated ({len(data)} bytes, no end marker); expected a whole JPEG; copy it again"

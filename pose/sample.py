@@ -106,7 +106,15 @@ def make(
 def crop(dataset: Dataset, index: int, input_size: tuple[int, int]) -> np.ndarray:
     """Return the unaugmented input (H, W, 3) uint8 RGB of instance `index`; no target is made."""
     center, scale = geometry.center_scale(dataset.boxes[index], input_size)
-    return geometry.warp(dataset.read(index), geometry.affine(center, scale, 0.0, input_size), input_size)
+    return cut(dataset.read(index), center, scale, input_size)
+
+
+def cut(image: np.ndarray, center: np.ndarray, scale: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
+    """Return the unaugmented input (H, W, 3) uint8 RGB of one box of a decoded image.
+
+    center (2,) and scale (2,) as geometry.center_scale gives them; input_size is (width, height).
+    """
+    return geometry.warp(image, geometry.affine(center, scale, 0.0, input_size), input_size)
 
 
 def crops(dataset: Dataset, recipe: Recipe, indices: Sequence[int]) -> np.ndarray:

@@ -1,0 +1,40 @@
+"""One round of a tiny twin's `train` or `data` cell, in a child as the bench starts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import twins
+
+from bench import launch
+from bench.scenarios import OWN_MODE
+
+PROTOCOL = {
+    "warmup_s": 0.0, "warmup_gpu_s": 0.0, "warmup_queries": 1, "measured_s": 0.05, "measured_queries": 3,
+    "images": 2,
+}  # fmt: skip
+
+
+def measured(folder: Path, twin: str, scenario: str, **spec: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the round gave and its raw samples; batches of four, two threads or workers."""
+    resolved = twins.tiny()
+    job = twins.job(folder, twins.dataset(folder / "coco"), resolved)
+    given = {"recipe": job["recipe"], "artifact": job["initial"], "mode": OWN_MODE[twin], "precision": "fp32"}
+    given |= {"device": "cpu", "threads": 2, "batch": 4, "scenario": scenario} | spec
+    payload = {
+        "runner": f"{twin}_impl.runner:Runner",
+        "spec": given,
+        "protocol": PROTOCOL,
+        "coco": job["coco"],
+        "split_file": job["split"],
+        "boxes": None,
+        "samples": folder / "samples.npz",
+        "twin": twin,
+        "workers": 2,
+    }
+    env = launch.thread_environment(2) | launch.PASSIVE
+    found = launch.value_of(launch.call("bench.measure:cell", payload, folder, env=env, timeout_s=240))
+    with np.load(folder / "samples.npz") as arrays:
+        return found, dict(arrays)

@@ -1,0 +1,76 @@
+"""The parts of a training step are the step's own work, and the bench measures them and the loader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scenario_children
+import twins
+
+pytest.importorskip("tensorflow")
+
+from pose import architecture, weights
+from tf_impl import data, phases
+
+
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> phases.Steps:
+    """Return the tiny twin's step, without what `setup` would change for every test of this process."""
+    monkeypatch.setattr(phases.train, "setup", lambda device, threads: None)
+    initial = weights.initial(architecture.build(twins.tiny().model), 0)
+    weights.save(tmp_path / "init.safetensors", initial)
+    return phases.Steps(twins.tiny(), tmp_path / "init.safetensors", "cpu", 1)
+
+
+def parameters(steps: phases.Steps) -> dict[str, np.ndarray]:
+    named = phases.model.read_weights(steps.net)
+    return {name: value for name, value in named.items() if "running" not in name}
+
+
+def test_parts_give_the_steps_loss_and_leave_the_weights_to_the_step(steps: phases.Steps) -> None:
+    batch = data.Batch(*twins.noisy_batch(twins.tiny(), 4))
+    before = parameters(steps)
+    steps.transfer(batch)
+    losses = [steps.forward(batch), steps.backward(batch)]
+    assert all(np.array_equal(value, before[name]) for name, value in parameters(steps).items())
+    losses.append(steps.step(batch))
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+    assert not all(np.array_equal(value, before[name]) for name, value in parameters(steps).items())
+    assert steps.step(batch) < losses[-1]
+    assert steps.device_memory_bytes() is None
+
+
+def test_nothing_of_a_backward_pass_is_pruned(steps: phases.Steps) -> None:
+    arrays = steps._arrays(data.Batch(*twins.noisy_batch(twins.tiny(), 2)))
+    graph = steps.differentiate.get_concrete_function(*arrays).graph
+    kinds = [node.type for node in graph.get_operations()]
+    convolutions = [v for v in steps.net.trainable_variables if v.path.endswith("kernel")]
+    assert len(graph.outputs) == 1 + len(steps.net.trainable_variables)
+    # Transposed convolutions are trained by the same operation.
+    assert kinds.count("Conv2DBackpropFilter") == len(convolutions)
+
+
+def test_a_step_of_the_recipes_precision_is_measured_in_it(tmp_path: Path) -> None:
+    found, samples = scenario_children.measured(tmp_path, "tf", "train", precision="bf16")
+    said = found["effective"]
+    assert (said["precision"], said["parameters"]) == ("mixed_bfloat16", "float32")
+    assert (said["threads"], said["batch"], said["mode"]) == (2, 4, "graph")
+    assert (said["deterministic"], said["tf32"]) == (True, False)
+    assert said["runtime"].startswith("tensorflow 2.")
+    steps_ns = samples["step_ns"]
+    assert found["value"] == pytest.approx(len(steps_ns) / (steps_ns.sum() / 1e9))
+    assert found["stats"]["phases_ms"]["forward"] > 0
+    assert found["stats"]["phases_ms"]["step"] > found["stats"]["phases_ms"]["forward"]
+
+
+def test_a_loader_is_measured_with_the_cells_workers(tmp_path: Path) -> None:
+    found, samples = scenario_children.measured(tmp_path, "tf", "data")
+    said = found["effective"]
+    assert (said["workers"], said["workers_are"], said["opencv_threads"]) == (2, "threads", 1)
+    made = samples["block_samples"]
+    assert len(set(made.tolist())) == 1
+    assert found["count"] == made.sum()
+    assert found["value"] == pytest.approx(made.sum() / (samples["block_ns"].sum() / 1e9))
+    assert found["stats"]["ratio_to_decode_and_warp"] > 0
