@@ -12,22 +12,22 @@ from pose import recipe, training, weights
 from torch_impl import data, model, train
 
 
-def _channels_first(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    return (given[0].contiguous(),)
+def _channels_last(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return (given[0].contiguous(memory_format=torch.channels_last),)
 
 
 class Probe:
     """One network with its optimizer in `float32` or `float64`, on the CPU.
 
-    `setup` of torch_impl.train is called once a process, before the first probe. Images arrive as
-    NHWC, so torch computes in channels_last; the variant `other_layout` makes them contiguous NCHW.
+    `setup` of torch_impl.train is called once a process, before the first probe. The network
+    trains in contiguous NCHW; the variant `other_layout` makes it channels_last.
     """
 
     def __init__(self, recipe_: recipe.Recipe, precision: str, variant: str | None = None):
         self.recipe, self.precision = recipe_, precision
         self.net = model.build(recipe_, "cpu", precision)
         if variant == "other_layout":
-            self.net.conv1.register_forward_pre_hook(_channels_first)
+            self.net.conv1.register_forward_pre_hook(_channels_last)
         self.optimizer = train.make_optimizer(self.net, recipe_.training.optimizer)
         self.update = train.make_step(self.net, self.optimizer)
 

@@ -46,7 +46,7 @@ class Arm:
 THREADS = {False: 1, True: 2}
 """Of an arm, by whether it runs otherwise. The arms of both twins run side by side."""
 LAYOUT_ENV = {"tf": {"TF_ENABLE_ONEDNN_OPTS": "0"}, "torch": {}}
-"""torch's other layout is NCHW instead of channels_last; TensorFlow's is Eigen's instead of oneDNN's."""
+"""torch's other layout is channels_last instead of NCHW; TensorFlow's is Eigen's instead of oneDNN's."""
 
 
 def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[Check]:
