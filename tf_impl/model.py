@@ -69,7 +69,11 @@ def normalise_batch(
             of_gamma = _total(upstream * (x - mean)) * inverse
             # scale * (upstream - of_beta / count - normalised x * of_gamma / count), in three passes over x.
             slope = -scale * inverse * of_gamma / count
-            return upstream * scale + (x * slope - (scale * of_beta / count + slope * mean)), of_gamma, of_beta
+            return (
+                upstream * scale + (x * slope - (scale * of_beta / count + slope * mean)),
+                of_gamma,
+                of_beta,
+            )
 
         return (x * scale + (beta - mean * scale), mean, variance), gradient
 

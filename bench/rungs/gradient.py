@@ -10,7 +10,7 @@ import numpy as np
 from bench.contract import TWINS
 from bench.rungs.base import Check, Context, distance, rmse, within
 from bench.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
-from bench.rungs.probing import batch, differentiated, part
+from bench.rungs.probing import PUBLISHED, batch, differentiated, part
 from pose import published
 
 EXACT_LOSS = 1e-12
@@ -52,7 +52,7 @@ def climb(context: Context) -> list[Check]:
     found = differentiated(context)
     losses = {twin: found[twin]["float64"]["loss"] for twin in TWINS}
     checks = [within("fp64 loss", {"loss": distance(losses["tf"], losses["torch"])}, EXACT_LOSS, WHY_LOSS)]
-    checks.append(_published(context, found["torch"]["float64"]["pair"], losses))
+    checks.append(_published(context, found[PUBLISHED[0]][PUBLISHED[1]]["pair"], losses))
     exact = {twin: part(found[twin]["float64"], "grad") for twin in TWINS}
     errors = {name: distance(exact["tf"][name], value) for name, value in exact["torch"].items()}
     checks.append(within("fp64 gradients", errors, EXACT, WHY_EXACT, note=f"{len(errors)} parameters"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,8 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
         context.call(arm.twin, "bench.rungs.trajectory:walk", payload, threads=threads, env=env)
         context.say(f"{seeds} trainings of {steps} steps: {arm.name.replace('.', ', ')}")
 
-    with ThreadPoolExecutor(len(TWINS)) as pool:
-        for otherwise in THREADS:
-            list(pool.map(train, [Arm(twin, otherwise) for twin in TWINS]))
+    for otherwise in THREADS:
+        context.together(*(partial(train, Arm(twin, otherwise)) for twin in TWINS))
     found = [_distances(folder, seed) for seed in range(seeds)]
     return [judge(kind, [seed[kind] for seed in found]) for kind in ("parameters", "loss")]
 
