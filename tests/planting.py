@@ -12,7 +12,7 @@ import importlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +110,10 @@ class Planted(Context):
         if plant is None and entry in ALONE and (entry, batches) != ("bench.rungs.probing:measure", ALL):
             return self.nursery.keep(who, entry, payload, batches)
         return self.nursery.call(who, plant, entry, payload, batches)
+
+    def together(self, *tasks: Callable[[], Any]) -> list[Any]:
+        """Return what each task gives, one after another: what a child leaves is told by what is new."""
+        return [task() for task in tasks]
 
 
 def _link(source: Path, target: Path, names: list[Path]) -> None:

@@ -1,7 +1,15 @@
-"""Rung 6 over whole epochs: the twins' AP and loss part no further than each from itself."""
+"""Rung 6 over whole epochs of the demo: the twins' AP parts no further than each framework's from itself.
+
+An AP is one number, and its distance between two trainings mostly luck. What AP is made of is not:
+at each of ten OKS thresholds, which people were found. So the ratio is judged on those decisions, and
+AP itself by the interval of its difference over seeds.
+"""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,38 +19,75 @@ import twins
 from bench import rundir, stages
 from bench.contract import TWINS
 from bench.rungs import trajectory
-from pose import recipe
+from bench.stats import t_interval
+from pose import bootstrap, evaluate, recipe, splits
 
-SEEDS, EPOCHS = 8, 3
+SEEDS, EPOCHS = 5, 2
+THREADS = (2, 1)
+"""Of a framework, and of the same framework run otherwise."""
+MOST_DAP = 0.05
+"""What the demo's table allows its reader too."""
 
 
-def trained(folder: Path, coco: Path, twin: str, seed: int, threads: int) -> dict[str, np.ndarray]:
-    """Return AP and validation loss (EPOCHS,) of the demo recipe's first epochs."""
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What one training came to, epoch by epoch."""
+
+    ap: np.ndarray
+    """(E,)"""
+    found: np.ndarray
+    """(E, T, I): how many people of an image were found at an OKS threshold."""
+
+
+def trained(folder: Path, coco: Path, seed: int, threads: int, twin: str) -> Curve:
+    """Return the curve of the demo recipe's first epochs."""
     overrides = [f"training.seed={seed}", f"training.epochs={EPOCHS}", "training.schedule.epochs=[]"]
-    settings = rundir.Settings(coco, None, "cpu", threads, 2)
-    run = rundir.prepare(folder / f"{seed}-{threads}", recipe.load("demo", overrides), settings)
+    settings = rundir.Settings(coco, None, "cpu", threads, 1)
+    run = rundir.prepare(folder / f"{twin}-{seed}-{threads}", recipe.load("demo", overrides), settings)
     stages.train(run, twin)
-    lines = twins.end_state(run.train_folder(twin))[1]
-    return {name: np.array([line[name] for line in lines]) for name in ("ap", "val_loss")}
+    truth = splits.ground_truth(splits.read(run.split_file), coco, "val")
+    stored = sorted((run.train_folder(twin) / "predictions").glob("epoch_*.json"))
+    ap = [line["ap"] for line in twins.end_state(run.train_folder(twin))[1]]
+    return Curve(np.array(ap), np.stack([found(path, truth) for path in stored]))
+
+
+def found(predictions: Path, truth: dict) -> np.ndarray:
+    """Return how many people of each image (T, I) were found at each threshold."""
+    matches = bootstrap.match(evaluate.read_predictions(predictions, truth), truth)
+    per_image = np.eye(len(matches.people))[matches.image]  # (D, I)
+    return matches.right @ per_image
+
+
+def apart(ours: Curve, theirs: Curve) -> float:
+    """Return the root mean square, over epochs, thresholds and images, of people found in one alone."""
+    return float(np.sqrt(np.mean(np.square(ours.found - theirs.found))))
+
+
+def four_ways(folder: Path, coco: Path, seed: int) -> dict[tuple[str, int], Curve]:
+    """Return the curves of one seed by twin and threads, the twins trained side by side."""
+    curves = {}
+    with ThreadPoolExecutor(len(TWINS)) as pool:
+        for threads in THREADS:
+            both = pool.map(partial(trained, folder, coco, seed, threads), TWINS)
+            curves |= {(twin, threads): curve for twin, curve in zip(TWINS, both, strict=True)}
+    return curves
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
-def test_ap_and_loss_of_the_demo_drift_no_further_than_a_framework_from_itself(tmp_path: Path) -> None:
+def test_ap_of_the_demo_drifts_no_further_than_a_framework_from_itself(tmp_path: Path) -> None:
     twins.need("tensorflow", "torch")
     coco = tmp_path / "coco"
     stages.make_data(recipe.load("demo"), coco)
-    found: dict[str, list[dict[str, float]]] = {"ap": [], "val_loss": []}
+    distances, differences = [], []
     for seed in range(SEEDS):
-        curves = {(t, n): trained(tmp_path, coco, t, seed, n) for t in TWINS for n in (2, 1)}
-        for kind, rows in found.items():
-            base = {twin: curves[twin, 2][kind] for twin in TWINS}
-            row = {"twins": apart(base["tf"], base["torch"])}
-            rows.append(row | {t: apart(curves[t, 1][kind], base[t]) for t in TWINS})
-    checks = [trajectory.judge(kind, rows) for kind, rows in found.items()]
-    assert all(check.passed for check in checks), checks
-
-
-def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return the root mean square over epochs of the difference of two curves."""
-    return float(np.sqrt(np.mean(np.square(ours - theirs))))
+        curves = four_ways(tmp_path, coco, seed)
+        base = {twin: curves[twin, THREADS[0]] for twin in TWINS}
+        own = {twin: apart(curves[twin, THREADS[1]], base[twin]) for twin in TWINS}
+        distances.append({"twins": apart(base["tf"], base["torch"])} | own)
+        differences.append(float(base["tf"].ap[-1] - base["torch"].ap[-1]))
+    check = trajectory.judge("people found", distances)
+    low, high = t_interval(differences)
+    print(f"\n{check.name}: {check.measured}\n{check.note}\nAP, tf - torch: [{low:+.4f}, {high:+.4f}]")
+    assert check.passed, check
+    assert -MOST_DAP < low <= high < MOST_DAP

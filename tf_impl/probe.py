@@ -20,7 +20,7 @@ class Probe:
     """
 
     def __init__(self, recipe_: recipe.Recipe, precision: str, variant: str | None = None):
-        self.recipe, self.precision = recipe_, precision
+        self.precision = precision
         self.net = model.build(recipe_, "cpu", precision)
         self.optimizer = train.make_optimizer(self.net, recipe_.training.optimizer)
         self.update = train.make_step(self.net, self.optimizer)
@@ -68,15 +68,16 @@ class Probe:
         fresh = {f"{kind}/{name}": np.zeros_like(state[name]) for kind in "mv" for name in names}
         train.load_optimizer(self.net, self.optimizer, {"step": np.zeros(1, np.float32)} | fresh | state)
 
-    def rates(self, batch: data.Batch, losses: Sequence[float]) -> list[float]:
-        """Return the learning rate that the optimizer used in each epoch, given validation losses."""
-        progress, used = training.start(self.recipe.training), []
+    def rates(self, of: recipe.Training, batch: data.Batch, losses: Sequence[float]) -> list[float]:
+        """Return the learning rate that the optimizer used in each epoch, given validation losses.
+
+        `of` has the schedule; the network steps on from where it is.
+        """
+        progress, used = training.start(of), []
         for epoch, loss in enumerate(losses, 1):
             self.step(batch, progress.lr)
             used.append(train.read_rate(self.optimizer))
-            progress = training.advance(
-                progress, self.recipe.training, {"epoch": epoch, "val_loss": loss, "ap": 0.0}
-            )
+            progress = training.advance(progress, of, {"epoch": epoch, "val_loss": loss, "ap": 0.0})
         return used
 
     def _cast(self, batch: data.Batch) -> data.Batch:

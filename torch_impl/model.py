@@ -44,7 +44,10 @@ class PoseNet(nn.Module):
         return x.permute(0, 3, 1, 2)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.normalise(images)  # (N, 3, H, W)
+        x = self.normalise(images)  # (N, 3, H, W), channels last in memory
+        if self.training and x.device.type == "cpu":
+            # There torch's batch norm adds channels_last positions one after another, and loses digits.
+            x = x.contiguous()
         x = self.relu(self.bn1(self.conv1(x)))  # (N, 64, H/2, W/2)
         x = self.maxpool(x)  # (N, 64, H/4, W/4)
         x = self.layer1(x)

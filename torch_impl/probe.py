@@ -12,22 +12,22 @@ from pose import recipe, training, weights
 from torch_impl import data, model, train
 
 
-def _channels_first(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    return (given[0].contiguous(),)
+def _channels_last(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return (given[0].contiguous(memory_format=torch.channels_last),)
 
 
 class Probe:
     """One network with its optimizer in `float32` or `float64`, on the CPU.
 
-    `setup` of torch_impl.train is called once a process, before the first probe. Images arrive as
-    NHWC, so torch computes in channels_last; the variant `other_layout` makes them contiguous NCHW.
+    `setup` of torch_impl.train is called once a process, before the first probe. The network
+    trains in contiguous NCHW; the variant `other_layout` makes it channels_last.
     """
 
     def __init__(self, recipe_: recipe.Recipe, precision: str, variant: str | None = None):
-        self.recipe, self.precision = recipe_, precision
+        self.precision = precision
         self.net = model.build(recipe_, "cpu", precision)
         if variant == "other_layout":
-            self.net.conv1.register_forward_pre_hook(_channels_first)
+            self.net.conv1.register_forward_pre_hook(_channels_last)
         self.optimizer = train.make_optimizer(self.net, recipe_.training.optimizer)
         self.update = train.make_step(self.net, self.optimizer)
 
@@ -69,15 +69,16 @@ class Probe:
         fresh = {f"{kind}/{name}": np.zeros_like(state[name]) for kind in "mv" for name in names}
         train.load_optimizer(self.net, self.optimizer, {"step": np.zeros(1, np.float32)} | fresh | state)
 
-    def rates(self, batch: data.Batch, losses: Sequence[float]) -> list[float]:
-        """Return the learning rate that the optimizer used in each epoch, given validation losses."""
-        progress, used = training.start(self.recipe.training), []
+    def rates(self, of: recipe.Training, batch: data.Batch, losses: Sequence[float]) -> list[float]:
+        """Return the learning rate that the optimizer used in each epoch, given validation losses.
+
+        `of` has the schedule; the network steps on from where it is.
+        """
+        progress, used = training.start(of), []
         for epoch, loss in enumerate(losses, 1):
             self.step(batch, progress.lr)
             used.append(train.read_rate(self.optimizer))
-            progress = training.advance(
-                progress, self.recipe.training, {"epoch": epoch, "val_loss": loss, "ap": 0.0}
-            )
+            progress = training.advance(progress, of, {"epoch": epoch, "val_loss": loss, "ap": 0.0})
         return used
 
     def _cast(self, batch: data.Batch) -> data.Batch:

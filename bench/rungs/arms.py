@@ -209,30 +209,41 @@ def converted(context: Context, name: str, twin: str, weights_path: Path) -> Sub
 
     A conversion that failed leaves no file, and its arm fails; one that is unsupported here has no arm.
     """
-    made: dict[tuple[str, str], Path] = {}
-    for through, formats in (("tf", ["ir"]), ("torch", ["ir", "onnx"])):
-        out = context.folder.resolve() / "deployment" / name / through
-        payload = {
-            "recipe": context.recipe.model_dump(mode="json"),
-            "split": context.split.resolve(),
-            "coco": context.coco.resolve(),
-            "twin": through,
-            "weights": weights_path.resolve(),
-            "formats": formats,
-            "out": out,
-        }
-        try:
-            routes = context.call(through, "bench.convert:convert", payload)["routes"]
-        except (Unsupported, ChildFailed) as error:
-            status = "unsupported" if isinstance(error, Unsupported) else "failed"
-            routes = [{"status": status, "reason": str(error)} for _ in formats]
-        for format_, route in zip(formats, routes, strict=True):
-            if route["status"] != "ok":
-                context.say(f"{format_} through {through}: {route['status']}: {route['reason']}")
-            if route["status"] != "unsupported":
-                made[format_, through] = out / convert.FILES[format_]
+    both = context.together(
+        partial(_converted, context, name, "tf", ["ir"], weights_path),
+        partial(_converted, context, name, "torch", ["ir", "onnx"], weights_path),
+    )
+    made = {key: path for one in both for key, path in one.items()}
     irs = {through: path for (format_, through), path in made.items() if format_ == "ir"}
     return Subject(name, twin, weights_path, irs, made.get(("onnx", "torch")))
+
+
+def _converted(
+    context: Context, name: str, through: str, formats: list[str], weights_path: Path
+) -> dict[tuple[str, str], Path]:
+    """Return by (format, twin) what one conversion child should have left."""
+    made = {}
+    out = context.folder.resolve() / "deployment" / name / through
+    payload = {
+        "recipe": context.recipe.model_dump(mode="json"),
+        "split": context.split.resolve(),
+        "coco": context.coco.resolve(),
+        "twin": through,
+        "weights": weights_path.resolve(),
+        "formats": formats,
+        "out": out,
+    }
+    try:
+        routes = context.call(through, "bench.convert:convert", payload)["routes"]
+    except (Unsupported, ChildFailed) as error:
+        status = "unsupported" if isinstance(error, Unsupported) else "failed"
+        routes = [{"status": status, "reason": str(error)} for _ in formats]
+    for format_, route in zip(formats, routes, strict=True):
+        if route["status"] != "ok":
+            context.say(f"{format_} through {through}: {route['status']}: {route['reason']}")
+        if route["status"] != "unsupported":
+            made[format_, through] = out / convert.FILES[format_]
+    return made
 
 
 def _save(path: Path, values: np.ndarray) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from bench import launch
 from bench.contract import Emit
 from bench.worker import resolve
 from pose.recipe import Recipe
+
+AT_ONCE = 2
+"""Children side by side: one alone starts, traces and reads on one core. No rung measures a time."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,46 @@ class Context:
         Raises Unsupported, UserError or launch.ChildFailed as the child ended.
         """
         name = entry.replace(":", ".").replace("bench.rungs.", "")
-        number = 1 + sum(1 for _ in self.folder.glob(f"children/{name}.{who}.*"))
-        folder = self.folder / "children" / f"{name}.{who}.{number}"
+        folder = _numbered(self.folder / "children", f"{name}.{who}")
         given = {"plant": self.plants.get(who), "entry": entry, "payload": payload}
         variables = launch.thread_environment(threads or self.threads, device=self.device) | launch.PASSIVE
         return launch.value_of(
             launch.call("bench.rungs.base:planted", given, folder, env=variables | dict(env or {}))
         )
+
+    def together(self, *tasks: Callable[[], Any]) -> list[Any]:
+        """Return what each task gives, in their order; two run at a time, begun in that order.
+
+        Raises what the first that failed raised, when none is running any more. An interrupt ends
+        the children, which this process would otherwise wait for.
+        """
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            futures = [pool.submit(task) for task in tasks]
+            try:
+                return [future.result() for future in futures]
+            except BaseException as error:
+                _stop(futures, kill=not isinstance(error, Exception))
+                raise
+
+
+def _stop(futures: list[Future[Any]], *, kill: bool) -> None:
+    """Begin none that has not begun, and end the children of the others if asked."""
+    for future in futures:
+        future.cancel()
+    for child in psutil.Process().children() if kill else ():
+        child.terminate()
+
+
+def _numbered(parent: Path, name: str) -> Path:
+    """Return a new folder NAME.N in `parent`, N counted from 1; two threads never get the same."""
+    for number in count(1):
+        folder = parent / f"{name}.{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("count never ends")
 
 
 def planted(payload: dict[str, Any], emit: Emit) -> Mapping[str, Any]:

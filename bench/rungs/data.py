@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,14 @@ Epochs = Mapping[tuple[str, int], Loaded]
 
 def climb(context: Context) -> list[Check]:
     """Return the checks of an augmented epoch of every loader, then those against the transcription."""
-    found: dict[tuple[str, int], Loaded] = {}
-    for twin in TWINS:
-        context.say(f"an epoch of {twin}'s loader with {', '.join(map(str, WORKERS))} workers")
-        found |= loaded(context, twin)
+    context.say(f"an epoch of either twin's loader with {', '.join(map(str, WORKERS))} workers")
+    *both, shared = context.together(
+        *(partial(loaded, context, twin) for twin in TWINS), partial(samples.checks, context)
+    )
+    found: dict[tuple[str, int], Loaded] = {key: epoch for one in both for key, epoch in one.items()}
     part = splits.read(context.split).part("train")
     arrays = ARRAYS[context.recipe.data.pipeline]
-    return [*between(found, part.annotation_ids, arrays), *samples.checks(context)]
+    return [*between(found, part.annotation_ids, arrays), *shared]
 
 
 def loaded(context: Context, twin: str, counts: Sequence[int] = WORKERS) -> dict[tuple[str, int], Loaded]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -98,20 +100,33 @@ def climb(
         probing.batch(context)
         probe = context.folder / "probe.npz"
     truth = _truth(context) if with_ap else None
-    found = Deployment()
+    tasks = [
+        partial(_ran, context, subject, number, arm, runners[arm.runtime], probe, truth)
+        for subject in subjects
+        for number, arm in enumerate(arms.of(subject, lower or {}))
+    ]
+    found, ran = Deployment(), iter(context.together(*tasks))
     for subject in subjects:
-        source, reference = None, None
-        for arm in arms.of(subject, lower or {}):
-            context.say(f"{subject.name} weights on {arm.name}")
-            ran = arms.run(context, subject, arm, runners[arm.runtime], probe, truth)
-            if source is None:
-                source = ran
-                # Its framework may not be here: then there is no reference either, nor a need of one.
-                reference = arms.reference(context, subject, probe) if ran.status == "ok" else None
-            checks, fact = _judged(context, subject, ran, source, reference, draws)
+        source, reference = next(ran)
+        others = [one for one, _ in islice(ran, len(arms.of(subject, lower or {})) - 1)]
+        for one in (source, *others):
+            checks, fact = _judged(context, subject, one, source, reference, draws)
             found.checks.extend(checks)
             found.arms.append(asdict(fact))
     return found
+
+
+def _ran(
+    context: Context, subject: Subject, number: int, arm: Arm, runner: str, probe: Path, truth: Any
+) -> tuple[Ran, np.ndarray | None]:
+    """Return what became of an arm; with the source, the first of its subject's, the reference heatmaps.
+
+    Its framework may not be here: then there is no reference either, nor a need of one.
+    """
+    context.say(f"{subject.name} weights on {arm.name}")
+    ran = arms.run(context, subject, arm, runner, probe, truth)
+    wanted = number == 0 and ran.status == "ok"
+    return ran, arms.reference(context, subject, probe) if wanted else None
 
 
 def _truth(context: Context) -> dict[str, Any] | None:

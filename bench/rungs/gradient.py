@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from bench.contract import TWINS
 from bench.rungs.base import Check, Context, distance, rmse, within
 from bench.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
-from bench.rungs.probing import batch, differentiated, part
-from pose import architecture, published, recipe
+from bench.rungs.probing import PUBLISHED, batch, differentiated, part
+from pose import published
 
 EXACT_LOSS = 1e-12
 EXACT = 1e-11
@@ -24,10 +24,6 @@ WHY_TYPICAL = (
     f"{WHY_ROUNDING}; a parameter on which the other twin rounds less than it typically does, as where one "
     "framework sums a bias's gradient in pairs and the other in a row, sets no bar below that typical error"
 )
-
-SUM_FACTOR = 4.0
-"""For parameters of batch norms: torch's channels_last kernel sums thousands of values in a row, which was
-seen to cost 70 times the rounding of its own NCHW kernel and twice that of TensorFlow's."""
 
 KINKS = (
     "median over batches: a ReLU whose input lies within rounding of zero takes the other branch in one "
@@ -56,7 +52,7 @@ def climb(context: Context) -> list[Check]:
     found = differentiated(context)
     losses = {twin: found[twin]["float64"]["loss"] for twin in TWINS}
     checks = [within("fp64 loss", {"loss": distance(losses["tf"], losses["torch"])}, EXACT_LOSS, WHY_LOSS)]
-    checks.append(_published(context, found["torch"]["float64"]["pair"], losses))
+    checks.append(_published(context, found[PUBLISHED[0]][PUBLISHED[1]]["pair"], losses))
     exact = {twin: part(found[twin]["float64"], "grad") for twin in TWINS}
     errors = {name: distance(exact["tf"][name], value) for name, value in exact["torch"].items()}
     checks.append(within("fp64 gradients", errors, EXACT, WHY_EXACT, note=f"{len(errors)} parameters"))
@@ -68,29 +64,19 @@ def climb(context: Context) -> list[Check]:
     sizes = {name: float(np.sqrt(np.mean(np.square(value)))) for name, value in exact["torch"].items()}
     for twin, other in zip(TWINS, reversed(TWINS), strict=True):
         name = f"fp32 gradients, {twin}: rmse to fp64 over its bound"
-        found_shares = shares(off[twin], off[other], sizes, _summed(context.recipe.model))
+        found_shares = shares(off[twin], off[other], sizes)
         checks.append(within(name, found_shares, 1.0, WHY_TYPICAL, note=KINKS))
     return checks
 
 
-def _summed(model: recipe.Model) -> set[str]:
-    """Return the batch norms' parameters: their gradients are sums over all positions of a batch."""
-    stages = architecture.build(model).stages
-    return {f"{norm.name}.{leaf}" for s in stages for norm in s.norms for leaf in ("weight", "bias")}
-
-
 def shares(
-    ours: Mapping[str, float],
-    theirs: Mapping[str, float],
-    sizes: Mapping[str, float],
-    summed: Collection[str] = (),
+    ours: Mapping[str, float], theirs: Mapping[str, float], sizes: Mapping[str, float]
 ) -> dict[str, float]:
     """Return by parameter one twin's rmse over what the other's allows; sizes: rms of the reference."""
     typical = float(np.median([theirs[name] / size for name, size in sizes.items() if size > 0]))
     found = {}
     for name, size in sizes.items():
-        factor = SUM_FACTOR if name in summed else FACTOR
-        bound = factor * max(theirs[name], typical * size) + SLACK * size
+        bound = FACTOR * max(theirs[name], typical * size) + SLACK * size
         # A gradient that is zero in both needs no bound.
         found[name] = ours[name] / bound if bound > 0 else (math.inf if ours[name] != 0 else 0.0)
     return found

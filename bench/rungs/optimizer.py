@@ -1,14 +1,17 @@
 """Rung 5: ten Adam steps in float64, each from identical state; the schedules of the learning rate.
 
-torch leads: it walks the ten steps and leaves the state after each. Keras starts every step from
-torch's state and is compared with where torch went; beside it, it walks freely from the first.
-A state is three times the network in float64, so the walk goes in chunks that a disk can hold.
+torch leads: it walks the ten steps and leaves the state after each. Keras follows, in a process beside
+it: it starts every step from torch's state and is compared with where torch went; then it walks all of
+them freely from the first. A state is three times the network in float64, so the leader waits while as
+many lie unread as a disk can hold.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,12 @@ from bench.rungs.base import Check, Context, distance, told, within, worst
 from bench.rungs.probing import STEP_SAMPLES, batch
 from bench.worker import resolve
 from pose import architecture, recipe, weights
-from pose.recipe import Recipe
 
 STEPS = 10
 IN_BATCH = STEP_SAMPLES // STEPS
-LARGEST_CHUNK_BYTES = 2.5e9
+MOST_BYTES = 2.5e9
+"""Of states that the leader is ahead."""
+POLL_S = 0.05
 RATES = (1e-3, 1e-3, 1e-3, 1e-3, 1e-4, 1e-4, 1e-4, 1e-5, 1e-5, 1e-5)
 """The rate falls on the way, so that a twin that keeps its first one is found out."""
 
@@ -85,24 +89,26 @@ def _walk(context: Context, steps: int) -> tuple[list[dict[str, float]], dict[st
     """Return by step the distance of each tensor of the state, and the free walk's at the end."""
     described = architecture.build(context.recipe.model)
     folder = context.folder / "steps"
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
     start = weights.load(context.weights, described)
     weights.save(_state(folder, 0), {name: value.astype(np.float64) for name, value in start.items()})
-    shutil.copyfile(_state(folder, 0), folder / "free.safetensors")
-    size = 3 * 8 * described.parameters
-    chunk = int(np.clip(LARGEST_CHUNK_BYTES / size, 1, steps))
-    errors: list[dict[str, float]] = []
-    free: dict[str, float] = {}
-    for first in range(0, steps, chunk):
-        numbers = list(range(first, min(first + chunk, steps)))
-        context.call("torch", "bench.rungs.optimizer:lead", _payload(context, "torch", steps=numbers))
-        found = context.call("tf", "bench.rungs.optimizer:follow", _payload(context, "tf", steps=numbers))
-        errors += [_told(one) for one in found["errors"]]
-        free = _told(found["free"])
-        for number in numbers:
-            _state(folder, number).unlink()
+    ahead = max(2, int(MOST_BYTES / (3 * 8 * described.parameters)))
+    _, found = context.together(
+        partial(_walker, context, "torch", "lead", steps, ahead=ahead),
+        partial(_walker, context, "tf", "follow", steps),
+    )
     shutil.rmtree(folder)
-    return errors, free
+    return [_told(one) for one in found["errors"]], _told(found["free"])
+
+
+def _walker(context: Context, twin: str, part: str, steps: int, **more: Any) -> dict[str, Any]:
+    """Return what the child that leads or follows gives; the other is told when it has ended."""
+    try:
+        return context.call(
+            twin, f"bench.rungs.optimizer:{part}", _payload(context, twin, steps=steps, **more)
+        )
+    finally:
+        (context.folder / "steps" / f"{part}.ended").touch()
 
 
 def _told(errors: Mapping[str, float | None]) -> dict[str, float]:
@@ -113,23 +119,34 @@ def _state(folder: Path, number: int) -> Path:
     return folder / f"state_{number}.safetensors"
 
 
-def _started(payload: dict[str, Any]) -> tuple[Any, Path, Iterator[tuple[int, Any]]]:
-    """Return the twin's float64 probe, the states' folder, and (step, batch) of the asked steps."""
+def _await(ready: Callable[[], bool], ended: Path) -> None:
+    """Wait until `ready`; RuntimeError when the other child has ended and it never will be."""
+    while not ready():
+        # Looked at first: what the other left as its last is there by then.
+        over = ended.exists()
+        if over and not ready():
+            raise RuntimeError(f"the other twin's walk is over ({ended.stem}), and its state is not there")
+        time.sleep(POLL_S)
+
+
+def _started(payload: dict[str, Any]) -> tuple[Any, Path, list[Any]]:
+    """Return the twin's float64 probe, the states' folder, and the batch of each step."""
     twin, folder = payload["twin"], Path(payload["folder"])
     resolve(f"{twin}_impl.train:setup")("cpu", payload["threads"])
     probe = resolve(f"{twin}_impl.probe:Probe")(recipe.from_dict(payload["recipe"]), "float64")
     with np.load(folder / "probe.npz") as stored:
         columns = [stored[name] for name in ("images", "heatmaps", "weights", "annotation_ids")]
     make = resolve(f"{twin}_impl.data:Batch")
-    spans = [(n, slice(n * IN_BATCH, (n + 1) * IN_BATCH)) for n in payload["steps"]]
-    return probe, folder / "steps", ((n, make(*(column[span] for column in columns))) for n, span in spans)
+    spans = [slice(n * IN_BATCH, (n + 1) * IN_BATCH) for n in range(payload["steps"])]
+    return probe, folder / "steps", [make(*(column[span] for column in columns)) for span in spans]
 
 
 def lead(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Walk the steps from the state that is there and leave the state after each (in the child)."""
     probe, folder, batches = _started(payload)
-    probe.restore(weights.read(_state(folder, payload["steps"][0])))
-    for number, given in batches:
+    probe.restore(weights.read(_state(folder, 0)))
+    for number, given in enumerate(batches):
+        _await(lambda: len(list(folder.glob("state_*"))) <= payload["ahead"], folder / "follow.ended")
         probe.step(given, RATES[number])
         weights.save(_state(folder, number + 1), probe.state())
     return {}
@@ -138,18 +155,20 @@ def lead(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 def follow(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Take each step from the leader's state, and all of them freely; return the distances (in the child)."""
     probe, folder, batches = _started(payload)
-    given = list(batches)
+    start = before = weights.read(_state(folder, 0))
     errors = []
-    for number, one in given:
-        probe.restore(weights.read(_state(folder, number)))
+    for number, one in enumerate(batches):
+        probe.restore(before)
         probe.step(one, RATES[number])
-        errors.append(_apart(probe.state(), weights.read(_state(folder, number + 1))))
-    probe.restore(weights.read(folder / "free.safetensors"))
-    for number, one in given:
+        led = _state(folder, number + 1)
+        _await(led.exists, folder / "lead.ended")
+        before = weights.read(led)
+        errors.append(_apart(probe.state(), before))
+        _state(folder, number).unlink()
+    probe.restore(start)
+    for number, one in enumerate(batches):
         probe.step(one, RATES[number])
-    state = probe.state()
-    weights.save(folder / "free.safetensors", state)
-    return {"errors": errors, "free": _apart(state, weights.read(_state(folder, given[-1][0] + 1)))}
+    return {"errors": errors, "free": _apart(probe.state(), before)}
 
 
 def _apart(state: weights.Weights, reference: weights.Weights) -> dict[str, float]:
@@ -163,23 +182,8 @@ def _readable(name: str) -> str:
 
 def schedules(context: Context) -> list[Check]:
     """Return the checks that both twins use the rates of the published rules, epoch by epoch."""
-    # The rate does not depend on the network: the smallest will do.
-    model = {"backbone": "resnet18", "input_size": [32, 32], "deconv_channels": 4, "sigma_px": 1}
-    training = {"epochs": len(LOSSES), "batch_size": 2, "optimizer": context.recipe.training.optimizer}
-    small = {
-        name: recipe.from_dict(
-            {"name": name, "model": model, "training": training | {"schedule": schedule}}
-        ).model_dump(mode="json")
-        for name, schedule in SCHEDULES.items()
-    }
-    used = {
-        twin: context.call(
-            twin,
-            "bench.rungs.optimizer:rates",
-            {"twin": twin, "recipes": small, "threads": context.threads},
-        )
-        for twin in TWINS
-    }
+    both = context.together(*(partial(_rates, context, twin) for twin in TWINS))
+    used = dict(zip(TWINS, both, strict=True))
     checks = []
     for name, expected in (("step", _step_rates()), ("plateau", _plateau_rates())):
         for twin in TWINS:
@@ -194,20 +198,34 @@ def schedules(context: Context) -> list[Check]:
     return checks
 
 
+def _rates(context: Context, twin: str) -> dict[str, Any]:
+    """Return by schedule the rates of one twin."""
+    # The rate does not depend on the network: the smallest will do, and one for both schedules.
+    model = {"backbone": "resnet18", "input_size": [32, 32], "deconv_channels": 4, "sigma_px": 1}
+    training = {"epochs": len(LOSSES), "batch_size": 2, "optimizer": context.recipe.training.optimizer}
+    recipes = {
+        name: recipe.from_dict(
+            {"name": name, "model": model, "training": training | {"schedule": schedule}}
+        ).model_dump(mode="json")
+        for name, schedule in SCHEDULES.items()
+    }
+    payload = {"twin": twin, "recipes": recipes, "threads": context.threads}
+    return context.call(twin, "bench.rungs.optimizer:rates", payload)
+
+
 def rates(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Return by schedule the rate that the twin's optimizer used in each scripted epoch (in the child)."""
     twin = payload["twin"]
     resolve(f"{twin}_impl.train:setup")("cpu", payload["threads"])
-    found = {}
-    for name, raw in payload["recipes"].items():
-        resolved: Recipe = recipe.from_dict(raw)
-        width, height = resolved.model.input_size
-        w, h = resolved.model.heatmap_size
-        images = np.arange(2 * height * width * 3, dtype=np.uint8).reshape(2, height, width, 3)
-        columns = (images, np.ones((2, 17, h, w), np.float32), np.ones((2, 17), np.float32), np.arange(2))
-        probe = resolve(f"{twin}_impl.probe:Probe")(resolved, "float32")
-        found[name] = probe.rates(resolve(f"{twin}_impl.data:Batch")(*columns), LOSSES)
-    return found
+    recipes = {name: recipe.from_dict(raw) for name, raw in payload["recipes"].items()}
+    small = next(iter(recipes.values()))
+    width, height = small.model.input_size
+    w, h = small.model.heatmap_size
+    images = np.arange(2 * height * width * 3, dtype=np.uint8).reshape(2, height, width, 3)
+    columns = (images, np.ones((2, 17, h, w), np.float32), np.ones((2, 17), np.float32), np.arange(2))
+    batch_of_two = resolve(f"{twin}_impl.data:Batch")(*columns)
+    probe = resolve(f"{twin}_impl.probe:Probe")(small, "float32")
+    return {name: probe.rates(of.training, batch_of_two, LOSSES) for name, of in recipes.items()}
 
 
 def _step_rates() -> list[float]:

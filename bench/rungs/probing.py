@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ PROBE_SAMPLES = 8
 STEP_SAMPLES = 20
 """Ten steps on batches of two."""
 GRADIENT_BATCH = 2
+PUBLISHED = ("torch", "float64")
+"""Whose heatmaps the published loss is computed from; rung 3 has shown that the others' are the same."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -81,16 +84,19 @@ def _read(context: Context, kind: str) -> dict[str, dict[str, Arrays]]:
 def _measured(context: Context) -> None:
     """Let each twin measure, once a climb."""
     batch(context)
-    for twin in TWINS:
-        if not (context.folder / f"{twin}.float32.safetensors").exists():
-            payload = {
-                "twin": twin,
-                "recipe": context.recipe.model_dump(mode="json"),
-                "weights": context.weights.resolve(),
-                "threads": context.threads,
-                "folder": context.folder.resolve(),
-            }
-            context.call(twin, "bench.rungs.probing:measure", payload)
+    missing = [twin for twin in TWINS if not (context.folder / f"{twin}.float32.safetensors").exists()]
+    context.together(*(partial(_measure, context, twin) for twin in missing))
+
+
+def _measure(context: Context, twin: str) -> None:
+    payload = {
+        "twin": twin,
+        "recipe": context.recipe.model_dump(mode="json"),
+        "weights": context.weights.resolve(),
+        "threads": context.threads,
+        "folder": context.folder.resolve(),
+    }
+    context.call(twin, "bench.rungs.probing:measure", payload)
 
 
 def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -98,8 +104,8 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
     own/NAME: the parameters that the framework made by itself; back/NAME: read back after loading;
     eval, train: heatmaps; stats/NAME: running statistics after one forward pass in training mode.
-    In a file of their own, for they are large: loss and grad/NAME, of each batch of the probe set;
-    pair, the heatmaps that the first loss is of.
+    In a file of their own, for they are large: loss and grad/NAME, of each batch of the probe set; of
+    the twin and precision PUBLISHED also pair, the heatmaps that the first loss is of.
     """
     twin, folder = payload["twin"], Path(payload["folder"])
     resolved = recipe.from_dict(payload["recipe"])
@@ -118,8 +124,9 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         found["train"] = probe.forward(images, training=True)
         found |= {f"stats/{name}": value for name, value in probe.read().items() if "running_" in name}
         backward = _gradients(probe, canonical, make, columns)
-        probe.load(canonical)
-        backward["pair"] = probe.forward(images[:GRADIENT_BATCH], training=True)
+        if (twin, precision) == PUBLISHED:
+            probe.load(canonical)
+            backward["pair"] = probe.forward(images[:GRADIENT_BATCH], training=True)
         weights.save(folder / f"{twin}.{precision}.gradients.safetensors", backward)
         weights.save(folder / f"{twin}.{precision}.safetensors", found)
     return {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Arm:
 THREADS = {False: 1, True: 2}
 """Of an arm, by whether it runs otherwise. The arms of both twins run side by side."""
 LAYOUT_ENV = {"tf": {"TF_ENABLE_ONEDNN_OPTS": "0"}, "torch": {}}
-"""torch's other layout is NCHW instead of channels_last; TensorFlow's is Eigen's instead of oneDNN's."""
+"""torch's other layout is channels_last instead of NCHW; TensorFlow's is Eigen's instead of oneDNN's."""
 
 
 def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[Check]:
@@ -73,9 +73,8 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
         context.call(arm.twin, "bench.rungs.trajectory:walk", payload, threads=threads, env=env)
         context.say(f"{seeds} trainings of {steps} steps: {arm.name.replace('.', ', ')}")
 
-    with ThreadPoolExecutor(len(TWINS)) as pool:
-        for otherwise in THREADS:
-            list(pool.map(train, [Arm(twin, otherwise) for twin in TWINS]))
+    for otherwise in THREADS:
+        context.together(*(partial(train, Arm(twin, otherwise)) for twin in TWINS))
     found = [_distances(folder, seed) for seed in range(seeds)]
     return [judge(kind, [seed[kind] for seed in found]) for kind in ("parameters", "loss")]
 

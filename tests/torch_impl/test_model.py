@@ -40,6 +40,15 @@ def test_every_batch_norm_has_the_shared_constants() -> None:
     }
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_training_on_a_cpu_is_in_the_layout_whose_sums_lose_no_digits(training: bool) -> None:
+    net, given = model.build(twins.tiny()).train(training), []
+    for norm in (m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        norm.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    net(torch.from_numpy(twins.noisy_batch(twins.tiny(), 2)[0]))
+    assert all(x.is_contiguous() for x in given) is training
+
+
 def test_bgr_is_rgb_with_the_channels_swapped() -> None:
     rgb, bgr = (
         model.build(recipe.from_dict(twins.TINY | {"data": {"channel_order": order}}))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import twins
 
+from bench.launch import ChildFailed
 from bench.rungs import forward, gradient, optimizer, probing, weights
 from bench.rungs.base import Context, told, within
 from pose import architecture
+from pose.weights import initial, save
 
 
 def test_a_round_trip_names_a_tensor_that_is_missing_extra_or_changed():
@@ -130,3 +133,28 @@ def test_an_error_that_json_could_not_carry_fails_a_step_instead_of_ending_the_c
     assert told(0.25) == 0.25
     check = within("fp64 step 1", optimizer._told({"a": 0.0, "b": None}), optimizer.EXACT, "")
     assert (check.passed, check.measured, check.where) == (False, math.inf, "b")
+
+
+def test_a_follower_whose_leader_has_ended_fails_instead_of_waiting(tmp_path: Path):
+    state, ended = tmp_path / "state_1", tmp_path / "lead.ended"
+    ended.touch()
+    with pytest.raises(RuntimeError, match="lead"):
+        optimizer._await(state.exists, ended)
+    state.touch()
+    optimizer._await(state.exists, ended)
+
+
+def test_a_leader_that_crashes_ends_the_walk_with_its_own_reason(context: Context):
+    context.folder.mkdir(exist_ok=True)
+    (context.folder / "steps").mkdir(exist_ok=True)
+
+    class Crashing(Context):
+        def call(self, who, entry, payload, **options):
+            if entry.endswith("lead"):
+                raise ChildFailed("killed by SIGSEGV")
+            optimizer._await(lambda: False, self.folder / "steps" / "lead.ended")
+
+    crashing = Crashing(**vars(context))
+    save(crashing.weights, initial(architecture.build(crashing.recipe.model), 0))
+    with pytest.raises(ChildFailed, match="SIGSEGV"):
+        optimizer._walk(crashing, 2)

@@ -1,0 +1,68 @@
+"""Tasks side by side, and the folders of their children."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.rungs import base
+from bench.rungs.base import Context
+
+
+def test_tasks_give_their_answers_in_order_two_at_a_time(context: Context) -> None:
+    both = threading.Barrier(2, timeout=30)
+    running, most = [0], [0]
+
+    def task(number: int, *, meets: bool) -> int:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        if meets:
+            both.wait()
+        running[0] -= 1
+        return number
+
+    tasks = [lambda n=n: task(n, meets=n < 2) for n in range(5)]
+    assert context.together(*tasks) == list(range(5))
+    assert most == [base.AT_ONCE]
+
+
+def test_the_first_task_that_fails_is_raised_and_none_is_begun_after_it(context: Context) -> None:
+    begun = []
+
+    def failing() -> None:
+        raise ValueError("no such kernel")
+
+    def slow(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.2)
+
+    with pytest.raises(ValueError, match="no such kernel"):
+        context.together(failing, *(lambda n=n: slow(n) for n in range(20)))
+    assert len(begun) < 20
+
+
+def test_an_interrupt_ends_the_children_that_would_be_waited_for(context: Context) -> None:
+    started = threading.Event()
+
+    def child() -> int:
+        with psutil.Popen(["sleep", "600"]) as process:
+            started.set()
+            return process.wait()
+
+    def interrupted() -> None:
+        started.wait(30)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        context.together(interrupted, child)
+
+
+def test_children_that_start_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: base._numbered(tmp_path / "children", "infer.tf"), range(40)))
+    assert {path.name for path in made} == {f"infer.tf.{n}" for n in range(1, 41)}
