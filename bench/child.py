@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import launch, machine, store
+from bench import launch, machine, scenarios, store
 from bench.contract import Cell, RunnerSpec
 from bench.matrix import Matrix
 from bench.rundir import RunFolder
@@ -47,7 +47,11 @@ class Child:
     def measure(self, artifact_sha256: str | None, tell: OnEvent) -> launch.Outcome:
         """Return what became of one round; without an artifact, why there is none."""
         self.samples.unlink(missing_ok=True)
-        outcome = missing(self.run, self.cell) if artifact_sha256 is None else self._call(tell)
+        absent = scenarios.why_not(self.cell)
+        if absent:
+            outcome = launch.Outcome("unsupported", absent, None, 0.0)
+        else:
+            outcome = missing(self.run, self.cell) if artifact_sha256 is None else self._call(tell)
         status = "failed" if outcome.status == "user_error" else outcome.status
         return launch.Outcome(status, self._relative(outcome.reason), outcome.value, outcome.wall_s)
 
@@ -103,7 +107,8 @@ def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
     """Return what kept a cell's artifact from being made, as the run recorded it."""
     absent = store.artifact(run.path, cell).relative_to(run.path)
     maker = "train" if cell.runtime in {"tf", "torch"} else "convert"
-    reason = f"the run has no {absent}; 'twinpose {maker} {run.path}' makes it"
+    flag = " --int8" if cell.precision == "int8" and maker == "convert" else ""
+    reason = f"the run has no {absent}; 'twinpose {maker} {run.path}{flag}' makes it"
     for record in _attempts(run, cell):
         if record.get("status") in {"unsupported", "failed"}:
             return launch.Outcome(record["status"], record.get("reason") or reason, None, 0.0)

@@ -215,11 +215,14 @@ def predict(
 def convert(
     run: RunDir,
     twin: Annotated[Twin | None, typer.Option("--twin", help="One twin; default both.")] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Quantise the IR too, on images of the training part.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn trained weights into OpenVINO IR and ONNX, and record how far the output moved."""
     with rundir.locked(run):
-        raise typer.Exit(verbs.convert(rundir.opened(run), twin.value if twin else None, as_json))
+        raise typer.Exit(verbs.convert(rundir.opened(run), twin.value if twin else None, int8, as_json))
 
 
 @app.command()
@@ -284,6 +287,9 @@ def parity(
     coco: Coco = None,
     rungs: Annotated[str | None, typer.Option(help="Which rungs, such as 2,3,4; default all.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="All rungs but 6, the trajectory.")] = False,
+    matrix: Annotated[
+        str | None, typer.Option(help="With a RUN: whose modes and precisions; default the recipe's matrix.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="With --recipe: where to write; default runs/parity-NAME.")
     ] = None,
@@ -297,7 +303,9 @@ def parity(
         if any(option is not None for option in (recipe, weights, coco, out, threads, set_)):
             raise UserError("a RUN has its recipe, data and weights; give it without --recipe and the others")
         with rundir.locked(run):
-            raise typer.Exit(verbs.parity_of_run(rundir.opened(run), wanted, as_json))
+            raise typer.Exit(verbs.parity_of_run(rundir.opened(run), wanted, matrix, as_json))
+    if matrix is not None:
+        raise UserError("--matrix goes with a RUN: it names what is measured there")
     if recipe is None:
         raise UserError("parity needs a RUN or --recipe NAME; nothing was climbed")
     resolved = recipes.load(recipe, set_)

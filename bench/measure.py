@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench import conditions, energy, stats
-from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
+from bench import conditions, energy, pools, stats
+from bench.contract import SCENARIOS, Emit, OnDevice, Runner, RunnerSpec
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
 from pose import evaluate, inference, splits
@@ -88,9 +88,11 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     summary = subject.summarise(durations_ns)
     with replacing(Path(job.payload["samples"])) as temporary:
         np.savez(temporary, **summary.samples)  # type: ignore[arg-type]
+    runner = getattr(subject, "runner", None)
     found = {
         "count": summary.count,
         "value": summary.value,
+        "peak_device_bytes": runner.device_memory_bytes() if isinstance(runner, OnDevice) else None,
         "stats": summary.stats,
         "validity": doubted(stats.validity(durations_ns), seen["conditions"]["doubts"]),
         **seen,
@@ -118,7 +120,7 @@ class Watch:
     def end(self) -> dict[str, Any]:
         """Return {"conditions", "energy_j"} of the time since this object was made."""
         after = conditions.read(self.before)
-        pools = conditions.threads(self.tasks, conditions.tasks())
+        used = conditions.threads(self.tasks, conditions.tasks())
         spent = (
             energy.spent(self.energy, energy.read(), self.job.payload.get("idle_w")) if self.energy else None
         )
@@ -128,7 +130,7 @@ class Watch:
             "after": after.to_dict(),
             "doubts": [*conditions.doubts(self.before, after), *self._too_many(cores)],
             "cores_used": cores,
-            "threads": pools,
+            "threads": {**used, **pools.view()},
         }
         return {"conditions": found, "energy_j": spent.energy_j if spent else None}
 

@@ -116,8 +116,11 @@ def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Pat
     )
 
 
-def convert(run: RunFolder, twin: str) -> dict[str, Any]:
-    """Convert a twin's best checkpoint to IR (and ONNX for torch) in a process of its own."""
+def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
+    """Convert a twin's best checkpoint to IR (and ONNX for torch) in a process of its own.
+
+    `int8` quantises the IR too; so does a recipe whose matrix measures it.
+    """
     out, weights = run.artifact_folder(twin), run.train_folder(twin) / "best.safetensors"
     if not weights.exists():
         raise Unsupported(
@@ -130,12 +133,21 @@ def convert(run: RunFolder, twin: str) -> dict[str, Any]:
         "twin": twin,
         "weights": str(weights.resolve()),
         "out": str(out.resolve()),
-        "formats": ["ir", "onnx"] if twin == "torch" else ["ir"],
+        "formats": [
+            "ir",
+            *(["onnx"] if twin == "torch" else []),
+            *(["int8"] if int8 or _measures_int8(run) else []),
+        ],
     }
     record = call_with_bar("bench.convert:convert", payload, out / "child", f"convert {twin}", run)
     for route in record["routes"]:
         console.say(f"{twin:5s} {route['route']}: {route_text(route)}")
     return record
+
+
+def _measures_int8(run: RunFolder) -> bool:
+    """Return whether the matrix of the run's recipe has a cell of int8."""
+    return bool(run.recipe.matrix) and any(c.precision == "int8" for c in load_matrix(run, None).cells)
 
 
 def route_text(route: dict[str, Any]) -> str:
@@ -175,10 +187,16 @@ def load_matrix(
     return matrix.with_profile(loaded, profile) if profile else loaded
 
 
-def prove(run: RunFolder, rungs: tuple[int, ...] = parity.QUICK) -> dict[str, Any]:
-    """Climb the parity ladder for the run's trained twins; write and return the certificate."""
-    measured = load_matrix(run, None) if run.recipe.matrix else None
+def prove(
+    run: RunFolder, rungs: tuple[int, ...] = parity.QUICK, matrix_name: str | None = None
+) -> dict[str, Any]:
+    """Climb the parity ladder for the run's trained twins; write and return the certificate.
+
+    It covers the modes and precisions that a matrix (the recipe's unless named) measures.
+    """
+    measured = load_matrix(run, matrix_name) if matrix_name or run.recipe.matrix else None
     command = f"twinpose parity {shlex.quote(str(run.path))}"
+    command += f" --matrix {shlex.quote(matrix_name)}" if matrix_name else ""
     if rungs != parity.ALL:
         command += " --quick" if rungs == parity.QUICK else f" --rungs {','.join(map(str, rungs))}"
     return proving.run_folder(run, proving.Wanted(rungs, command), measured)

@@ -14,15 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.stats import CONFIDENCE
+from bench.ratios import CONFIDENCE, MARGIN, ROUNDING, holm
 
-MARGIN = 0.02
-"""Ratios within 1 / 1.02 and 1.02 are equivalent."""
 ALPHA = 1 - CONFIDENCE
 EXACT_UP_TO = 8
 """Rounds of the smaller run up to which the rank test counts all orders; scipy's own choice."""
-# Logs of clock readings are rounded at 1e-16 of their size, so errors below this are none.
-ROUNDING = 1e-12
 
 Arms = tuple[Sequence[float], Sequence[float]]
 """The figures of a cell's rounds in A (n,) and in B (k,), all above 0."""
@@ -146,17 +142,6 @@ def rank_test(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def least_rank_p(n: int, k: int) -> float:
     """Return the smallest p that the exact rank test of n against k figures can give."""
     return 2 / math.comb(n + k, n)
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Return p values adjusted for their number, in their order (Holm 1979); None is no test, stays None."""
-    tested = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    reached = 0.0
-    for rank, (p, place) in enumerate(tested):
-        reached = max(reached, min(1.0, (len(tested) - rank) * p))
-        adjusted[place] = reached
-    return adjusted
 
 
 def _decided(one: Difference, p_holm: float | None, arms: Arms) -> Difference:

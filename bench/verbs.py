@@ -223,12 +223,12 @@ def predict(recipe: Recipe, request: PredictRequest, as_json: bool) -> None:
     console.facts(value | {"out": str(request.out)}, as_json, text + _numbers(value["numbers"]))
 
 
-def convert(made: RunFolder, twin: str | None, as_json: bool) -> int:
+def convert(made: RunFolder, twin: str | None, int8: bool, as_json: bool) -> int:
     """Convert one twin or both; 1 when a route failed."""
     records = {}
     for name in [twin] if twin else TWINS:
         with made.stage(f"convert {name}", f"twinpose convert {made.path} --twin {name}"):
-            records[name] = stages.convert(made, name)
+            records[name] = stages.convert(made, name, int8=int8)
     lines = [
         f"{name} {route['route']} -> {route['file']}  {stages.route_text(route)}"
         for name, record in records.items()
@@ -286,10 +286,10 @@ def bench_mlperf(
     return SOME_CELLS_FAILED if any(row["status"] not in {"ok", "unsupported"} for row in rows) else 0
 
 
-def parity_of_run(made: RunFolder, rungs: tuple[int, ...], as_json: bool) -> int:
+def parity_of_run(made: RunFolder, rungs: tuple[int, ...], matrix_name: str | None, as_json: bool) -> int:
     """Climb the parity ladder for a run's trained twins and renew its report; 1 when a rung failed."""
     with made.stage("parity", f"twinpose parity {made.path}"):
-        found = stages.prove(made, rungs)
+        found = stages.prove(made, rungs, matrix_name)
     build_report(made.path)
     return _say_parity(found, made.path, as_json)
 

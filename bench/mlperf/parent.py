@@ -53,7 +53,7 @@ def run(
     (id, number, count), the child's "phase" and "cell_finished" (id, number, count, status, reason,
     skipped). timeout_s is a cell's, besides the minimum durations that it is asked to measure.
     """
-    chosen = [cell for cell in cells if cell.scenario in DRIVEN]
+    chosen = [cell for cell in cells if cell.scenario in DRIVEN and not cell.replica]
     if not chosen:
         raise UserError(f"LoadGen drives none of these cells; expected one of: {', '.join(DRIVEN)}")
     tell = on_event or (lambda name, fields: None)

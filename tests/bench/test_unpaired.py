@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bench.unpaired import ALPHA, MARGIN, differences, holm, least_rank_p, rank_test, welch
+from bench.ratios import MARGIN
+from bench.unpaired import ALPHA, differences, least_rank_p, rank_test, welch
 
 figures = st.lists(st.floats(0.01, 1000), min_size=2, max_size=12)
 
@@ -135,20 +136,3 @@ def test_swapping_the_runs_turns_everything_round(arms: list[tuple[list[float], 
         assert other.p_rank == pytest.approx(one.p_rank)
         if one.verdict in turned and abs((one.p_holm or 0) - ALPHA) > 1e-9:
             assert other.verdict == turned[one.verdict]
-
-
-@given(st.lists(st.none() | st.floats(0, 1), max_size=20))
-def test_holm_only_raises_p_values_and_keeps_their_order(p_values: list[float | None]) -> None:
-    adjusted = holm(p_values)
-    pairs = [(p, q) for p, q in zip(p_values, adjusted, strict=True) if p is not None]
-    assert all(q is None for p, q in zip(p_values, adjusted, strict=True) if p is None)
-    assert all(q is not None and p <= q <= 1 for p, q in pairs)
-    ordered = [q for _, q in sorted(pairs)]
-    assert ordered == sorted(ordered)
-
-
-def test_holm_of_known_values() -> None:
-    """Holm 1979: the smallest times 3, the next times 2, and never below the one before."""
-    *adjusted, none = holm([0.01, 0.04, 0.03, None])
-    assert adjusted == pytest.approx([0.03, 0.06, 0.06])
-    assert none is None
