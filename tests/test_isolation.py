@@ -18,12 +18,23 @@ FRAMEWORKS = {
     "openvino_impl": ["openvino", "nncf"],
 }
 
-# A None in sys.modules makes `import name` fail and `find_spec(name)` return None, which is how
-# third-party code sees a package that is not installed.
+# Finders that do not find a package are how third-party code sees one that is not installed. A None in
+# sys.modules is not: SciPy takes it for the module.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 package, *blocked = sys.argv[1:]
-sys.modules.update(dict.fromkeys(blocked))
+
+class Blind:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in blocked else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Blind(finder) for finder in sys.meta_path]
 found = importlib.import_module(package)
 for module in pkgutil.walk_packages(found.__path__, package + "."):
     if not module.name.endswith("__main__"):
