@@ -18,23 +18,23 @@ FRAMEWORKS = {
     "openvino_impl": ["openvino", "nncf"],
 }
 
-# Finders that do not find: `import name` fails and `find_spec(name)` returns None, which is how third-party
-# code sees a package that is not installed. A None in sys.modules would look half imported to some.
+# Finders that do not find a package are how third-party code sees one that is not installed. A None in
+# sys.modules is not: SciPy takes it for the module.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 package, *blocked = sys.argv[1:]
 
-class Without:
+class Blind:
     def __init__(self, finder):
         self.finder = finder
-    def find_spec(self, name, path=None, target=None):
-        hidden = name.partition(".")[0] in blocked
-        return None if hidden else self.finder.find_spec(name, path, target)
+
     def __getattr__(self, name):
         return getattr(self.finder, name)
 
-assert not set(blocked) & set(sys.modules)
-sys.meta_path[:] = map(Without, sys.meta_path)
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in blocked else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Blind(finder) for finder in sys.meta_path]
 found = importlib.import_module(package)
 for module in pkgutil.walk_packages(found.__path__, package + "."):
     if not module.name.endswith("__main__"):
