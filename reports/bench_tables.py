@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
+from bench.contract import LESS_IS_FASTER, SCENARIOS, TIMED
 from bench.store import CellResult
 from reports import certified
+from reports.conditions import NO_ENERGY
 from reports.formats import (
     RUNTIME_NAMES,
     Absent,
@@ -13,67 +16,101 @@ from reports.formats import (
     Value,
     mebibytes,
     milliseconds,
+    number,
     or_absent,
     per_second,
+    percent,
     score,
 )
 from reports.parts import command
 from reports.readings import (
-    SCENARIOS,
+    RATES,
     VERDICTS,
     accuracy_of,
     ap,
     comparable,
-    images_per_s,
+    cores_used,
+    full_lane_key,
+    heading,
+    interval,
     lane,
     latency,
+    most,
+    name,
+    null_reason,
     order,
+    rate,
     read_back,
     verdict,
 )
 from reports.run import Run
 from reports.table import Column, Row, Table
 
+PERCENTILES = ("p50", "p90", "p99")
+NO_AP = frozenset({"train", "data"})
+"""Scenarios that predict nothing."""
+
 
 def comparison(run: Run) -> Table | None:
-    """Return a row for each cell, measured or not; None without any."""
+    """Return a row for each cell, measured or not, lane by lane; None without any."""
     if not run.cells:
         return None
-    cells = sorted(run.cells, key=lambda c: (SCENARIOS.index(c.axes.scenario), *order(c.axes)))
+    cells = sorted(run.cells, key=lambda c: (*full_lane_key(c.axes), *order(c.axes), c.axes.replica))
+    columns = _columns()
+    rows = tuple(Row(_cell(run, c), heading(c.axes.lane), muted=not comparable(c)) for c in cells)
     return Table(
         name="runtime_comparison",
         title="Every cell",
-        columns=(
-            Column("twin", "Twin", _name),
-            Column("runtime", "Runtime", _name),
-            Column("mode", "Mode"),
-            Column("precision_asked", "Asked"),
-            Column("precision_read_back", "Read back"),
-            Column("device", "Device"),
-            Column("threads", "Threads", kind="number"),
-            Column("allocator", "Allocator"),
-            Column("scenario", "Scenario", only_csv=True),
-            Column("batch", "Batch", kind="number"),
-            Column("latency_p50_ms", "p50 ms", milliseconds, "number"),
-            Column("latency_p90_ms", "p90 ms", milliseconds, "number"),
-            Column("images_per_s", "Images/s", per_second, "number"),
-            Column("AP", "AP", score, "number"),
-            Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
-            Column("parity", "Parity", kind="status"),
-            Column("validity", "Validity", kind="status"),
-            Column("status", "Status", kind="status"),
-            Column("reason", "Reason", only_csv=True),
-            Column("id", "Cell", only_csv=True),
-            Column("accuracy_cell", "AP from cell", only_csv=True),
-            Column("certificate", "Certificate", only_csv=True),
-            Column("command", "Command", only_csv=True),
-        ),
-        rows=tuple(Row(_cell(run, c), c.axes.scenario.capitalize(), muted=not comparable(c)) for c in cells),
-        note="One row for each cell, failed ones included. AP is that of the same network, runtime, mode, "
-        f"precision and device. Boxes: {run.boxes}.{certified.note(run)}",
+        columns=_seen(columns, rows),
+        rows=rows,
+        note="One row for each cell, failed ones included. Rounds are done of wanted; a stopping rule "
+        "may ask for more. Percentiles are of the queries of all rounds. A rate is of images, steps (train) or "
+        "samples (data). The interval is of p50 or rate, over rounds. AP is that of the same network, "
+        f"runtime, mode, precision and device. {NO_ENERGY} Boxes: {run.boxes}.{certified.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",
-        grouped_by="Scenario",
+        grouped_by="Lane",
+    )
+
+
+def _columns() -> tuple[Column, ...]:
+    return (
+        Column("name", "Cell"),
+        *(Column(key, key, only_csv=True) for key in ("twin", "runtime", "mode", "replica")),
+        Column("precision_asked", "Asked", only_csv=True),
+        Column("precision_read_back", "Read back"),
+        *(Column(key, key, only_csv=True) for key in ("device", "threads", "allocator", "scenario", "batch")),
+        Column("rounds_said", "Rounds", kind="number"),
+        *(Column(key, key, only_csv=True) for key in ("rounds", "rounds_wanted")),
+        *(Column(f"latency_{p}_ms", f"{p} ms", milliseconds, "number") for p in PERCENTILES),
+        Column("rate_per_s", "Rate, 1/s", per_second, "number"),
+        *(Column(f"{unit}_per_s", unit, only_csv=True) for unit in RATES.values()),
+        Column("interval_said", "95 % interval", kind="number"),
+        *(Column(key, key, only_csv=True) for key in ("interval_low", "interval_high")),
+        Column("share_of_peak", "Of peak", percent, "number"),
+        Column("AP", "AP", score, "number"),
+        Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
+        Column("peak_device_bytes", "Device MiB", mebibytes, "number"),
+        Column("cores_used", "Cores", number, "number"),
+        Column("energy_j", "Energy J", number, "number"),
+        Column("parity", "Parity", kind="status"),
+        Column("validity", "Validity", kind="status"),
+        Column("status", "Status", kind="status"),
+        Column("reason", "Reason", only_csv=True),
+        Column("id", "Cell", only_csv=True),
+        Column("accuracy_cell", "AP from cell", only_csv=True),
+        Column("certificate", "Certificate", only_csv=True),
+        Column("command", "Command", only_csv=True),
+    )
+
+
+def _seen(columns: tuple[Column, ...], rows: tuple[Row, ...]) -> tuple[Column, ...]:
+    """Return the columns; one that no row has a value in stays in the CSV alone."""
+    return tuple(
+        replace(column, only_csv=True)
+        if all(isinstance(row.values[place], Absent) for row in rows)
+        else column
+        for place, column in enumerate(columns)
     )
 
 
@@ -85,15 +122,21 @@ def _cell(run: Run, result: CellResult) -> tuple[Value, ...]:
     axes, scored = result.axes, accuracy_of(result, run.cells)
     ok = result.status == "ok"
     no = Absent(f"{result.status}: {result.reason}", quiet=True)
+    timed = axes.scenario in TIMED
     return (
-        *(axes.twin, axes.runtime, axes.mode, axes.precision),
+        *(name(axes), axes.twin, axes.runtime, axes.mode, axes.replica, axes.precision),
         or_absent(read_back(result), "the runtime reported none") if ok else no,
         *(axes.device, axes.threads, axes.allocator, axes.scenario, axes.batch),
-        _quiet(latency(result, "p50")),
-        _quiet(latency(result, "p90")),
-        _quiet(images_per_s(result)),
-        ap(result, run.cells) if ok else no,
-        or_absent(result.stats.get("peak_rss_bytes"), "not recorded") if ok else no,
+        *(f"{len(result.rounds)}/{result.rounds_wanted}", len(result.rounds), result.rounds_wanted),
+        *(_percentile(result, p) for p in PERCENTILES),
+        *(_quiet(rate(result, scenario)) for scenario in (None, *RATES)),
+        *_interval(result, no),
+        _share(result) if ok and timed else no,
+        _quiet(ap(result, run.cells)) if ok and axes.scenario not in NO_AP else no,
+        _recorded(most(result, "peak_rss_bytes"), ok, no, "not recorded"),
+        _recorded(most(result, "peak_device_bytes"), ok, no, "no device memory was read"),
+        _recorded(cores_used(result), ok, no, "not recorded"),
+        _recorded(result.stats.get("energy_j"), ok, no, "no counter was read"),
         certified.standing(run, [result]),
         verdict(result) if ok else no,
         result.status if ok else Noted(result.status, result.reason or "no reason recorded"),
@@ -105,6 +148,31 @@ def _cell(run: Run, result: CellResult) -> tuple[Value, ...]:
     )
 
 
+def _percentile(result: CellResult, percentile: str) -> Value:
+    """Return a percentile; only a null one of a cell that has others is worth a footnote."""
+    value = latency(result, percentile)
+    told = percentile in (result.stats.get("nulls") or {})
+    return value if told and result.status == "ok" else _quiet(value)
+
+
+def _interval(result: CellResult, no: Absent) -> tuple[Value, Value, Value]:
+    found = interval(result)
+    if result.status != "ok" or isinstance(found, str):
+        absent = no if isinstance(found, tuple) or result.status != "ok" else Absent(found, quiet=True)
+        return absent, absent, absent
+    show = milliseconds if LESS_IS_FASTER.get(result.axes.scenario) else per_second
+    return f"[{show(found[0])}, {show(found[1])}]", *found
+
+
+def _share(result: CellResult) -> Value:
+    why = null_reason(result, "share_of_peak", "no peak for it, or not the network alone is timed")
+    return _quiet(or_absent(result.stats.get("share_of_peak"), why))
+
+
+def _recorded(value: float | None, ok: bool, no: Absent, why: str) -> Value:
+    return (Absent(why, quiet=True) if value is None else value) if ok else no
+
+
 def _quiet(value: Value) -> Value:
     return Absent(value.reason, quiet=True) if isinstance(value, Absent) else value
 
@@ -112,12 +180,14 @@ def _quiet(value: Value) -> Value:
 def overview(run: Run) -> Table | None:
     """Return a row for each network and runtime, a column for each scenario and batch; None without cells.
 
-    Rows stand in lanes of one device, precision, thread count and allocator: what may be compared.
+    Rows stand in lanes of one device, numerics, thread count and allocator: what may be compared.
     """
     if not run.cells:
         return None
-    timed = [c for c in run.cells if c.axes.scenario in {"latency", "throughput"}] or list(run.cells)
-    columns = sorted({(c.axes.scenario, c.axes.batch) for c in timed if c.axes.scenario != "accuracy"})
+    first = [c for c in run.cells if not c.axes.replica]
+    timed = [c for c in first if c.axes.scenario in TIMED] or first
+    places = {(c.axes.scenario, c.axes.batch) for c in timed if c.axes.scenario in TIMED}
+    columns = sorted(places, key=lambda place: (SCENARIOS.index(place[0]), place[1]))
     rows = [
         Row(
             _overview_row(run, group, columns),
@@ -133,7 +203,7 @@ def overview(run: Run) -> Table | None:
             Column("twin", "Twin", _name),
             Column("runtime", "Runtime", _name),
             Column("mode", "Mode"),
-            Column("precision_asked", "Precision asked"),
+            Column("precision_asked", "Precision asked", only_csv=True),
             Column("precision_read_back", "Read back"),
             Column("device", "Device", only_csv=True),
             Column("threads", "Threads", only_csv=True),
@@ -145,8 +215,9 @@ def overview(run: Run) -> Table | None:
             Column("validity", "Validity", kind="status"),
         ),
         rows=tuple(rows),
-        note="Compare rows under one heading only: they share device, precision, threads and allocator. "
-        f"A word in place of a figure is what became of that cell. Boxes: {run.boxes}.{certified.note(run)}",
+        note="Compare rows under one heading only: they share device, numerics, threads and allocator. Two "
+        "figures side by side are no comparison: those are in the table of comparisons. A word in "
+        f"place of a figure is what became of that cell. Boxes: {run.boxes}.{certified.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Lane",
@@ -154,10 +225,14 @@ def overview(run: Run) -> Table | None:
 
 
 def _figure_columns(scenario: str, batch: int) -> tuple[Column, ...]:
-    if scenario == "throughput":
-        return (Column(f"images_per_s_b{batch}", f"Images/s, batch {batch}", per_second, "number"),)
+    if scenario in RATES:
+        unit = RATES[scenario]
+        return (
+            Column(f"{unit}_per_s_b{batch}", f"{unit.capitalize()}/s, batch {batch}", per_second, "number"),
+        )
+    what = "Pipeline " if scenario == "pipeline" else ""
     return tuple(
-        Column(f"latency_{p}_ms_b{batch}", f"{p} ms, batch {batch}", milliseconds, "number")
+        Column(f"{scenario}_{p}_ms_b{batch}", f"{what}{p} ms, batch {batch}", milliseconds, "number")
         for p in ("p50", "p90")
     )
 
@@ -174,7 +249,7 @@ def _overview_row(run: Run, group: list[CellResult], columns: list[tuple[str, in
     measured = [c for c in group if c.status == "ok"]
     none = Absent("no cell of this row was measured", quiet=True)
     said = list(dict.fromkeys(filter(None, (read_back(c) for c in measured))))
-    rss = [c.stats["peak_rss_bytes"] for c in measured if c.stats.get("peak_rss_bytes")]
+    rss = [size for c in measured if (size := most(c, "peak_rss_bytes"))]
     return (
         *(axes.twin, axes.runtime, axes.mode, axes.precision),
         ", ".join(said) or none,
@@ -190,9 +265,9 @@ def _overview_row(run: Run, group: list[CellResult], columns: list[tuple[str, in
 def _figures(scenario: str, result: CellResult | None) -> tuple[Value, ...]:
     if result is None:
         outside = Absent("not in the matrix", quiet=True)
-        return (outside,) if scenario == "throughput" else (outside, outside)
-    if scenario == "throughput":
-        return (images_per_s(result),)
+        return (outside,) if scenario in RATES else (outside, outside)
+    if scenario in RATES:
+        return (rate(result),)
     p50, p90 = latency(result, "p50"), latency(result, "p90")
     # One word and one footnote say that a cell failed.
     return p50, _quiet(p90) if isinstance(p50, Absent) else p90
