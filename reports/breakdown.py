@@ -53,14 +53,20 @@ TRAIN = Kind(
 
 
 def _parts(cell: CellResult, kind: Kind) -> dict[str, float]:
-    """Return milliseconds by part; a part with several figures gives its mean, or else its median."""
+    """Return milliseconds by part, without a part that is the whole; {} where none is recorded."""
+    return {name: ms for name, ms in _recorded(cell, kind).items() if name != kind.total}
+
+
+def _recorded(cell: CellResult, kind: Kind) -> dict[str, float]:
     found = cell.stats.get(kind.stat)
-    read: dict[str, float] = {}
-    for name, value in found.items() if isinstance(found, dict) else ():
-        figure = value.get("mean", value.get("p50")) if isinstance(value, dict) else value
-        if isinstance(figure, int | float):
-            read[str(name)] = float(figure)
-    return read
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): float(ms) for name, ms in pairs if isinstance(ms, int | float)}
+
+
+def _whole(cell: CellResult, kind: Kind) -> float | None:
+    """Return the measured whole, or else the sum of the parts; None without any."""
+    parts = _parts(cell, kind)
+    return _recorded(cell, kind).get(kind.total, sum(parts.values())) if parts else None
 
 
 def _cells(run: Run, kind: Kind) -> list[CellResult]:

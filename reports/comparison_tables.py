@@ -51,24 +51,43 @@ def _muted(pair: Pair) -> bool:
 
 
 def _values(pair: Pair) -> tuple[Value, ...]:
-    found, no = pair.found, Absent(pair.reason or NOT_RANKED, quiet=True)
-    ranked = pair.verdict != NOT_RANKED and pair.speedup is not None
-    value, low, high = pair.speedup if ranked and pair.speedup else (0.0, 0.0, 1.0)
-    noise = found.set_ == NOISE_FLOOR
-    holm = Absent("the noise floor asks another question", quiet=True) if noise else no
-    ends = found.interval if ranked and found.interval else (no, no)
-    cell = pair.a or pair.b
+    found, cell = pair.found, pair.a or pair.b
     return (
         *pair.names,
-        *((times(value, high - low), times_interval(low, high)) if ranked else (no, no)),
+        *_said(pair),
         *(pair.verdict, found.n),
-        *(_p(found.p_holm, holm), _p(found.p_equivalence, no)),
+        *_probabilities(pair),
         pair.reason or Absent("nothing is doubtful", shown="", quiet=True),
         *(cell.axes.lane.id if cell else str(found.lane), found.set_, found.scenario, found.a, found.b),
-        *((value, low, high) if ranked else (no, no, no)),
-        *(found.ratio if ranked and found.ratio is not None else no, *ends, _p(found.p, no)),
+        *_exact(pair),
     )
 
 
-def _p(value: float | None, no: Absent) -> Value:
-    return no if value is None else value
+def _absent(pair: Pair) -> Absent:
+    return Absent(pair.reason or NOT_RANKED, quiet=True)
+
+
+def _said(pair: Pair) -> tuple[Value, Value]:
+    """Return speed-up and interval as people read them."""
+    if _muted(pair) or pair.speedup is None:
+        return _absent(pair), _absent(pair)
+    value, low, high = pair.speedup
+    return times(value, high - low), times_interval(low, high)
+
+
+def _probabilities(pair: Pair) -> tuple[Value, Value]:
+    """Return p under Holm and p of no equivalence; figures of what is not ranked are not shown."""
+    noise = pair.found.set_ == NOISE_FLOOR and not _muted(pair)
+    no = Absent("the noise floor asks another question", quiet=True) if noise else _absent(pair)
+    if _muted(pair):
+        return no, no
+    p_holm, outside = pair.found.p_holm, pair.found.p_equivalence
+    return no if p_holm is None else p_holm, _absent(pair) if outside is None else outside
+
+
+def _exact(pair: Pair) -> tuple[Value, ...]:
+    """Return speed-up, ratio, the ends of both and p in full precision."""
+    found = pair.found
+    if _muted(pair) or pair.speedup is None or found.ratio is None or found.interval is None:
+        return (_absent(pair),) * 7
+    return *pair.speedup, found.ratio, *found.interval, _absent(pair) if found.p is None else found.p

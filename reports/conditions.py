@@ -14,7 +14,7 @@ from reports.parts import command
 from reports.run import Run
 from reports.table import Column, Row, Table
 
-NO_ENERGY = "Energy is null where no counter was read; null is not zero."
+NO_ENERGY = "Energy is null, a dash, where no counter was read: null is not zero."
 FIGURE = re.compile(r"[-+]?\d[\d.,]*")
 
 
@@ -59,16 +59,16 @@ def _values(cell: CellResult) -> tuple[Value, ...]:
     recorded = [one for one in cell.rounds if one.conditions]
     doubtful = [one for one in recorded if one.conditions.get("doubts")]
     unrecorded = Absent("no round of this cell recorded its conditions")
-    none = Absent("nothing is doubtful", shown="none", quiet=True)
     joules = [one.energy_j for one in cell.rounds if one.energy_j is not None]
+    memory = readings.most(cell, "peak_device_bytes")
     return (
         readings.name(cell.axes),
         len(cell.rounds),
         len(doubtful) if recorded else unrecorded,
-        _doubts(cell) or (none if recorded else unrecorded),
+        _doubts(cell) or ("none" if recorded else unrecorded),
         or_absent(readings.cores_used(cell), "not recorded"),
-        or_absent(readings.most(cell, "peak_device_bytes"), "no device memory was read"),
-        float(median(joules)) if joules else Absent("no counter was read", shown="null", quiet=True),
+        Absent("no device memory was read", quiet=True) if memory is None else memory,
+        float(median(joules)) if joules else Absent("no counter was read", quiet=True),
         cell.id,
     )
 

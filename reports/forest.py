@@ -19,9 +19,9 @@ from reports.parts import command
 from reports.plots import Plot, drawing
 from reports.run import Run
 
-MANY_ROWS = 5
-"""A panel with as many numbers its own axis: the figure's is far below."""
-ROW_INCHES = 0.215
+ROW_INCHES = 0.2
+HEADING_ROWS = 1.7
+"""Room for a heading above the rows of its lane, in rows."""
 LONGEST_REASON = 66
 """Characters of a reason in the plot; hovering and the table give it whole."""
 TICKS = (0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -40,26 +40,25 @@ MARKS = {
 
 
 def plot(run: Run) -> Plot | None:
-    """Return the forest plot of a run's comparisons, a panel for each lane and set; None without any."""
+    """Return the forest plot of a run's comparisons, grouped by lane and set; None without any."""
     found = comparing.pairs(run)
     if not found:
         return None
-    panels = [(name, list(members)) for name, members in groupby(found, comparing.group)]
+    rows, headings, bottom = _places(found)
     floor = measurement.noise_floor(run)
     tips: dict[str, str] = {}
     with drawing():
-        heights = [len(members) + 2.0 for _, members in panels]
-        figure = Figure(figsize=(9.4, ROW_INCHES * sum(heights) + 0.9))
-        drawn = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
-        low, high = _reach(found, floor)
-        for axes, (name, members) in zip(drawn, panels, strict=True):
-            axes.set_xscale("log")
-            axes.set_xlim(low, high)
-            _draw_ground(axes, floor)
-            _draw_pairs(axes, members, tips)
-            _draw_ticks(axes, low, high, labelled=axes is drawn[-1] or len(members) >= MANY_ROWS)
-            axes.set_title(name, color=style.light("ink"))
-        drawn[-1].set_xlabel("how many times A is faster than B (log scale), with its 95 % interval")
+        figure = Figure(figsize=(9.4, ROW_INCHES * bottom + 0.9))
+        axes = figure.add_subplot()
+        axes.set_xscale("log")
+        _draw_ground(axes, floor)
+        for y, pair in rows:
+            _draw_pair(axes, y, pair, tips)
+        for y, name in headings:
+            _write(axes, 0.0, y, name, 9, "ink")
+        _name_rows(axes, rows, bottom)
+        _draw_ticks(axes, *_reach(found, floor))
+        axes.set_xlabel("how many times A is faster than B (log scale), with its 95 % interval")
         figure.legend(handles=_legend(floor), loc="outside upper left", ncols=5, fontsize=8)
     return Plot(
         name="comparisons",
@@ -72,6 +71,20 @@ def plot(run: Run) -> Plot | None:
         "95 % interval on a logarithmic axis; its numbers are in the table of comparisons.",
         tooltips=tips,
     )
+
+
+def _places(found: list[Pair]) -> tuple[list[tuple[float, Pair]], list[tuple[float, str]], float]:
+    """Return where each row and each heading of a lane and set stands, downwards, and where they end."""
+    rows: list[tuple[float, Pair]] = []
+    headings: list[tuple[float, str]] = []
+    y = 0.0
+    for name, members in groupby(found, comparing.group):
+        headings.append((y, name))
+        for pair in members:
+            y += 1
+            rows.append((y, pair))
+        y += HEADING_ROWS
+    return rows, headings, y - HEADING_ROWS + 1
 
 
 def _note(floor: tuple[float, float, float] | None) -> str:
@@ -98,45 +111,56 @@ def _draw_ground(axes: Axes, floor: tuple[float, float, float] | None) -> None:
         axes.axvline(end, color=style.light("noise"), linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
 
 
-def _draw_pairs(axes: Axes, members: list[Pair], tips: dict[str, str]) -> None:
-    right = axes.get_yaxis_transform()
-    for row, pair in enumerate(members):
-        gid = f"pair-{pair.found.set_.replace(' ', '-')}-{pair.found.a}-{pair.found.b}"
-        tips[gid] = f"{pair.found.a} against {pair.found.b}: {pair.said}" + (
-            f" ({pair.reason})" if pair.reason else ""
+def _draw_pair(axes: Axes, y: float, pair: Pair, tips: dict[str, str]) -> None:
+    gid = f"pair-{pair.found.set_.replace(' ', '-')}-{pair.found.a}-{pair.found.b}"
+    said = f" ({pair.reason})" if pair.reason else ""
+    tips[gid] = f"{pair.found.a} against {pair.found.b}: {pair.said}{said}"
+    colour = _ink(pair)
+    if pair.verdict == NOT_RANKED:
+        _write_reason(axes, y, pair, gid)
+    else:
+        _draw_interval(axes, y, pair, gid)
+    for points, text in ((7, _figures(pair)), (118, pair.verdict)):
+        axes.annotate(
+            text,
+            (1, y),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(points, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=colour,
         )
-        ranked = pair.verdict != NOT_RANKED
-        colour = style.light("ink" if ranked else "muted")
-        if ranked:
-            _draw_interval(axes, row, pair, gid)
-        else:
-            said = pair.reason if len(pair.reason) <= LONGEST_REASON else f"{pair.reason[:LONGEST_REASON]}…"
-            axes.text(
-                *(0.008, row, said),
-                transform=right,
-                va="center",
-                fontsize=7.5,
-                style="italic",
-                color=colour,
-                gid=gid,
-                bbox={"facecolor": style.light("ground"), "linewidth": 0, "pad": 1},
-            )
-        for points, said in ((7, _figures(pair)), (118, pair.verdict)):
-            axes.annotate(
-                said,
-                (1, row),
-                xycoords=right,
-                xytext=(points, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-                color=colour,
-            )
-    names = [" vs ".join(pair.names) for pair in members]
-    axes.set_yticks(range(len(members)), names, fontsize=8)
-    for label, pair in zip(axes.get_yticklabels(), members, strict=True):
-        label.set_color(style.light("muted" if pair.verdict == NOT_RANKED else "ink"))
-    axes.set_ylim(len(members) - 0.4, -0.6)
+
+
+def _ink(pair: Pair) -> str:
+    return style.light("muted" if pair.verdict == NOT_RANKED else "ink")
+
+
+def _write_reason(axes: Axes, y: float, pair: Pair, gid: str) -> None:
+    long = len(pair.reason) > LONGEST_REASON
+    said = f"{pair.reason[:LONGEST_REASON]}…" if long else pair.reason
+    _write(axes, 0.008, y, said, 7.5, "muted", style="italic", gid=gid)
+
+
+def _write(axes: Axes, x: float, y: float, said: str, size: float, role: str, **more: str) -> None:
+    """Write inside the plot, on the ground: the band and the grid would cross the words."""
+    axes.text(
+        *(x, y, said),
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        fontsize=size,
+        color=style.light(role),
+        bbox={"facecolor": style.light("ground"), "linewidth": 0, "pad": 1},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _name_rows(axes: Axes, rows: list[tuple[float, Pair]], bottom: float) -> None:
+    axes.set_yticks([y for y, _ in rows], [" vs ".join(pair.names) for _, pair in rows], fontsize=8)
+    for label, (_, pair) in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_color(_ink(pair))
+    axes.set_ylim(bottom - 0.3, -0.7)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
@@ -149,13 +173,13 @@ def _figures(pair: Pair) -> str:
     return f"{times(value, high - low)} {times_interval(low, high)}"
 
 
-def _draw_interval(axes: Axes, row: int, pair: Pair, gid: str) -> None:
+def _draw_interval(axes: Axes, y: float, pair: Pair, gid: str) -> None:
     value, low, high = pair.speedup or (1.0, 1.0, 1.0)
     marker, filled, role = MARKS.get(pair.verdict, MARKS["inconclusive"])
     colour = style.light(role)
-    axes.plot([low, high], [row, row], color=colour, linewidth=1.7, solid_capstyle="butt", zorder=2)
+    axes.plot([low, high], [y, y], color=colour, linewidth=1.7, solid_capstyle="butt", zorder=2)
     axes.plot(
-        *([value], [row]),
+        *([value], [y]),
         linestyle="none",
         marker=marker,
         markersize=5.2,
@@ -167,7 +191,8 @@ def _draw_interval(axes: Axes, row: int, pair: Pair, gid: str) -> None:
     )
 
 
-def _draw_ticks(axes: Axes, low: float, high: float, *, labelled: bool) -> None:
+def _draw_ticks(axes: Axes, low: float, high: float) -> None:
+    axes.set_xlim(low, high)
     span, kept = log(high / low), [1.0]
     # From 1 outwards, so that it is always there.
     for tick in sorted((t for t in TICKS if low <= t <= high), key=lambda t: (abs(log(t)), t)):
@@ -177,7 +202,8 @@ def _draw_ticks(axes: Axes, low: float, high: float, *, labelled: bool) -> None:
     axes.xaxis.set_major_locator(FixedLocator(kept))
     axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:g}×" for tick in kept]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(labelbottom=labelled)
+    # Both ends have the numbers: the plot may be taller than a screen.
+    axes.tick_params(axis="x", labeltop=True, top=True)
 
 
 def _legend(floor: tuple[float, float, float] | None) -> list[Artist]:

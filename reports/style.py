@@ -15,7 +15,7 @@ PALETTE = {
     "pass": ("#1f7a4d", "#6fcf97"),
     "fail": ("#b3202c", "#ff8f8a"),
     "noise": ("#7d3c98", "#cf9fe6"),
-    "band": ("#e9edf2", "#262c34"),
+    "band": ("#d9e4f0", "#303d4d"),
     "part-a": ("#9ecae9", "#23506f"),
     "part-b": ("#f6d49a", "#6b4a12"),
     "part-c": ("#c3cbd4", "#46505c"),

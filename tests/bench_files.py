@@ -117,7 +117,7 @@ def values(cell: Cell) -> list[float]:
     spread = 0.06 if cell.id == NOISY else 0.004
     pace = np.random.default_rng(zlib.crc32(cell.lane.id.encode())).normal(0, 0.01, count)
     own = np.random.default_rng(zlib.crc32(cell.id.encode())).normal(0, spread, count)
-    return [float(base(cell) * math.exp(step)) for step in pace + own]
+    return [float(base(cell) * math.exp(step)) for step in pace - pace.mean() + own]
 
 
 def rounds(cell: Cell) -> list[Round]:
@@ -190,7 +190,7 @@ def parts(cell: Cell) -> dict[str, Any]:
     ms = base(cell)
     if cell.scenario in {"latency", "throughput"}:
         images_per_s = 1e3 / ms if cell.scenario == "latency" else ms
-        return {"share_of_peak": images_per_s * 0.0057}
+        return {"share_of_peak": images_per_s * (0.002 if cell.precision == "bf16" else 0.0057)}
     if cell.scenario == "pipeline":
         return {"spans_ms": {"decode": 3.4, "warp": 1.6, "network": ms - 6.1, "keypoints": 1.1}}
     if cell.scenario == "train":
