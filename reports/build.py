@@ -9,6 +9,7 @@ from pose.files import write_bytes, write_text
 from reports import (
     bench_tables,
     breakdown,
+    cell_table,
     comparison_tables,
     conditions,
     facts,
@@ -67,7 +68,7 @@ def all_tables(run: Run) -> list[Table]:
         comparison_tables.comparisons(run),
         bench_tables.overview(run),
         *breakdown.tables(run),
-        bench_tables.comparison(run),
+        cell_table.every_cell(run),
         conditions.table(run),
         loadgen.table(run),
         failures(run),

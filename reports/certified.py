@@ -18,7 +18,7 @@ NO_NETWORK = frozenset({"data"})
 
 def doubt(run: Run, result: CellResult) -> str | None:
     """Return why a measured, timed cell is uncertified; None when it is certified, or has no timing."""
-    if result.status != "ok" or not _needs(result):
+    if result.status != "ok" or not needs(result):
         return None
     if result.certificate_id is None:
         return "timed without a certificate (--uncertified)"
@@ -34,7 +34,8 @@ def doubt(run: Run, result: CellResult) -> str | None:
     return f"its certificate says {found.status}" if found.status in {"fail", "unsupported"} else None
 
 
-def _needs(result: CellResult) -> bool:
+def needs(result: CellResult) -> bool:
+    """Return whether a cell's timing is of a network, which a certificate must cover."""
     return result.axes.scenario in TIMED and result.axes.scenario not in NO_NETWORK
 
 
@@ -49,7 +50,7 @@ def standing(run: Run, results: list[CellResult]) -> Value:
         return Noted(UNCERTIFIED, "; ".join(reasons))
     if any(result.status == UNCERTIFIED for result in results):
         return UNCERTIFIED
-    timed = any(r.status == "ok" and _needs(r) for r in results)
+    timed = any(r.status == "ok" and needs(r) for r in results)
     return "certified" if timed else Absent("no timing of a network here", quiet=True)
 
 

@@ -150,3 +150,8 @@ def coco_number(value: object) -> Value:
 def or_absent(value: float | str | None, reason: str) -> Value:
     """Return the value, or that it is absent for `reason`."""
     return Absent(reason) if value is None else value
+
+
+def quiet(value: Value) -> Value:
+    """Return the value; an absent one without a footnote, because its reason stands elsewhere in the row."""
+    return Absent(value.reason, quiet=True) if isinstance(value, Absent) else value

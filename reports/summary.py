@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contract import TIMED, TWINS
+from bench.contract import TWINS
 from reports import certified
 from reports.formats import TWIN_NAMES, Absent, Value, coco_number, difference, or_absent, score, tiny
 from reports.parts import command, missing, no_test, unmeasured
@@ -137,7 +137,7 @@ def _bench_says(run: Run) -> list[str]:
 
 
 def _uncertified_says(run: Run) -> list[str]:
-    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario in TIMED]
+    timed = [c for c in run.cells if c.status == "ok" and certified.needs(c)]
     count = len(certified.uncertified(run))
     if not count:
         return []

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bench.contract import LESS_IS_FASTER
 from bench.store import Validity
-from reports import comparing, comparison_tables, forest, plots
+from reports import bench_plots, bench_tables, cell_table, comparing, comparison_tables, forest, plots
 from reports.comparing import NOT_RANKED, Pair
 from reports.run import Run, read
 from reports.table import to_csv, to_markdown
@@ -194,11 +194,9 @@ def test_without_comparisons_there_is_neither_table_nor_plot(run: Run):
 
 
 def test_a_second_arm_is_in_the_table_of_cells_and_in_no_overview(make_run: MakeRun):
-    from reports import bench_plots, bench_tables
-
     run = read(make_run())
     again = f"{bench_files.FIRST}-again"
-    cells = bench_tables.comparison(run)
+    cells = cell_table.every_cell(run)
     overview = bench_tables.overview(run)
     assert cells is not None
     assert overview is not None

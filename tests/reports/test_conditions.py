@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from bench.store import CellResult
-from reports import bench_tables, breakdown, conditions, loadgen, plots, readings
+from reports import bench_tables, breakdown, cell_table, conditions, loadgen, plots, readings
 from reports.breakdown import PIPELINE, TRAIN
 from reports.run import Run, read
 from reports.table import Table, to_csv, to_markdown
@@ -90,7 +90,7 @@ def test_the_order_of_the_rounds_has_its_source(run: Run):
 
 
 def test_a_cell_shows_rounds_done_and_wanted_and_more_where_the_rule_asked(run: Run):
-    rows = parsed(bench_tables.comparison(run))
+    rows = parsed(cell_table.every_cell(run))
     assert rows[bench_files.FIRST]["rounds_said"] == "14/10"
     assert rows[PIPELINE_CELL]["rounds_said"] == "10/10"
     failed = rows["tf-tf-compiled-fp32-cpu-b1-t2-glibc-latency"]
@@ -98,7 +98,7 @@ def test_a_cell_shows_rounds_done_and_wanted_and_more_where_the_rule_asked(run: 
 
 
 def test_a_percentile_of_too_few_queries_is_null_with_the_reason(run: Run):
-    table = bench_tables.comparison(run)
+    table = cell_table.every_cell(run)
     assert table is not None
     assert parsed(table)[PIPELINE_CELL]["latency_p99_ms"] == ""
     assert "450 queries; needs 662" in table.reasons
@@ -106,7 +106,7 @@ def test_a_percentile_of_too_few_queries_is_null_with_the_reason(run: Run):
 
 
 def test_every_scenario_has_its_value_in_its_own_unit(run: Run):
-    rows = parsed(bench_tables.comparison(run))
+    rows = parsed(cell_table.every_cell(run))
     train, data = rows[TRAIN_CELL], rows[TRAIN_CELL.replace("train", "data")]
     assert (float(train["steps_per_s"]), train["images_per_s"]) == (pytest.approx(74.0 / 21.4), "")
     assert (float(data["samples_per_s"]), data["AP"]) == (212.0, "")
@@ -118,11 +118,11 @@ def test_every_scenario_has_its_value_in_its_own_unit(run: Run):
 
 
 def test_a_column_that_no_cell_fills_is_in_the_csv_alone(run: Run):
-    table = bench_tables.comparison(run)
+    table = cell_table.every_cell(run)
     assert table is not None
     hidden = {column.key for column in table.columns if column.only_csv}
     assert {"peak_device_bytes", "energy_j"} <= hidden
-    on_gpu = bench_tables.comparison(with_rounds(run, bench_files.FIRST, peak_device_bytes=2**30))
+    on_gpu = cell_table.every_cell(with_rounds(run, bench_files.FIRST, peak_device_bytes=2**30))
     assert on_gpu is not None
     assert "peak_device_bytes" not in {column.key for column in on_gpu.columns if column.only_csv}
 

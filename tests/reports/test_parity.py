@@ -261,7 +261,7 @@ def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
         assert "timed without a certificate (--uncertified)" in table.reasons
         assert certified.NOTE not in (make(run) or table).note
     sentence = next(s for s in summary.sentences(marked) if "marked uncertified" in s)
-    assert sentence.startswith("7 of 15 timings")
+    assert sentence.startswith("9 of 23 timings")
     assert not any("uncertified" in s for s in summary.sentences(run))
 
 

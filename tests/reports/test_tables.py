@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 
 from bench.contract import Cell
 from pose import recipe
-from reports import bench_plots, bench_tables, failures, formats, literature, plots, readings, summary, tables
+from reports import (
+    bench_plots,
+    bench_tables,
+    cell_table,
+    failures,
+    formats,
+    literature,
+    plots,
+    readings,
+    summary,
+    tables,
+)
 from reports.formats import Absent, Noted
 from reports.run import Run, read
 from reports.table import Column, Row, Table, letter, to_csv, to_markdown
@@ -125,7 +136,7 @@ def test_a_split_without_a_test_part_says_so(make_run: MakeRun):
 
 
 def test_every_cell_has_a_row_whatever_became_of_it(run: Run):
-    rows = parsed(bench_tables.comparison(run))
+    rows = parsed(cell_table.every_cell(run))
     assert len(rows) == len(run.cells) == 38
     by_status = {row["status"]: row for row in rows}
     assert set(by_status) == {"ok", "failed", "timeout", "oom", "unsupported"}
@@ -135,7 +146,7 @@ def test_every_cell_has_a_row_whatever_became_of_it(run: Run):
 
 
 def test_a_timed_cell_carries_the_accuracy_of_its_own_kind(run: Run):
-    rows = {row["id"]: row for row in parsed(bench_tables.comparison(run))}
+    rows = {row["id"]: row for row in parsed(cell_table.every_cell(run))}
     bf16 = rows["torch-openvino-ir-bf16-cpu-b1-t2-glibc-latency"]
     assert bf16["accuracy_cell"] == "torch-openvino-ir-bf16-cpu-b8-t2-glibc-accuracy"
     assert float(bf16["AP"]) == pytest.approx(0.418 - 0.0031)
@@ -154,7 +165,7 @@ def test_whatever_shows_an_ap_names_its_boxes(run: Run, stored: str, named: str)
     assert run.test is not None
     told = replace(run, facts={**run.facts, "boxes": stored}, test=replace(run.test, boxes=stored))
     figure = bench_plots.ap_against_latency(told)
-    for shown in (bench_tables.comparison(told), bench_tables.overview(told), tables.test_part(told), figure):
+    for shown in (cell_table.every_cell(told), bench_tables.overview(told), tables.test_part(told), figure):
         assert shown is not None
         assert named in shown.note
     trained = next(plot for plot in plots.training_curves(told) if plot.name == "training_ap")
