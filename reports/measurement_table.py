@@ -107,12 +107,12 @@ def _protocol_rows(run: Run) -> list[Row]:
         return [_row("Protocol", "Profile", Absent(NOT_SAID), "measured by an older bench")]
     rows: list[tuple[str, Value, str]] = [
         ("Profile", or_absent(found.get("profile"), NOT_SAID), "a round is one fresh process"),
-        ("Rounds", or_absent(found.get("rounds"), NOT_SAID), f"{_more(found)}; {_order_says(run)}"),
+        ("Rounds", or_absent(found.get("rounds"), NOT_SAID), f"{_more(found)}{_order_says(run)}"),
         ("Warm-up", _seconds(found, "warmup_s"), _warmup(found)),
         (
             "Measured",
             _seconds(found, "measured_s"),
-            f"and {_count(found, 'measured_queries')} queries, at least",
+            f"{_queries(found, 'measured_queries')}at least, in each round",
         ),
         ("Percentiles", _percentiles(found), "nearest rank over the queries of all rounds, nothing trimmed"),
     ]
@@ -120,22 +120,23 @@ def _protocol_rows(run: Run) -> list[Row]:
 
 
 def _more(found: dict[str, Any]) -> str:
-    """Return when more rounds follow."""
-    half, most = found.get("half_width"), _count(found, "rounds_max")
-    if not isinstance(half, int | float):
-        return "a fixed number"
-    return f"and up to {most} until the 95 % interval's half-width is at most {100 * half:g} %"
+    """Return when more rounds follow; "" where no round is recorded."""
+    half = found.get("half_width")
+    if isinstance(half, int | float):
+        most = found.get("rounds_max", "an unrecorded number")
+        return f"and up to {most} until the 95 % interval's half-width is at most {100 * half:g} %; "
+    return "a fixed number; " if "rounds" in found else ""
 
 
 def _warmup(found: dict[str, Any]) -> str:
     on_gpu = _seconds(found, "warmup_gpu_s")
-    gpu = "" if isinstance(on_gpu, Absent) else f"; on a GPU {on_gpu}"
-    return f"and {_count(found, 'warmup_queries')} queries{gpu}; by time, the same for all arms"
+    gpu = "" if isinstance(on_gpu, Absent) else f"on a GPU {on_gpu}; "
+    return f"{_queries(found, 'warmup_queries')}{gpu}by time, the same for all arms"
 
 
-def _count(found: dict[str, Any], key: str) -> str:
+def _queries(found: dict[str, Any], key: str) -> str:
     value = found.get(key)
-    return str(value) if isinstance(value, int) else "an unrecorded number of"
+    return f"and {value} queries; " if isinstance(value, int) else ""
 
 
 def _percentiles(found: dict[str, Any]) -> Value:
