@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from bench.contract import Cell
 from reports import readings
 from reports.formats import Absent, Noted, Value, milliseconds, per_second
 from reports.parts import command
@@ -56,13 +59,18 @@ def _tests(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return found or [{}]
 
 
-def _axes(run: Run, cell_id: str) -> Any:
-    return next((cell.axes for cell in run.cells if cell.id == cell_id), None)
+def _axes(run: Run, cell_id: str) -> Cell | None:
+    """Return a cell's axes: those it says itself, or else those of the run's cell of that name."""
+    said = run.mlperf[cell_id].get("axes")
+    try:
+        return msgspec.convert(said, Cell)
+    except msgspec.ValidationError:
+        return next((cell.axes for cell in run.cells if cell.id == cell_id), None)
 
 
 def _lane(run: Run, cell_id: str) -> str:
     axes = _axes(run, cell_id)
-    return readings.lane(axes) if axes else "lane not in this run"
+    return readings.lane(axes) if axes else "lane not recorded"
 
 
 def _values(run: Run, cell_id: str, row: Mapping[str, Any], test: Mapping[str, Any]) -> tuple[Value, ...]:

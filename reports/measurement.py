@@ -57,11 +57,17 @@ def noise_floor(run: Run) -> tuple[float, float, float] | None:
     return float(found[-1]["ratio"]), float(low), float(high)
 
 
+def noise_verdict(run: Run) -> str | None:
+    """Return VALID, FLAGGED or INVALID; None without an A/A pair: nothing vouches for VALID then."""
+    said = part(run, "noise").get("verdict")
+    return str(said) if said and (floors(run) or said != "VALID") else None
+
+
 def verdict(run: Run) -> tuple[str, str, str] | None:
     """Return the bench's verdict, what it rests on, and its status for the page; None without a cell."""
     if not run.cells:
         return None
-    said = str(part(run, "noise").get("verdict") or "")
+    said = noise_verdict(run) or ""
     text = " ".join((*_floor_says(run), *_harness_says(run), citable(run)))
     return f"Bench: {said or 'not judged'}.", text, said.lower() or "not judged"
 
@@ -105,6 +111,10 @@ def citable(run: Run) -> str:
         return "No two cells of a lane were compared, so no difference may be cited."
     decided, even = counts["faster"] + counts["slower"], counts["equivalent"]
     others = ", ".join(f"{counts[name]} {name}" for name in ("inconclusive", NOT_RANKED) if counts[name])
+    if not decided + even:
+        return (
+            f"No difference may be cited: of {sum(counts.values())} comparisons none is decided ({others})."
+        )
     flag = " and the run's flag" if part(run, "noise").get("verdict") == "FLAGGED" else ""
     return (
         f"May be cited, each with its interval{flag} and for this machine and these versions alone: "

@@ -7,7 +7,7 @@ from typing import Any
 from reports import formats
 from reports.facts import minute
 from reports.formats import Absent, Value, or_absent
-from reports.measurement import floors, null_us, part, protocol, sittings
+from reports.measurement import floors, noise_verdict, null_us, part, protocol, sittings
 from reports.parts import command
 from reports.readings import name
 from reports.run import Run
@@ -66,7 +66,7 @@ def _noise_rows(run: Run) -> list[Row]:
     reasons = "; ".join(map(str, noise.get("reasons") or [])) or NOISE_RULE
     return [
         *rows,
-        _row("Noise floor", "Verdict", or_absent(noise.get("verdict"), UNMEASURED.reason), reasons),
+        _row("Noise floor", "Verdict", or_absent(noise_verdict(run), UNMEASURED.reason), reasons),
     ]
 
 

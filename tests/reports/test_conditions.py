@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +189,14 @@ def test_what_the_load_generator_says_has_a_table_of_its_own(make_run: MakeRun):
     folder = path / "bench" / "mlperf"
     folder.mkdir()
     good = {"id": bench_files.FIRST, "status": "ok", "scenarios": tests, "claim": "not an MLPerf result"}
-    bad = {"id": PIPELINE_CELL, "status": "unsupported", "reason": "no loadgen here", "scenarios": []}
+    elsewhere = replace(cell(read(path), PIPELINE_CELL).axes, threads=1)
+    bad = {
+        "axes": asdict(elsewhere),
+        "id": PIPELINE_CELL,
+        "status": "unsupported",
+        "reason": "no loadgen here",
+        "scenarios": [],
+    }
     for row in (good, bad):
         (folder / f"{row['id']}.json").write_text(json.dumps(row))
     table = loadgen.table(read(path))
@@ -203,3 +210,4 @@ def test_what_the_load_generator_says_has_a_table_of_its_own(make_run: MakeRun):
     assert by_test[PIPELINE_CELL, ""]["result"] == "unsupported"
     assert "Not an MLPerf result." in table.note
     assert "no loadgen here" in to_markdown(table)
+    assert "CPU, strict-fp32, 1 thread, glibc allocator" in {row.group for row in table.rows}

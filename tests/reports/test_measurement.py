@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_files
+import msgspec
 import pytest
 
 from reports import failures, measurement, measurement_table, verdicts
@@ -77,6 +78,19 @@ def test_the_verdict_at_the_head_is_that_of_the_noise_floor(run: Run):
     assert (name, status) == ("Bench: FLAGGED.", "flagged")
     assert "1.03× [1.01, 1.05], an interval that misses 1 (it misses 1)" in text
     assert "with its interval and the run's flag" in text
+
+
+def test_without_an_a_a_pair_nothing_vouches_for_a_run(run: Run):
+    name, text, status = measurement.verdict(noisy(run, history=[], verdict="VALID")) or ("", "", "")
+    assert (name, status) == ("Bench: not judged.", "not judged")
+    assert "noise floor of this run is unknown" in text
+    assert parsed(measurement_table.table(noisy(run, history=[])))["Verdict"]["said"] == ""
+
+
+def test_where_nothing_is_ranked_nothing_may_be_cited(run: Run):
+    failed = tuple(msgspec.structs.replace(cell, status="failed", reason="x") for cell in run.cells)
+    said = measurement.citable(replace(run, cells=failed))
+    assert said.startswith("No difference may be cited: of 44 comparisons none is decided (44 not ranked)")
 
 
 def test_a_run_without_cells_has_no_verdict(run: Run):
