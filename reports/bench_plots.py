@@ -11,25 +11,18 @@ from matplotlib.figure import Figure
 from bench.contract import Cell
 from bench.store import CellResult
 from reports import certified, labels, style
-from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, milliseconds, per_second, score
+from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
+from reports.measurement import has_intervals
 from reports.parts import command
 from reports.plots import MARKERS, Plot, drawing
-from reports.readings import DEVICE_NAMES, ap, comparable, images_per_s, lane, lane_key, latency
+from reports.readings import ap, comparable, device, lane, lane_key, latency, name, rate, threads
 from reports.run import Run
-from reports.summary import has_intervals
 
 SMALLEST_AP_RANGE = 0.05
 """A narrower axis would show noise as a difference."""
 MANY_LANES = 4
 """With more, the only numbered axis would be out of sight."""
 NO_INTERVAL = "One process for each cell, without an interval: do not cite a difference as a speed-up."
-
-
-def label(cell: Cell) -> str:
-    """Return a cell's short name: PyTorch eager, TensorFlow on OpenVINO."""
-    if cell.runtime == cell.twin:
-        return f"{RUNTIME_NAMES[cell.runtime]} {cell.mode}"
-    return f"{TWIN_NAMES[cell.twin]} on {RUNTIME_NAMES[cell.runtime]}"
 
 
 def _caution(run: Run) -> str:
@@ -42,7 +35,7 @@ def _number(value: Value) -> float | None:
 
 def by_runtime(run: Run, scenario: str) -> Plot | None:
     """Return a dot plot of p50 and p90 latency, or of images a second; None without such a cell."""
-    cells = [c for c in run.cells if c.axes.scenario == scenario]
+    cells = [c for c in run.cells if c.axes.scenario == scenario and not c.axes.replica]
     if not cells:
         return None
     lanes = defaultdict(list)
@@ -69,7 +62,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
         command=command(run, "bench"),
         source=f"bench/cells/*-{scenario}.json",
         figure=figure,
-        description=f"Dot plot of {what.lower()} by runtime, in lanes of equal device, precision, threads, "
+        description=f"Dot plot of {what.lower()} by runtime, in lanes of equal device, numerics, threads, "
         "allocator and batch; its numbers are in the table of every cell.",
         tooltips=tips,
     )
@@ -89,9 +82,9 @@ def _draw_latency(run: Run, axes: Axes, group: list[CellResult], tips: dict[str,
 
 
 def _draw_throughput(run: Run, axes: Axes, group: list[CellResult], tips: dict[str, str]) -> None:
-    group = sorted(group, key=lambda c: (-(_number(images_per_s(c)) or -1.0), c.id))
+    group = sorted(group, key=lambda c: (-(_number(rate(c)) or -1.0), c.id))
     for row, cell in enumerate(group):
-        value = _number(images_per_s(cell))
+        value = _number(rate(cell))
         if value is None:
             _draw_failed(axes, row, cell)
             continue
@@ -145,7 +138,7 @@ def _draw_failed(axes: Axes, row: int, cell: CellResult) -> None:
 
 
 def _name_rows(run: Run, axes: Axes, group: list[CellResult]) -> None:
-    names = [certified.marked(run, c, label(c.axes)) for c in group]
+    names = [certified.marked(run, c, name(c.axes)) for c in group]
     axes.set_yticks(range(len(group)), names, color=style.light("ink"))
     axes.set_ylim(len(group) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -160,11 +153,11 @@ def ap_against_latency(run: Run) -> Plot | None:
         run.cells, key=lambda c: (c.axes.device, c.axes.batch, c.axes.threads, c.axes.allocator, c.id)
     ):
         x, y = _number(latency(cell, "p50")), _number(ap(cell, run.cells))
-        if x is not None and y is not None and comparable(cell):
+        if x is not None and y is not None and comparable(cell) and _drawn(cell.axes):
             panels[_panel(cell.axes)].append((cell, x, y))
     if not panels:
         return None
-    timed = sum(c.axes.scenario == "latency" for c in run.cells)
+    timed = sum(_drawn(c.axes) for c in run.cells)
     left_out = timed - sum(map(len, panels.values()))
     tips: dict[str, str] = {}
     with drawing():
@@ -194,10 +187,13 @@ def ap_against_latency(run: Run) -> Plot | None:
     )
 
 
+def _drawn(axes: Cell) -> bool:
+    """Whether a cell belongs beside an AP: latencies do, without the second arm of the A/A pair."""
+    return axes.scenario == "latency" and not axes.replica
+
+
 def _panel(axes: Cell) -> str:
-    threads = "1 thread" if axes.threads == 1 else f"{axes.threads} threads"
-    device = DEVICE_NAMES.get(axes.device, axes.device)
-    return f"{device}, batch {axes.batch}, {threads}, {axes.allocator} allocator"
+    return f"{device(axes)}, batch {axes.batch}, {threads(axes)}, {axes.allocator} allocator"
 
 
 def _draw_points(
@@ -248,7 +244,7 @@ def _draw_leader(
 
 
 def _point_name(axes: Cell) -> str:
-    return label(axes) + ("" if axes.precision == "fp32" else f" {axes.precision}")
+    return name(axes) + ("" if axes.precision == "fp32" else f" {axes.precision}")
 
 
 def bench_plots(run: Run) -> list[Plot]:

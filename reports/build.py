@@ -6,7 +6,25 @@ import shutil
 from pathlib import Path
 
 from pose.files import write_bytes, write_text
-from reports import bench_tables, facts, html, parity, parity_plot, plots, skeletons, style, summary, tables
+from reports import (
+    bench_tables,
+    breakdown,
+    cell_table,
+    comparison_tables,
+    conditions,
+    facts,
+    forest,
+    html,
+    loadgen,
+    measurement_table,
+    parity,
+    parity_plot,
+    plots,
+    skeletons,
+    style,
+    summary,
+    tables,
+)
 from reports.bench_plots import bench_plots
 from reports.failures import failures
 from reports.plots import Plot
@@ -46,8 +64,13 @@ def all_tables(run: Run) -> list[Table]:
         tables.conversion(run),
         parity.checks(run),
         parity.certificates(run),
+        measurement_table.table(run),
+        comparison_tables.comparisons(run),
         bench_tables.overview(run),
-        bench_tables.comparison(run),
+        *breakdown.tables(run),
+        cell_table.every_cell(run),
+        conditions.table(run),
+        loadgen.table(run),
         failures(run),
         facts.stages(run),
     )
@@ -56,10 +79,12 @@ def all_tables(run: Run) -> list[Table]:
 
 def all_plots(run: Run) -> list[Plot]:
     """Return every plot that the run has figures for."""
-    errors, people = parity_plot.errors(run), skeletons.figure(run)
-    return [
+    found = (
         *plots.training_curves(run),
-        *([errors] if errors else []),
+        parity_plot.errors(run),
+        forest.plot(run),
         *bench_plots(run),
-        *([people] if people else []),
-    ]
+        *breakdown.plots(run),
+        skeletons.figure(run),
+    )
+    return [plot for plot in found if plot]

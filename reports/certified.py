@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.contract import TIMED
 from bench.store import CellResult
 from reports.formats import Absent, Noted, Value
 from reports.run import Run
@@ -11,12 +12,13 @@ NOTE = (
     "What is marked uncertified was timed without a passed parity certificate: nothing shows that it "
     "computes what the others do."
 )
-TIMED = frozenset({"latency", "throughput"})
+NO_NETWORK = frozenset({"data"})
+"""Timed, but no network runs: rung 1 of the ladder proves the samples, and no artifact has a certificate."""
 
 
 def doubt(run: Run, result: CellResult) -> str | None:
     """Return why a measured, timed cell is uncertified; None when it is certified, or has no timing."""
-    if result.status != "ok" or result.axes.scenario not in TIMED:
+    if result.status != "ok" or not needs(result):
         return None
     if result.certificate_id is None:
         return "timed without a certificate (--uncertified)"
@@ -32,6 +34,11 @@ def doubt(run: Run, result: CellResult) -> str | None:
     return f"its certificate says {found.status}" if found.status in {"fail", "unsupported"} else None
 
 
+def needs(result: CellResult) -> bool:
+    """Return whether a cell's timing is of a network, which a certificate must cover."""
+    return result.axes.scenario in TIMED and result.axes.scenario not in NO_NETWORK
+
+
 def uncertified(run: Run) -> list[CellResult]:
     """Return the cells whose timings stand without a certificate."""
     return [cell for cell in run.cells if doubt(run, cell)]
@@ -43,8 +50,8 @@ def standing(run: Run, results: list[CellResult]) -> Value:
         return Noted(UNCERTIFIED, "; ".join(reasons))
     if any(result.status == UNCERTIFIED for result in results):
         return UNCERTIFIED
-    timed = any(r.status == "ok" and r.axes.scenario in TIMED for r in results)
-    return "certified" if timed else Absent("no timing here", quiet=True)
+    timed = any(r.status == "ok" and needs(r) for r in results)
+    return "certified" if timed else Absent("no timing of a network here", quiet=True)
 
 
 def marked(run: Run, result: CellResult, label: str) -> str:

@@ -97,7 +97,7 @@ def _parity(parity: Parity) -> list[Fact]:
     return [
         Fact("Certificate", parity.id, code=True),
         Fact("Verdict", parity.status),
-        Fact("Climbed", _minute(parity.started) or UNKNOWN),
+        Fact("Climbed", minute(parity.started) or UNKNOWN),
         Fact("Time", UNKNOWN if parity.wall_s is None else seconds(parity.wall_s)),
         Fact("Versions", versions or UNKNOWN),
         *(
@@ -115,10 +115,11 @@ def _said(run: Run, key: str) -> str:
 
 def started(run: Run) -> str | None:
     """Return when the run began, to the minute in UTC, or None where that is not recorded."""
-    return _minute(run.facts.get("started"))
+    return minute(run.facts.get("started"))
 
 
-def _minute(moment_iso: object) -> str | None:
+def minute(moment_iso: object) -> str | None:
+    """Return a moment of ISO 8601 to the minute in UTC, or None where it is none."""
     try:
         moment = datetime.fromisoformat(str(moment_iso))
     except ValueError:

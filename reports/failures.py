@@ -6,6 +6,7 @@ from bench import store
 from bench.store import CellResult
 from reports.formats import or_absent
 from reports.ladder import Check
+from reports.measurement import part
 from reports.parts import command, missing
 from reports.readings import read_back
 from reports.run import Run
@@ -14,7 +15,7 @@ from reports.table import Column, Row, Table
 
 def failures(run: Run) -> Table | None:
     """Return a row for everything that is not as asked, or None when all is well."""
-    rows = (*_ladder(run), *_cells(run), *_routes(run), *_parts(run))
+    rows = (*_ladder(run), *_noise(run), *_cells(run), *_routes(run), *_parts(run))
     if not rows:
         return None
     return Table(
@@ -61,6 +62,15 @@ def _missed(check: Check) -> str:
     return check.against + at + (f"; {check.note}" if check.note else "")
 
 
+def _noise(run: Run) -> list[Row]:
+    noise = part(run, "noise")
+    said = noise.get("verdict")
+    if said in {None, "VALID"}:
+        return []
+    reasons = "; ".join(map(str, noise.get("reasons") or [])) or "no reason recorded"
+    return [Row(("noise floor of the run", str(said), reasons, command(run, "bench")), "Measurement")]
+
+
 def _cells(run: Run) -> list[Row]:
     rows = []
     paths = {store.artifact(run.path, result.axes) for result in run.cells}
@@ -84,8 +94,9 @@ def _trouble(run: Run, result: CellResult, artifact_sha256: str | None) -> tuple
     if artifact_sha256 not in {None, result.artifact_sha256}:
         return "stale", "measured on another artifact than the run has now"
     said = read_back(result)
-    if said in {"fp32", "fp16", "bf16"} and said != result.axes.precision:
-        return "mismatch", f"asked for {result.axes.precision}, the runtime said {said}"
+    asked = result.axes.precision
+    if said in {"fp32", "fp16", "bf16"} and asked not in {said, "defaults"}:
+        return "mismatch", f"asked for {asked}, the runtime said {said}"
     if result.validity.verdict != "VALID":
         return result.validity.verdict, "; ".join(result.validity.reasons) or "no reason recorded"
     return "", ""

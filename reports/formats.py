@@ -73,6 +73,36 @@ def milliseconds(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
+def times(value: float, width: float = 1.0) -> str:
+    """Return a ratio as a factor, 1.52×; three decimals where its interval is less than 0.02 wide."""
+    return f"{value:.{_decimals(width)}f}×"
+
+
+def times_interval(low: float, high: float) -> str:
+    """Return the ends of a ratio's interval, with the decimals of `times`: [1.48, 1.57]."""
+    digits = _decimals(high - low)
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _decimals(width: float) -> int:
+    return 2 if width >= 0.02 else 3
+
+
+def probability(value: float) -> str:
+    """Return a p value with two digits, and none below a thousandth: 0.034, < 0.001."""
+    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
+def percent(value: float) -> str:
+    """Return a share of one as a percentage, with one decimal below ten: 43 %, 4.2 %."""
+    return f"{100 * value:.1f} %" if value < 0.0995 else f"{100 * value:.0f} %"
+
+
+def number(value: float) -> str:
+    """Return a figure with three significant digits, whole from a hundred on: 0.93, 18.3, 1432."""
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+
+
 def per_second(value: float) -> str:
     """Return a rate per second, with one decimal below 1000."""
     return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
@@ -120,3 +150,8 @@ def coco_number(value: object) -> Value:
 def or_absent(value: float | str | None, reason: str) -> Value:
     """Return the value, or that it is absent for `reason`."""
     return Absent(reason) if value is None else value
+
+
+def quiet(value: Value) -> Value:
+    """Return the value; an absent one without a footnote, because its reason stands elsewhere in the row."""
+    return Absent(value.reason, quiet=True) if isinstance(value, Absent) else value

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.contract import TWINS
-from reports import facts, ladder, skeletons, style, summary
+from reports import facts, ladder, measurement, skeletons, style, summary
 from reports.formats import TWIN_NAMES, Absent
 from reports.parts import Missing, command, missing
 from reports.plots import Drawn
@@ -61,15 +61,22 @@ def group_of(table: Table, index: int) -> str:
 
 def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[Section]:
     """Return the page's parts in order; a part without content says what is absent."""
-    by_name: dict[str, Table | Drawn] = {table.name: table for table in tables}
-    by_name |= {drawn.plot.name: drawn for drawn in plots}
+    by_name: dict[str, list[Table | Drawn]] = {drawn.plot.name: [drawn] for drawn in plots}
+    for table in tables:
+        # A figure and the table of its numbers share a name, and stand together.
+        by_name.setdefault(table.name, []).append(table)
     wanted = {
         "Accuracy by epoch": ("per_epoch_map", "training_ap", "training_loss", "learning_rate", "training"),
         "Test": ("test",),
         "Literature": ("literature",),
         "Conversion": ("conversion",),
         "Parity": ("parity_errors", "parity", "certificates"),
-        "Runtimes": ("runtime_overview", "ap_against_latency", "latency", "throughput", "runtime_comparison"),
+        "Comparisons": ("comparisons",),
+        "Runtimes": (
+            *("runtime_overview", "ap_against_latency", "latency", "throughput"),
+            *("pipeline_parts", "train_parts", "runtime_comparison"),
+        ),
+        "Conditions": ("conditions", "mlperf"),
     }
     needed = {
         "Accuracy by epoch": "training",
@@ -81,7 +88,7 @@ def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[
     gone = missing(run)
     found = []
     for title, names in wanted.items():
-        items = tuple(by_name[name] for name in names if name in by_name)
+        items = tuple(item for name in names for item in by_name.get(name, ()))
         part = needed.get(title)
         absent = tuple(m for m in gone if part and m.part.endswith(part))
         if items or absent:
@@ -103,6 +110,8 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
             header=facts.header(run),
             verdict=ladder.verdict(run.parity),
             verdict_status=run.parity.status if run.parity else "absent",
+            measured=measurement.verdict(run),
+            measurement=by_name.get("measurement"),
             summary=summary.sentences(run),
             headline=by_name["headline"],
             sections=sections(run, tables, plots),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 from typing import Any
 
-from bench.contract import RUNTIMES, Cell
+from bench.contract import RUNTIMES, SCENARIOS, Cell, Lane
 from bench.store import CellResult
-from reports.formats import Absent, Noted, Value, coco_number, or_absent
+from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, coco_number, or_absent
 
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA GPU", "intel-gpu": "Intel GPU"}
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8", "defaults")
 MODES = ("eager", "graph", "compiled", "ir")
-SCENARIOS = ("latency", "throughput", "accuracy")
+RATES = {"throughput": "images", "train": "steps", "data": "samples"}
+"""By scenario whose value is a rate, what is counted in a second; the others' is a time in ms."""
 VERDICTS = ("VALID", "FLAGGED", "INVALID")
 SPELLINGS = {
     "f32": "fp32",
@@ -24,16 +26,46 @@ SPELLINGS = {
 }
 
 
+def name(cell: Cell) -> str:
+    """Return a cell's short name: PyTorch eager, TensorFlow on OpenVINO, PyTorch eager again."""
+    own = cell.runtime == cell.twin
+    said = f"{RUNTIME_NAMES[cell.runtime]} {cell.mode}" if own else f"{TWIN_NAMES[cell.twin]} on {_on(cell)}"
+    return f"{said} again" if cell.replica else said
+
+
+def _on(cell: Cell) -> str:
+    return RUNTIME_NAMES.get(cell.runtime, cell.runtime)
+
+
 def lane(cell: Cell) -> str:
-    """Return the heading under which cells share device, precision, threads and allocator."""
-    threads = "1 thread" if cell.threads == 1 else f"{cell.threads} threads"
-    device = DEVICE_NAMES.get(cell.device, cell.device)
-    return f"{device}, {cell.precision}, {threads}, {cell.allocator} allocator"
+    """Return the heading under which cells share device, numerics, threads and allocator."""
+    return f"{device(cell)}, {cell.numerics}, {threads(cell)}, {cell.allocator} allocator"
+
+
+def heading(found: Lane) -> str:
+    """Return the whole name of a lane: Latency, CPU, strict-fp32, batch 1, 2 threads, glibc allocator."""
+    where = f"{device(found)}, {found.numerics}, batch {found.batch}, {threads(found)}"
+    return f"{found.scenario.capitalize()}, {where}, {found.allocator} allocator"
+
+
+def device(found: Cell | Lane) -> str:
+    """Return a device as people call it: CPU, CUDA GPU, Intel GPU."""
+    return DEVICE_NAMES.get(found.device, found.device)
+
+
+def threads(found: Cell | Lane) -> str:
+    """Return a thread count in words: 1 thread, 2 threads."""
+    return "1 thread" if found.threads == 1 else f"{found.threads} threads"
 
 
 def lane_key(axes: Cell) -> tuple[str, int, int, str]:
     """Return what orders lanes: CPU before GPUs, fp32 before lower precisions."""
     return axes.device, _rank(axes.precision, PRECISIONS), axes.threads, axes.allocator
+
+
+def full_lane_key(axes: Cell) -> tuple[Any, ...]:
+    """Return what orders whole lanes: by scenario, then as `lane_key`, then by batch."""
+    return _rank(axes.scenario, SCENARIOS), *lane_key(axes), axes.batch
 
 
 def order(axes: Cell) -> tuple[Any, ...]:
@@ -86,23 +118,61 @@ def ap(result: CellResult, cells: Iterable[CellResult]) -> Value:
 
 
 def latency(result: CellResult, percentile: str) -> Value:
-    """Return p50 or p90 in milliseconds, or why there is none."""
+    """Return p50, p90 or p99 of a query in milliseconds, pooled over rounds, or why there is none."""
     found = result.stats.get("latency_ms")
     value = found.get(percentile) if isinstance(found, dict) else None
-    return _measured(result, value, "latency")
+    if result.axes.scenario == "pipeline":
+        return _measured(result, value, "pipeline", percentile)
+    return _measured(result, value, "latency", percentile)
 
 
-def images_per_s(result: CellResult) -> Value:
-    """Return images a second, or why there are none."""
-    return _measured(result, result.stats.get("images_per_s"), "throughput")
+def rate(result: CellResult, scenario: str | None = None) -> Value:
+    """Return images, steps or samples a second, as the cell's scenario has it, or why there is none."""
+    wanted = scenario or result.axes.scenario
+    if wanted not in RATES:
+        return Absent("measured in the throughput cells")
+    return _measured(result, result.stats.get(f"{RATES[wanted]}_per_s"), wanted, f"{RATES[wanted]}_per_s")
 
 
-def _measured(result: CellResult, value: float | None, scenario: str) -> Value:
+def _measured(result: CellResult, value: float | None, scenario: str, key: str) -> Value:
     if result.status != "ok":
         return failed(result)
     if result.axes.scenario != scenario:
         return Absent(f"measured in the {scenario} cells")
-    return or_absent(value, "the cell recorded none")
+    return or_absent(value, null_reason(result, key))
+
+
+def null_reason(result: CellResult, key: str, otherwise: str = "the cell recorded none") -> str:
+    """Return why a figure of a cell is null, in the bench's words where it gave any."""
+    nulls = result.stats.get("nulls")
+    return str(nulls.get(key) or otherwise) if isinstance(nulls, dict) else otherwise
+
+
+def interval(result: CellResult) -> tuple[float, float] | str:
+    """Return the 95 % interval of a cell's value over its rounds, in its unit, or why there is none."""
+    found = result.stats.get("interval")
+    if isinstance(found, list) and len(found) == 2:
+        return float(found[0]), float(found[1])
+    if result.axes.scenario == "accuracy":
+        return "an accuracy is measured once: it does not change between rounds"
+    if len(result.rounds) < 2:
+        return f"{len(result.rounds)} round: an interval over rounds needs two"
+    return null_reason(result, "interval")
+
+
+def most(result: CellResult, name: str) -> int | None:
+    """Return the largest of the rounds' figures of that name, such as peak_rss_bytes; None without any."""
+    seen = [value for one in result.rounds if (value := getattr(one, name)) is not None]
+    # Schema 1 kept it with the figures of its one round.
+    return max(seen) if seen else result.stats.get(name)
+
+
+def cores_used(result: CellResult) -> float | None:
+    """Return the median over rounds of the cores that a cell kept busy; None where no round says."""
+    seen = [
+        used for one in result.rounds if isinstance(used := one.conditions.get("cores_used"), int | float)
+    ]
+    return float(median(seen)) if seen else None
 
 
 def failed(result: CellResult) -> Absent:

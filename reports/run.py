@@ -15,8 +15,9 @@ from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
 from pose.files import read_bytes, read_json
-from reports import ladder
+from reports import ladder, verdicts
 from reports.ladder import Parity
+from reports.verdicts import Comparisons, Pass
 
 T = TypeVar("T")
 
@@ -124,6 +125,12 @@ class Run:
     bench: dict[str, Any] | None
     cells: tuple[CellResult, ...]
     samples: tuple[Sample, ...]
+    comparisons: Comparisons | None = None
+    """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
+    passes: tuple[Pass, ...] = ()
+    """The sweeps over lanes, in the order in which they began."""
+    mlperf: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By the name of its file, what LoadGen said of a cell."""
 
     @property
     def name(self) -> str:
@@ -149,7 +156,8 @@ def read(path: Path) -> Run:
             f"type: twinpose run --recipe demo --out {path}"
         )
     facts = _versioned(path / "run.json", store.SCHEMA, dict[str, Any])
-    parity = path / "parity.json"
+    parity, bench = path / "parity.json", path / "bench"
+    compared = bench / "comparisons.json"
     recipe, split = path / "recipe.yaml", path / "split.json"
     return Run(
         path=path,
@@ -164,9 +172,12 @@ def read(path: Path) -> Run:
             if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
         },
         parity=_versioned(parity, ladder.SCHEMA, Parity) if parity.is_file() else None,
-        bench=_optional(path / "bench" / "bench.json", dict[str, Any]),
+        bench=_optional(bench / "bench.json", dict[str, Any]),
         cells=tuple(store.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
+        comparisons=_versioned(compared, store.SCHEMA, Comparisons) if compared.is_file() else None,
+        passes=verdicts.passes(bench / "passes.jsonl"),
+        mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )
 
 

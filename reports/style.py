@@ -14,10 +14,22 @@ PALETTE = {
     "torch": ("#1c63b5", "#7cb8ff"),
     "pass": ("#1f7a4d", "#6fcf97"),
     "fail": ("#b3202c", "#ff8f8a"),
+    "noise": ("#7d3c98", "#cf9fe6"),
+    "band": ("#d9e4f0", "#303d4d"),
+    "part-a": ("#9ecae9", "#23506f"),
+    "part-b": ("#f6d49a", "#6b4a12"),
+    "part-c": ("#c3cbd4", "#46505c"),
+    "part-d": ("#a5d6b4", "#24553a"),
+    "part-e": ("#e7bfe0", "#5d3557"),
+    "part-f": ("#f3efb0", "#57551a"),
 }
 """Role -> colour on a light and on a dark ground. Orange and blue differ in hue and in lightness, so they
 stay apart for every common kind of colour blindness and in grey; each has a contrast of 4.5 or more.
 Pass and fail never differ in colour alone: a mark's shape or a word says it too."""
+
+PARTS = ("part-a", "part-b", "part-c", "part-d", "part-e", "part-f")
+"""Fills of what a whole is made of, in order: ink is legible on each, a gap parts them, and so a part is
+told by its place and its label where its hue is not."""
 
 LEFT, RIGHT, MIDDLE = "#16c8ae", "#ff7ab0", "#ffffff"
 """Limbs of a person's left, right and middle, on photographs in either theme."""

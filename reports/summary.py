@@ -11,10 +11,6 @@ from reports.table import Column, Row, Table
 
 LOW_AP = 0.05
 """About what a predictor of the mean pose scores."""
-NO_INTERVAL = (
-    "Timings are of one process for each cell, without a paired interval yet: do not cite their "
-    "differences as speed-ups."
-)
 
 
 def headline(run: Run) -> Table:
@@ -137,15 +133,11 @@ def _bench_says(run: Run) -> list[str]:
         f"{bad} were not, each listed with its reason" if bad else "",
         f"{waiting} of the matrix have not run yet" if waiting else "",
     ]
-    return [
-        "; ".join(filter(None, counts)) + ".",
-        *_uncertified_says(run),
-        *([] if has_intervals(run) else [NO_INTERVAL]),
-    ]
+    return ["; ".join(filter(None, counts)) + ".", *_uncertified_says(run)]
 
 
 def _uncertified_says(run: Run) -> list[str]:
-    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario in certified.TIMED]
+    timed = [c for c in run.cells if c.status == "ok" and certified.needs(c)]
     count = len(certified.uncertified(run))
     if not count:
         return []
@@ -153,9 +145,3 @@ def _uncertified_says(run: Run) -> list[str]:
         f"{count} of {len(timed)} timings stand without a parity certificate and are marked uncertified: "
         "they may be of things that are not the same thing."
     ]
-
-
-def has_intervals(run: Run) -> bool:
-    """Return whether every timed cell was measured in several rounds and carries an interval."""
-    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario != "accuracy"]
-    return bool(timed) and all(len(c.rounds) > 1 and "interval" in c.stats for c in timed)

@@ -6,13 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import bench_files
 import cv2
 import ladder_files
 import numpy as np
 import pytest
 
-from bench import store
-from bench.contract import Cell
 from pose import recipe, splits
 from pose.skeleton import NUM_JOINTS
 
@@ -113,94 +112,6 @@ def write_conversion(run: Path, twin: str) -> None:
     dump(run / "artifacts" / twin / "conversion.json", facts)
 
 
-def cells() -> list[tuple[Cell, str, str | None, float]]:
-    """Return cells with status, reason and base latency in ms."""
-    kinds = [
-        ("torch", "torch", "eager", "fp32", 21.4),
-        ("torch", "torch", "compiled", "fp32", 17.2),
-        ("tf", "tf", "graph", "fp32", 24.9),
-        ("tf", "tf", "compiled", "fp32", 20.1),
-        ("torch", "onnxruntime", "ir", "fp32", 15.9),
-        ("torch", "openvino", "ir", "fp32", 12.3),
-        ("tf", "openvino", "ir", "fp32", 12.4),
-        ("torch", "openvino", "ir", "bf16", 7.3),
-        ("tf", "openvino", "ir", "bf16", 7.2),
-    ]
-    found: list[tuple[Cell, str, str | None, float]] = []
-    for twin, runtime, mode, precision, ms in kinds:
-        for scenario, batch in (("latency", 1), ("throughput", 8), ("accuracy", 8)):
-            cell = Cell(twin, runtime, mode, precision, "cpu", batch, 2, "glibc", scenario)
-            found.append((cell, "ok", None, ms))
-    cuda = Cell("torch", "torch", "eager", "fp32", "cuda", 1, 2, "glibc", "latency")
-    found.append((cuda, "unsupported", "this machine has no CUDA device", 1.0))
-    broken = {
-        "torch-torch-compiled-fp32-cpu-b8-t2-glibc-throughput": (
-            "timeout",
-            "no answer after 300 s; log: bench/children/x/log.txt",
-        ),
-        "tf-tf-compiled-fp32-cpu-b1-t2-glibc-latency": (
-            "failed",
-            "InternalError: <b>XLA</b> compilation failed",
-        ),
-        "tf-openvino-ir-bf16-cpu-b8-t2-glibc-throughput": ("oom", "killed by SIGKILL above 7.2 GiB"),
-    }
-    return [(cell, *broken.get(cell.id, (status, reason)), ms) for cell, status, reason, ms in found]
-
-
-def write_cell(
-    run: Path,
-    cell: Cell,
-    status: str,
-    reason: str | None,
-    ms: float,
-    split_sha256: str,
-    said: str | None = None,
-) -> store.CellResult:
-    """Write one cell as the bench stores it."""
-    stats: dict[str, object] = {
-        "latency": {
-            "latency_ms": {
-                "p50": ms,
-                "p90": ms * 1.08,
-                "mean": ms * 1.02,
-                "min": ms * 0.97,
-                "max": ms * 1.4,
-                "iqr": ms * 0.05,
-            },
-            "n": 120,
-        },
-        "throughput": {"images_per_s": 1350.0 / ms, "n": 480, "batch": cell.batch},
-        "accuracy": {
-            "AP": AP[cell.twin][10] - (0.0031 if cell.precision == "bf16" else 0.0),
-            "AP50": 0.71,
-            "APM": 0.33,
-            "APL": -1.0,
-            "AR": 0.5,
-            "instances": 190,
-            "images": 80,
-        },
-    }[cell.scenario]
-    ok = status == "ok"
-    flagged = cell.runtime == "onnxruntime" and cell.scenario == "latency"
-    result = store.CellResult(
-        id=cell.id,
-        status=status,
-        reason=reason,
-        axes=cell,
-        effective={"precision": said or cell.precision, "threads": cell.threads} if ok else {},
-        hash="ef" * 32,
-        artifact_sha256="ab" * 32,
-        split_sha256=split_sha256,
-        rounds=[store.Round({"load": 1.0}, 120, 9.5, "2025-01-02T03:05:00+00:00")] if ok else [],
-        stats={**stats, "peak_rss_bytes": int(6e8 + ms * 1e6)} if ok else {},
-        validity=store.Validity("FLAGGED", ["IQR is 12.1% of the median"]) if flagged else store.Validity(),
-        certificate_id=ladder_files.certificate_id(cell) if ok else None,
-        command=f"twinpose bench runs/demo -k {cell.id}",
-    )
-    store.save(run, result)
-    return result
-
-
 def write_samples(run: Path, count: int = 2) -> None:
     """Write images of gradients and people near where they are predicted."""
     rng = np.random.default_rng(0)
@@ -299,14 +210,8 @@ def write_full(run: Path, name: str = "demo") -> Path:
         write_training(run, twin)
         write_conversion(run, twin)
     write_test(run)
-    everything = cells()
-    for cell, status, reason, ms in everything:
-        write_cell(run, cell, status, reason, ms, manifest.sha256)
-    dump(
-        run / "parity.json", ladder_files.passed([cell for cell, status, *_ in everything if status == "ok"])
-    )
-    matrix = {"name": "demo", "protocol": {}, "cells": [cell.id for cell, *_ in everything]}
-    dump(run / "bench" / "bench.json", {"schema": 1, "matrix": matrix, "machine": MACHINE})
+    found = bench_files.write(run, manifest.sha256, MACHINE)
+    dump(run / "parity.json", ladder_files.passed([cell.axes for cell in found if cell.status == "ok"]))
     write_samples(run)
     return run
 

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import bench_files
 import pytest
 
 from pose.errors import UserError
 from reports import build as built
 from reports import html
 from reports.build import build
+from reports.measurement import NO_INTERVAL
 from reports.run import read
 from reports.table import to_markdown
 
@@ -78,12 +80,14 @@ def test_a_whole_run_gives_every_table_and_plot(report: Path):
     names = {
         *("headline", "per_epoch_map", "training", "test", "conversion", "runtime_overview"),
         *("parity", "certificates", "runtime_comparison", "failures", "stages"),
+        *("measurement", "comparisons", "conditions", "pipeline_parts", "train_parts"),
     }
     assert tables == {f"{name}.{suffix}" for name in names for suffix in ("csv", "md")}
     plots = {path.name for path in (report.parent / "plots").iterdir()}
     figures = {
         *("training_ap", "training_loss", "learning_rate"),
         *("parity_errors", "ap_against_latency", "latency", "throughput", "samples"),
+        *("comparisons", "pipeline_parts", "train_parts"),
     }
     assert plots == {f"{name}.{suffix}" for name in figures for suffix in ("svg", "png")}
 
@@ -113,7 +117,8 @@ def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
     figures = re.findall(r'<figure id="figure-(\w+)" class="plot.*?</figure>', page, re.DOTALL)
     assert figures == [
         *("training_ap", "training_loss", "learning_rate"),
-        *("parity_errors", "ap_against_latency", "latency", "throughput"),
+        *("parity_errors", "comparisons", "ap_against_latency", "latency", "throughput"),
+        *("pipeline_parts", "train_parts"),
     ]
     for body in re.findall(r'class="plot.*?(<svg.*?</svg>)', page, re.DOTALL):
         assert 'role="img"' in body
@@ -124,9 +129,9 @@ def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
 
 def test_every_table_has_a_caption_that_names_source_command_and_files(page: str):
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
-    assert len(tables) == 11
+    assert len(tables) == 16
     assert all("<caption" in table and 'scope="col"' in table and 'scope="row"' in table for table in tables)
-    assert page.count('<p class="source">') == len(tables) + 8
+    assert page.count('<p class="source">') == len(tables) + 11
     for line in re.findall(r'<p class="source">(.*?)</p>', page, re.DOTALL):
         assert re.search(r"Source: .+ Made by <code>twinpose .+</code>\. Files: (tables|plots)/\w+\.", line)
 
@@ -144,17 +149,69 @@ def test_a_hover_names_the_cell_behind_a_point(page: str):
     assert "<title>torch-openvino-ir-bf16-cpu-b1-t2-glibc-latency: p50 7.30 ms, AP 0.415</title>" in page
 
 
+def test_a_hover_names_both_cells_behind_a_comparison(page: str):
+    a = "torch-openvino-ir-fp32-cpu-b1-t2-glibc-latency"
+    b = "tf-tf-graph-fp32-cpu-b1-t2-glibc-latency"
+    assert re.search(rf"<title>{a} against {b}: 2\.0\d+× \[2\.0\d+, 2\.0\d+\] faster</title>", page)
+
+
+def test_the_noise_floor_stands_at_the_head(page: str):
+    head = page[page.index('id="summary"') : page.index('id="table-headline"')]
+    assert "<strong>Bench: VALID.</strong>" in head
+    assert "One cell, measured as two arms, against itself:" in head
+    assert "The harness itself costs 2.9 µs a query." in head
+    assert "May be cited, each with its interval" in head
+    assert NO_INTERVAL not in head
+
+
+def test_a_bench_of_the_first_schema_still_gives_a_report_and_its_warning(make_run: MakeRun):
+    run = make_run()
+    bench_files.as_schema_1(run)
+    text = build(run).read_text()
+    head = text[text.index('id="summary"') : text.index('id="table-headline"')]
+    assert "<strong>Bench: not judged.</strong>" in head
+    assert NO_INTERVAL in head
+    assert {path.name for path in (run / "report" / "plots").iterdir()}.isdisjoint({"comparisons.svg"})
+    cells = rows(run / "report" / "report.html", "runtime_comparison")
+    one = next(row for row in cells if row["id"] == bench_files.FIRST)
+    assert (one["rounds"], one["peak_rss_bytes"], one["interval_low"]) == ("1", "621000000", "")
+    assert Elements(text).open == []
+
+
+def spoil_the_bench(run: Path, text: str) -> None:
+    """Put a text into whatever of the bench's files is shown."""
+    bench = json.loads((run / "bench" / "bench.json").read_text())
+    bench["noise"] |= {"verdict": "FLAGGED", "reasons": [text]}
+    bench["limits"]["peaks"][0]["kernel"] = text
+    bench["matrix"]["protocol"]["profile"] = text
+    compared = json.loads((run / "bench" / "comparisons.json").read_text())
+    compared["comparisons"][0]["reason"] = text
+    compared["comparisons"][1] |= {"a": text, "lane": text}
+    for name, content in (("bench", bench), ("comparisons", compared)):
+        (run / "bench" / f"{name}.json").write_text(json.dumps(content))
+    cell = run / "bench" / "cells" / f"{bench_files.FIRST}.json"
+    raw = json.loads(cell.read_text())
+    raw["rounds"][0]["conditions"]["doubts"] = [text]
+    cell.write_text(json.dumps(raw))
+    (run / "bench" / "mlperf").mkdir()
+    row = {"id": text, "scenarios": [{"scenario": text, "result_valid": False, "reasons": [text]}]}
+    (run / "bench" / "mlperf" / "x.json").write_text(json.dumps(row))
+
+
 def test_what_comes_from_files_is_escaped(make_run: MakeRun):
     run = make_run('<script>alert("x")</script>')
     facts = json.loads((run / "run.json").read_text())
     facts["machine"]["cpu"]["model"] = "<img src=x onerror=alert(1)>"
     facts["command"] = "twinpose run <script>"
+    spoil_the_bench(run, "<i>x</i>")
     (run / "run.json").write_text(json.dumps(facts))
     opened = read(run)
     text = html.render(opened, built.all_tables(opened), [])
     assert "<script" not in text
     assert "<img" not in text
     assert "<b>XLA" not in text
+    assert "<i>x" not in text
+    assert text.count("&lt;i&gt;x&lt;/i&gt;") >= 6
     assert "InternalError: &lt;b&gt;XLA&lt;/b&gt; compilation failed" in text
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in text
     assert all("<b>" not in to_markdown(table) for table in built.all_tables(opened))
@@ -168,6 +225,12 @@ def test_a_folder_that_is_no_run_is_the_users_error(tmp_path: Path):
 
 def test_a_malformed_file_is_named(make_run: MakeRun):
     run = make_run()
+    (run / "bench" / "comparisons.json").write_text('{"comparisons": 3}')
+    with pytest.raises(UserError, match=r"comparisons\.json is not what 'twinpose run' writes"):
+        build(run)
+    (run / "bench" / "comparisons.json").write_text('{"schema": 99}')
+    with pytest.raises(UserError, match=r"comparisons\.json has schema 99, this twinpose reads up to"):
+        build(run)
     (run / "test.json").write_text('{"split": 3}')
     with pytest.raises(UserError, match=r"test\.json is not what 'twinpose run' writes"):
         build(run)

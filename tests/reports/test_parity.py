@@ -19,6 +19,7 @@ from bench.rungs import base, deployment
 from reports import (
     bench_plots,
     bench_tables,
+    cell_table,
     certified,
     failures,
     html,
@@ -244,7 +245,7 @@ def test_a_timing_is_certified_by_this_run_for_this_artifact_or_not_at_all(
 
 def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
     marked = uncertified(run, "openvino")
-    for make in (bench_tables.overview, bench_tables.comparison):
+    for make in (bench_tables.overview, cell_table.every_cell):
         table = make(marked)
         assert table is not None
         assert certified.NOTE in table.note
@@ -261,7 +262,7 @@ def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
         assert "timed without a certificate (--uncertified)" in table.reasons
         assert certified.NOTE not in (make(run) or table).note
     sentence = next(s for s in summary.sentences(marked) if "marked uncertified" in s)
-    assert sentence.startswith("7 of 15 timings")
+    assert sentence.startswith("9 of 23 timings")
     assert not any("uncertified" in s for s in summary.sentences(run))
 
 

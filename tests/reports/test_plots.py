@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from pose.errors import UserError
 from pose.skeleton import NUM_JOINTS
-from reports import bench_plots, labels, plots, skeletons, style
+from reports import bench_plots, build, labels, plots, skeletons, style
 from reports.labels import Box, place
 from reports.run import read
 
 MakeRun = Callable[..., Path]
+WITHOUT_TWINS = {"parity_errors", "comparisons", "pipeline_parts", "train_parts"}
+"""Plots whose marks stand for something else than a twin."""
 FRAME = Box(0, 0, 1200, 800)
 
 
@@ -55,11 +57,11 @@ def test_a_label_near_its_point_needs_no_line():
 
 def test_an_inline_plot_follows_the_theme_of_the_page(full_run: Path):
     run = read(full_run)
-    for plot in [*plots.training_curves(run), *bench_plots.bench_plots(run)]:
+    for plot in (plot for plot in build.all_plots(run) if plot.name != "samples"):
         svg = style.inline(plots.draw(plot).svg, plot.name, plot.title, plot.description)
         assert svg.startswith("<svg viewBox=")
-        assert "var(--tf)" in svg
-        assert "var(--torch)" in svg
+        assert "var(--tf)" in svg or plot.name in WITHOUT_TWINS
+        assert "var(--torch)" in svg or plot.name in WITHOUT_TWINS
         assert not re.search(r"#[0-9a-f]{6}|https?:|DejaVu|<metadata", svg)
         assert all(name.startswith(f"{plot.name}-") for name in re.findall(r'\bid="([^"]+)"', svg))
 
@@ -85,9 +87,21 @@ def contrast(first: str, second: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1])
-@pytest.mark.parametrize("role", ["ink", "muted", "tf", "torch", "pass", "fail"])
+@pytest.mark.parametrize("role", ["ink", "muted", "tf", "torch", "pass", "fail", "noise"])
 def test_colours_are_legible_on_both_grounds(role: str, theme: int):
     assert contrast(style.PALETTE[role][theme], style.PALETTE["ground"][theme]) >= 4.5
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+@pytest.mark.parametrize("fill", [*style.PARTS, "band"])
+def test_a_figure_on_a_fill_is_legible(fill: str, theme: int):
+    assert contrast(style.PALETTE["ink"][theme], style.PALETTE[fill][theme]) >= 4.5
+
+
+def test_no_colour_of_the_palette_stands_for_two_roles():
+    for theme in (0, 1):
+        colours = [pair[theme] for pair in style.PALETTE.values()]
+        assert len(set(colours)) == len(colours)
 
 
 def test_the_axis_of_ap_is_no_magnifying_glass(full_run: Path):

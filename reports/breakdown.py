@@ -1,0 +1,201 @@
+"""Where the time of a query or of a training step goes: spans of the pipeline, phases of a step."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from bench.store import CellResult
+from reports import certified, readings, style
+from reports.formats import Absent, Value, milliseconds, or_absent
+from reports.parts import command
+from reports.plots import Plot, drawing
+from reports.run import Run
+from reports.table import Column, Row, Table
+
+NARROWEST_LABEL = 0.07
+"""Share of the axis below which a part's figure would not fit into its bar."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is broken down: a query of `pipeline`, or a step of `train`."""
+
+    scenario: str
+    stat: str
+    parts: tuple[str, ...]
+    """In the order in which they happen; others follow."""
+    of: str
+    title: str
+    total: str = ""
+    """The part that is the whole, where the bench measured that beside its parts."""
+
+
+PIPELINE = Kind(
+    scenario="pipeline",
+    stat="spans_ms",
+    parts=("decode", "affine", "warp", "normalise", "network", "keypoints"),
+    of="a query, from JPEG bytes to keypoints in image coordinates",
+    title="Spans of a pipeline query",
+)
+TRAIN = Kind(
+    scenario="train",
+    stat="phases_ms",
+    parts=("to_device", "forward", "backward", "optimizer"),
+    of="a training step on images that are ready",
+    title="Phases of a training step",
+    total="step",
+)
+
+
+def _parts(cell: CellResult, kind: Kind) -> dict[str, float]:
+    """Return milliseconds by part, without a part that is the whole; {} where none is recorded."""
+    return {name: ms for name, ms in _recorded(cell, kind).items() if name != kind.total}
+
+
+def _recorded(cell: CellResult, kind: Kind) -> dict[str, float]:
+    found = cell.stats.get(kind.stat)
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): float(ms) for name, ms in pairs if isinstance(ms, int | float)}
+
+
+def _whole(cell: CellResult, kind: Kind) -> float | None:
+    """Return the measured whole, or else the sum of the parts; None without any."""
+    parts = _parts(cell, kind)
+    return _recorded(cell, kind).get(kind.total, sum(parts.values())) if parts else None
+
+
+def _cells(run: Run, kind: Kind) -> list[CellResult]:
+    found = [c for c in run.cells if c.axes.scenario == kind.scenario and not c.axes.replica]
+    return sorted(found, key=lambda c: (*readings.full_lane_key(c.axes), *readings.order(c.axes), c.id))
+
+
+def _names(cells: list[CellResult], kind: Kind) -> list[str]:
+    seen = dict.fromkeys(name for cell in cells for name in _parts(cell, kind))
+    known = [name for name in kind.parts if name in seen]
+    return [*known, *(name for name in seen if name not in kind.parts)]
+
+
+def table(run: Run, kind: Kind) -> Table | None:
+    """Return a row for each cell of the scenario, a column for each part; None where no cell has parts."""
+    cells = _cells(run, kind)
+    if not (names := _names(cells, kind)):
+        return None
+    return Table(
+        name=f"{kind.scenario}_parts",
+        title=kind.title,
+        columns=(
+            Column("name", "Cell"),
+            *(
+                Column(f"{n}_ms", f"{n.replace('_', ' ').capitalize()} ms", milliseconds, "number")
+                for n in names
+            ),
+            Column("whole_ms", "Together ms", milliseconds, "number"),
+            Column("id", "Cell", only_csv=True),
+        ),
+        rows=tuple(
+            Row(_values(run, c, kind, names), readings.heading(c.axes.lane), muted=not readings.comparable(c))
+            for c in cells
+        ),
+        note=f"Medians in milliseconds, of {kind.of}; over rounds, the median of those.",
+        command=command(run, "bench"),
+        source=f"bench/cells/*-{kind.scenario}*.json",
+        grouped_by="Lane",
+    )
+
+
+def _values(run: Run, cell: CellResult, kind: Kind, names: list[str]) -> tuple[Value, ...]:
+    parts = _parts(cell, kind)
+    label = certified.marked(run, cell, readings.name(cell.axes))
+    if cell.status != "ok":
+        failed = readings.failed(cell)
+        quiet = Absent(failed.reason, quiet=True)
+        return label, *([failed] + [quiet] * len(names)), cell.id
+    figures = [or_absent(parts.get(name), "this cell has no such part") for name in names]
+    return label, *figures, or_absent(_whole(cell, kind), "the cell recorded no parts"), cell.id
+
+
+def plot(run: Run, kind: Kind) -> Plot | None:
+    """Return stacked bars of the parts, a bar for each cell, by lane; None where no cell has parts."""
+    cells = [c for c in _cells(run, kind) if _parts(c, kind) and readings.comparable(c)]
+    if not cells:
+        return None
+    names = _names(cells, kind)
+    lanes: dict[str, list[CellResult]] = defaultdict(list)
+    for cell in cells:
+        lanes[readings.heading(cell.axes.lane)].append(cell)
+    tips: dict[str, str] = {}
+    with drawing():
+        heights = [len(group) + 1.5 for group in lanes.values()]
+        figure = Figure(figsize=(7.4, 0.3 * sum(heights) + 0.95))
+        panels = figure.subplots(len(lanes), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+        longest = max(sum(max(ms, 0.0) for ms in _parts(cell, kind).values()) for cell in cells)
+        for axes, (heading, group) in zip(panels, lanes.items(), strict=True):
+            _draw(run, axes, group, kind, names, longest, tips)
+            axes.set_title(heading, color=style.light("ink"))
+        panels[-1].set_xlim(0, longest * 1.02)
+        panels[-1].set_xlabel("milliseconds")
+        figure.legend(handles=_legend(names), loc="outside upper left", ncols=len(names), fontsize=8)
+    return Plot(
+        name=f"{kind.scenario}_parts",
+        title=kind.title,
+        note=f"Medians in milliseconds, of {kind.of}; the parts in the order of the legend. "
+        f"Invalid cells are left to the table.{certified.note(run)}",
+        command=command(run, "bench"),
+        source=f"bench/cells/*-{kind.scenario}*.json",
+        figure=figure,
+        description=f"Stacked bars of {kind.title[0].lower()}{kind.title[1:]}; its numbers are in a table.",
+        tooltips=tips,
+    )
+
+
+def _legend(names: list[str]) -> list[Patch]:
+    said = [name.replace("_", " ") for name in names]
+    return [Patch(facecolor=_colour(i), linewidth=0, label=name) for i, name in enumerate(said)]
+
+
+def _colour(place: int) -> str:
+    return style.light(style.PARTS[place % len(style.PARTS)])
+
+
+def _draw(
+    run: Run,
+    axes: Axes,
+    group: list[CellResult],
+    kind: Kind,
+    names: list[str],
+    longest: float,
+    tips: dict[str, str],
+) -> None:
+    for row, cell in enumerate(group):
+        left, parts = 0.0, _parts(cell, kind)
+        for place, name in enumerate(names):
+            # A phase is a difference of two medians, and of a small one noise may make a negative.
+            width, gid = max(parts.get(name, 0.0), 0.0), f"part-{place}-{cell.id}"
+            tips[gid] = f"{cell.id}: {name} {milliseconds(parts.get(name, 0.0))} ms"
+            axes.barh(
+                row, width, 0.74, left, color=_colour(place), edgecolor=style.light("ground"), linewidth=0.8
+            )[0].set_gid(gid)
+            if width > NARROWEST_LABEL * longest:
+                axes.text(left + width / 2, row, milliseconds(width), ha="center", va="center", fontsize=8)
+            left += width
+    labels = [certified.marked(run, cell, readings.name(cell.axes)) for cell in group]
+    axes.set_yticks(range(len(group)), labels, color=style.light("ink"))
+    axes.set_ylim(len(group) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+
+
+def plots(run: Run) -> list[Plot]:
+    """Return the stacked bars of every scenario that has parts."""
+    return [found for kind in (PIPELINE, TRAIN) if (found := plot(run, kind))]
+
+
+def tables(run: Run) -> list[Table]:
+    """Return the tables of every scenario that has parts."""
+    return [found for kind in (PIPELINE, TRAIN) if (found := table(run, kind))]

@@ -1,0 +1,138 @@
+"""Paired comparisons with their cells: ordered, put in words, and never of a cell that is not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench.contract import COMPARISON_SETS, LESS_IS_FASTER
+from bench.store import CellResult
+from reports import certified, readings
+from reports.formats import times, times_interval
+from reports.run import Run
+from reports.verdicts import Comparison
+
+MARGIN = 0.02
+"""Equivalence is decided within 1 / 1.02 and 1.02 (bench/verdicts.py)."""
+NOISE_FLOOR = "noise floor"
+"""The set of a cell and its A/A twin: no ranking."""
+NOT_RANKED = "not ranked"
+DECIDED = ("faster", "slower", "equivalent", "inconclusive")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A comparison with its cells; one whose cells are no longer fit is not ranked, whatever was decided."""
+
+    found: Comparison
+    a: CellResult | None
+    b: CellResult | None
+    spoilt: str | None
+    """Why the cells as they are now may not be ranked."""
+    unproven: tuple[str, ...] = ()
+    """What is doubtful about the cells' certificates."""
+
+    @property
+    def verdict(self) -> str:
+        """Return faster, slower, equivalent, inconclusive, or not ranked."""
+        return NOT_RANKED if self.spoilt or self.speedup is None else self.found.verdict or NOT_RANKED
+
+    @property
+    def speedup(self) -> tuple[float, float, float] | None:
+        """Return how many times a is faster than b, and the ends of the 95 % interval; None without."""
+        if self.found.ratio is None or self.found.interval is None or self.found.verdict is None:
+            return None
+        ratio, (low, high) = self.found.ratio, self.found.interval
+        if LESS_IS_FASTER.get(self.found.scenario, True):
+            return 1 / ratio, 1 / high, 1 / low
+        return ratio, low, high
+
+    @property
+    def reason(self) -> str:
+        """Return why it is not ranked or not decided, and what is doubtful; "" where nothing is."""
+        said = [self.spoilt, self.found.reason, *self.found.doubts, *self.unproven]
+        if self.verdict == "inconclusive" and not self.found.reason:
+            said.append(_undecided(self.found))
+        if self.verdict == NOT_RANKED and not any(said):
+            said.append("no reason recorded")
+        return self._named("; ".join(dict.fromkeys(filter(None, said))))
+
+    def _named(self, text: str) -> str:
+        """Return the text with the cells' short names: an ID repeats what the lane's heading says."""
+        known = {cell.id: readings.name(cell.axes) for cell in (self.a, self.b) if cell}
+        for cell_id in sorted(known, key=len, reverse=True):
+            text = text.replace(cell_id, known[cell_id])
+        return text
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Return both cells' short names, or their IDs where the run no longer has them."""
+        found = ((self.a, self.found.a), (self.b, self.found.b))
+        a, b = (readings.name(cell.axes) if cell else cell_id for cell, cell_id in found)
+        return a, b
+
+    @property
+    def said(self) -> str:
+        """Return the figures in words: 1.52× [1.48, 1.57] faster."""
+        if self.verdict == NOT_RANKED or self.speedup is None:
+            return NOT_RANKED
+        value, low, high = self.speedup
+        return f"{times(value, high - low)} {times_interval(low, high)} {self.verdict}"
+
+
+def _undecided(found: Comparison) -> str:
+    difference = "" if found.p_holm is None else f" (p Holm {found.p_holm:.2g})"
+    return f"shown is neither a difference{difference} nor equivalence within {MARGIN:.0%}"
+
+
+def pairs(run: Run) -> list[Pair]:
+    """Return the comparisons by lane and set, the largest speed-up first, those not ranked last."""
+    by_id = {cell.id: cell for cell in run.cells}
+    found = [
+        _pair(run, one, by_id.get(one.a), by_id.get(one.b))
+        for one in (run.comparisons.comparisons if run.comparisons else ())
+    ]
+    return sorted(found, key=_order)
+
+
+def _pair(run: Run, found: Comparison, a: CellResult | None, b: CellResult | None) -> Pair:
+    spoilt = [reason for cell, cell_id in ((a, found.a), (b, found.b)) if (reason := _spoilt(cell, cell_id))]
+    doubts = {
+        f"{readings.name(cell.axes)}: {doubt}"
+        for cell in (a, b)
+        if cell and (doubt := certified.doubt(run, cell))
+    }
+    # The bench's own reason says it already, and better.
+    own = found.verdict is None and found.reason
+    return Pair(found, a, b, None if own else "; ".join(spoilt) or None, tuple(sorted(doubts)))
+
+
+def _spoilt(cell: CellResult | None, cell_id: str) -> str | None:
+    if cell is None:
+        return f"the run has no cell {cell_id} any more"
+    if cell.status != "ok":
+        return f"{readings.name(cell.axes)}: {cell.status}"
+    return f"{readings.name(cell.axes)} is INVALID" if cell.validity.verdict == "INVALID" else None
+
+
+def group(pair: Pair) -> str:
+    """Return what a comparison stands under: its lane, and the set it belongs to."""
+    cell = pair.a or pair.b
+    lane = readings.heading(cell.axes.lane) if cell else str(pair.found.lane or "lane not recorded")
+    return f"{lane}: {pair.found.set_.replace('_', ' ')}" if pair.found.set_ else lane
+
+
+def _order(pair: Pair) -> tuple[Any, ...]:
+    cell = pair.a or pair.b
+    lane = (0, *readings.full_lane_key(cell.axes)) if cell else (1,)
+    sets = list(COMPARISON_SETS)
+    place = sets.index(pair.found.set_) if pair.found.set_ in sets else len(sets)
+    speedup = -pair.speedup[0] if pair.speedup and pair.verdict != NOT_RANKED else 0.0
+    last = pair.verdict == NOT_RANKED
+    return lane, place, group(pair), last, speedup, pair.found.a, pair.found.b
+
+
+def counts(found: list[Pair]) -> dict[str, int]:
+    """Return how many comparisons have each verdict, those not ranked included, the noise floor left out."""
+    verdicts = [pair.verdict for pair in found if pair.found.set_ != NOISE_FLOOR]
+    return {verdict: verdicts.count(verdict) for verdict in (*DECIDED, NOT_RANKED)}

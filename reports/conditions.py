@@ -1,0 +1,96 @@
+"""In what conditions each cell was measured: doubts by round, cores, memory, energy, as recorded."""
+
+from __future__ import annotations
+
+import re
+from statistics import median
+from typing import Any
+
+from bench.contract import TIMED
+from bench.store import CellResult
+from reports import readings
+from reports.formats import Absent, Value, mebibytes, number, or_absent
+from reports.parts import command
+from reports.run import Run
+from reports.table import Column, Row, Table
+
+NO_ENERGY = "Energy is null, a dash, where no counter was read: null is not zero."
+FIGURE = re.compile(r"[-+]?\d[\d.,]*")
+
+
+def table(run: Run) -> Table | None:
+    """Return a row for each timed cell that was measured, by lane; None without any."""
+    timed = [c for c in run.cells if c.axes.scenario in TIMED and c.rounds]
+    cells = sorted(timed, key=lambda c: (*readings.full_lane_key(c.axes), *readings.order(c.axes), c.id))
+    if not cells:
+        return None
+    return Table(
+        name="conditions",
+        title="Conditions",
+        columns=(
+            Column("name", "Cell"),
+            Column("rounds", "Rounds", kind="number"),
+            Column("doubtful_rounds", "With doubts", kind="number"),
+            Column("doubts", "Doubts: steal, load, clock, throttling"),
+            Column("cores_used", "Cores used", number, "number"),
+            Column("device_memory_bytes", "Device MiB", mebibytes, "number"),
+            Column("energy_j", "Energy, J", number, "number"),
+            Column("id", "Cell", only_csv=True),
+        ),
+        rows=tuple(Row(_values(cell), readings.heading(cell.axes.lane)) for cell in cells),
+        note=f"{_order_says(run)} What the machine did before and after each round is in the cell's file; "
+        f"here is what of it is doubtful. {NO_ENERGY}",
+        command=command(run, "bench"),
+        source="bench/cells/*.json" + (" and bench/passes.jsonl" if run.passes else ""),
+        grouped_by="Lane",
+    )
+
+
+def _order_says(run: Run) -> str:
+    if not run.passes:
+        return "The order of the rounds is not recorded: there is no bench/passes.jsonl."
+    return (
+        f"Rounds were interleaved in {len(run.passes)} passes over the lanes, each in a random order that "
+        "bench/passes.jsonl records with its seed."
+    )
+
+
+def _values(cell: CellResult) -> tuple[Value, ...]:
+    recorded = [one for one in cell.rounds if one.conditions]
+    doubtful = [one for one in recorded if one.conditions.get("doubts")]
+    unrecorded = Absent("no round of this cell recorded its conditions")
+    joules = [one.energy_j for one in cell.rounds if one.energy_j is not None]
+    memory = readings.most(cell, "peak_device_bytes")
+    return (
+        readings.name(cell.axes),
+        len(cell.rounds),
+        len(doubtful) if recorded else unrecorded,
+        _doubts(cell) or ("none" if recorded else unrecorded),
+        or_absent(readings.cores_used(cell), "not recorded"),
+        Absent("no device memory was read", quiet=True) if memory is None else memory,
+        float(median(joules)) if joules else Absent("no counter was read", quiet=True),
+        cell.id,
+    )
+
+
+def _doubts(cell: CellResult) -> str:
+    """Return the doubts of all rounds, those that differ in figures alone as one, most frequent first."""
+    kinds: dict[str, list[tuple[int, str]]] = {}
+    for one in cell.rounds:
+        for doubt in _said(one.conditions):
+            kinds.setdefault(FIGURE.sub("#", doubt), []).append((one.number, doubt))
+    in_order = sorted(kinds.values(), key=lambda found: (-len(found), found[0]))
+    return "; ".join(_one_doubt(found, len(cell.rounds)) for found in in_order)
+
+
+def _said(conditions: dict[str, Any]) -> list[str]:
+    doubts = conditions.get("doubts")
+    return [str(doubt) for doubt in doubts] if isinstance(doubts, list) else []
+
+
+def _one_doubt(found: list[tuple[int, str]], rounds: int) -> str:
+    number, doubt = found[0]
+    if len(found) == 1:
+        return f"{doubt} (round {number})"
+    same = len({said for _, said in found}) == 1
+    return f"{doubt} ({len(found)} of {rounds} rounds{'' if same else f', this in round {number}'})"

@@ -1,0 +1,228 @@
+"""The forest plot: every paired speed-up with its interval, beside the noise floor and the margin of 2 %."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from math import log
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from reports import certified, comparing, measurement, style
+from reports.comparing import MARGIN, NOT_RANKED, Pair
+from reports.formats import times, times_interval
+from reports.parts import command
+from reports.plots import Plot, drawing
+from reports.run import Run
+
+ROW_INCHES = 0.2
+HEADING_ROWS = 1.7
+"""Room for a heading above the rows of its lane, in rows."""
+LONGEST_REASON = 66
+"""Characters of a reason in the plot; hovering and the table give it whole."""
+TICKS = (0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+CLOSEST_TICKS = 0.045
+"""Share of the axis between two labelled ticks."""
+SMALLEST_REACH = 1.1
+"""A narrower axis would show noise as a difference."""
+
+MARKS = {
+    "faster": ("o", True, "ink"),
+    "slower": ("o", True, "ink"),
+    "equivalent": ("D", False, "ink"),
+    "inconclusive": ("o", False, "muted"),
+}
+"""Verdict -> marker, whether it is filled, and colour: shape and filling say it without colour."""
+
+
+def plot(run: Run) -> Plot | None:
+    """Return the forest plot of a run's comparisons, grouped by lane and set; None without any."""
+    found = comparing.pairs(run)
+    if not found:
+        return None
+    rows, headings, bottom = _places(found)
+    floor = measurement.noise_floor(run)
+    tips: dict[str, str] = {}
+    with drawing():
+        figure = Figure(figsize=(9.4, ROW_INCHES * bottom + 0.9))
+        axes = figure.add_subplot()
+        axes.set_xscale("log")
+        _draw_ground(axes, floor)
+        for y, pair in rows:
+            _draw_pair(axes, y, pair, tips)
+        for y, name in headings:
+            _write(axes, 0.0, y, name, 9, "ink")
+        _name_rows(axes, rows, bottom)
+        _draw_ticks(axes, *_reach(found, floor))
+        axes.set_xlabel("how many times A is faster than B (log scale), with its 95 % interval")
+        figure.legend(handles=_legend(floor), loc="outside upper left", ncols=5, fontsize=8)
+    return Plot(
+        name="comparisons",
+        title="Paired speed-ups",
+        note="To the right of 1, A is faster. " + _note(floor) + certified.note(run),
+        command=command(run, "bench"),
+        source="bench/comparisons.json and bench/bench.json",
+        figure=figure,
+        description="Forest plot: a row for each comparison of two cells of a lane, with its speed-up and "
+        "95 % interval on a logarithmic axis; its numbers are in the table of comparisons.",
+        tooltips=tips,
+    )
+
+
+def _places(found: list[Pair]) -> tuple[list[tuple[float, Pair]], list[tuple[float, str]], float]:
+    """Return where each row and each heading of a lane and set stands, downwards, and where they end."""
+    rows: list[tuple[float, Pair]] = []
+    headings: list[tuple[float, str]] = []
+    y = 0.0
+    for name, members in groupby(found, comparing.group):
+        headings.append((y, name))
+        for pair in members:
+            y += 1
+            rows.append((y, pair))
+        y += HEADING_ROWS
+    return rows, headings, y - HEADING_ROWS + 1
+
+
+def _note(floor: tuple[float, float, float] | None) -> str:
+    band = "The band is ±2 %, within which two cells are equivalent. "
+    if floor is None:
+        return band + "This run has no noise floor: no cell was measured against itself."
+    _, low, high = floor
+    ends = times_interval(low, high)
+    return band + f"Dashed is the noise floor {ends}: what a cell differs from itself."
+
+
+def _reach(found: list[Pair], floor: tuple[float, float, float] | None) -> tuple[float, float]:
+    ends = [end for pair in found if pair.verdict != NOT_RANKED and pair.speedup for end in pair.speedup]
+    ends += list(floor or ())
+    low, high = min([1 / SMALLEST_REACH, *ends]), max([SMALLEST_REACH, *ends])
+    pad = (high / low) ** 0.03
+    return low / pad, high * pad
+
+
+def _draw_ground(axes: Axes, floor: tuple[float, float, float] | None) -> None:
+    axes.axvspan(1 / (1 + MARGIN), 1 + MARGIN, color=style.light("band"), linewidth=0, zorder=0)
+    axes.axvline(1, color=style.light("muted"), linewidth=0.8, zorder=1)
+    for end in floor[1:] if floor else ():
+        axes.axvline(end, color=style.light("noise"), linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+
+
+def _draw_pair(axes: Axes, y: float, pair: Pair, tips: dict[str, str]) -> None:
+    gid = f"pair-{pair.found.set_.replace(' ', '-')}-{pair.found.a}-{pair.found.b}"
+    said = f" ({pair.reason})" if pair.reason else ""
+    tips[gid] = f"{pair.found.a} against {pair.found.b}: {pair.said}{said}"
+    colour = _ink(pair)
+    if pair.verdict == NOT_RANKED:
+        _write_reason(axes, y, pair, gid)
+    else:
+        _draw_interval(axes, y, pair, gid)
+    for points, text in ((7, _figures(pair)), (118, pair.verdict)):
+        axes.annotate(
+            text,
+            (1, y),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(points, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
+
+
+def _ink(pair: Pair) -> str:
+    return style.light("muted" if pair.verdict == NOT_RANKED else "ink")
+
+
+def _write_reason(axes: Axes, y: float, pair: Pair, gid: str) -> None:
+    long = len(pair.reason) > LONGEST_REASON
+    said = f"{pair.reason[:LONGEST_REASON]}…" if long else pair.reason
+    _write(axes, 0.008, y, said, 7.5, "muted", style="italic", gid=gid)
+
+
+def _write(axes: Axes, x: float, y: float, said: str, size: float, role: str, **more: str) -> None:
+    """Write inside the plot, on the ground: the band and the grid would cross the words."""
+    axes.text(
+        *(x, y, said),
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        fontsize=size,
+        color=style.light(role),
+        bbox={"facecolor": style.light("ground"), "linewidth": 0, "pad": 1},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _name_rows(axes: Axes, rows: list[tuple[float, Pair]], bottom: float) -> None:
+    axes.set_yticks([y for y, _ in rows], [" vs ".join(pair.names) for _, pair in rows], fontsize=8)
+    for label, (_, pair) in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_color(_ink(pair))
+    axes.set_ylim(bottom - 0.3, -0.7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+
+
+def _figures(pair: Pair) -> str:
+    if pair.verdict == NOT_RANKED or pair.speedup is None:
+        return ""
+    value, low, high = pair.speedup
+    return f"{times(value, high - low)} {times_interval(low, high)}"
+
+
+def _draw_interval(axes: Axes, y: float, pair: Pair, gid: str) -> None:
+    value, low, high = pair.speedup or (1.0, 1.0, 1.0)
+    marker, filled, role = MARKS.get(pair.verdict, MARKS["inconclusive"])
+    colour = style.light(role)
+    axes.plot([low, high], [y, y], color=colour, linewidth=1.7, solid_capstyle="butt", zorder=2)
+    axes.plot(
+        *([value], [y]),
+        linestyle="none",
+        marker=marker,
+        markersize=5.2,
+        markeredgewidth=1.2,
+        markeredgecolor=colour,
+        markerfacecolor=colour if filled else style.light("ground"),
+        gid=gid,
+        zorder=3,
+    )
+
+
+def _draw_ticks(axes: Axes, low: float, high: float) -> None:
+    axes.set_xlim(low, high)
+    span, kept = log(high / low), [1.0]
+    # From 1 outwards, so that it is always there.
+    for tick in sorted((t for t in TICKS if low <= t <= high), key=lambda t: (abs(log(t)), t)):
+        if all(abs(log(tick / other)) / span > CLOSEST_TICKS for other in kept):
+            kept.append(tick)
+    kept.sort()
+    axes.xaxis.set_major_locator(FixedLocator(kept))
+    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:g}×" for tick in kept]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    # Both ends have the numbers: the plot may be taller than a screen.
+    axes.tick_params(axis="x", labeltop=True, top=True)
+
+
+def _legend(floor: tuple[float, float, float] | None) -> list[Artist]:
+    named = {"faster": "faster or slower", "equivalent": "equivalent", "inconclusive": "inconclusive"}
+    handles: list[Artist] = [
+        Line2D(
+            *([], []),
+            marker=MARKS[verdict][0],
+            linestyle="-",
+            linewidth=1.7,
+            markersize=5.2,
+            color=style.light(MARKS[verdict][2]),
+            markerfacecolor=style.light(MARKS[verdict][2] if MARKS[verdict][1] else "ground"),
+            label=label,
+        )
+        for verdict, label in named.items()
+    ]
+    handles.append(Patch(facecolor=style.light("band"), linewidth=0, label="±2 %"))
+    if floor:
+        dashes = {"linestyle": (0, (3, 2)), "color": style.light("noise")}
+        handles.append(Line2D([], [], linewidth=0.9, label="noise floor (A/A)", **dashes))  # type: ignore[arg-type]
+    return handles

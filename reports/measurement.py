@@ -1,0 +1,128 @@
+"""How the bench of a run was measured, how far its figures can be trusted, and what of it may be cited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.contract import TIMED
+from reports import comparing, formats
+from reports.comparing import NOT_RANKED
+from reports.formats import Absent
+from reports.run import Run
+
+NO_INTERVAL = (
+    "Timings are of one process for each cell, without a paired interval yet: do not cite their "
+    "differences as speed-ups."
+)
+
+
+def has_intervals(run: Run) -> bool:
+    """Return whether the run compares in pairs, or every timed cell has several rounds and an interval."""
+    if run.comparisons is not None:
+        return True
+    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario in TIMED]
+    return bool(timed) and all(len(c.rounds) > 1 and c.stats.get("interval") for c in timed)
+
+
+def part(run: Run, name: str) -> dict[str, Any]:
+    """Return a part of bench.json that is an object, such as "noise"; {} where there is none."""
+    found = (run.bench or {}).get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def protocol(run: Run) -> dict[str, Any]:
+    """Return the matrix's protocol as the bench stored it; {} where it did not."""
+    found = part(run, "matrix").get("protocol")
+    return found if isinstance(found, dict) else {}
+
+
+def floors(run: Run) -> list[dict[str, Any]]:
+    """Return the A/A measurements, {ratio, interval, started}, the run's own last."""
+    history = part(run, "noise").get("history")
+    kept = [one for one in history if isinstance(one, dict)] if isinstance(history, list) else []
+    return [one for one in kept if one.get("ratio") and len(one.get("interval") or ()) == 2]
+
+
+def sittings(run: Run) -> list[dict[str, Any]]:
+    """Return the bench processes that made the run's cells, the first one first."""
+    found = (run.bench or {}).get("sittings")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def noise_floor(run: Run) -> tuple[float, float, float] | None:
+    """Return the A/A ratio and the ends of its 95 % interval; None where no pair was measured."""
+    if not (found := floors(run)):
+        return None
+    low, high = found[-1]["interval"]
+    return float(found[-1]["ratio"]), float(low), float(high)
+
+
+def noise_verdict(run: Run) -> str | None:
+    """Return VALID, FLAGGED or INVALID; None without an A/A pair: nothing vouches for VALID then."""
+    said = part(run, "noise").get("verdict")
+    return str(said) if said and (floors(run) or said != "VALID") else None
+
+
+def verdict(run: Run) -> tuple[str, str, str] | None:
+    """Return the bench's verdict, what it rests on, and its status for the page; None without a cell."""
+    if not run.cells:
+        return None
+    said = noise_verdict(run) or ""
+    text = " ".join((*_floor_says(run), *_harness_says(run), citable(run)))
+    return f"Bench: {said or 'not judged'}.", text, said.lower() or "not judged"
+
+
+def _floor_says(run: Run) -> list[str]:
+    floor = noise_floor(run)
+    if floor is None:
+        return ["No cell was measured against itself, so the noise floor of this run is unknown."]
+    value, low, high = floor
+    said = f"{formats.times(value, high - low)} {formats.times_interval(low, high)}"
+    holds = "holds 1" if low <= 1 <= high else "misses 1"
+    reasons = part(run, "noise").get("reasons") or []
+    doubt = f" ({'; '.join(map(str, reasons))})" if reasons else ""
+    return [f"One cell, measured as two arms, against itself: {said}, an interval that {holds}{doubt}."]
+
+
+def _harness_says(run: Run) -> list[str]:
+    cost = null_us(run, "latency", "p50")
+    return (
+        [] if isinstance(cost, Absent) else [f"The harness itself costs {formats.number(cost)} µs a query."]
+    )
+
+
+def null_us(run: Run, scenario: str, percentile: str) -> float | Absent:
+    """Return what a query (latency) or a block (throughput) of the null runner costs, in microseconds."""
+    found = part(run, "null").get(f"{scenario}_us")
+    value = found.get(percentile) if isinstance(found, dict) else None
+    return float(value) if isinstance(value, int | float) else Absent("this bench recorded none")
+
+
+def citable(run: Run) -> str:
+    """Return one plain sentence of what may be cited from the bench, and what may not."""
+    if not has_intervals(run):
+        return NO_INTERVAL
+    if part(run, "noise").get("verdict") == "INVALID":
+        return "Nothing of this bench may be cited: identical arms differ, so any difference may be noise."
+    if run.comparisons is None:
+        return "No comparison was decided, so no difference may be cited."
+    counts = comparing.counts(comparing.pairs(run))
+    if not any(counts.values()):
+        return "No two cells of a lane were compared, so no difference may be cited."
+    decided, even = counts["faster"] + counts["slower"], counts["equivalent"]
+    others = ", ".join(f"{counts[name]} {name}" for name in ("inconclusive", NOT_RANKED) if counts[name])
+    if not decided + even:
+        return (
+            f"No difference may be cited: of {sum(counts.values())} comparisons none is decided ({others})."
+        )
+    flag = " and the run's flag" if part(run, "noise").get("verdict") == "FLAGGED" else ""
+    return (
+        f"May be cited, each with its interval{flag} and for this machine and these versions alone: "
+        f"{_counted(decided, 'difference')} and {_counted(even, 'equivalence')} of {sum(counts.values())} "
+        f"comparisons; {f'not the others ({others}), nor' if others else 'not'} two figures that no "
+        "comparison pairs."
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")

@@ -1,0 +1,188 @@
+"""The table of how a bench was measured: noise floor, the harness's own cost, protocol, ceilings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reports import formats
+from reports.facts import minute
+from reports.formats import Absent, Value, or_absent
+from reports.measurement import floors, noise_verdict, null_us, part, protocol, sittings
+from reports.parts import command
+from reports.readings import name
+from reports.run import Run
+from reports.table import Column, Row, Table
+
+NULL_NAMES = {"latency": "query", "throughput": "block"}
+NOISE_RULE = "an interval that misses 1 flags the run, two in succession invalidate it"
+NEAR_CEILING = "what this machine moved in the same run"
+NOT_SAID = "bench.json does not say"
+UNMEASURED = Absent("this bench recorded none")
+
+
+def table(run: Run) -> Table | None:
+    """Return the noise floor, the harness's cost, the protocol and the ceilings; None without a bench."""
+    if not run.cells or run.bench is None:
+        return None
+    return Table(
+        name="measurement",
+        title="How it was measured",
+        columns=(
+            Column("what", "What"),
+            Column("said", "Value", kind="number"),
+            Column("value", "Number", only_csv=True),
+            Column("low", "Low", only_csv=True),
+            Column("high", "High", only_csv=True),
+            Column("unit", "Unit", only_csv=True),
+            Column("how", "How it came about"),
+        ),
+        rows=(*_noise_rows(run), *_harness_rows(run), *_protocol_rows(run), *_ceiling_rows(run)),
+        note="The noise floor is the difference that the protocol finds between a cell and itself. The "
+        "ceilings are what this machine reached in the same run; a cell's share of peak refers to them.",
+        command=command(run, "bench"),
+        source="bench/bench.json and bench/passes.jsonl",
+        grouped_by="Kind",
+    )
+
+
+def _row(
+    kind: str, what: str, said: Value, how: str, *, exact: tuple[Value, ...] = (), unit: str = ""
+) -> Row:
+    none = Absent("the value says it", quiet=True)
+    value, low, high = (*exact, none, none, none)[:3]
+    return Row((what, said, value, low, high, unit or none, how), kind)
+
+
+def _noise_rows(run: Run) -> list[Row]:
+    noise, rows = part(run, "noise"), []
+    found = floors(run)
+    for place, one in enumerate(reversed(found)):
+        value, (low, high) = float(one["ratio"]), map(float, one["interval"])
+        said = f"{formats.times(value, high - low)} {formats.times_interval(low, high)}"
+        what = "Same cell as two arms (A/A)" if place == 0 else "The same, earlier"
+        rows.append(_row("Noise floor", what, said, _told(run, one), exact=(value, low, high), unit="ratio"))
+    if not found:
+        rows.append(_row("Noise floor", "Same cell as two arms (A/A)", UNMEASURED, "no A/A pair"))
+    reasons = "; ".join(map(str, noise.get("reasons") or [])) or NOISE_RULE
+    return [
+        *rows,
+        _row("Noise floor", "Verdict", or_absent(noise_verdict(run), UNMEASURED.reason), reasons),
+    ]
+
+
+def _told(run: Run, one: dict[str, Any]) -> str:
+    """Return which cell an A/A measurement is of, how many pairs it has and when it was made."""
+    started = {str(s.get("id")): s.get("started") for s in sittings(run)}
+    when = one.get("started") or started.get(str(one.get("sitting")))
+    axes = {cell.id: cell.axes for cell in run.cells}.get(str(one.get("b")))
+    parts = (
+        f"{name(axes)} in {axes.lane.id}" if axes else one.get("b"),
+        f"{one['n']} pairs" if one.get("n") else None,
+        f"bench of {minute(when) or when}" if when else None,
+    )
+    return "; ".join(str(part) for part in parts if part) or "its cell is not recorded"
+
+
+def _harness_rows(run: Run) -> list[Row]:
+    how = "p50 of a runner that computes nothing, which goes the whole way of a cell"
+    rows = []
+    for scenario, what in NULL_NAMES.items():
+        middle, high = null_us(run, scenario, "p50"), null_us(run, scenario, "p99")
+        if scenario == "latency" or not isinstance(middle, Absent):
+            most = "" if isinstance(high, Absent) else f"; p99 {formats.number(high)} µs"
+            said = _with_unit(middle, "µs")
+            rows.append(
+                _row("Harness", f"Null runner, a {what}", said, how + most, exact=(middle,), unit="us")
+            )
+    return rows
+
+
+def _with_unit(value: float | Absent, unit: str) -> Value:
+    return value if isinstance(value, Absent) else f"{formats.number(value)} {unit}"
+
+
+def _protocol_rows(run: Run) -> list[Row]:
+    found = protocol(run)
+    if not found:
+        return [_row("Protocol", "Profile", Absent(NOT_SAID), "measured by an older bench")]
+    rows: list[tuple[str, Value, str]] = [
+        ("Profile", or_absent(found.get("profile"), NOT_SAID), "a round is one fresh process"),
+        ("Rounds", or_absent(found.get("rounds"), NOT_SAID), f"{_more(found)}{_order_says(run)}"),
+        ("Warm-up", _seconds(found, "warmup_s"), _warmup(found)),
+        (
+            "Measured",
+            _seconds(found, "measured_s"),
+            f"{_queries(found, 'measured_queries')}at least, in each round",
+        ),
+        ("Percentiles", _percentiles(found), "nearest rank over the queries of all rounds, nothing trimmed"),
+    ]
+    return [_row("Protocol", what, said, how) for what, said, how in rows]
+
+
+def _more(found: dict[str, Any]) -> str:
+    """Return when more rounds follow; "" where no round is recorded."""
+    half = found.get("half_width")
+    if isinstance(half, int | float):
+        most = found.get("rounds_max", "an unrecorded number")
+        return f"and up to {most} until the 95 % interval's half-width is at most {100 * half:g} %; "
+    return "a fixed number; " if "rounds" in found else ""
+
+
+def _warmup(found: dict[str, Any]) -> str:
+    on_gpu = _seconds(found, "warmup_gpu_s")
+    gpu = "" if isinstance(on_gpu, Absent) else f"on a GPU {on_gpu}; "
+    return f"{_queries(found, 'warmup_queries')}{gpu}by time, the same for all arms"
+
+
+def _queries(found: dict[str, Any], key: str) -> str:
+    value = found.get(key)
+    return f"and {value} queries; " if isinstance(value, int) else ""
+
+
+def _percentiles(found: dict[str, Any]) -> Value:
+    asked = found.get("percentiles")
+    kept = [f"p{p:g}" for p in asked if isinstance(p, int | float)] if isinstance(asked, list) else []
+    return ", ".join(kept) or Absent(NOT_SAID)
+
+
+def _order_says(run: Run) -> str:
+    if not run.passes:
+        return "no order is recorded in bench/passes.jsonl"
+    seeds = list(dict.fromkeys(str(one.seed) for one in run.passes if one.seed is not None))
+    drawn = f", seed {' and '.join(seeds)}" if seeds else ""
+    return f"{len(run.passes)} passes over the lanes in random order{drawn}, in bench/passes.jsonl"
+
+
+def _seconds(found: dict[str, Any], key: str) -> Value:
+    value = found.get(key)
+    return f"{value:g} s" if isinstance(value, int | float) else Absent(NOT_SAID)
+
+
+def _ceiling_rows(run: Run) -> list[Row]:
+    limits = part(run, "limits")
+    rows = [_peak_row(one) for one in limits.get("peaks") or [] if isinstance(one, dict)]
+    bandwidth = limits.get("bandwidth_gb_s")
+    if isinstance(bandwidth, dict):
+        rows += [_bandwidth_row(str(threads), value) for threads, value in bandwidth.items()]
+    left_out = limits.get("reasons")
+    for what, reason in left_out.items() if isinstance(left_out, dict) else ():
+        rows.append(_row("Ceilings", f"Without {what}", Absent(str(reason), quiet=True), str(reason)))
+    return rows or [_row("Ceilings", "Peak and bandwidth", UNMEASURED, "no share of peak can be told")]
+
+
+def _peak_row(one: dict[str, Any]) -> Row:
+    threads, value = one.get("threads"), _number(one.get("gflops"))
+    what = f"Peak, {one.get('precision', '?')}, {threads} thread{'' if threads == 1 else 's'}"
+    how = ", ".join(str(one[key]) for key in ("kernel", "library") if one.get(key)) or "kernel not recorded"
+    said = _with_unit(value, "GFLOP/s")
+    return _row("Ceilings", what, said, f"best kernel: {how}", exact=(value,), unit="GFLOP/s")
+
+
+def _bandwidth_row(threads: str, value: object) -> Row:
+    what = f"Memory bandwidth, {threads} thread{'' if threads == '1' else 's'}"
+    read = _number(value)
+    return _row("Ceilings", what, _with_unit(read, "GB/s"), NEAR_CEILING, exact=(read,), unit="GB/s")
+
+
+def _number(value: object) -> float | Absent:
+    return float(value) if isinstance(value, int | float) else Absent("not measured")

@@ -1,0 +1,207 @@
+"""Paired comparisons: what is ranked, which way round, in the table and in the forest plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bench_files
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.contract import LESS_IS_FASTER
+from bench.store import Validity
+from reports import bench_plots, bench_tables, cell_table, comparing, comparison_tables, forest, plots
+from reports.comparing import NOT_RANKED, Pair
+from reports.run import Run, read
+from reports.table import to_csv, to_markdown
+from reports.verdicts import Comparison
+
+MakeRun = Callable[..., Path]
+OPENVINO = "torch-openvino-ir-fp32-cpu-b1-t2-glibc-latency"
+GRAPH = "tf-tf-graph-fp32-cpu-b1-t2-glibc-latency"
+
+
+@pytest.fixture(scope="module")
+def run(full_run: Path) -> Run:
+    return read(full_run)
+
+
+@pytest.fixture(scope="module")
+def stored(full_run: Path) -> list[dict[str, Any]]:
+    return json.loads((full_run / "bench" / "comparisons.json").read_text())["comparisons"]
+
+
+def parsed(run: Run) -> list[dict[str, str]]:
+    table = comparison_tables.comparisons(run)
+    assert table is not None
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+def with_cell(run: Run, cell_id: str, **changes: Any) -> Run:
+    cells = (msgspec.structs.replace(c, **changes) if c.id == cell_id else c for c in run.cells)
+    return replace(run, cells=tuple(cells))
+
+
+def test_every_comparison_has_a_row_whatever_became_of_it(run: Run, stored: list[dict[str, Any]]):
+    rows = {(row["a"], row["b"]): row for row in parsed(run)}
+    assert len(rows) == len(stored)
+    for one in stored:
+        row = rows[one["a"], one["b"]]
+        assert row["verdict"] == (one["verdict"] or NOT_RANKED)
+        assert row["lane"] == one["lane"]
+        assert bool(row["speedup"]) == (one["verdict"] is not None)
+    kinds = {row["verdict"] for row in rows.values()}
+    assert kinds == {"faster", "slower", "equivalent", "inconclusive", NOT_RANKED}
+
+
+def test_a_speed_up_says_how_many_times_a_is_faster_for_times_and_for_rates(
+    run: Run, stored: list[dict[str, Any]]
+):
+    rows = {(row["a"], row["b"]): row for row in parsed(run)}
+    for one in (one for one in stored if one["ratio"] is not None):
+        row, less = rows[one["a"], one["b"]], LESS_IS_FASTER[one["scenario"]]
+        assert float(row["speedup"]) == pytest.approx(1 / one["ratio"] if less else one["ratio"])
+        assert float(row["ratio"]) == one["ratio"]
+        if row["verdict"] in {"faster", "slower"}:
+            assert (float(row["speedup"]) > 1) == (row["verdict"] == "faster")
+
+
+@given(
+    st.floats(min_value=0.01, max_value=100),
+    st.floats(min_value=1.0, max_value=3),
+    st.sampled_from(sorted(LESS_IS_FASTER)),
+)
+def test_a_speed_up_lies_within_its_interval(ratio: float, reach: float, scenario: str):
+    found = Comparison("a", "b", scenario, ratio=ratio, interval=(ratio / reach, ratio * reach), verdict="x")
+    value, low, high = Pair(found, None, None, None).speedup or (0.0, 0.0, 0.0)
+    assert low <= value * (1 + 1e-12)
+    assert value <= high * (1 + 1e-12)
+    assert value == pytest.approx(1 / ratio if LESS_IS_FASTER[scenario] else ratio)
+
+
+def test_an_invalid_cell_is_never_ranked_whatever_was_decided_before(run: Run):
+    spoilt = with_cell(run, OPENVINO, validity=Validity("INVALID", ["IQR is 40% of the median"]))
+    touched = [row for row in parsed(spoilt) if OPENVINO in {row["a"], row["b"]}]
+    assert len(touched) > 3
+    assert {row["verdict"] for row in touched} == {NOT_RANKED}
+    assert {row["speedup"] + row["p_holm"] + row["ratio"] for row in touched} == {""}
+    ranked = next(row for row in touched if row["b"] == GRAPH)
+    assert ranked["reason"] == "PyTorch on OpenVINO is INVALID"
+
+
+def test_a_comparison_of_a_cell_that_is_gone_or_failed_is_not_ranked(run: Run):
+    gone = replace(run, cells=tuple(cell for cell in run.cells if cell.id != OPENVINO))
+    row = next(row for row in parsed(gone) if row["a"] == OPENVINO)
+    assert (row["a_name"], row["verdict"]) == (OPENVINO, NOT_RANKED)
+    assert row["reason"] == f"the run has no cell {OPENVINO} any more"
+    failed = with_cell(run, OPENVINO, status="oom", reason="too much")
+    assert {row["reason"] for row in parsed(failed) if row["a"] == OPENVINO} >= {"PyTorch on OpenVINO: oom"}
+
+
+def test_what_is_not_ranked_stands_last_in_its_lane_and_says_why_by_name(run: Run):
+    table = comparison_tables.comparisons(run)
+    assert table is not None
+    lane = [row for row in table.rows if row.group.startswith("Throughput") and "compiled" in row.group]
+    assert [row.muted for row in lane] == [False, False, True, True, True]
+    markdown = to_markdown(table)
+    assert "PyTorch compiled is INVALID: IQR is 31.0% of the median" in markdown
+    assert "PyTorch compiled is timeout: no answer after 300 s" in markdown
+    assert bench_files.INVALID not in markdown
+
+
+def test_lanes_and_sets_head_the_rows_and_the_largest_speed_up_comes_first(run: Run):
+    table = comparison_tables.comparisons(run)
+    assert table is not None
+    headings = list(dict.fromkeys(row.group for row in table.rows))
+    assert headings[:3] == [
+        f"Latency, CPU, strict-fp32, batch 1, 2 threads, glibc allocator: {name}"
+        for name in ("as shipped", "compiled", "noise floor")
+    ]
+    first = [float(row["speedup"]) for row in parsed(run)[:10]]
+    assert first == sorted(first, reverse=True)
+
+
+def test_an_inconclusive_comparison_says_what_is_not_shown(run: Run):
+    row = next(row for row in parsed(run) if row["verdict"] == "inconclusive")
+    assert row["reason"].startswith("shown is neither a difference (p Holm 0.")
+    assert bench_files.NOISY in {row["a"], row["b"]}
+
+
+def test_a_comparison_of_an_uncertified_cell_says_so(run: Run):
+    bare = with_cell(run, OPENVINO, certificate_id=None)
+    row = next(row for row in parsed(bare) if row["a"] == OPENVINO)
+    assert row["reason"] == "PyTorch on OpenVINO: timed without a certificate (--uncertified)"
+
+
+def test_the_noise_floor_is_shown_and_not_counted(run: Run, stored: list[dict[str, Any]]):
+    found = comparing.pairs(run)
+    assert sum(comparing.counts(found).values()) == len(stored) - 1
+    floor = next(pair for pair in found if pair.found.set_ == comparing.NOISE_FLOOR)
+    assert floor.names == ("PyTorch eager again", "PyTorch eager")
+
+
+def test_the_forest_plot_shows_every_pair_and_the_whole_of_every_interval(run: Run):
+    plot = forest.plot(run)
+    assert plot is not None
+    found = comparing.pairs(run)
+    assert len(plot.tooltips) == len(found)
+    low, high = plot.figure.axes[0].get_xlim()
+    for pair in found:
+        if pair.speedup:
+            assert low < pair.speedup[1] <= pair.speedup[2] < high
+    svg = plots.draw(plot).svg
+    assert all(f'<g id="{gid}"><title>' in svg for gid in plot.tooltips)
+    assert svg.count(">not ranked<") == comparing.counts(found)[NOT_RANKED]
+
+
+def test_the_forest_plot_has_the_margin_and_the_noise_floor(run: Run):
+    plot = forest.plot(run)
+    assert plot is not None
+    dashed = [line for line in plot.figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert run.bench is not None
+    ends = run.bench["noise"]["history"][-1]["interval"]
+    assert [float(line.get_xdata()[0]) for line in dashed] == ends
+    assert "±2 %" in plot.note
+    without = forest.plot(replace(run, bench={}))
+    assert without is not None
+    assert "no noise floor" in without.note
+
+
+def test_an_axis_of_equal_cells_is_no_magnifying_glass(run: Run):
+    equal = Comparison(OPENVINO, GRAPH, "latency", "as_shipped", n=7, ratio=1.0, interval=(0.9999, 1.0001))
+    assert run.comparisons is not None
+    one = msgspec.structs.replace(
+        run.comparisons, comparisons=[msgspec.structs.replace(equal, verdict="equivalent")]
+    )
+    plot = forest.plot(replace(run, comparisons=one))
+    assert plot is not None
+    low, high = plot.figure.axes[0].get_xlim()
+    assert high / low >= forest.SMALLEST_REACH**2
+
+
+def test_without_comparisons_there_is_neither_table_nor_plot(run: Run):
+    bare = replace(run, comparisons=None)
+    assert comparison_tables.comparisons(bare) is None
+    assert forest.plot(bare) is None
+
+
+def test_a_second_arm_is_in_the_table_of_cells_and_in_no_overview(make_run: MakeRun):
+    run = read(make_run())
+    again = f"{bench_files.FIRST}-again"
+    cells = cell_table.every_cell(run)
+    overview = bench_tables.overview(run)
+    assert cells is not None
+    assert overview is not None
+    assert again in to_csv(cells)
+    latency = bench_plots.by_runtime(run, "latency")
+    assert latency is not None
+    assert all(again not in gid for gid in latency.tooltips)
+    assert len({row.values[:8] for row in overview.rows}) == len(overview.rows)

@@ -1,0 +1,149 @@
+"""How it was measured: noise floor, harness, protocol, ceilings, and what may be cited."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bench_files
+import msgspec
+import pytest
+
+from reports import failures, measurement, measurement_table, verdicts
+from reports.run import Run, read
+from reports.table import Table, to_csv, to_markdown
+from reports.verdicts import Comparisons
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def run(full_run: Path) -> Run:
+    return read(full_run)
+
+
+def parsed(table: Table | None) -> dict[str, dict[str, str]]:
+    assert table is not None
+    return {row["what"]: row for row in csv.DictReader(io.StringIO(to_csv(table)))}
+
+
+def noisy(run: Run, **noise: Any) -> Run:
+    assert run.bench is not None
+    return replace(run, bench={**run.bench, "noise": {**run.bench["noise"], **noise}})
+
+
+def test_the_table_says_noise_harness_protocol_and_ceilings(run: Run):
+    rows = parsed(measurement_table.table(run))
+    floor = rows["Same cell as two arms (A/A)"]
+    assert run.bench is not None
+    last = run.bench["noise"]["history"][-1]
+    assert [float(floor[key]) for key in ("value", "low", "high")] == [last["ratio"], *last["interval"]]
+    assert "14 pairs; bench of 2025-01-02 03:04 UTC" in floor["how"]
+    assert rows["The same, earlier"]["value"] == "1.0011"
+    assert rows["Verdict"]["said"] == "VALID"
+    assert (rows["Null runner, a query"]["value"], rows["Null runner, a query"]["unit"]) == ("2.9", "us")
+    assert rows["Profile"]["said"] == "official"
+    assert "up to 30 until the 95 % interval's half-width is at most 1 %" in rows["Rounds"]["how"]
+    assert "in random order, seed 3141, in bench/passes.jsonl" in rows["Rounds"]["how"]
+    assert rows["Warm-up"]["said"] == "3 s"
+    assert float(rows["Peak, fp32, 2 threads"]["value"]) == 141.3
+    assert "3x3 convolution, oneDNN" in rows["Peak, fp32, 2 threads"]["how"]
+    assert rows["Memory bandwidth, 2 threads"]["said"] == "18.4 GB/s"
+    assert rows["Without tf"]["how"].startswith("no time for 2 thread(s)")
+
+
+@pytest.mark.parametrize("gone", ["null", "limits", "noise", "matrix", "sittings"])
+def test_what_a_bench_did_not_record_is_a_dash_with_a_reason(run: Run, gone: str):
+    assert run.bench is not None
+    poorer = replace(run, bench={key: value for key, value in run.bench.items() if key != gone})
+    table = measurement_table.table(poorer)
+    assert table is not None
+    assert gone == "sittings" or any(said in to_markdown(table) for said in ("recorded none", "does not say"))
+    assert measurement.verdict(poorer) is not None
+
+
+def test_the_verdict_at_the_head_is_that_of_the_noise_floor(run: Run):
+    name, text, status = measurement.verdict(run) or ("", "", "")
+    assert (name, status) == ("Bench: VALID.", "valid")
+    assert "holds 1" in text
+    misses = noisy(
+        run, history=[{"ratio": 1.03, "interval": [1.01, 1.05]}], verdict="FLAGGED", reasons=["it misses 1"]
+    )
+    name, text, status = measurement.verdict(misses) or ("", "", "")
+    assert (name, status) == ("Bench: FLAGGED.", "flagged")
+    assert "1.03× [1.01, 1.05], an interval that misses 1 (it misses 1)" in text
+    assert "with its interval and the run's flag" in text
+
+
+def test_without_an_a_a_pair_nothing_vouches_for_a_run(run: Run):
+    name, text, status = measurement.verdict(noisy(run, history=[], verdict="VALID")) or ("", "", "")
+    assert (name, status) == ("Bench: not judged.", "not judged")
+    assert "noise floor of this run is unknown" in text
+    assert parsed(measurement_table.table(noisy(run, history=[])))["Verdict"]["said"] == ""
+
+
+def test_where_nothing_is_ranked_nothing_may_be_cited(run: Run):
+    failed = tuple(msgspec.structs.replace(cell, status="failed", reason="x") for cell in run.cells)
+    said = measurement.citable(replace(run, cells=failed))
+    assert said.startswith("No difference may be cited: of 44 comparisons none is decided (44 not ranked)")
+
+
+def test_a_run_without_cells_has_no_verdict(run: Run):
+    bare = replace(run, cells=())
+    assert measurement.verdict(bare) is None
+    assert measurement_table.table(bare) is None
+
+
+def test_what_may_be_cited_is_counted(run: Run):
+    said = measurement.citable(run)
+    counts = [one.verdict for one in run.comparisons.comparisons if one.set_ != "noise floor"]  # type: ignore[union-attr]
+    differences = counts.count("faster") + counts.count("slower")
+    assert f"{differences} differences and {counts.count('equivalent')} equivalences of {len(counts)}" in said
+    assert f"(1 inconclusive, {counts.count(None)} not ranked)" in said
+
+
+def test_nothing_of_an_invalid_bench_may_be_cited(run: Run):
+    assert measurement.citable(noisy(run, verdict="INVALID")).startswith("Nothing of this bench may be cited")
+
+
+def test_without_comparisons_no_difference_may_be_cited(run: Run):
+    assert "no difference may be cited" in measurement.citable(replace(run, comparisons=None))
+    assert "no difference may be cited" in measurement.citable(replace(run, comparisons=Comparisons()))
+
+
+def test_a_bench_of_the_first_schema_is_warned_of_and_not_cited(make_run: MakeRun):
+    path = make_run()
+    bench_files.as_schema_1(path)
+    old = read(path)
+    assert measurement.citable(old) == measurement.NO_INTERVAL
+    assert not measurement.has_intervals(old)
+    rows = parsed(measurement_table.table(old))
+    assert rows["Profile"]["said"] == ""
+    assert rows["Warm-up"]["said"] == "1 s"
+
+
+def test_a_flagged_noise_floor_is_listed_with_what_failed(run: Run):
+    found = failures.failures(noisy(run, verdict="FLAGGED", reasons=["the interval misses 1"]))
+    assert found is not None
+    row = parsed(found)["noise floor of the run"]
+    assert (row["status"], row["reason"]) == ("FLAGGED", "the interval misses 1")
+    assert row["command"].startswith("twinpose bench")
+
+
+def test_an_order_is_read_up_to_the_line_that_a_killed_bench_left(full_run: Path, tmp_path: Path):
+    lines = (full_run / "bench" / "passes.jsonl").read_text().splitlines()
+    assert not lines[-1].endswith("}")
+    found = read(full_run).passes
+    assert len(found) == sum('"order"' in line for line in lines)
+    assert {one.seed for one in found} == {3141}
+    again = tmp_path / "passes.jsonl"
+    again.write_text(
+        '{"pass": "a", "ord\n' + json.dumps({"pass": "b", "order": ["x"], "lane": "l"}) + "\n[]\n"
+    )
+    assert [one.order for one in verdicts.passes(again)] == [["x"]]
+    assert verdicts.passes(tmp_path / "none.jsonl") == ()
