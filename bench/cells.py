@@ -15,7 +15,7 @@ import msgspec
 from bench import certificate, launch, passes, pooled, rundir, selection, stats, store, verdicts
 from bench.affinity import Cores
 from bench.child import Child, OnEvent
-from bench.contract import RUNNERS, TIMED, Cell, Lane
+from bench.contract import NEED_CERTIFICATE, RUNNERS, TIMED, Cell, Lane
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.rundir import RunFolder
@@ -290,10 +290,6 @@ class _Bench:
 
     def _place(self, cell: Cell) -> dict[str, Any]:
         return {"id": cell.id, "number": self.chosen.index(cell) + 1, "count": len(self.chosen)}
-
-
-NEED_CERTIFICATE = {"latency", "throughput", "pipeline", "train"}
-"""Timings that mean something only where the twins are the same thing; a loader is proven by rung 1."""
 
 
 def _round(

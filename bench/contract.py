@@ -56,6 +56,9 @@ SCENARIOS = ("latency", "throughput", "pipeline", "train", "data", "accuracy")
 
 TIMED = SCENARIOS[:-1]
 
+NEED_CERTIFICATE = ("latency", "throughput", "pipeline", "train")
+"""Timings that mean something only where the twins are the same thing; a loader is proven by rung 1."""
+
 LESS_IS_FASTER = {"latency": True, "pipeline": True, "throughput": False, "train": False, "data": False}
 """By scenario: whether its value is a time (ms) or a rate (images, steps or samples a second)."""
 

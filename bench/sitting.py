@@ -234,4 +234,7 @@ def _noise(run: RunFolder, found: Sequence[Comparison], replica: Cell, sitting: 
             history.pop()
         figures = {"n": pair.n, "ratio": pair.ratio, "interval": list(pair.interval)}
         history.append({"a": pair.a, "b": pair.b, **figures, "began": began, "sitting": sitting.id})
+    if not history:
+        reasons = ["the A/A pair has no interval: fewer than two of its rounds shared a pass"]
+        return {"history": [], "verdict": None, "reasons": reasons}
     return {"history": history, **stats.noise_validity([tuple(h["interval"]) for h in history])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contract import TIMED
+from bench.contract import NEED_CERTIFICATE
 from bench.store import CellResult
 from reports.formats import Absent, Noted, Value
 from reports.run import Run
@@ -12,8 +12,6 @@ NOTE = (
     "What is marked uncertified was timed without a passed parity certificate: nothing shows that it "
     "computes what the others do."
 )
-NO_NETWORK = frozenset({"data"})
-"""Timed, but no network runs: rung 1 of the ladder proves the samples, and no artifact has a certificate."""
 
 
 def doubt(run: Run, result: CellResult) -> str | None:
@@ -36,7 +34,7 @@ def doubt(run: Run, result: CellResult) -> str | None:
 
 def needs(result: CellResult) -> bool:
     """Return whether a cell's timing is of a network, which a certificate must cover."""
-    return result.axes.scenario in TIMED and result.axes.scenario not in NO_NETWORK
+    return result.axes.scenario in NEED_CERTIFICATE
 
 
 def uncertified(run: Run) -> list[CellResult]:
