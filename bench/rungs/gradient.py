@@ -10,7 +10,7 @@ import numpy as np
 from bench.contract import TWINS
 from bench.rungs.base import Check, Context, distance, rmse, within
 from bench.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
-from bench.rungs.probing import PUBLISHED, batch, differentiated, part
+from bench.rungs.probing import PUBLISHED, Arrays, batch, differentiated, outputs, part
 from pose import published
 
 EXACT_LOSS = 1e-12
@@ -42,29 +42,55 @@ def _published(context: Context, heatmaps: np.ndarray, losses: Mapping[str, np.n
     return within("fp64 loss to the published formula", errors, EXACT_LOSS, WHY_PUBLISHED)
 
 
-def typical_rmse(values: np.ndarray, reference: np.ndarray) -> float:
-    """Return the median over batches, the first axis, of the root mean square of values - reference."""
-    return float(np.median([rmse(a, b) for a, b in zip(values, reference, strict=True)]))
+class Errors:
+    """What gradients are off by, gathered one batch after another: together they would be gigabytes."""
+
+    def __init__(self) -> None:
+        self.losses: dict[str, list[float]] = {twin: [] for twin in TWINS}
+        self.rounded: dict[str, dict[str, list[float]]] = {twin: {} for twin in TWINS}
+        self.squares: dict[str, list[np.ndarray]] = {}
+
+    def add(self, found: Mapping[str, Mapping[str, Arrays]]) -> None:
+        """Add a batch: by twin and precision, loss and grad/NAME."""
+        exact = {twin: part(found[twin]["float64"], "grad") for twin in TWINS}
+        for name, reference in exact["torch"].items():
+            sums = [np.sum(np.square(a)) for a in (exact["tf"][name] - reference, reference)]
+            self.squares.setdefault(name, []).append(np.array([*sums, reference.size]))
+        for twin in TWINS:
+            self.losses[twin].append(float(found[twin]["float64"]["loss"][0]))
+            for name, values in part(found[twin]["float32"], "grad").items():
+                off = rmse(values, exact["torch"][name])
+                self.rounded[twin].setdefault(name, []).append(off)
+
+    def exact(self) -> dict[str, float]:
+        """Return by parameter the relative distance in float64 of the twins' gradients of all batches."""
+        sums = {name: np.sum(rows, axis=0) for name, rows in self.squares.items()}
+        return {name: float(np.sqrt(a / size if size > 0 else a)) for name, (a, size, _) in sums.items()}
+
+    def sizes(self) -> dict[str, float]:
+        """Return by parameter the root mean square of the gradients of all batches."""
+        sums = {name: np.sum(rows, axis=0) for name, rows in self.squares.items()}
+        return {name: float(np.sqrt(size / count)) for name, (_, size, count) in sums.items()}
+
+    def typical(self, twin: str) -> dict[str, float]:
+        """Return by parameter the median over batches of the root mean square of a twin's float32 error."""
+        return {name: float(np.median(values)) for name, values in self.rounded[twin].items()}
 
 
 def climb(context: Context) -> list[Check]:
     """Return the checks of loss and gradients, float64 first; each names the worst parameter."""
-    found = differentiated(context)
-    losses = {twin: found[twin]["float64"]["loss"] for twin in TWINS}
+    found = Errors()
+    for measured in differentiated(context):
+        found.add(measured)
+    losses = {twin: np.array(values) for twin, values in found.losses.items()}
     checks = [within("fp64 loss", {"loss": distance(losses["tf"], losses["torch"])}, EXACT_LOSS, WHY_LOSS)]
-    checks.append(_published(context, found[PUBLISHED[0]][PUBLISHED[1]]["pair"], losses))
-    exact = {twin: part(found[twin]["float64"], "grad") for twin in TWINS}
-    errors = {name: distance(exact["tf"][name], value) for name, value in exact["torch"].items()}
+    twin, precision = PUBLISHED
+    checks.append(_published(context, outputs(context)[twin][precision]["pair"], losses))
+    errors = found.exact()
     checks.append(within("fp64 gradients", errors, EXACT, WHY_EXACT, note=f"{len(errors)} parameters"))
-    rounded = {twin: part(found[twin]["float32"], "grad") for twin in TWINS}
-    off = {
-        twin: {name: typical_rmse(rounded[twin][name], value) for name, value in exact["torch"].items()}
-        for twin in TWINS
-    }
-    sizes = {name: float(np.sqrt(np.mean(np.square(value)))) for name, value in exact["torch"].items()}
     for twin, other in zip(TWINS, reversed(TWINS), strict=True):
         name = f"fp32 gradients, {twin}: rmse to fp64 over its bound"
-        found_shares = shares(off[twin], off[other], sizes)
+        found_shares = shares(found.typical(twin), found.typical(other), found.sizes())
         checks.append(within(name, found_shares, 1.0, WHY_TYPICAL, note=KINKS))
     return checks
 

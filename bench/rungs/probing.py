@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +67,29 @@ def hidden(joint_weights: np.ndarray) -> np.ndarray:
 def outputs(context: Context) -> dict[str, dict[str, Arrays]]:
     """Return by twin and precision what `measure` computed, but for gradients."""
     _measured(context)
-    return _read(context, "")
-
-
-def differentiated(context: Context) -> dict[str, dict[str, Arrays]]:
-    """Return by twin and precision the losses and gradients that `measure` computed."""
-    _measured(context)
-    return _read(context, ".gradients")
-
-
-def _read(context: Context, kind: str) -> dict[str, dict[str, Arrays]]:
     return {
-        twin: {p: weights.read(context.folder / f"{twin}.{p}{kind}.safetensors") for p in PRECISIONS}
+        twin: {p: weights.read(context.folder / f"{twin}.{p}.safetensors") for p in PRECISIONS}
         for twin in TWINS
     }
+
+
+def differentiated(context: Context) -> Iterator[dict[str, dict[str, Arrays]]]:
+    """Yield by twin and precision the loss (1,) and grad/NAME of each batch, one batch after another.
+
+    All at once they would be gigabytes.
+    """
+    _measured(context)
+    for number in count():
+        if not _gradients_path(context.folder, *PUBLISHED, number).exists():
+            return
+        yield {
+            twin: {p: weights.read(_gradients_path(context.folder, twin, p, number)) for p in PRECISIONS}
+            for twin in TWINS
+        }
+
+
+def _gradients_path(folder: Path, twin: str, precision: str, number: int) -> Path:
+    return folder / f"{twin}.{precision}.gradients.{number}.safetensors"
 
 
 def _measured(context: Context) -> None:
@@ -104,8 +115,8 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
     own/NAME: the parameters that the framework made by itself; back/NAME: read back after loading;
     eval, train: heatmaps; stats/NAME: running statistics after one forward pass in training mode.
-    In a file of their own, for they are large: loss and grad/NAME, of each batch of the probe set; of
-    the twin and precision PUBLISHED also pair, the heatmaps that the first loss is of.
+    Of the twin and precision PUBLISHED also pair, the heatmaps that the first loss is of. Loss and
+    grad/NAME of each batch of the probe set have files of their own, for they are large.
     """
     twin, folder = payload["twin"], Path(payload["folder"])
     resolved = recipe.from_dict(payload["recipe"])
@@ -123,26 +134,18 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         found["eval"] = probe.forward(images, training=False)
         found["train"] = probe.forward(images, training=True)
         found |= {f"stats/{name}": value for name, value in probe.read().items() if "running_" in name}
-        backward = _gradients(probe, canonical, make, columns)
         if (twin, precision) == PUBLISHED:
             probe.load(canonical)
-            backward["pair"] = probe.forward(images[:GRADIENT_BATCH], training=True)
-        weights.save(folder / f"{twin}.{precision}.gradients.safetensors", backward)
+            found["pair"] = probe.forward(images[:GRADIENT_BATCH], training=True)
+        for number, start in enumerate(range(0, STEP_SAMPLES, GRADIENT_BATCH)):
+            probe.load(canonical)
+            loss, gradients = probe.gradients(make(*(c[start : start + GRADIENT_BATCH] for c in columns)))
+            arrays = {f"grad/{name}": value for name, value in gradients.items()}
+            weights.save(
+                _gradients_path(folder, twin, precision, number), {"loss": np.array([loss]), **arrays}
+            )
         weights.save(folder / f"{twin}.{precision}.safetensors", found)
     return {}
-
-
-def _gradients(probe: Any, canonical: weights.Weights, make: Any, columns: list[np.ndarray]) -> Arrays:
-    """Return losses (B,) and each parameter's gradients (B, ...) of B batches, all from the same weights."""
-    losses: list[float] = []
-    gathered: dict[str, list[np.ndarray]] = {}
-    for start in range(0, STEP_SAMPLES, GRADIENT_BATCH):
-        probe.load(canonical)
-        loss, gradients = probe.gradients(make(*(c[start : start + GRADIENT_BATCH] for c in columns)))
-        losses.append(loss)
-        for name, value in gradients.items():
-            gathered.setdefault(f"grad/{name}", []).append(value)
-    return {"loss": np.array(losses)} | {name: np.stack(values) for name, values in gathered.items()}
 
 
 def part(arrays: Arrays, prefix: str) -> Arrays:

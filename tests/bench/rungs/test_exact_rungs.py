@@ -69,12 +69,36 @@ def test_of_layers_that_are_off_the_first_is_named_and_not_the_worst():
     assert forward.first_off(model, errors | {"bn1.running_var": math.nan}) == "bn1.running_var"
 
 
+def gathered(*batches: tuple[np.ndarray, np.ndarray]) -> gradient.Errors:
+    """Return the errors of batches of (torch in float64, Keras in float32); the rest is equal."""
+    found = gradient.Errors()
+    for exact, rounded in batches:
+        right = {"loss": np.ones(1), "grad/a": exact}
+        found.add(
+            {
+                "tf": {"float64": right, "float32": right | {"grad/a": rounded}},
+                "torch": {"float64": right, "float32": right},
+            }
+        )
+    return found
+
+
 def test_one_batch_at_a_kink_does_not_judge_a_gradient():
-    reference = np.ones((5, 10))
-    values = reference + 1e-7
-    values[3] += 1e-4
-    assert gradient.typical_rmse(values, reference) == pytest.approx(1e-7, rel=1e-6)
-    assert gradient.typical_rmse(reference + 1e-4, reference) == pytest.approx(1e-4)
+    ones = np.ones(10)
+    one_jumps = gathered(*((ones, ones + (1e-4 if n == 3 else 1e-7)) for n in range(5)))
+    assert one_jumps.typical("tf") == {"a": pytest.approx(1e-7, rel=1e-6)}
+    assert gathered(*[(ones, ones + 1e-4)] * 5).typical("tf") == {"a": pytest.approx(1e-4)}
+
+
+def test_gradients_of_batches_are_one_vector():
+    batches = [np.array([3.0, 0.0]), np.array([0.0, 4.0])]
+    found = gathered(*((exact, exact) for exact in batches))
+    assert found.sizes() == {"a": pytest.approx(2.5)}
+    assert found.exact() == {"a": 0}
+    for twin in ("tf", "torch"):
+        assert found.losses[twin] == [1, 1]
+    found.squares["a"][0][0] = 1e-20  # Keras is 1e-10 off in the first batch
+    assert found.exact() == {"a": pytest.approx(2e-11)}
 
 
 def test_a_parameter_on_which_the_other_twin_is_lucky_is_judged_by_its_typical_error():
