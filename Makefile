@@ -33,8 +33,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: env
 	$(BIN)/twinpose run --recipe demo --out runs/demo
 
+# Most tests wait for a child to import its framework: two at a time take little more than one.
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 	for name in $(IMPLEMENTATIONS); do $(BIN)/python -m pytest tests/$$name || exit; done
 	$(BIN)/python -m tox run -e core
 

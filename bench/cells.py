@@ -31,6 +31,8 @@ def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[
     How many rounds there are is not in it: more of them only add to what is there.
     """
     place = matrix.places.get(cell.runtime)
+    if cell.scenario not in {"train", "data"}:
+        rest = {name: value for name, value in rest.items() if name != "training"}
     decides = {
         "schema": store.SCHEMA,
         "axes": asdict(cell),
@@ -52,6 +54,7 @@ def _decided_by_run(run: RunFolder) -> dict[str, Any]:
         "split": splits.read(run.split_file).sha256,
         "boxes": sha256_of_file(boxes) if boxes else None,
         "recipe": run.recipe.model_dump(mode="json", include={"model", "data", "evaluation"}),
+        "training": run.recipe.training.model_dump(mode="json"),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bench import cells, energy, launch, limits, machine, matrix, selection, stats, store, verdicts
-from bench.contract import TIMED, Cell, RunnerSpec
+from bench.contract import RUNNERS, TIMED, Cell, RunnerSpec
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.rundir import RunFolder
@@ -51,8 +51,20 @@ class Sat:
     null: dict[str, Any]
 
 
-def sit(run: RunFolder, chosen: Matrix, wanted: Wanted, tell: OnEvent) -> Sat:
-    """Measure what is asked for and an A/A pair; write bench.json, the cells and comparisons.json."""
+def sit(
+    run: RunFolder,
+    chosen: Matrix,
+    wanted: Wanted,
+    tell: OnEvent,
+    *,
+    runners: Mapping[str, str] = RUNNERS,
+    env: Mapping[str, str] | None = None,
+    ceilings: Callable[[Matrix], dict[str, Any]] | None = None,
+) -> Sat:
+    """Measure what is asked for and an A/A pair; write bench.json, the cells and comparisons.json.
+
+    runners and env are `bench.cells.run`'s; ceilings measures the machine, by default with `bench.limits`.
+    """
     picked = selection.select(chosen.cells, wanted.only)
     pair = matrix.noise_pair(picked)
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
@@ -64,7 +76,7 @@ def sit(run: RunFolder, chosen: Matrix, wanted: Wanted, tell: OnEvent) -> Sat:
         null = overhead(run, pair[0])
         _note(run, null=null)
         tell("stage", {"what": "the machine's ceilings"})
-        _note(run, limits=_limits(measured))
+        _note(run, limits=(ceilings or _limits)(measured))
     results = cells.run(
         run.path,
         measured,
@@ -72,6 +84,8 @@ def sit(run: RunFolder, chosen: Matrix, wanted: Wanted, tell: OnEvent) -> Sat:
         uncertified=wanted.uncertified,
         again=wanted.again,
         on_event=tell,
+        runners=runners,
+        env=env,
         sitting=sitting,
         idle_w=_idle_w(measured),
     )
@@ -79,7 +93,7 @@ def sit(run: RunFolder, chosen: Matrix, wanted: Wanted, tell: OnEvent) -> Sat:
     found = verdicts.compare(store.cells(run.path), first_look=first_look(chosen))
     write_comparisons(run.path, found)
     noise = _noise(run, found, pair[1], sitting) if pair else {}
-    _note(run, noise=noise, ended=sitting.id)
+    _note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
     return Sat(results, found, noise, null)
 
 

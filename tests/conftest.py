@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import hypothesis
@@ -25,12 +24,22 @@ for name, value in {
 # ONNX Runtime, OpenVINO and torch together. The product keeps them apart, and so does pytest: an
 # implementation's tests run when its folder is named.
 IMPLEMENTATIONS = ("tf_impl", "torch_impl", "onnx_impl", "openvino_impl")
-collect_ignore = [name for name in IMPLEMENTATIONS if not any(name in argument for argument in sys.argv[1:])]
 
 
-def pytest_report_header() -> str | None:
+def left_out(config: pytest.Config) -> list[str]:
+    """Return the implementations whose tests were not named."""
+    return [name for name in IMPLEMENTATIONS if not any(name in given for given in config.args)]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what needs a process of its own."""
+    beside = collection_path.parent == Path(__file__).parent
+    return True if beside and collection_path.name in left_out(config) else None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what a bare `pytest` leaves to processes of their own."""
-    left = ", ".join(f"pytest tests/{name}" for name in collect_ignore)
+    left = ", ".join(f"pytest tests/{name}" for name in left_out(config))
     return f"not in this process: {left}" if left else None
 
 

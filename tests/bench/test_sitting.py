@@ -1,0 +1,140 @@
+"""A sitting of the bench: the null runner, the A/A pair, the ceilings, verdicts, and what it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from benching import TESTS, one
+
+from bench import bench_text, matrix, rundir, sitting, stats, store, verdicts
+from bench.sitting import Sat, Wanted
+from pose import architecture
+
+CEILINGS = {
+    "device": "cpu",
+    "peaks": [{"precision": "fp32", "threads": 2, "gflops": 100.0, "kernel": "3x3", "library": "torch"}],
+    "kernels": [],
+    "bandwidth_gb_s": {"2": 30.0},
+    "reasons": {},
+    "doubts": [],
+}
+
+
+@pytest.fixture(autouse=True)
+def _a_busy_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every cell for valid: an invalid one is not ranked, whatever this test is about."""
+    monkeypatch.setattr(stats, "cell_validity", lambda rounds: {"verdict": "VALID", "reasons": []})
+
+
+def two_arms(rounds: int = 2, **patch: Any) -> matrix.Matrix:
+    return one(mode=["eager", "compiled"], protocol={"rounds": rounds, "measured_s": 0.05}, **patch)
+
+
+def sit(run: Path, chosen: matrix.Matrix, runner: str = "Sleeper", **wanted: Any) -> Sat:
+    return sitting.sit(
+        rundir.opened(run),
+        chosen,
+        Wanted(uncertified=True, command="twinpose bench", **wanted),
+        lambda name, fields: None,
+        runners={"torch": f"fake_runners:{runner}"},
+        env={"PYTHONPATH": TESTS},
+        ceilings=lambda measured: CEILINGS,
+    )
+
+
+def facts(run: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((run / "bench" / "bench.json").read_text())
+    return read
+
+
+def test_a_sitting_measures_an_a_a_pair_and_says_what_the_harness_costs(run_folder: Path):
+    sat = sit(run_folder, two_arms())
+    ids = [result.id for result in sat.cells]
+    assert ids == [cell.id for cell in two_arms().cells] + [f"{two_arms().cells[0].id}-again"]
+    [floor] = [one for one in sat.comparisons if one.set == verdicts.NOISE_FLOOR]
+    assert (floor.a, floor.b, floor.n) == (ids[2], ids[0], 2)
+    written = facts(run_folder)
+    [entry] = written["noise"]["history"]
+    assert entry["interval"] == list(floor.interval or ())
+    assert written["noise"]["verdict"] in {"VALID", "FLAGGED"}
+    assert 0 < written["null"]["latency_us"]["p50"] < 1000
+    assert written["limits"] == CEILINGS
+    assert written["matrix"]["cells"] == [cell.id for cell in two_arms().cells]
+    assert written["machine"]["cpu"]["usable_cores"] >= 1
+    [sitting_] = written["sittings"]
+    assert sitting_["ended"]
+    assert sitting_["seed"] is not None
+
+
+def test_each_cell_states_its_share_of_the_measured_peak(run_folder: Path):
+    sat = sit(run_folder, two_arms(rounds=1))
+    macs = architecture.build(rundir.opened(run_folder).recipe.model).macs
+    for result in sat.cells:
+        per_s = 2 * macs / (result.stats["value"] / 1e3)
+        assert result.stats["share_of_peak"] == pytest.approx(per_s / 100e9)
+        assert store.read(store.folder(run_folder) / f"{result.id}.json") == result
+
+
+def test_comparisons_are_written_as_they_are_returned(run_folder: Path):
+    sat = sit(run_folder, two_arms())
+    written = json.loads((run_folder / "bench" / "comparisons.json").read_text())
+    assert written["comparisons"] == json.loads(json.dumps(verdicts.to_json(sat.comparisons)))
+    assert sum(written["counts"].values()) == len(sat.comparisons) - 1
+
+
+def test_two_equal_arms_are_never_said_to_differ_by_much(run_folder: Path):
+    chosen = one(mode="eager", protocol={"rounds": 3, "measured_s": 0.1})
+    [floor] = sit(run_folder, chosen).comparisons
+    assert floor.speedup == pytest.approx(1, abs=0.5)
+
+
+def test_prolonging_a_pair_is_one_look_and_measuring_it_anew_is_another(run_folder: Path):
+    sit(run_folder, two_arms(rounds=2))
+    sit(run_folder, two_arms(rounds=3))
+    [prolonged] = facts(run_folder)["noise"]["history"]
+    assert prolonged["n"] == 3
+    sit(run_folder, two_arms(rounds=2), again=True)
+    assert [entry["n"] for entry in facts(run_folder)["noise"]["history"]] == [3, 2]
+    assert len(facts(run_folder)["sittings"]) == 3
+
+
+def test_two_missed_pairs_in_succession_invalidate_the_run(run_folder: Path):
+    sit(run_folder, two_arms())
+    path = run_folder / "bench" / "bench.json"
+    written = facts(run_folder)
+    missed = {**written["noise"]["history"][0], "interval": [1.1, 1.2], "began": "before"}
+    path.write_text(json.dumps(written | {"noise": {"history": [missed]}}))
+    sat = sit(run_folder, two_arms())
+    assert [entry["began"] == "before" for entry in sat.noise["history"]] == [True, False]
+    last = sat.noise["history"][-1]["interval"]
+    assert (sat.noise["verdict"] == "INVALID") == (not last[0] <= 1 <= last[1])
+
+
+def test_a_sitting_without_a_timed_cell_has_no_noise_floor(run_folder: Path):
+    sat = sit(run_folder, one("accuracy", batch=4), "Oracle")
+    assert (sat.noise, sat.null, sat.comparisons) == ({}, {}, [])
+    assert "noise" not in facts(run_folder)
+
+
+def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Path):
+    sat = sit(run_folder, two_arms())
+    text = bench_text.summary(sat, run_folder)
+    assert "null runner" in text
+    assert "noise floor: " in text
+    pair = msgspec.structs.replace(
+        sat.comparisons[0], set="as_shipped", speedup=1.5, speedup_interval=(1.4, 1.6), verdict="faster"
+    )
+    assert "1.500x [1.400, 1.600] faster" in bench_text.comparison(pair)
+    unranked = msgspec.structs.replace(pair, verdict=None, speedup=None, reason="it is INVALID: noise")
+    assert "no verdict (it is INVALID: noise)" in bench_text.comparison(unranked)
+
+
+def test_a_failed_cell_is_a_row_and_the_sitting_goes_on(run_folder: Path):
+    sat = sit(run_folder, two_arms(), "Raises")
+    assert {result.status for result in sat.cells} == {"failed"}
+    assert sat.noise["history"] == []
+    assert sat.noise["verdict"] is None
