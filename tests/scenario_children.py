@@ -18,7 +18,7 @@ PROTOCOL = {
 
 
 def measured(folder: Path, twin: str, scenario: str, **spec: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the round gave and its raw samples; batches of four, two threads (for a loader: workers)."""
+    """Return what the round gave and its raw samples: batches of four, two threads or loader workers."""
     resolved = twins.tiny()
     job = twins.job(folder, twins.dataset(folder / "coco"), resolved)
     given = {"recipe": job["recipe"], "artifact": job["initial"], "mode": OWN_MODE[twin], "precision": "fp32"}
