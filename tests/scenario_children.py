@@ -18,7 +18,7 @@ PROTOCOL = {
 
 
 def measured(folder: Path, twin: str, scenario: str, **spec: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the round gave and its raw samples; batches of four, two threads or workers."""
+    """Return what the round gave and its raw samples: batches of four, two threads or loader workers."""
     resolved = twins.tiny()
     job = twins.job(folder, twins.dataset(folder / "coco"), resolved)
     given = {"recipe": job["recipe"], "artifact": job["initial"], "mode": OWN_MODE[twin], "precision": "fp32"}
@@ -32,7 +32,6 @@ def measured(folder: Path, twin: str, scenario: str, **spec: Any) -> tuple[dict[
         "boxes": None,
         "samples": folder / "samples.npz",
         "twin": twin,
-        "workers": 2,
     }
     env = launch.thread_environment(2) | launch.PASSIVE
     found = launch.value_of(launch.call("bench.measure:cell", payload, folder, env=env, timeout_s=240))

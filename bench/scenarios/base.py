@@ -44,7 +44,7 @@ class Job:
     protocol: dict[str, Any]
     """`bench.matrix.Protocol`'s fields."""
     payload: dict[str, Any]
-    """The rest of the request: "runner", "twin", "coco", "split_file", "boxes", "workers"."""
+    """The rest of the request: "runner", "twin", "coco", "split_file", "boxes"."""
     phases: Phases
 
     @cached_property

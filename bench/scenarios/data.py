@@ -32,11 +32,12 @@ class Data:
     """A block is a few batches of every worker; epochs follow each other as in training.
 
     The first block starts the workers and is not measured. The recipe says how samples are augmented and
-    which pipeline makes their pixels, the cell how many are in a batch, the payload how many workers.
+    which pipeline makes their pixels, the cell how many are in a batch and, by its threads, how many workers
+    there are: the run's own number of them is for training, and would make a lane say what is not so.
     """
 
     def __init__(self, job: Job) -> None:
-        self.job, twin, self.workers = job, job.payload["twin"], job.payload["workers"]
+        self.job, twin, self.workers = job, job.payload["twin"], job.spec.threads
         changes = {"batch_size": job.spec.batch}
         training = job.recipe.training.model_copy(update=changes)
         self.recipe = job.recipe.model_copy(update={"training": training})
@@ -45,7 +46,7 @@ class Data:
             setup, make = resolve(f"{twin}_impl.train:setup"), resolve(f"{twin}_impl.data:Loader")
             describe = resolve(f"{twin}_impl.phases:describe")
         with job.phases("load"):
-            setup("cpu", max(self.workers, 1))
+            setup("cpu", self.workers)
             loader = make(self.people, self.recipe, self.workers)
         self.described: dict[str, Any] = describe(loader)
         self.block = batches_of_a_block(len(self.people), job.spec.batch, self.workers)
@@ -68,7 +69,7 @@ class Data:
         per_s = made / (float(durations_ns.sum()) / 1e9)
         with self.job.phases("limit"):
             seconds = self.job.protocol["measured_s"] * LIMIT_SHARE
-            limit = decode_and_warp_per_s(self.people, self.recipe, max(self.workers, 1), seconds)
+            limit = decode_and_warp_per_s(self.people, self.recipe, self.workers, seconds)
         found = {
             "samples_per_s": per_s,
             "n": made,
@@ -100,7 +101,7 @@ def batches_of_a_block(people: int, batch: int, workers: int) -> int:
 
     Epochs end in every block or in few of them, so that blocks are alike.
     """
-    wanted = BATCHES_OF_A_WORKER * max(workers, 1)
+    wanted = BATCHES_OF_A_WORKER * workers
     epoch = math.ceil(people / batch)
     return wanted if epoch >= SHORT_EPOCH * wanted else epoch * math.ceil(wanted / epoch)
 

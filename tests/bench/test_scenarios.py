@@ -59,7 +59,6 @@ def payload(run: Path, scenario: str, runner: str = "Oracle", **changes: Any) ->
         "boxes": None,
         "samples": str(run / "samples.npz"),
         "twin": "fake",
-        "workers": 2,
         **changes,
     }
 
@@ -321,7 +320,7 @@ def test_parts_are_measured_in_turn():
 
 
 def test_samples_a_second_count_what_the_measured_blocks_gave(run_folder: Path, fake_twin: None):
-    found, samples = measured(payload(run_folder, "data", batch=4, workers=1))
+    found, samples = measured(payload(run_folder, "data", batch=4, threads=1))
     made, block_ns = samples["block_samples"], samples["block_ns"]
     assert made.shape == block_ns.shape
     # Six people in batches of four: an epoch is two batches and one block, its second batch is smaller.
@@ -338,7 +337,7 @@ def test_samples_a_second_count_what_the_measured_blocks_gave(run_folder: Path, 
 def test_epochs_follow_each_other_and_the_loader_ends_before_its_limit_is_measured(
     run_folder: Path, fake_twin: None, monkeypatch: pytest.MonkeyPatch
 ):
-    subject = data.Data(job(payload(run_folder, "data", batch=4, workers=1)))
+    subject = data.Data(job(payload(run_folder, "data", batch=4, threads=1)))
     ended: list[bool] = []
     monkeypatch.setattr(data, "decode_and_warp_per_s", lambda *given: ended.append(Loader.ended) or 1.0)
     loader = subject.batches.gi_frame.f_locals["loader"]
@@ -352,10 +351,10 @@ def test_epochs_follow_each_other_and_the_loader_ends_before_its_limit_is_measur
     assert ended == [True]
 
 
-@given(st.integers(1, 10_000), st.integers(1, 200), st.integers(0, 64))
+@given(st.integers(1, 10_000), st.integers(1, 200), st.integers(1, 64))
 def test_a_block_is_some_batches_of_every_worker_or_whole_epochs(people: int, batch: int, workers: int):
     block = data.batches_of_a_block(people, batch, workers)
     epoch = -(-people // batch)
-    assert block >= data.BATCHES_OF_A_WORKER * max(workers, 1)
+    assert block >= data.BATCHES_OF_A_WORKER * workers
     assert block % epoch == 0 or block * data.SHORT_EPOCH <= epoch
-    assert block <= 2 * data.SHORT_EPOCH * data.BATCHES_OF_A_WORKER * max(workers, 1)
+    assert block <= 2 * data.SHORT_EPOCH * data.BATCHES_OF_A_WORKER * workers
