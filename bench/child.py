@@ -94,8 +94,7 @@ class Child:
             "spec": asdict(spec),
             "protocol": self.matrix.protocol.model_dump(mode="json"),
             "twin": cell.twin,
-            # A lane of n threads is one of n workers where it is the loader that is measured.
-            "workers": cell.threads if cell.scenario == "data" else settings.workers,
+            "workers": settings.workers,
             "coco": settings.coco.resolve(),
             "split_file": self.run.split_file.resolve(),
             "boxes": settings.boxes.resolve() if settings.boxes else None,

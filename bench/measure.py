@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 
 from bench import conditions, energy, pools, stats
-from bench.contract import SCENARIOS, Emit, OnDevice, Runner, RunnerSpec
+from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
 from pose import evaluate, inference, splits
@@ -88,11 +88,10 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     summary = subject.summarise(durations_ns)
     with replacing(Path(job.payload["samples"])) as temporary:
         np.savez(temporary, **summary.samples)  # type: ignore[arg-type]
-    runner = getattr(subject, "runner", None)
     found = {
         "count": summary.count,
         "value": summary.value,
-        "peak_device_bytes": runner.device_memory_bytes() if isinstance(runner, OnDevice) else None,
+        "peak_device_bytes": peak_device_bytes(subject),
         "stats": summary.stats,
         "validity": doubted(stats.validity(durations_ns), seen["conditions"]["doubts"]),
         **seen,
@@ -186,6 +185,15 @@ def in_whole_batches(runner: Runner, batch: int, images: np.ndarray) -> np.ndarr
     """
     missing = ((0, batch - len(images)), (0, 0), (0, 0), (0, 0))
     return runner.infer(np.pad(images, missing))[: len(images)]
+
+
+def peak_device_bytes(subject: Subject) -> int | None:
+    """Return the most memory held on the device by what a subject times; None on a CPU or when unknown."""
+    for part in (getattr(subject, name, None) for name in ("runner", "steps")):
+        if hasattr(part, "device_memory_bytes"):
+            found: int | None = part.device_memory_bytes()
+            return found
+    return None
 
 
 def peak_rss_bytes() -> int:
