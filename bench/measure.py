@@ -189,9 +189,10 @@ def in_whole_batches(runner: Runner, batch: int, images: np.ndarray) -> np.ndarr
 
 def peak_device_bytes(subject: Subject) -> int | None:
     """Return the most memory held on the device by what a subject times; None on a CPU or when unknown."""
-    for part in (getattr(subject, name, None) for name in ("runner", "steps")):
-        if hasattr(part, "device_memory_bytes"):
-            found: int | None = part.device_memory_bytes()
+    for name in ("runner", "steps"):
+        tell = getattr(getattr(subject, name, None), "device_memory_bytes", None)
+        if tell is not None:
+            found: int | None = tell()
             return found
     return None
 
