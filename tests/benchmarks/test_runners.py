@@ -5,19 +5,17 @@ The child takes the times; a clock that stands still between them hands them to 
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from untrained import measured, untrained
 
-from bench import launch, rundir, stages, store
-from bench.contract import RUNNERS, Cell, RunnerSpec
-from bench.rundir import RunFolder, Settings
-from pose import recipe, synthetic
+from bench import stages, store
+from bench.contract import Cell
+from bench.rundir import RunFolder
 
 THREADS = 1
 PROTOCOL = {
@@ -50,16 +48,8 @@ def told_s() -> float:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Return a run whose twins have their initial weights for trained ones."""
-    folder = tmp_path_factory.mktemp("runners")
-    synthetic.make(folder / "coco", train_images=4, val_images=8, seed=1)
-    made = rundir.prepare(
-        folder / "run", recipe.load("smoke"), Settings(folder / "coco", None, "cpu", THREADS, 0)
-    )
-    for twin in ("tf", "torch"):
-        made.train_folder(twin).mkdir(parents=True)
-        shutil.copy(made.initial_weights, made.train_folder(twin) / "best.safetensors")
-    return made
+    """Return a run of the smoke recipe whose twins have their initial weights for trained ones."""
+    return untrained(tmp_path_factory.mktemp("runners"), "smoke", THREADS)
 
 
 @pytest.mark.timeout(300)
@@ -75,7 +65,7 @@ def test_a_query(
     artifact = store.artifact(run.path, cell)
     if not artifact.exists():
         stages.convert(run, twin)
-    value, latency_ns = measured(run, cell, artifact)
+    value, latency_ns = measured(run, cell, PROTOCOL)
     queries = iter((latency_ns / 1e9).tolist())
 
     def query() -> None:
@@ -85,26 +75,3 @@ def test_a_query(
     benchmark.extra_info.update({"effective": value["effective"], "phases_s": value["phases_s"]})
     assert benchmark.stats.stats.rounds == len(latency_ns) >= PROTOCOL["measured_queries"]
     assert benchmark.stats.stats.median * 1e3 == pytest.approx(np.median(latency_ns) / 1e6, rel=1e-6)
-
-
-def measured(run: RunFolder, cell: Cell, artifact: Path) -> tuple[dict[str, Any], np.ndarray]:
-    """Return what one round of the bench gives, and its latencies (n,) in ns."""
-    folder = run.path / "children" / cell.id
-    samples = folder / "samples.npz"
-    spec = RunnerSpec(
-        recipe=run.recipe.model_dump(mode="json"),
-        artifact=str(artifact.resolve()),
-        mode=cell.mode,
-        precision=cell.precision,
-        device=cell.device,
-        threads=cell.threads,
-        batch=cell.batch,
-    )
-    payload = {
-        "runner": RUNNERS[cell.runtime], "spec": asdict(spec), "protocol": PROTOCOL, "boxes": None,
-        "coco": run.settings.coco, "split_file": run.split_file, "samples": samples,
-        "twin": cell.twin, "workers": 0,
-    }  # fmt: skip
-    env = launch.thread_environment(cell.threads, cell.allocator, cell.device)
-    value = launch.value_of(launch.call("bench.measure:cell", payload, folder, timeout_s=120, env=env))
-    return value, store.load_samples(samples)["latency_ns"]

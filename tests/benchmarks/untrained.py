@@ -1,0 +1,49 @@
+"""A run folder whose twins were never trained, and one round of a cell in it: enough to time a network."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import launch, rundir, store
+from bench.contract import RUNNERS, TWINS, Cell, RunnerSpec
+from bench.rundir import RunFolder, Settings
+from pose import recipe, synthetic
+
+
+def untrained(folder: Path, name: str, threads: int) -> RunFolder:
+    """Return a run of a recipe whose twins have their initial weights for trained ones."""
+    synthetic.make(folder / "coco", train_images=4, val_images=8, seed=1)
+    settings = Settings(folder / "coco", None, "cpu", threads, 0)
+    made = rundir.prepare(folder / "run", recipe.load(name, ["split.method=official"]), settings)
+    for twin in TWINS:
+        made.train_folder(twin).mkdir(parents=True)
+        shutil.copy(made.initial_weights, made.train_folder(twin) / "best.safetensors")
+    return made
+
+
+def measured(run: RunFolder, cell: Cell, protocol: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+    """Return what one round of the bench gives, and its latencies (n,) in ns."""
+    folder = run.path / "children" / cell.id
+    samples = folder / "samples.npz"
+    spec = RunnerSpec(
+        recipe=run.recipe.model_dump(mode="json"),
+        artifact=str(store.artifact(run.path, cell).resolve()),
+        mode=cell.mode,
+        precision=cell.precision,
+        device=cell.device,
+        threads=cell.threads,
+        batch=cell.batch,
+    )
+    payload = {
+        "runner": RUNNERS[cell.runtime], "spec": asdict(spec), "protocol": protocol, "boxes": None,
+        "coco": run.settings.coco, "split_file": run.split_file, "samples": samples,
+        "twin": cell.twin, "workers": 0,
+    }  # fmt: skip
+    env = launch.thread_environment(cell.threads, cell.allocator, cell.device)
+    value = launch.value_of(launch.call("bench.measure:cell", payload, folder, timeout_s=120, env=env))
+    return value, store.load_samples(samples)["latency_ns"]
