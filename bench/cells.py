@@ -2,60 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench import certificate, launch, passes, pooled, rundir, selection, stats, store, verdicts
+from bench import certificate, hashing, passes, pooled, rundir, selection, stats, store, verdicts
 from bench.affinity import Cores
-from bench.child import Child, OnEvent
+from bench.child import Child, OnEvent, round_of
 from bench.contract import NEED_CERTIFICATE, RUNNERS, TIMED, Cell, Lane
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.rundir import RunFolder
-from bench.store import CellResult, Round, Validity
-from pose import splits
+from bench.store import CellResult, Round
 from pose.errors import UserError
-from pose.files import sha256_of_bytes, sha256_of_file
-
-
-def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[str, Any]) -> str:
-    """Return a hash over all that decides a round of a cell, except the machine; `rest` is the run's part.
-
-    How many rounds there are is not in it: more of them only add to what is there.
-    """
-    place = matrix.places.get(cell.runtime)
-    if cell.scenario not in {"train", "data"}:
-        rest = {name: value for name, value in rest.items() if name != "training"}
-    decides = {
-        "schema": store.SCHEMA,
-        "axes": asdict(cell),
-        "artifact": artifact_hash,
-        "protocol": matrix.protocol.model_dump(mode="json", include=DECIDES),
-        "place": place.model_dump() if place else None,
-        "run": rest,
-    }
-    return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
-
-
-DECIDES = {"warmup_s", "warmup_gpu_s", "warmup_queries", "measured_s", "measured_queries", "images"}
-"""What of a protocol changes what a round is."""
-
-
-def _decided_by_run(run: RunFolder) -> dict[str, Any]:
-    boxes = run.settings.boxes
-    return {
-        "split": splits.read(run.split_file).sha256,
-        "boxes": sha256_of_file(boxes) if boxes else None,
-        "recipe": run.recipe.model_dump(mode="json", include={"model", "data", "evaluation"}),
-        "training": run.recipe.training.model_dump(mode="json"),
-    }
 
 
 def run(
@@ -100,8 +64,8 @@ def run(
         runners=runners,
         env=dict(env or {}),
         sitting=sitting or Sitting.begin(),
-        decided=_decided_by_run(opened),
-        hashes=_artifact_hashes(opened.path, chosen),
+        decided=hashing.decided_by_run(opened),
+        hashes=hashing.artifact_hashes(opened.path, chosen),
         idle_w=idle_w,
     )
     if again:
@@ -111,11 +75,6 @@ def run(
         for lane, members in passes.lanes(chosen).items():
             bench.measure(lane, members)
     return [bench.results[cell.id] for cell in chosen]
-
-
-def _artifact_hashes(run: Path, cells: Sequence[Cell]) -> dict[Path, str | None]:
-    paths = {store.artifact(run, cell) for cell in cells}
-    return {path: store.artifact_sha256(path) for path in paths}
 
 
 @dataclass
@@ -191,7 +150,7 @@ class _Bench:
 
     def _stored(self, cell: Cell) -> CellResult:
         """Return what is stored of a cell if it is of the same hash, with the certificate that it has now."""
-        key = cell_hash(cell, self.matrix, self._artifact(cell), self.decided)
+        key = hashing.cell_hash(cell, self.matrix, self._artifact(cell), self.decided)
         granted, _ = self.gate.certificate(cell, self._artifact(cell))
         try:
             found = store.read(store.folder(self.run.path) / f"{cell.id}.json")
@@ -254,7 +213,7 @@ class _Bench:
         outcome = child.measure(self._artifact(cell), self.tell)
         value = outcome.value or {}
         if value:
-            made = _round(value, outcome, started, number, pass_id, before)
+            made = round_of(value, outcome, started, number, pass_id, before)
             arrays = store.load_samples(child.samples)
             if arrays:
                 store.save_samples(self.run.path, cell.id, number, arrays)
@@ -293,35 +252,3 @@ class _Bench:
 
     def _place(self, cell: Cell) -> dict[str, Any]:
         return {"id": cell.id, "number": self.chosen.index(cell) + 1, "count": len(self.chosen)}
-
-
-def _round(
-    value: dict[str, Any],
-    outcome: launch.Outcome,
-    started: str,
-    number: int,
-    pass_id: str,
-    before: CellResult,
-) -> Round:
-    """Return the round that a child measured; a runtime that reads back something new flags it."""
-    validity = value["validity"]
-    verdict, reasons = validity["verdict"], list(validity["reasons"])
-    changed = [k for k, v in value["effective"].items() if before.rounds and before.effective.get(k, v) != v]
-    if changed:
-        verdict = "FLAGGED" if verdict == "VALID" else verdict
-        reasons.append(f"the runtime read back another {', '.join(changed)} than in the round before")
-    return Round(
-        phases_s=value["phases_s"],
-        count=value["count"],
-        wall_s=outcome.wall_s,
-        started=started,
-        number=number,
-        pass_=pass_id,
-        value=value["value"],
-        stats=value["stats"],
-        validity=Validity(verdict, reasons),
-        conditions=value.get("conditions", {}),
-        peak_rss_bytes=value.get("peak_rss_bytes"),
-        peak_device_bytes=value.get("peak_device_bytes"),
-        energy_j=value.get("energy_j"),
-    )

@@ -11,6 +11,7 @@ from bench import launch, machine, scenarios, store
 from bench.contract import Cell, RunnerSpec
 from bench.matrix import Matrix
 from bench.rundir import RunFolder
+from bench.store import CellResult, Round, Validity
 from pose.files import make_folder, read_json
 
 OnEvent = Callable[[str, dict[str, Any]], None]
@@ -125,3 +126,35 @@ def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
     routes = read_json(conversion, "a conversion's record")["routes"] if conversion.exists() else []
     name = store.artifact(run.path, cell).name
     return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]
+
+
+def round_of(
+    value: dict[str, Any],
+    outcome: launch.Outcome,
+    started: str,
+    number: int,
+    pass_id: str,
+    before: CellResult,
+) -> Round:
+    """Return the round that a child measured; a runtime that reads back something new flags it."""
+    validity = value["validity"]
+    verdict, reasons = validity["verdict"], list(validity["reasons"])
+    changed = [k for k, v in value["effective"].items() if before.rounds and before.effective.get(k, v) != v]
+    if changed:
+        verdict = "FLAGGED" if verdict == "VALID" else verdict
+        reasons.append(f"the runtime read back another {', '.join(changed)} than in the round before")
+    return Round(
+        phases_s=value["phases_s"],
+        count=value["count"],
+        wall_s=outcome.wall_s,
+        started=started,
+        number=number,
+        pass_=pass_id,
+        value=value["value"],
+        stats=value["stats"],
+        validity=Validity(verdict, reasons),
+        conditions=value.get("conditions", {}),
+        peak_rss_bytes=value.get("peak_rss_bytes"),
+        peak_device_bytes=value.get("peak_device_bytes"),
+        energy_j=value.get("energy_j"),
+    )

@@ -33,7 +33,7 @@ def stubs(tmp_path: Path) -> Path:
     for package in CONFIG["root_packages"]:
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").touch()
-    for module in ("contract", "store", "stats", "launch", "cli"):
+    for module in ("contract", "store", "stats", "launch"):
         (tmp_path / "bench" / f"{module}.py").touch()
     (tmp_path / "bench" / "rungs").mkdir()
     (tmp_path / "bench" / "rungs" / "__init__.py").touch()
@@ -74,7 +74,7 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
         ("bench/doctor.py", "import openvino"),
         ("bench/parity.py", "from torch_impl import runner"),
         ("bench/store.py", "from reports import build"),
-        ("bench/cli.py", "from reports import build"),
+        ("bench/cells.py", "from reports import build"),
         ("reports/html.py", "from bench import launch"),
         ("reports/html.py", "import torch_impl"),
     ],

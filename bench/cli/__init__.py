@@ -1,0 +1,80 @@
+"""The command `twinpose`: one thin function per verb."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from bench import console, launch
+from bench.cli import artifacts, comparing, data, measuring, runs, scoring
+from pose.errors import Unsupported, UserError
+
+app = typer.Typer(
+    name="twinpose",
+    help="Keras, PyTorch or OpenVINO: which is faster here, and is it still as accurate?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def main_options(
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.")] = False,
+) -> None:
+    """Set how much is said."""
+    if verbose and quiet:
+        raise UserError("-v and -q were both given; expected one of them")
+    console.LEVEL.value = 2 if verbose else 0 if quiet else 1
+
+
+# Registered here, not where they are defined: --help lists them in this order.
+app.command(name="run")(runs.run)
+app.command(name="train")(runs.train)
+app.command(name="eval")(scoring.eval_)
+app.command(name="predict")(scoring.predict)
+app.command(name="convert")(artifacts.convert)
+app.command(name="bench")(measuring.bench)
+app.command(name="parity")(comparing.parity)
+app.command(name="report")(runs.report)
+app.command(name="compare")(comparing.compare)
+app.command(name="reproduce")(comparing.reproduce)
+app.command(name="doctor")(measuring.doctor)
+app.add_typer(data.data_app, name="data")
+app.add_typer(artifacts.model_app, name="model")
+app.add_typer(artifacts.weights_app, name="weights")
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""click's; typer carries its own copy of click, and this is the public way to it."""
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        code = _fail(str(error), 2)
+    except Unsupported as reason:
+        code = _fail(f"unsupported here: {reason}", 2)
+    except launch.ChildFailed as error:
+        code = _fail(str(error), 1)
+    except UsageError as error:
+        code = _fail(
+            f"{_usage(error)}; 'twinpose --help' lists the verbs, 'twinpose VERB --help' their options", 2
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("interrupted; the same command goes on where it stopped", 130)
+    sys.exit(code)
+
+
+def _usage(error: Exception) -> str:
+    message = getattr(error, "format_message", error.__str__)()
+    return " ".join(message.split()).rstrip(".")
+
+
+def _fail(message: str, code: int) -> int:
+    console.ERRORS.print(f"twinpose: {message}", highlight=False, markup=False, soft_wrap=True)
+    return code

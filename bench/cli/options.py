@@ -1,0 +1,75 @@
+"""What several verbs take: choices, and options that read the same everywhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where a twin computes."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Twin(StrEnum):
+    """The two implementations."""
+
+    tf = "tf"
+    torch = "torch"
+
+
+class Runtime(StrEnum):
+    """What can run a trained network."""
+
+    tf = "tf"
+    torch = "torch"
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+
+
+class Profile(StrEnum):
+    """How long and how often a cell is measured."""
+
+    quick = "quick"
+    standard = "standard"
+    official = "official"
+
+
+class MeasuredBy(StrEnum):
+    """Whose rules a bench follows."""
+
+    twinpose = "twinpose"
+    mlperf = "mlperf"
+
+
+class Part(StrEnum):
+    """The parts of a split."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="A shipped recipe by name, or a YAML by path.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")
+]
+Coco = Annotated[Path | None, typer.Option("--coco", help="A folder in the official COCO layout.")]
+CocoDir = Annotated[Path, typer.Option("--coco", help="A folder in the official COCO layout.")]
+Boxes = Annotated[Path | None, typer.Option("--boxes", help="Detections in COCO results format.")]
+DeviceName = Annotated[Device | None, typer.Option("--device", help="Where the twins compute; default cpu.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads; default all physical cores.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Loader workers; default 2.")]
+Uncertified = Annotated[
+    bool, typer.Option("--uncertified", help="Time cells without a parity certificate, and mark them so.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+Out = Annotated[Path, typer.Option("--out", help="Where to write.")]

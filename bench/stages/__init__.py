@@ -1,0 +1,27 @@
+"""The stages of a run, one function each; `run` is nothing but their sequence."""
+
+from bench.stages.calling import call_with_bar
+from bench.stages.conversion import convert, route_text
+from bench.stages.evaluation import evaluate, predict, stored_truth
+from bench.stages.measuring import bench, load_matrix, prove
+from bench.stages.order import Stage, sequence
+from bench.stages.pictures import samples, samples_hold
+from bench.stages.training import make_data, train
+
+__all__ = [
+    "Stage",
+    "bench",
+    "call_with_bar",
+    "convert",
+    "evaluate",
+    "load_matrix",
+    "make_data",
+    "predict",
+    "prove",
+    "route_text",
+    "samples",
+    "samples_hold",
+    "sequence",
+    "stored_truth",
+    "train",
+]

@@ -1,0 +1,52 @@
+"""The stage that turns a trained twin into what the other runtimes read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import console
+from bench.rundir import RunFolder
+from bench.stages.calling import call_with_bar
+from bench.stages.measuring import load_matrix
+from pose.errors import Unsupported
+
+
+def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
+    """Convert a twin's best checkpoint to IR (and ONNX for torch) in a process of its own.
+
+    `int8` quantises the IR too; so does a recipe whose matrix measures it.
+    """
+    out, weights = run.artifact_folder(twin), run.train_folder(twin) / "best.safetensors"
+    if not weights.exists():
+        raise Unsupported(
+            f"{run.path} has no trained {twin}; 'twinpose train {run.path} --twin {twin}' makes it"
+        )
+    payload = {
+        "recipe": run.recipe.model_dump(mode="json"),
+        "coco": str(run.settings.coco),
+        "split": str(run.split_file.resolve()),
+        "twin": twin,
+        "weights": str(weights.resolve()),
+        "out": str(out.resolve()),
+        "formats": [
+            "ir",
+            *(["onnx"] if twin == "torch" else []),
+            *(["int8"] if int8 or _measures_int8(run) else []),
+        ],
+    }
+    record = call_with_bar("bench.convert:convert", payload, out / "child", f"convert {twin}", run)
+    for route in record["routes"]:
+        console.say(f"{twin:5s} {route['route']}: {route_text(route)}")
+    return record
+
+
+def _measures_int8(run: RunFolder) -> bool:
+    """Return whether the matrix of the run's recipe has a cell of int8."""
+    return bool(run.recipe.matrix) and any(c.precision == "int8" for c in load_matrix(run, None).cells)
+
+
+def route_text(route: dict[str, Any]) -> str:
+    """Return how a conversion went: its difference from the source, or why there is none."""
+    if route["status"] != "ok":
+        return f"{route['status']}: {route['reason']}"
+    return f"max |difference| {route['max_abs_difference']:.2e} (rms of the source {route['rms_source']:.2e})"

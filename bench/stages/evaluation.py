@@ -1,0 +1,67 @@
+"""The stage that scores the test part, and the prediction and the ground truth that it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.rundir import RunFolder
+from bench.stages.calling import call_with_bar
+from bench.stages.training import trained
+from pose import splits
+from pose.errors import UserError
+from pose.files import read_json, write_json
+
+
+def evaluate(run: RunFolder) -> dict[str, Any]:
+    """Score the test part once, on each trained twin's best checkpoint; write and return test.json."""
+    manifest = splits.read(run.split_file)
+    record: dict[str, Any]
+    if manifest.parts.get("test") is None:
+        record = {"split": None, "reason": f"the '{manifest.method}' split has no labelled test part"}
+    else:
+        record = {"split": "test", "split_sha256": manifest.sha256, "boxes": _boxes(run), "twins": {}}
+        for twin, epoch in trained(run).items():
+            numbers = predict(
+                run,
+                runtime=twin,
+                artifact=run.train_folder(twin) / "best.safetensors",
+                part="test",
+                out=run.train_folder(twin) / "predictions" / "test.json",
+            )["numbers"]
+            record["twins"][twin] = {"checkpoint": "best", "epoch": epoch, **numbers}
+    write_json(run.path / "test.json", record)
+    return record
+
+
+def _boxes(run: RunFolder) -> str:
+    return run.settings.boxes.name if run.settings.boxes else "ground truth"
+
+
+def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Path) -> dict[str, Any]:
+    """Predict one part of the run's split with one runtime in a process of its own."""
+    settings = run.settings
+    payload = {
+        "recipe": run.recipe.model_dump(mode="json"),
+        "coco": str(settings.coco),
+        "split": str(run.split_file.resolve()),
+        "boxes": str(settings.boxes) if settings.boxes else None,
+        "part": part,
+        "runtime": runtime,
+        "artifact": str(artifact.resolve()),
+        "device": settings.device,
+        "threads": settings.threads,
+        "out": str(out.resolve()),
+    }
+    return call_with_bar(
+        "bench.predict:predict", payload, out.parent / f".{out.stem}.child", f"predict {runtime}", run
+    )
+
+
+def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:
+    """Return the ground truth that the run stored for `part`; UserError for a part that has none."""
+    names = {"val": "ground_truth.json", "test": "ground_truth_test.json"}
+    if part not in names:
+        raise UserError(f"a run stores no ground truth of '{part}'; expected --split val or test")
+    truth: dict[str, Any] = read_json(run.path / names[part], f"the run's ground truth of '{part}'")
+    return truth

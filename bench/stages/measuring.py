@@ -1,0 +1,75 @@
+"""The stages that a matrix decides: the proof of what it measures, and the measurement."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from bench import console, matrix, parity, proving, sitting
+from bench.rundir import RunFolder
+from pose.errors import UserError
+
+
+def load_matrix(
+    run: RunFolder, name: str | None, device: str | None = None, profile: str | None = None
+) -> matrix.Matrix:
+    """Return a matrix (the recipe's unless named), on a device (the run's unless named) and by a profile."""
+    wanted = name or run.recipe.matrix
+    if wanted is None:
+        raise UserError(f"recipe '{run.recipe.name}' names no matrix; give one with --matrix")
+    loaded = matrix.on_device(matrix.load(wanted), device or run.settings.device)
+    return matrix.with_profile(loaded, profile) if profile else loaded
+
+
+def prove(
+    run: RunFolder, rungs: tuple[int, ...] = parity.QUICK, matrix_name: str | None = None
+) -> dict[str, Any]:
+    """Climb the parity ladder for the run's trained twins; write and return the certificate.
+
+    It covers the modes and precisions that a matrix (the recipe's unless named) measures.
+    """
+    measured = load_matrix(run, matrix_name) if matrix_name or run.recipe.matrix else None
+    command = f"twinpose parity {shlex.quote(str(run.path))}"
+    command += f" --matrix {shlex.quote(matrix_name)}" if matrix_name else ""
+    if rungs != parity.ALL:
+        command += " --quick" if rungs == parity.QUICK else f" --rungs {','.join(map(str, rungs))}"
+    return proving.run_folder(run, proving.Wanted(rungs, command), measured)
+
+
+def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitting.Sat:
+    """Measure the cells of a matrix that `wanted` selects; return what the sitting leaves."""
+
+    def on_event(event: str, fields: dict[str, Any]) -> None:
+        if event == "stage":
+            console.say(f"measuring {fields['what']}")
+        if event == "pass_started":
+            console.say(f"{fields['lane']}  pass {fields['number']}, {fields['cells']} cells")
+        if event == "round_finished":
+            console.say(f"  {round_text(fields)}")
+        if event == "cell_finished" and (fields["skipped"] or fields["status"] == "uncertified"):
+            mark = "kept" if fields["skipped"] else fields["status"]
+            reason = f"  {fields['reason']}" if fields["reason"] else ""
+            console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}{reason}")
+
+    return sitting.sit(run, chosen, wanted, on_event)
+
+
+def round_text(fields: dict[str, Any]) -> str:
+    """Return a line about a round that has ended."""
+    head = f"{fields['id']}  round {fields['round']}"
+    if fields["status"] != "ok":
+        return f"{head}  {fields['status']}: {fields['reason']}"
+    doubt = "" if fields["verdict"] == "VALID" else f"  {fields['verdict']}"
+    scenario = fields["id"].removesuffix("-again").rpartition("-")[2]
+    return f"{head}  {fields['value']:.4g} {UNITS[scenario]}{doubt}"
+
+
+UNITS = {
+    "latency": "ms",
+    "pipeline": "ms",
+    "throughput": "images/s",
+    "train": "steps/s",
+    "data": "samples/s",
+    "accuracy": "AP",
+}
+"""Of a round's value, by scenario."""

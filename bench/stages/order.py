@@ -1,0 +1,105 @@
+"""The order of a run's stages, and whether what each makes still holds."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bench import certificate, sitting, store
+from bench.contract import TWINS
+from bench.rundir import RunFolder
+from bench.stages.conversion import convert
+from bench.stages.evaluation import evaluate
+from bench.stages.measuring import bench, load_matrix, prove
+from bench.stages.pictures import samples, samples_hold
+from bench.stages.training import best_epochs, is_trained, train
+from pose.files import read_json, sha256_of_file
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run: its name in run.json, the verb that does it alone, and what to call."""
+
+    name: str
+    command: str
+    action: Callable[[], Any]
+    holds: Callable[[], bool]
+    """Whether what the stage makes is there, and made from what is there now."""
+
+
+def sequence(run: RunFolder, *, uncertified: bool = False) -> list[Stage]:
+    """Return the stages after preparation, in order; without the parity ladder when `uncertified`."""
+    path = shlex.quote(str(run.path))
+    stages = [
+        Stage(
+            f"train {t}",
+            f"twinpose train {path} --twin {t}",
+            partial(train, run, t),
+            partial(is_trained, run, t),
+        )
+        for t in TWINS
+    ]
+    stages.append(Stage("test", f"twinpose eval {path}", partial(evaluate, run), partial(_is_tested, run)))
+    stages += [
+        Stage(
+            f"convert {t}",
+            f"twinpose convert {path} --twin {t}",
+            partial(convert, run, t),
+            partial(_is_converted, run, t),
+        )
+        for t in TWINS
+    ]
+    if not uncertified:
+        proof = Stage(
+            "parity", f"twinpose parity {path} --quick", partial(prove, run), partial(_is_proven, run)
+        )
+        stages.append(proof)
+    if run.recipe.matrix:
+        # Every cell knows by its own hash whether it is finished.
+        command = f"twinpose bench {path}{' --uncertified' if uncertified else ''}"
+        wanted = sitting.Wanted(uncertified=uncertified, command=command)
+        measure = partial(bench, run, load_matrix(run, None), wanted)
+        stages.append(Stage("bench", command, measure, lambda: False))
+    stages.append(
+        Stage("samples", f"twinpose report {path}", partial(samples, run), partial(samples_hold, run))
+    )
+    return stages
+
+
+def _is_tested(run: RunFolder) -> bool:
+    path = run.path / "test.json"
+    if not path.exists():
+        return False
+    record = read_json(path, "the test part's scores")
+    if record["split"] is None:
+        return True
+    return {t: row["epoch"] for t, row in record["twins"].items()} == best_epochs(run)
+
+
+def _is_converted(run: RunFolder, twin: str) -> bool:
+    path, weights = run.artifact_folder(twin) / "conversion.json", run.train_folder(twin) / "best.safetensors"
+    if not path.exists() or not weights.exists():
+        return False
+    record = read_json(path, "a conversion's record")
+    ended_well = all(route.get("status", "ok") == "ok" for route in record["routes"])
+    return ended_well and bool(record["weights_sha256"] == sha256_of_file(weights))
+
+
+def _is_proven(run: RunFolder) -> bool:
+    found = certificate.of_run(run.path).found
+    if found is None:
+        return False
+    there = {arm["artifact_sha256"] for arm in found["runtimes"]}
+    now = {
+        store.artifact_sha256(file)
+        for twin in TWINS
+        for file in (
+            run.train_folder(twin) / "best.safetensors",
+            run.artifact_folder(twin) / "model.xml",
+            run.artifact_folder(twin) / "model.onnx",
+        )
+    }
+    return found["first_failure"] is None and there == now - {None}

@@ -1,0 +1,88 @@
+"""The stages that render the data and train the twins, and which twins are trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench import console, launch
+from bench.contract import TWINS
+from bench.rundir import RunFolder
+from pose import synthetic
+from pose.errors import Unsupported, UserError
+from pose.files import read_json
+from pose.recipe import Recipe
+
+
+def make_data(recipe: Recipe, out: Path) -> dict[str, Any]:
+    """Render the recipe's built-in dataset into `out`; a whole one of the same parameters is kept."""
+    wanted = recipe.data.synthetic
+    if wanted is None:
+        raise UserError(
+            f"recipe '{recipe.name}' has no built-in dataset; give the folder of COCO with --coco DIR"
+        )
+    with console.bar("render") as move:
+        made: dict[str, Any] = synthetic.make(
+            out,
+            train_images=wanted.train_images,
+            val_images=wanted.val_images,
+            seed=wanted.seed,
+            on_progress=move,
+        )
+    return made
+
+
+def train(run: RunFolder, twin: str) -> dict[str, Any]:
+    """Train one twin in a process of its own, resuming where it stopped; return its summary."""
+    settings, out = run.settings, run.train_folder(twin)
+    payload = {
+        "recipe": run.recipe.model_dump(mode="json"),
+        "coco": str(settings.coco),
+        "split": str(run.split_file.resolve()),
+        "initial": str(run.initial_weights.resolve()),
+        "out": str(out.resolve()),
+        "device": settings.device,
+        "threads": settings.threads,
+        "workers": settings.workers,
+    }
+    with console.bar(f"train {twin}") as move:
+
+        def on_event(name: str, event: dict[str, Any]) -> None:
+            if name == "batch":
+                move(event["seen"], event["of"], f"epoch {event['epoch']}  loss {event['loss']:.5f}")
+            if name == "epoch":
+                console.say(
+                    f"{twin:5s} epoch {event['epoch']:3d}  train loss {event['train_loss']:.6f}  "
+                    f"val loss {event['val_loss']:.6f}  AP {event['ap']:.3f}  "
+                    f"{event['train_s'] + event['val_s']:.0f} s"
+                )
+
+        outcome = launch.call(
+            f"{twin}_impl.train:train",
+            payload,
+            out / "child",
+            env=launch.thread_environment(settings.threads, "tuned", settings.device) | launch.PASSIVE,
+            on_event=on_event,
+        )
+    return launch.value_of(outcome)
+
+
+def is_trained(run: RunFolder, twin: str) -> bool:
+    return (run.train_folder(twin) / "summary.json").exists()
+
+
+def best_epochs(run: RunFolder) -> dict[str, int]:
+    """Return the best epoch of each trained twin."""
+    trained = [twin for twin in TWINS if is_trained(run, twin)]
+    return {
+        t: read_json(run.train_folder(t) / "summary.json", "a training summary")["best_epoch"]
+        for t in trained
+    }
+
+
+def trained(run: RunFolder) -> dict[str, int]:
+    """Return the best epoch of each trained twin; Unsupported when there is none."""
+    done = best_epochs(run)
+    if not done:
+        raise Unsupported(f"{run.path} has no trained twin; 'twinpose train {run.path}' makes one")
+    return done
