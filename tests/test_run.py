@@ -19,6 +19,9 @@ import twins
 from pose import weights
 
 ROOT = Path(__file__).resolve().parent.parent
+# Whole runs in real processes: on a machine that others use too, several times what they take alone.
+pytestmark = pytest.mark.timeout(900)
+
 TRAINED = ("--set", "training.epochs=2", "--set", "data.synthetic.train_images=16", "--uncertified")
 """Without the parity ladder, which takes minutes and has a test of its own below."""
 
@@ -30,14 +33,14 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes)
 
 
-def twinpose(*arguments: str | Path, timeout_s: float = 280) -> tuple[int, str, str]:
+def twinpose(*arguments: str | Path, timeout_s: float = 560) -> tuple[int, str, str]:
     process = start(*arguments)
     out, err = process.communicate(timeout=timeout_s)
     return process.returncode, out, err
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while not path.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, f"{path} did not appear"

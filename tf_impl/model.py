@@ -46,7 +46,7 @@ def _total(x: tf.Tensor) -> tf.Tensor:
     return x
 
 
-def normalise_batch(
+def _normalise_batch(
     x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return x (N, H, W, C) normalised by its own mean and variance, and those two (C,), the variance biased.
@@ -92,7 +92,7 @@ class BatchNorm(layers.BatchNormalization):
             return super().call(inputs, training=False)
         wide = inputs.dtype if inputs.dtype == tf.float64 else tf.float32
         x, gamma, beta = (tf.cast(t, wide) for t in (inputs, self.gamma, self.beta))
-        y, mean, variance = normalise_batch(x, gamma, beta, self.epsilon)
+        y, mean, variance = _normalise_batch(x, gamma, beta, self.epsilon)
         count = tf.cast(tf.size(x) // tf.shape(x)[-1], wide)
         unbiased = variance * (count / (count - 1))
         for running, batch in ((self.moving_mean, mean), (self.moving_variance, unbiased)):

@@ -77,11 +77,11 @@ def test_a_cell_timed_uncertified_is_marked_and_a_later_certificate_is_attached(
     [result] = bench(run, one())
     assert (result.status, result.certificate_id) == ("ok", None)
     written(run)
-    samples = store.samples(run, result.id)
+    samples = store.samples(run, result)
     [again] = bench(run, one(), uncertified=False)
     assert again == replace_id(result, "c" * 64)
     assert store.cells(run) == [again]
-    np.testing.assert_array_equal(store.samples(run, result.id)["latency_ns"], samples["latency_ns"])
+    np.testing.assert_array_equal(store.samples(run, again)["latency_ns"], samples["latency_ns"])
 
 
 def replace_id(result: store.CellResult, value: str) -> store.CellResult:

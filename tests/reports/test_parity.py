@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from bench import parity as bench_parity
+from bench.contract import NEED_CERTIFICATE
 from bench.rungs import base, deployment
 from reports import (
     bench_plots,
@@ -215,7 +216,9 @@ def test_a_certificate_that_failed_is_no_certificate(run: Run):
     assert run.parity is not None
     first = replace(run.parity.runtimes[0], status="fail", reason="rmse is 3e-2, bound 6e-8")
     broken = replace(run, parity=replace(run.parity, runtimes=(first, *run.parity.runtimes[1:])))
-    covered = {c.id for c in run.cells if c.certificate_id == first.id and c.axes.scenario in certified.TIMED}
+    covered = {
+        c.id for c in run.cells if c.certificate_id == first.id and c.axes.scenario in NEED_CERTIFICATE
+    }
     assert {c.id for c in certified.uncertified(broken)} <= covered
     assert certified.uncertified(broken)
     assert first.what in {row["what"] for row in rows(failures.failures(broken))}

@@ -59,7 +59,7 @@ def _normalised(dtype: str, shape: tuple[int, ...], by_keras: bool = False) -> l
             mean, variance = tf.nn.moments(x, [0, 1, 2])
             y = tf.nn.batch_normalization(x, mean, variance, beta, gamma, architecture.BN_EPSILON)
         else:
-            y, *_ = model.normalise_batch(*given, architecture.BN_EPSILON)
+            y, *_ = model._normalise_batch(*given, architecture.BN_EPSILON)
     return [value.numpy() for value in (y, *tape.gradient(y, given, upstream))]
 
 
