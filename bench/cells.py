@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bench import certificate, hashing, passes, pooled, rundir, selection, stats, store, verdicts
+from bench import certificate, hashing, machine, passes, pooled, rundir, selection, stats, store, verdicts
 from bench.affinity import Cores
 from bench.child import Child, OnEvent, round_of
 from bench.contract import NEED_CERTIFICATE, RUNNERS, TIMED, Cell, Lane
@@ -98,6 +98,8 @@ class _Bench:
     results: dict[str, CellResult] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     """IDs of cells that this sitting has measured or tried to."""
+    barred: set[str] = field(default_factory=set)
+    """IDs of cells that may not be timed for want of a certificate."""
 
     def measure(self, lane: Lane, members: list[Cell]) -> None:
         """Sweep over a lane until no cell of it is due; a cell that fails is out for this sitting."""
@@ -128,12 +130,13 @@ class _Bench:
     def _done(self, cell: Cell, broken: set[str]) -> bool:
         result = self.results[cell.id]
         failed = result.status != "ok" and cell.id in self.touched
-        return failed or passes.rounds_done(result, broken) >= self._wanted(cell)
+        return cell.id in self.barred or failed or passes.rounds_done(result, broken) >= self._wanted(cell)
 
     def _wide(self, members: list[Cell]) -> list[Cell]:
         """Return a lane's measured cells while any of their intervals is too wide and rounds are left."""
         protocol = self.matrix.protocol
-        good = [c for c in members if c.scenario in TIMED and self.results[c.id].status == "ok"]
+        timed = [c for c in members if c.scenario in TIMED and c.id not in self.barred]
+        good = [c for c in timed if self.results[c.id].status == "ok"]
         if protocol.half_width is None or len(good) < 2:
             return []
         results = [self.results[cell.id] for cell in good]
@@ -179,11 +182,14 @@ class _Bench:
         )
 
     def _bar(self, cell: Cell) -> None:
-        """Turn a cell that may not be timed into a row with the reason."""
+        """Turn a cell that may not be timed into a row with the reason; rounds that it has are kept."""
         artifact = self._artifact(cell)
         _, refused = self.gate.certificate(cell, artifact)
         if cell.scenario not in NEED_CERTIFICATE or not artifact or self.uncertified or not refused:
             return
+        if cell.device == "cuda" and not machine.gpus():
+            return  # its child says so: what cannot run here lacks no certificate
+        self.barred.add(cell.id)
         kept = self.results[cell.id]
         if kept.status == "ok":
             return

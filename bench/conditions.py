@@ -27,9 +27,6 @@ OTHER_LOAD = 0.5
 """Of the load average beyond this process's own cores, where /proc/stat is not there to tell."""
 CLOCK_SHARE = 0.05
 """By which the clock may differ: about what turbo leaves open, and half of what IQR/median flags at."""
-INVOLUNTARY_PER_S = 50.0
-"""Times a second, for each core in use, that a thread was taken off its processor. An undisturbed round
-has a few; one that shares its processor was seen to have 70 and more."""
 USED_SHARE = 0.05
 """Of the interval that a thread must compute to count as used."""
 
@@ -52,7 +49,10 @@ class Conditions:
     load_average: float | None
     """Processes that ran or waited, over the last minute."""
     voluntary_switches: int
-    """Of all threads of this process, as involuntary_switches too: times that it waited for something."""
+    """Of all threads of this process, as involuntary_switches too: times that it waited for something.
+
+    Recorded, and no doubt: a pool that spins by sched_yield is switched thousands of times a second.
+    """
     involuntary_switches: int
     throttle_events: int | None
     """Times that heat or power slowed `cpus` since the system started."""
@@ -156,7 +156,6 @@ def doubts(before: Conditions, after: Conditions) -> list[str]:
         _throttle_doubt(before, after),
         _quota_doubt(before, after),
         _clock_doubt(before, after),
-        _switch_doubt(before, after),
     )
     return [reason for reason in found if reason]
 
@@ -217,13 +216,6 @@ def _clock_doubt(before: Conditions, after: Conditions) -> str | None:
     if abs(after.clock_mhz / before.clock_mhz - 1) <= CLOCK_SHARE:
         return None
     return f"the clock moved from {before.clock_mhz:.0f} to {after.clock_mhz:.0f} MHz"
-
-
-def _switch_doubt(before: Conditions, after: Conditions) -> str | None:
-    rate = (after.involuntary_switches - before.involuntary_switches) / _seconds(before, after)
-    if rate <= INVOLUNTARY_PER_S * max(1.0, cores_used(before, after)):
-        return None
-    return f"threads were taken off their processors {rate:.0f} times a second"
 
 
 @dataclass(frozen=True)

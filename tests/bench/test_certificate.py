@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import certificate, parity, store
+from bench import certificate, machine, parity, store
 from bench.contract import Cell
 from pose import weights
 from pose.errors import UserError
@@ -82,6 +82,26 @@ def test_a_cell_timed_uncertified_is_marked_and_a_later_certificate_is_attached(
     assert again == replace_id(result, "c" * 64)
     assert store.cells(run) == [again]
     np.testing.assert_array_equal(store.samples(run, again)["latency_ns"], samples["latency_ns"])
+
+
+def test_a_device_that_is_absent_is_unsupported_and_lacks_no_certificate(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "gpus", list)
+    written(run)
+    [absent] = bench(run, one(device="cuda"), "NotHere", uncertified=False)
+    assert (absent.status, absent.reason) == ("unsupported", "no CUDA device is visible to this runner")
+    monkeypatch.setattr(machine, "gpus", lambda: [{"name": "a GPU"}])
+    [there] = bench(run, one(device="cuda"), "NotHere", uncertified=False)
+    assert there.status == "uncertified"
+
+
+def test_rounds_that_were_timed_uncertified_are_kept_and_not_prolonged_without_a_certificate(
+    run: Path,
+) -> None:
+    [result] = bench(run, one(protocol={"rounds": 1}))
+    [kept] = bench(run, one(protocol={"rounds": 2}), uncertified=False)
+    assert kept == result
 
 
 def replace_id(result: store.CellResult, value: str) -> store.CellResult:
