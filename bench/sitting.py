@@ -209,7 +209,8 @@ def _with_shares(run: RunFolder, results: Sequence[CellResult]) -> list[CellResu
     for result in results:
         axes, rate = result.axes, _images_per_s(result)
         peak = limits.peak(known, axes.precision, axes.threads, axes.device) if known else None
-        if rate and peak:
+        # A cell that nothing was added to keeps the share of the sitting that measured it.
+        if rate and peak and "share_of_peak" not in result.stats:
             share = limits.share(macs, 1, 1 / rate, peak)
             result = msgspec.structs.replace(result, stats={**result.stats, "share_of_peak": share})
             store.save(run.path, result)
