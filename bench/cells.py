@@ -13,8 +13,9 @@ import msgspec
 
 from bench import certificate, hashing, machine, passes, pooled, rundir, selection, stats, store, verdicts
 from bench.affinity import Cores
-from bench.child import Child, OnEvent, round_of
+from bench.child import Child, round_of
 from bench.contract import NEED_CERTIFICATE, RUNNERS, TIMED, Cell, Lane
+from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.rundir import RunFolder

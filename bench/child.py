@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import launch, machine, scenarios, store
 from bench.contract import Cell, RunnerSpec
+from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.rundir import RunFolder
 from bench.store import CellResult, Round, Validity
 from pose.files import make_folder, read_json
-
-OnEvent = Callable[[str, dict[str, Any]], None]
 
 MEMORY_SHARE = 0.9
 """Of the memory that processes here may hold; a cell above it is ended before the kernel picks a victim."""

@@ -12,6 +12,7 @@ import msgspec
 
 from bench import cells, energy, launch, limits, machine, matrix, selection, stats, store, verdicts
 from bench.contract import RUNNERS, TIMED, Cell, RunnerSpec
+from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.rundir import RunFolder
@@ -26,8 +27,6 @@ NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
 
 LIMITS_S = {"quick": 12.0, "standard": 20.0, "official": 40.0}
 """Seconds that measuring the machine's ceilings may take, by profile."""
-
-OnEvent = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)

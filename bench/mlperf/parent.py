@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +13,12 @@ from typing import Any
 
 from bench import certificate, launch, machine, rundir, store
 from bench.contract import RUNNERS, Cell, RunnerSpec
+from bench.launch import OnEvent
 from bench.mlperf.options import CLAIM, DRIVEN, Options
 from bench.rundir import RunFolder
 from pose import splits
 from pose.errors import UserError
 from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
-
-OnEvent = Callable[[str, dict[str, Any]], None]
 
 SCHEMA = 1
 MEMORY_SHARE = 0.9
