@@ -147,15 +147,21 @@ def _dot(axes: Axes, x: float, y: float, gid: str, *, passed: bool) -> None:
 
 
 def _name_worst(axes: Axes, row: int, check: Check, x: float, scale: Scale) -> None:
-    """Write a check's name under its dot, to the side that has room."""
+    """Write a check's name under its dot, to the side that has room, or across it where neither has."""
     low, high = scale.ends
-    right_end = x - low > CHARACTER * (high - low) * len(check.name)
+    width = CHARACTER * (high - low) * len(check.name)
+    if x - low > width:
+        at, shift, ends = x, 4, "right"
+    elif high - x > width:
+        at, shift, ends = x, -4, "left"
+    else:
+        at, shift, ends = (low + high) / 2, 0, "center"
     axes.annotate(
         check.name,
-        (x, row),
-        xytext=(4 if right_end else -4, -11),
+        (at, row),
+        xytext=(shift, -11),
         textcoords="offset points",
-        ha="right" if right_end else "left",
+        ha=ends,
         va="center",
         fontsize=8,
         color=style.light("muted" if check.passed else "fail"),

@@ -61,7 +61,7 @@ def train(run: RunFolder, twin: str) -> dict[str, Any]:
             f"{twin}_impl.train:train",
             payload,
             out / "child",
-            env=launch.thread_environment(settings.threads, "tuned", settings.device) | launch.PASSIVE,
+            env=launch.thread_environment(settings.threads, "tuned", settings.device) | launch.BRIEF,
             on_event=on_event,
         )
     return launch.value_of(outcome)
