@@ -28,13 +28,16 @@ class Cores:
         return self.groups[-1] if len(self.groups) > 1 and hasattr(os, "sched_setaffinity") else None
 
     def for_child(self, threads: int) -> tuple[int, ...] | None:
-        """Return the processors of a child with so many threads: all but the parent's core.
+        """Return the processors of a child with so many threads: all but the parent's core, if those do.
 
-        None, no restriction, where the child needs every core or the system knows no affinity.
+        Otherwise all, said in full: a child would inherit its parent's, and the parent sits on one core.
+        None where the system knows no affinity.
         """
-        if self.spared is None or len(self.groups) - 1 < threads:
+        if not hasattr(os, "sched_setaffinity"):
             return None
-        return tuple(sorted(processor for group in self.groups[:-1] for processor in group))
+        spare = self.spared is not None and len(self.groups) > threads
+        groups = self.groups[:-1] if spare else self.groups
+        return tuple(sorted(processor for group in groups for processor in group))
 
     @contextmanager
     def parent_aside(self) -> Iterator[None]:

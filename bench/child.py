@@ -10,7 +10,7 @@ from typing import Any
 from bench import launch, machine, scenarios, store
 from bench.contract import Cell, RunnerSpec
 from bench.launch import OnEvent
-from bench.matrix import Matrix
+from bench.matrix import Matrix, Protocol
 from bench.rundir import RunFolder
 from bench.store import CellResult, Round, Validity
 from pose.files import make_folder, read_json
@@ -66,7 +66,14 @@ class Child:
         pools = launch.thread_environment(cell.threads, cell.allocator, cell.device)
         return launch.call(
             "bench.measure:cell",
-            self._payload(),
+            request(
+                self.run,
+                cell,
+                self.matrix.protocol,
+                self.samples,
+                runner=self.runner,
+                idle_w=self.idle_w,
+            ),
             self.folder,
             timeout_s=self.timeout_s,
             env=pools | waits | (dict(place.env) if place else {}) | dict(self.env),
@@ -77,30 +84,40 @@ class Child:
             on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
         )
 
-    def _payload(self) -> dict[str, Any]:
-        cell, settings = self.cell, self.run.settings
-        spec = RunnerSpec(
-            recipe=self.run.recipe.model_dump(mode="json"),
-            artifact=str(store.artifact(self.run.path, cell).resolve()),
-            mode=cell.mode,
-            precision=cell.precision,
-            device=cell.device,
-            threads=cell.threads,
-            batch=cell.batch,
-            scenario=cell.scenario,
-        )
-        return {
-            "runner": self.runner,
-            "spec": asdict(spec),
-            "protocol": self.matrix.protocol.model_dump(mode="json"),
-            "twin": cell.twin,
-            "workers": settings.workers,
-            "coco": settings.coco.resolve(),
-            "split_file": self.run.split_file.resolve(),
-            "boxes": settings.boxes.resolve() if settings.boxes else None,
-            "samples": self.samples.resolve(),
-            "idle_w": self.idle_w,
-        }
+
+def request(
+    run: RunFolder,
+    cell: Cell,
+    protocol: Protocol,
+    samples: Path,
+    *,
+    runner: str,
+    idle_w: float | None = None,
+) -> dict[str, Any]:
+    """Return what `bench.measure.cell` is told of one round of a cell; samples is where it writes them."""
+    settings = run.settings
+    spec = RunnerSpec(
+        recipe=run.recipe.model_dump(mode="json"),
+        artifact=str(store.artifact(run.path, cell).resolve()),
+        mode=cell.mode,
+        precision=cell.precision,
+        device=cell.device,
+        threads=cell.threads,
+        batch=cell.batch,
+        scenario=cell.scenario,
+    )
+    return {
+        "runner": runner,
+        "spec": asdict(spec),
+        "protocol": protocol.model_dump(mode="json"),
+        "twin": cell.twin,
+        "workers": settings.workers,
+        "coco": settings.coco.resolve(),
+        "split_file": run.split_file.resolve(),
+        "boxes": settings.boxes.resolve() if settings.boxes else None,
+        "samples": samples.resolve(),
+        "idle_w": idle_w,
+    }
 
 
 def missing(run: RunFolder, cell: Cell) -> launch.Outcome:

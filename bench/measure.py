@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench import conditions, energy, pools, stats
+from bench import conditions, energy, machine, pools, stats
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
@@ -85,6 +85,7 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     with phases("measured"):
         durations_ns = repeat(subject.once, protocol["measured_s"], protocol["measured_queries"])
     seen = watched.end()
+    effective = subject.effective()
     summary = subject.summarise(durations_ns)
     with replacing(Path(job.payload["samples"])) as temporary:
         np.savez(temporary, **summary.samples)  # type: ignore[arg-type]
@@ -93,18 +94,35 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         "value": summary.value,
         "peak_device_bytes": peak_device_bytes(subject),
         "stats": summary.stats,
-        "validity": doubted(stats.validity(durations_ns), seen["conditions"]["doubts"]),
+        "validity": judged(
+            stats.validity(durations_ns),
+            seen["conditions"]["doubts"],
+            missing_threads(job.spec.threads, effective.get("threads"), len(machine.affinity())),
+        ),
         **seen,
     }
-    return found, subject.effective()
+    return found, effective
 
 
-def doubted(validity: dict[str, Any], doubts: list[str]) -> dict[str, Any]:
-    """Return a round's verdict with the machine's doubts added: they flag it."""
-    if not doubts:
-        return validity
-    verdict = "FLAGGED" if validity["verdict"] == "VALID" else validity["verdict"]
-    return {"verdict": verdict, "reasons": [*validity["reasons"], *doubts]}
+def judged(validity: dict[str, Any], doubts: list[str], faults: list[str]) -> dict[str, Any]:
+    """Return a round's verdict with doubts of the machine, which flag it, and faults, which end it."""
+    verdict = validity["verdict"]
+    if doubts and verdict == "VALID":
+        verdict = "FLAGGED"
+    return {
+        "verdict": "INVALID" if faults else verdict,
+        "reasons": [*faults, *validity["reasons"], *doubts],
+    }
+
+
+def missing_threads(asked: int, told: int | None, processors: int) -> list[str]:
+    """Return why a round did not run on its lane's threads; told is what the runtime says, if anything."""
+    found = []
+    if told and told != asked:
+        found.append(f"the runtime says {told} threads, where the lane has {asked}")
+    if processors < asked:
+        found.append(f"{asked} threads shared {processors} processor{'s' if processors > 1 else ''}")
+    return found
 
 
 class Watch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from bench import cells, energy, launch, limits, machine, matrix, selection, stats, store, verdicts
-from bench.contract import RUNNERS, TIMED, Cell, RunnerSpec
+from bench.child import request
+from bench.contract import RUNNERS, TIMED, Cell
 from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
@@ -136,16 +137,19 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
     The null runner goes the whole way of a cell: its own process, the same loop, the same clock.
     """
     found: dict[str, Any] = {"threads": like.threads}
+    protocol = matrix.Protocol.model_validate({"profile": "quick", **NULL_WINDOW_S, "images": 8})
     for scenario in NULL_SCENARIOS:
+        folder = run.path / "bench" / "children" / f"null-{scenario}"
+        cell = replace(like, mode="eager", precision="fp32", device="cpu", scenario=scenario)
         outcome = launch.call(
             "bench.measure:cell",
-            _null_payload(run, like, scenario),
-            run.path / "bench" / "children" / f"null-{scenario}",
+            request(run, cell, protocol, folder / "samples.npz", runner=NULL_RUNNER),
+            folder,
             timeout_s=60,
             env=launch.thread_environment(like.threads, like.allocator),
         )
         value = launch.value_of(outcome)
-        durations = store.load_samples(run.path / "bench" / "children" / f"null-{scenario}" / "samples.npz")
+        durations = store.load_samples(folder / "samples.npz")
         [raw] = durations.values()
         found[f"{scenario}_us"] = {
             "p50": stats.percentile(raw, 50) / 1e3,
@@ -153,31 +157,6 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
         }
         found["n"] = value["count"]
     return found
-
-
-def _null_payload(run: RunFolder, like: Cell, scenario: str) -> dict[str, Any]:
-    protocol = matrix.Protocol.model_validate({"profile": "quick", **NULL_WINDOW_S, "images": 8})
-    spec = RunnerSpec(
-        recipe=run.recipe.model_dump(mode="json"),
-        artifact="",
-        mode="eager",
-        precision="fp32",
-        device="cpu",
-        threads=like.threads,
-        batch=like.batch,
-        scenario=scenario,
-    )
-    return {
-        "runner": NULL_RUNNER,
-        "spec": asdict(spec),
-        "protocol": protocol.model_dump(mode="json"),
-        "twin": like.twin,
-        "workers": 0,
-        "coco": run.settings.coco.resolve(),
-        "split_file": run.split_file.resolve(),
-        "boxes": None,
-        "samples": (run.path / "bench" / "children" / f"null-{scenario}" / "samples.npz").resolve(),
-    }
 
 
 def _limits(measured: Matrix) -> dict[str, Any]:

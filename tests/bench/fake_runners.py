@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import machine
 from bench.contract import RunnerSpec
 from bench.measure import NullRunner
 from pose.errors import Unsupported, UserError
@@ -45,6 +46,13 @@ class Sleeper(NullRunner):
     def submit_all(self, batches: list[np.ndarray]) -> None:
         assert all(len(batch) == len(self.heatmaps) for batch in batches)
         time.sleep(0.005)
+
+
+class Lazy(Sleeper):
+    """Says that it runs one thread, and on which processors it may."""
+
+    def effective(self) -> dict[str, Any]:
+        return {"precision": "fp32", "threads": 1, "processors": sorted(machine.affinity())}
 
 
 class Aborts(NullRunner):

@@ -48,6 +48,19 @@ def test_throughput_counts_whole_batches(run_folder: Path):
     assert result.stats["images_per_s"] == pytest.approx(len(blocks) * 4 * 8 / (blocks.sum() / 1e9))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_cell_has_the_processors_that_its_threads_need_and_is_invalid_without_those_threads(
+    run_folder: Path, threads: int
+):
+    [result] = bench(run_folder, one(threads=threads), "Lazy")
+    mine = machine.usable_cores()
+    assert len(result.effective["processors"]) >= min(threads, mine)
+    reasons = " ".join(result.validity.reasons)
+    assert ("the runtime says 1 threads, where the lane has 2" in reasons) == (threads == 2)
+    assert ("threads shared" in reasons) == (threads > mine)
+    assert threads == 1 or result.validity.verdict == "INVALID"
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_runner_that_knows_the_answers_scores_near_one(run_folder: Path, batch: int):
     [result] = bench(run_folder, one("accuracy", batch=batch, allocator="tuned"), "Oracle")

@@ -74,6 +74,34 @@ def test_the_null_runner_returns_heatmaps_of_the_recipes_size():
     assert runner.infer(np.zeros((3, 96, 64, 3), np.uint8)).shape == (3, 17, 24, 16)
 
 
+@pytest.mark.parametrize(
+    ("asked", "told", "processors", "faults"),
+    [
+        (2, 2, 2, []),
+        (1, 1, 8, []),
+        (2, None, 2, []),
+        (0, 0, 1, []),
+        (2, 1, 2, ["the runtime says 1 threads, where the lane has 2"]),
+        (1, 2, 2, ["the runtime says 2 threads, where the lane has 1"]),
+        (2, 2, 1, ["2 threads shared 1 processor"]),
+        (4, None, 3, ["4 threads shared 3 processors"]),
+    ],
+)
+def test_a_round_lacks_threads_that_the_runtime_or_the_system_denied(
+    asked: int, told: int | None, processors: int, faults: list[str]
+):
+    assert measure.missing_threads(asked, told, processors) == faults
+
+
+def test_a_doubt_flags_a_round_and_a_fault_makes_it_invalid():
+    valid = {"verdict": "VALID", "reasons": []}
+    assert measure.judged(valid, [], []) == valid
+    assert measure.judged(valid, ["d"], []) == {"verdict": "FLAGGED", "reasons": ["d"]}
+    assert measure.judged(valid, ["d"], ["f"]) == {"verdict": "INVALID", "reasons": ["f", "d"]}
+    bad = {"verdict": "INVALID", "reasons": ["wide"]}
+    assert measure.judged(bad, ["d"], []) == {"verdict": "INVALID", "reasons": ["wide", "d"]}
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_peak_memory_is_the_childs_own_even_under_a_large_parent():
     code = "from bench import measure; print(measure.peak_rss_bytes())"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench import launch, rundir, store
-from bench.contract import RUNNERS, TWINS, Cell, RunnerSpec
+from bench.child import request
+from bench.contract import RUNNERS, TWINS, Cell
+from bench.matrix import Protocol
 from bench.rundir import RunFolder, Settings
 from pose import recipe, synthetic
 
@@ -30,20 +31,8 @@ def measured(run: RunFolder, cell: Cell, protocol: dict[str, Any]) -> tuple[dict
     """Return what one round of the bench gives, and its latencies (n,) in ns."""
     folder = run.path / "children" / cell.id
     samples = folder / "samples.npz"
-    spec = RunnerSpec(
-        recipe=run.recipe.model_dump(mode="json"),
-        artifact=str(store.artifact(run.path, cell).resolve()),
-        mode=cell.mode,
-        precision=cell.precision,
-        device=cell.device,
-        threads=cell.threads,
-        batch=cell.batch,
-    )
-    payload = {
-        "runner": RUNNERS[cell.runtime], "spec": asdict(spec), "protocol": protocol, "boxes": None,
-        "coco": run.settings.coco, "split_file": run.split_file, "samples": samples,
-        "twin": cell.twin, "workers": 0,
-    }  # fmt: skip
+    wanted = Protocol.model_validate({"profile": "quick", **protocol})
+    payload = request(run, cell, wanted, samples, runner=RUNNERS[cell.runtime])
     env = launch.thread_environment(cell.threads, cell.allocator, cell.device)
     value = launch.value_of(launch.call("bench.measure:cell", payload, folder, timeout_s=120, env=env))
     return value, store.load_samples(samples)["latency_ns"]
