@@ -20,7 +20,7 @@ from bench import launch, machine, stages, stats, store
 from bench.contract import Cell
 from bench.rundir import RunFolder
 
-PAIRS = 7
+PAIRS = 10
 SECONDS = 5
 PROTOCOL = {
     "warmup_s": 3.0, "warmup_gpu_s": 5.0, "warmup_queries": 10,
@@ -48,10 +48,10 @@ def by_benchmark_app(run: RunFolder, cell: Cell) -> float:
 
 @pytest.mark.timeout(900)
 @pytest.mark.benchmark(group="against benchmark_app")
-def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", sorted({1, machine.usable_cores()}))
+def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path, threads: int) -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("torch")
-    threads = machine.usable_cores()
     run = untrained(tmp_path, "demo", threads)
     stages.convert(run, "torch")
     cell = Cell("torch", "openvino", "ir", "fp32", "cpu", 1, threads, "glibc", "latency")
@@ -68,9 +68,8 @@ def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path) -> None:
     benchmark.pedantic(pair, rounds=PAIRS)
     found = stats.paired_ratio(ours, theirs)
     benchmark.extra_info.update({"twinpose_ms": ours, "benchmark_app_ms": theirs, "ratio": found.ratio})
-    print(
-        f"\ntwinpose over benchmark_app: {found.ratio:.4f} [{found.low:.4f}, {found.high:.4f}], {PAIRS} pairs"
-    )
+    interval = f"{found.ratio:.4f} [{found.low:.4f}, {found.high:.4f}]"
+    print(f"\ntwinpose over benchmark_app, {threads} threads: {interval}, {PAIRS} pairs")
     print("ms, twinpose:     ", " ".join(f"{ms:.3f}" for ms in ours))
     print("ms, benchmark_app:", " ".join(f"{ms:.3f}" for ms in theirs))
     assert len(ours) == len(theirs) == PAIRS
