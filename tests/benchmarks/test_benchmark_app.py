@@ -49,10 +49,11 @@ def by_benchmark_app(run: RunFolder, cell: Cell) -> float:
 @pytest.mark.timeout(900)
 @pytest.mark.benchmark(group="against benchmark_app")
 @pytest.mark.parametrize("threads", sorted({1, machine.usable_cores()}))
-def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path, threads: int) -> None:
+@pytest.mark.parametrize("recipe", ["demo", "coco_resnet50_256x192"])
+def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path, recipe: str, threads: int) -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("torch")
-    run = untrained(tmp_path, "demo", threads)
+    run = untrained(tmp_path, recipe, threads)
     stages.convert(run, "torch")
     cell = Cell("torch", "openvino", "ir", "fp32", "cpu", 1, threads, "glibc", "latency")
     ours: list[float] = []
@@ -69,7 +70,7 @@ def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path, threads: i
     found = stats.paired_ratio(ours, theirs)
     benchmark.extra_info.update({"twinpose_ms": ours, "benchmark_app_ms": theirs, "ratio": found.ratio})
     interval = f"{found.ratio:.4f} [{found.low:.4f}, {found.high:.4f}]"
-    print(f"\ntwinpose over benchmark_app, {threads} threads: {interval}, {PAIRS} pairs")
+    print(f"\ntwinpose over benchmark_app, {recipe}, {threads} threads: {interval}, {PAIRS} pairs")
     print("ms, twinpose:     ", " ".join(f"{ms:.3f}" for ms in ours))
     print("ms, benchmark_app:", " ".join(f"{ms:.3f}" for ms in theirs))
     assert len(ours) == len(theirs) == PAIRS
