@@ -20,7 +20,9 @@ def untrained(folder: Path, name: str, threads: int) -> RunFolder:
     """Return a run of a recipe whose twins have their initial weights for trained ones."""
     synthetic.make(folder / "coco", train_images=4, val_images=8, seed=1)
     settings = Settings(folder / "coco", None, "cpu", threads, 0)
-    made = rundir.prepare(folder / "run", recipe.load(name, ["split.method=official"]), settings)
+    made = rundir.prepare(
+        folder / "run", recipe.load(name, ["split.method=official", "model.pretrained=null"]), settings
+    )
     for twin in TWINS:
         made.train_folder(twin).mkdir(parents=True)
         shutil.copy(made.initial_weights, made.train_folder(twin) / "best.safetensors")
