@@ -35,8 +35,7 @@ class Cores:
         """
         if not hasattr(os, "sched_setaffinity"):
             return None
-        spare = self.spared is not None and len(self.groups) > threads
-        groups = self.groups[:-1] if spare else self.groups
+        groups = self.groups[:-1] if len(self.groups) > threads else self.groups
         return tuple(sorted(processor for group in groups for processor in group))
 
     @contextmanager

@@ -95,6 +95,18 @@ def request(
     idle_w: float | None = None,
 ) -> dict[str, Any]:
     """Return what `bench.measure.cell` is told of one round of a cell; samples is where it writes them."""
+    return {
+        **asked(run, cell, runner),
+        "protocol": protocol.model_dump(mode="json"),
+        "twin": cell.twin,
+        "workers": run.settings.workers,
+        "samples": samples.resolve(),
+        "idle_w": idle_w,
+    }
+
+
+def asked(run: RunFolder, cell: Cell, runner: str) -> dict[str, Any]:
+    """Return what every child that drives a cell's runner is told: the runner, its spec and its inputs."""
     settings = run.settings
     spec = RunnerSpec(
         recipe=run.recipe.model_dump(mode="json"),
@@ -109,14 +121,9 @@ def request(
     return {
         "runner": runner,
         "spec": asdict(spec),
-        "protocol": protocol.model_dump(mode="json"),
-        "twin": cell.twin,
-        "workers": settings.workers,
         "coco": settings.coco.resolve(),
         "split_file": run.split_file.resolve(),
         "boxes": settings.boxes.resolve() if settings.boxes else None,
-        "samples": samples.resolve(),
-        "idle_w": idle_w,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench import conditions, energy, machine, pools, stats
+from bench import conditions, energy, pools, stats
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
@@ -97,7 +97,9 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         "validity": judged(
             stats.validity(durations_ns),
             seen["conditions"]["doubts"],
-            missing_threads(job.spec.threads, effective.get("threads"), len(machine.affinity())),
+            missing_threads(
+                job.spec.threads, effective.get("threads"), len(seen["conditions"]["before"]["cpus"])
+            ),
         ),
         **seen,
     }
@@ -105,7 +107,7 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def judged(validity: dict[str, Any], doubts: list[str], faults: list[str]) -> dict[str, Any]:
-    """Return a round's verdict with doubts of the machine, which flag it, and faults, which end it."""
+    """Return a round's verdict with doubts, which flag it, and faults, which make it invalid."""
     verdict = validity["verdict"]
     if doubts and verdict == "VALID":
         verdict = "FLAGGED"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import certificate, launch, machine, rundir, store
-from bench.contract import RUNNERS, Cell, RunnerSpec
+from bench.child import MEMORY_SHARE, asked
+from bench.contract import RUNNERS, Cell
 from bench.launch import OnEvent
 from bench.mlperf.options import CLAIM, DRIVEN, Options
 from bench.rundir import RunFolder
@@ -21,8 +22,6 @@ from pose.errors import UserError
 from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
 
 SCHEMA = 1
-MEMORY_SHARE = 0.9
-"""Of the memory that processes here may hold, as for the suite's own protocol."""
 DURATIONS = 4.0
 """Minimum durations that a cell's time-out grants beside its own seconds: two scenarios, twice as long."""
 
@@ -184,7 +183,11 @@ class _Child:
         logs.mkdir(parents=True)
         return launch.call(
             "bench.mlperf:cell",
-            self._payload(cell, runner, logs),
+            {
+                **asked(self.run, cell, runner),
+                "options": self.options.model_dump(),
+                "logs": logs.resolve(),
+            },
             logs / "child",
             timeout_s=self.timeout_s + DURATIONS * self.options.min_duration_s,
             env=launch.thread_environment(cell.threads, cell.allocator, cell.device) | self.env,
@@ -192,21 +195,3 @@ class _Child:
             memory_limit_bytes=int(machine.memory_limit_bytes() * MEMORY_SHARE),
             on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
         )
-
-    def _payload(self, cell: Cell, runner: str, logs: Path) -> dict[str, Any]:
-        settings = self.run.settings
-        axes = ("mode", "precision", "device", "threads", "batch", "scenario")
-        spec = RunnerSpec(
-            recipe=self.run.recipe.model_dump(mode="json"),
-            artifact=str(store.artifact(self.run.path, cell).resolve()),
-            **{axis: getattr(cell, axis) for axis in axes},
-        )
-        return {
-            "runner": runner,
-            "spec": asdict(spec),
-            "options": self.options.model_dump(),
-            "coco": settings.coco.resolve(),
-            "split_file": self.run.split_file.resolve(),
-            "boxes": settings.boxes.resolve() if settings.boxes else None,
-            "logs": logs.resolve(),
-        }

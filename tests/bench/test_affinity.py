@@ -30,9 +30,13 @@ def test_a_child_that_needs_every_core_is_told_all_and_does_not_inherit_the_pare
 def test_on_one_core_everybody_shares_it():
     alone = Cores((frozenset({0, 1}),))
     assert alone.spared is None
-    assert alone.for_child(1) == (0, 1)
     with alone.parent_aside():
         pass
+
+
+@LINUX
+def test_on_one_core_a_child_is_told_that_core():
+    assert Cores((frozenset({0, 1}),)).for_child(1) == (0, 1)
 
 
 @LINUX
