@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ def run(
     uncertified: bool = False,
     again: bool = False,
     on_event: OnEvent | None = None,
+    prepare: Callable[[], None] | None = None,
     runners: Mapping[str, str] = RUNNERS,
     env: Mapping[str, str] | None = None,
     sitting: Sitting | None = None,
@@ -46,6 +47,7 @@ def run(
     hears "pass_started" (lane, number, cells), "cell_started" (id, number, count, round), the child's
     "phase" (id, phase, s), "round_finished" (id, round, status, reason, value, verdict) and, once a cell
     is complete or has failed, "cell_finished" (id, number, count, status, reason, skipped).
+    prepare is called once before the first round, and not at all when none is due.
     runners maps a runtime to "module:class"; env is laid over every child's environment;
     idle_w is what the GPU draws when idle, None where it is not known.
     """
@@ -72,8 +74,11 @@ def run(
     if again:
         for cell in chosen:
             store.forget(opened.path, cell.id)
+    lanes = passes.lanes(chosen)
+    if bench.take_stock(lanes) and prepare:
+        prepare()
     with bench.cores.parent_aside():
-        for lane, members in passes.lanes(chosen).items():
+        for lane, members in lanes.items():
             bench.measure(lane, members)
     return [bench.results[cell.id] for cell in chosen]
 
@@ -102,12 +107,17 @@ class _Bench:
     barred: set[str] = field(default_factory=set)
     """IDs of cells that may not be timed for want of a certificate."""
 
+    def take_stock(self, lanes: Mapping[Lane, list[Cell]]) -> bool:
+        """Read what is stored of every cell, bar those that may not be timed; say whether a round is due."""
+        for cell in self.chosen:
+            self.results[cell.id] = self._stored(cell)
+            self._bar(cell)
+        broken = passes.broken(self.run.path)
+        return any(self._due(members, broken) for members in lanes.values())
+
     def measure(self, lane: Lane, members: list[Cell]) -> None:
         """Sweep over a lane until no cell of it is due; a cell that fails is out for this sitting."""
         broken = passes.broken(self.run.path)
-        for cell in members:
-            self.results[cell.id] = self._stored(cell)
-            self._bar(cell)
         number = 0
         while due := self._due(members, broken):
             number += 1

@@ -53,11 +53,7 @@ class Child:
         else:
             outcome = missing(self.run, self.cell) if artifact_sha256 is None else self._call(tell)
         status = "failed" if outcome.status == "user_error" else outcome.status
-        return launch.Outcome(status, self._relative(outcome.reason), outcome.value, outcome.wall_s)
-
-    def _relative(self, reason: str | None) -> str | None:
-        """Return the reason with paths told from the run's folder: a run may be moved."""
-        return reason.replace(f"{self.run.path.resolve()}/", "") if reason else None
+        return launch.Outcome(status, relative(self.run, outcome.reason), outcome.value, outcome.wall_s)
 
     def _call(self, tell: OnEvent) -> launch.Outcome:
         cell, place = self.cell, self.matrix.places.get(self.cell.runtime)
@@ -125,6 +121,11 @@ def asked(run: RunFolder, cell: Cell, runner: str) -> dict[str, Any]:
         "split_file": run.split_file.resolve(),
         "boxes": settings.boxes.resolve() if settings.boxes else None,
     }
+
+
+def relative(run: RunFolder, reason: str | None) -> str | None:
+    """Return a reason with paths told from the run's folder: a run may be moved."""
+    return reason.replace(f"{run.path.resolve()}/", "") if reason else None
 
 
 def missing(run: RunFolder, cell: Cell) -> launch.Outcome:

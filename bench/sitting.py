@@ -49,6 +49,7 @@ class Sat:
     comparisons: list[Comparison]
     noise: dict[str, Any]
     null: dict[str, Any]
+    """What a query costs without work, as last measured in the run; {} before."""
 
 
 def sit(
@@ -70,13 +71,15 @@ def sit(
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
     sitting = Sitting.begin()
     _note(run, matrix=chosen.to_dict(), machine=machine.fingerprint(), sitting=_described(sitting, wanted))
-    null = {}
-    if pair:
+
+    def prepare() -> None:
+        if not pair:
+            return
         tell("stage", {"what": "the harness's own cost"})
-        null = overhead(run, pair[0])
-        _note(run, null=null)
+        _note(run, null=overhead(run, pair[0]))
         tell("stage", {"what": "the machine's ceilings"})
         _note(run, limits=(ceilings or _limits)(measured))
+
     results = cells.run(
         run.path,
         measured,
@@ -84,6 +87,7 @@ def sit(
         uncertified=wanted.uncertified,
         again=wanted.again,
         on_event=tell,
+        prepare=prepare,
         runners=runners,
         env=env,
         sitting=sitting,
@@ -94,7 +98,7 @@ def sit(
     write_comparisons(run.path, found)
     noise = _noise(run, found, pair[1], sitting) if pair else {}
     _note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
-    return Sat(results, found, noise, null)
+    return Sat(results, found, noise, read_facts(run.path).get("null", {}))
 
 
 def first_look(chosen: Matrix) -> int | None:
@@ -160,7 +164,7 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
 
 
 def _limits(measured: Matrix) -> dict[str, Any]:
-    """Return the machine's ceilings for the CPU lanes of a matrix, measured anew in every sitting."""
+    """Return the machine's ceilings for the CPU lanes of a matrix, measured anew in every sitting that measures a cell."""
     on_cpu = [cell for cell in measured.cells if cell.device == "cpu" and cell.scenario in TIMED]
     threads = sorted({cell.threads for cell in on_cpu})
     precisions = sorted({cell.precision for cell in on_cpu} - {"defaults"})
@@ -223,10 +227,11 @@ def _noise(run: RunFolder, found: Sequence[Comparison], replica: Cell, sitting: 
     pair = next((one for one in found if one.set == verdicts.NOISE_FLOOR and one.a == replica.id), None)
     if pair is not None and pair.interval is not None:
         began = store.read(store.folder(run.path) / f"{pair.a}.json").rounds[0].pass_
-        if history and history[-1]["began"] == began:
-            history.pop()
         figures = {"n": pair.n, "ratio": pair.ratio, "interval": list(pair.interval)}
-        history.append({"a": pair.a, "b": pair.b, **figures, "began": began, "sitting": sitting.id})
+        known = {"a": pair.a, "b": pair.b, **figures, "began": began}
+        if not history or any(history[-1].get(name) != value for name, value in known.items()):
+            kept = history[:-1] if history and history[-1]["began"] == began else history
+            history = [*kept, {**known, "sitting": sitting.id}]
     if not history:
         reasons = ["the A/A pair has no interval: fewer than two of its rounds shared a pass"]
         return {"history": [], "verdict": None, "reasons": reasons}

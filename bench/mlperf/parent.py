@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import certificate, launch, machine, rundir, store
-from bench.child import MEMORY_SHARE, asked
+from bench.child import MEMORY_SHARE, asked, missing, relative
 from bench.contract import RUNNERS, Cell
 from bench.launch import OnEvent
 from bench.mlperf.options import CLAIM, DRIVEN, Options
@@ -141,7 +141,7 @@ class _Child:
         if barred:
             outcome = launch.Outcome("uncertified", barred, None, 0.0)
         elif known["artifact_sha256"] is None:
-            outcome = launch.Outcome("failed", self._missing(cell), None, 0.0)
+            outcome = missing(self.run, cell)
         else:
             outcome = self._call(cell, runner, logs, tell)
         value = outcome.value or {}
@@ -149,7 +149,7 @@ class _Child:
             "schema": SCHEMA,
             "id": cell.id,
             "status": "failed" if outcome.status == "user_error" else outcome.status,
-            "reason": self._relative(outcome.reason),
+            "reason": relative(self.run, outcome.reason),
             "claim": CLAIM,
             "axes": asdict(cell),
             **known,
@@ -170,14 +170,6 @@ class _Child:
         given = self.options.model_dump(exclude_defaults=True)
         options = "".join(f" --mlperf {name}={value}" for name, value in given.items())
         return f"twinpose bench {shlex.quote(str(self.run.path))} --protocol mlperf -k {cell.id}{options}"
-
-    def _missing(self, cell: Cell) -> str:
-        artifact = store.artifact(self.run.path, cell).relative_to(self.run.path)
-        maker = "train" if cell.runtime in {"tf", "torch"} else "convert"
-        return f"the run has no {artifact}; 'twinpose {maker} {self.run.path}' makes it"
-
-    def _relative(self, reason: str | None) -> str | None:
-        return reason.replace(f"{self.run.path.resolve()}/", "") if reason else None
 
     def _call(self, cell: Cell, runner: str, logs: Path, tell: OnEvent) -> launch.Outcome:
         logs.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,13 @@ def two_arms(rounds: int = 2, **patch: Any) -> matrix.Matrix:
     return one(mode=["eager", "compiled"], protocol={"rounds": rounds, "measured_s": 0.05}, **patch)
 
 
-def sit(run: Path, chosen: matrix.Matrix, runner: str = "Sleeper", **wanted: Any) -> Sat:
+def sit(
+    run: Path,
+    chosen: matrix.Matrix,
+    runner: str = "Sleeper",
+    ceilings: Callable[[matrix.Matrix], dict[str, Any]] = lambda measured: CEILINGS,
+    **wanted: Any,
+) -> Sat:
     return sitting.sit(
         rundir.opened(run),
         chosen,
@@ -42,7 +49,7 @@ def sit(run: Path, chosen: matrix.Matrix, runner: str = "Sleeper", **wanted: Any
         lambda name, fields: None,
         runners={"torch": f"fake_runners:{runner}"},
         env={"PYTHONPATH": TESTS},
-        ceilings=lambda measured: CEILINGS,
+        ceilings=ceilings,
     )
 
 
@@ -68,6 +75,21 @@ def test_a_sitting_measures_an_a_a_pair_and_says_what_the_harness_costs(run_fold
     [sitting_] = written["sittings"]
     assert sitting_["ended"]
     assert sitting_["seed"] is not None
+
+
+def test_where_no_round_is_due_nothing_is_measured_and_what_was_is_told(run_folder: Path):
+    first = sit(run_folder, two_arms())
+    written = facts(run_folder)
+    second = sit(run_folder, two_arms(), ceilings=never)
+    assert second == first
+    kept = {name: facts(run_folder)[name] for name in ("null", "limits", "noise")}
+    assert kept == {name: written[name] for name in kept}
+    with pytest.raises(AssertionError, match="ceilings were measured"):
+        sit(run_folder, two_arms(rounds=3), ceilings=never)
+
+
+def never(measured: matrix.Matrix) -> dict[str, Any]:
+    raise AssertionError("ceilings were measured")
 
 
 def test_each_cell_states_its_share_of_the_measured_peak(run_folder: Path):
