@@ -164,7 +164,7 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
 
 
 def _limits(measured: Matrix) -> dict[str, Any]:
-    """Return the machine's ceilings for the CPU lanes of a matrix, measured anew in every sitting that measures a cell."""
+    """Return the machine's ceilings for the CPU lanes of a matrix, anew wherever a round is due."""
     on_cpu = [cell for cell in measured.cells if cell.device == "cpu" and cell.scenario in TIMED]
     threads = sorted({cell.threads for cell in on_cpu})
     precisions = sorted({cell.precision for cell in on_cpu} - {"defaults"})
