@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable, Iterable
 
 from bench import clashes, machine, noise, nvml
@@ -10,6 +11,13 @@ from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 
 BUSY_SHARE = 0.15
 """Load average per processor from which other work is reported."""
+
+
+ONEDNN_FLAGS = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
+"""TensorFlow switches oneDNN on by itself where a processor has one of these.
+
+Source: tensorflow/core/util/port.cc of TensorFlow.
+"""
 
 
 def everything() -> list[Finding]:
@@ -114,6 +122,16 @@ def virtual() -> list[Finding]:
     return [Finding(NOTE, what, "trust the noise floor of each bench; measure on bare metal for publication")]
 
 
+def tensorflow_kernels() -> list[Finding]:
+    """A processor on which TensorFlow leaves oneDNN off, as it is shipped."""
+    absent = ONEDNN_FLAGS.isdisjoint(machine.cpu_flags())
+    if not absent or platform.machine() != "x86_64" or not machine.packages()["tensorflow"]:
+        return []
+    what = "TensorFlow leaves oneDNN off on this processor: its cells are of Eigen's kernels, as shipped"
+    cure = "interpreters: {tf: {env: {TF_ENABLE_ONEDNN_OPTS: '1'}}} in a matrix measures it with oneDNN"
+    return [Finding(NOTE, what, cure)]
+
+
 def gpu() -> list[Finding]:
     """No NVIDIA GPU, or others that compute on it."""
     users = [user for user in nvml.users() if user.pid != os.getpid()]
@@ -141,7 +159,7 @@ def neighbours(probed: noise.Noise) -> list[Finding]:
 
 
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
-    *(governor, turbo, load, siblings, quota, memory, huge_pages, virtual, gpu),
+    *(governor, turbo, load, siblings, quota, memory, huge_pages, virtual, tensorflow_kernels, gpu),
     *(clashes.environment, clashes.twins_of_a_module, clashes.torch_pair, clashes.cuda_libraries),
     *(clashes.compiler, clashes.frameworks),
 )

@@ -51,6 +51,10 @@ BRIEF = {"GOMP_SPINCOUNT": "10000"}
 """For a training, whose loader workers leave most of both cores to it: a thread spins for some 20
 microseconds between two operations, too short to keep anyone off a core, instead of going to sleep."""
 
+ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+"""For a training, and for the ladder where it compares trainings: left alone, TensorFlow computes with oneDNN
+on some processors and with Eigen on others. Never for a cell, which is measured as shipped."""
+
 OnEvent = Callable[[str, dict[str, Any]], None]
 
 

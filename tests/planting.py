@@ -124,7 +124,7 @@ def _link(source: Path, target: Path, names: list[Path]) -> None:
 
 
 def _start(who: str, threads: int) -> None:
-    os.environ.update(launch.thread_environment(threads) | launch.PASSIVE)
+    os.environ.update(launch.thread_environment(threads) | launch.PASSIVE | launch.ONEDNN)
     for module in (f"{who}_impl.probe", f"{who}_impl.data", "bench.rungs.optimizer"):
         importlib.import_module(module)
     # TensorFlow takes the number of its threads before it first computes, and the loaders compute.

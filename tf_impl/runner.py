@@ -79,6 +79,7 @@ class Runner:
             "runtime": f"tensorflow {tf.__version__}",
             "precision": self.net.get_layer("final_layer").compute_dtype,
             "switches": _switches(),
+            "onednn": _onednn(),
             "threads": tf.config.threading.get_intra_op_parallelism_threads(),
             "interop_threads": tf.config.threading.get_inter_op_parallelism_threads(),
             "device": tf.config.list_physical_devices("GPU")[0].name if on_gpu else "cpu",
@@ -111,6 +112,15 @@ def _prepare(spec: RunnerSpec) -> None:
     os.environ.update(STRICT_ENVIRONMENT)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     tf.config.optimizer.set_experimental_options(dict.fromkeys(AUTOMATIC, False))
+
+
+def _onednn() -> bool | None:
+    """Return whether oneDNN computes what it can; None if TensorFlow, by no public name, tells no more."""
+    try:
+        from tensorflow.python.util import _pywrap_util_port as port
+    except ImportError:
+        return None
+    return bool(port.IsMklEnabled())
 
 
 def _switches() -> dict[str, Any]:

@@ -80,6 +80,7 @@ class Runner:
             "runtime": f"torch {torch.__version__}",
             "precision": str(parameter.dtype).removeprefix("torch."),
             "switches": _switches(),
+            "onednn": _onednn(),
             "threads": torch.get_num_threads(),
             "interop_threads": torch.get_num_interop_threads(),
             "device": torch.cuda.get_device_name(self.device) if on_gpu else "cpu",
@@ -128,6 +129,11 @@ def _prepare(spec: RunnerSpec) -> None:
     torch.backends.cudnn.allow_tf32 = False
     for name in ON_CPU:
         attrgetter(name)(torch.backends).fp32_precision = "ieee"
+
+
+def _onednn() -> bool:
+    """Return whether oneDNN computes what it can."""
+    return bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled)
 
 
 def _switches() -> dict[str, Any]:

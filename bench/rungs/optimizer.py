@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import launch
 from bench.contract import TWINS, Emit
 from bench.rungs.base import Check, Context, distance, told, within, worst
 from bench.rungs.probing import STEP_SAMPLES, batch
@@ -105,7 +106,10 @@ def _walker(context: Context, twin: str, part: str, steps: int, **more: Any) -> 
     """Return what the child that leads or follows gives; the other is told when it has ended."""
     try:
         return context.call(
-            twin, f"bench.rungs.optimizer:{part}", _payload(context, twin, steps=steps, **more)
+            twin,
+            f"bench.rungs.optimizer:{part}",
+            _payload(context, twin, steps=steps, **more),
+            env=launch.ONEDNN,
         )
     finally:
         (context.folder / "steps" / f"{part}.ended").touch()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import launch
 from bench.contract import TWINS, Emit
 from bench.rungs.base import Context
 from bench.worker import resolve
@@ -107,7 +108,7 @@ def _measure(context: Context, twin: str) -> None:
         "threads": context.threads,
         "folder": context.folder.resolve(),
     }
-    context.call(twin, "bench.rungs.probing:measure", payload)
+    context.call(twin, "bench.rungs.probing:measure", payload, env=launch.ONEDNN)
 
 
 def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

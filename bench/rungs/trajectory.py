@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import launch
 from bench.contract import TWINS, Emit
 from bench.rungs.base import Check, Context
 from bench.stats import t_interval
@@ -45,7 +46,7 @@ class Arm:
 
 THREADS = {False: 1, True: 2}
 """Of an arm, by whether it runs otherwise. The arms of both twins run side by side."""
-LAYOUT_ENV = {"tf": {"TF_ENABLE_ONEDNN_OPTS": "0"}, "torch": {}}
+OTHER_LAYOUT = {"TF_ENABLE_ONEDNN_OPTS": "0"}
 """torch's other layout is channels_last instead of NCHW; TensorFlow's is Eigen's instead of oneDNN's."""
 
 
@@ -69,7 +70,7 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
             "seeds": seeds,
             "out": folder.resolve() / arm.name,
         }
-        env = LAYOUT_ENV[arm.twin] if arm.otherwise else {}
+        env = OTHER_LAYOUT if arm.otherwise else launch.ONEDNN
         context.call(arm.twin, "bench.rungs.trajectory:walk", payload, threads=threads, env=env)
         context.say(f"{seeds} trainings of {steps} steps: {arm.name.replace('.', ', ')}")
 

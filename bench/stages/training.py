@@ -57,11 +57,12 @@ def train(run: RunFolder, twin: str) -> dict[str, Any]:
                     f"{event['train_s'] + event['val_s']:.0f} s"
                 )
 
+        pools = launch.thread_environment(settings.threads, "tuned", settings.device)
         outcome = launch.call(
             f"{twin}_impl.train:train",
             payload,
             out / "child",
-            env=launch.thread_environment(settings.threads, "tuned", settings.device) | launch.BRIEF,
+            env=pools | launch.BRIEF | launch.ONEDNN,
             on_event=on_event,
         )
     return launch.value_of(outcome)

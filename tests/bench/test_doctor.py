@@ -89,6 +89,19 @@ def test_huge_pages_for_all_and_a_virtual_machine_are_to_be_known(fake_system: A
     assert "virtual machine" in only(checks.virtual(), NOTE).what
 
 
+@pytest.mark.parametrize(("flags", "count"), [("avx2 fma", 1), ("avx2 avx_vnni", 0), ("avx512_vnni", 0)])
+def test_a_processor_on_which_tensorflow_leaves_onednn_off_is_named(
+    fake_system: Any, monkeypatch: pytest.MonkeyPatch, flags: str, count: int
+) -> None:
+    monkeypatch.setattr(checks.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(checks.machine, "packages", lambda: {"tensorflow": "2"})
+    fake_system.write("proc/cpuinfo", f"flags : fpu {flags}\n")
+    found = checks.tensorflow_kernels()
+    assert [finding.severity for finding in found] == [NOTE] * count
+    monkeypatch.setattr(checks.machine, "packages", lambda: {"tensorflow": None})
+    assert checks.tensorflow_kernels() == []
+
+
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in [n for n in clashes.os.environ if n.startswith((*clashes.STEERING, "MALLOC_"))]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from twins import noisy_batch, tiny
 
+from bench import launch
 from bench.contract import STRICT_ENVIRONMENT, OnDevice
+from bench.rungs import trajectory
 from pose.errors import Unsupported
 
 tf = pytest.importorskip("tensorflow")
@@ -44,6 +47,13 @@ def test_the_lane_of_defaults_touches_no_switch(tmp_path: Path):
     shipped = lanes.effective("tf", spec)["switches"]
     assert shipped["tensor_float_32_execution"] is True
     assert [shipped[name] for name in runner.AUTOMATIC] == [None, None]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow has oneDNN there alone")
+def test_whether_onednn_computes_is_read_back_and_a_training_switches_it_on(tmp_path: Path):
+    spec = lanes.twin(tmp_path)
+    assert lanes.effective("tf", spec, env=launch.ONEDNN)["onednn"] is True
+    assert lanes.effective("tf", spec, env=trajectory.OTHER_LAYOUT)["onednn"] is False
 
 
 def test_lanes_of_float32_compute_the_same_on_the_cpu(tmp_path: Path):

@@ -47,6 +47,16 @@ def test_the_lane_of_defaults_touches_no_switch(tmp_path: Path):
     assert shipped["cudnn.conv.fp32_precision"] == "tf32"
 
 
+def test_whether_onednn_computes_is_read_back(tmp_path: Path):
+    spec = lanes.twin(tmp_path)
+    there = torch.backends.mkldnn.is_available()
+    assert lanes.effective("torch", spec)["onednn"] is there
+    assert (
+        lanes.effective("torch", spec, "import torch; torch.backends.mkldnn.enabled = False")["onednn"]
+        is False
+    )
+
+
 def test_lanes_of_float32_compute_the_same_on_the_cpu(tmp_path: Path):
     images = noisy_batch(tiny(), 2)[0]
     strict, shipped, half = (
