@@ -15,6 +15,7 @@ from bench import certificate, launch, machine, rundir, store
 from bench.child import MEMORY_SHARE, asked, missing, relative
 from bench.contract import RUNNERS, Cell
 from bench.launch import OnEvent
+from bench.matrix import Place
 from bench.mlperf.options import CLAIM, DRIVEN, Options
 from bench.rundir import RunFolder
 from pose import splits
@@ -40,7 +41,7 @@ def run(
     uncertified: bool = False,
     on_event: OnEvent | None = None,
     runners: Mapping[str, str] = RUNNERS,
-    interpreters: Mapping[str, str] | None = None,
+    places: Mapping[str, Place] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Drive the latency and throughput cells one after another; return their rows, as stored.
@@ -59,7 +60,7 @@ def run(
     gate = certificate.of_run(opened.path)
     if not uncertified:
         gate.require_unaltered()
-    child = _Child(opened, options or Options(), timeout_s, dict(env or {}), dict(interpreters or {}))
+    child = _Child(opened, options or Options(), timeout_s, dict(env or {}), dict(places or {}))
     decided = _decided_by_run(opened)
     rows = []
     for number, cell in enumerate(chosen, 1):
@@ -116,17 +117,18 @@ class _Child:
     options: Options
     timeout_s: float
     env: dict[str, str]
-    interpreters: dict[str, str]
+    places: dict[str, Place]
 
     def hash_of(self, cell: Cell, artifact: str | None, runner: str, decided: dict[str, Any]) -> str:
         """Return a hash over all that decides a row, except the machine."""
+        place = self.places.get(cell.runtime)
         decides = {
             "schema": SCHEMA,
             "axes": asdict(cell),
             "artifact": artifact,
             "runner": runner,
             "options": self.options.model_dump(),
-            "interpreter": self.interpreters.get(cell.runtime),
+            "place": place.model_dump() if place else None,
             "run": decided,
         }
         return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
@@ -173,6 +175,8 @@ class _Child:
 
     def _call(self, cell: Cell, runner: str, logs: Path, tell: OnEvent) -> launch.Outcome:
         logs.mkdir(parents=True)
+        place = self.places.get(cell.runtime, Place())
+        pools = launch.thread_environment(cell.threads, cell.allocator, cell.device)
         return launch.call(
             "bench.mlperf:cell",
             {
@@ -182,8 +186,9 @@ class _Child:
             },
             logs / "child",
             timeout_s=self.timeout_s + DURATIONS * self.options.min_duration_s,
-            env=launch.thread_environment(cell.threads, cell.allocator, cell.device) | self.env,
-            interpreter=self.interpreters.get(cell.runtime),
+            env=pools | place.env | self.env,
+            interpreter=place.python,
+            working_folder=Path(place.folder) if place.folder else None,
             memory_limit_bytes=int(machine.memory_limit_bytes() * MEMORY_SHARE),
             on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
         )

@@ -54,7 +54,7 @@ def bench_mlperf(
             timeout_s=cells.protocol.timeout_s if timeout_s is None else timeout_s,
             uncertified=uncertified,
             on_event=on_event,
-            interpreters=cells.interpreters,
+            places=cells.places,
         )
     console.facts(rows, as_json, mlperf.text(rows))
     return SOME_CELLS_FAILED if any(row["status"] not in {"ok", "unsupported"} for row in rows) else 0

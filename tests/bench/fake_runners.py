@@ -55,6 +55,14 @@ class Lazy(Sleeper):
         return {"precision": "fp32", "threads": 1, "processors": sorted(machine.affinity())}
 
 
+class Placed(Sleeper):
+    """Says what the cell's place gave it."""
+
+    def effective(self) -> dict[str, Any]:
+        given = {name: os.environ.get(name) for name in ("TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS")}
+        return {**super().effective(), "folder": str(Path.cwd()), **given}
+
+
 class Aborts(NullRunner):
     def infer(self, images: np.ndarray) -> np.ndarray:
         os.abort()

@@ -151,6 +151,22 @@ def test_a_missing_interpreter_becomes_a_row_and_the_next_cell_runs(run_folder: 
     assert str(failed.reason).startswith("cannot start /no/such/python: No such file")
 
 
+def test_a_cell_runs_in_the_place_that_the_matrix_names(run_folder: Path, tmp_path: Path):
+    place = {"env": {"TF_ENABLE_ONEDNN_OPTS": "1", "OMP_NUM_THREADS": "7"}, "folder": str(tmp_path)}
+    block = {
+        "twin": "torch",
+        "runtime": "torch",
+        "mode": "eager",
+        "scenario": "latency",
+        "batch": 1,
+        "threads": 2,
+    }
+    raw = {"name": "t", "protocol": PROTOCOL, "blocks": [block], "interpreters": {"torch": place}}
+    [result] = bench(run_folder, matrix.from_dict(raw), "Placed")
+    assert (result.status, result.reason) == ("ok", None)
+    assert result.effective.items() >= {"folder": str(tmp_path), **place["env"]}.items()
+
+
 @pytest.mark.parametrize("content", ["", "[1, 2", "{}", '{"schema": 1, "id": "x"}'])
 def test_a_damaged_cell_is_measured_again(run_folder: Path, content: str):
     [first] = bench(run_folder, one())

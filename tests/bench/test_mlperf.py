@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from bench import launch, mlperf
+from bench.matrix import Place
 from bench.mlperf import logs, options, parent, traffic
 from pose.errors import UserError
 
@@ -71,6 +72,14 @@ def test_every_query_is_of_a_validation_input_and_is_answered_in_whole_batches(
     for found in row["scenarios"]:
         assert found["answered"] == found["samples"] > 0
         assert found["settings"]["performance_sample_count"] == 4
+
+
+def test_a_cell_is_driven_in_the_place_that_the_matrix_names(run_folder: Path, tmp_path: Path):
+    place = Place(env={"TF_ENABLE_ONEDNN_OPTS": "1", "OMP_NUM_THREADS": "7"}, folder=str(tmp_path))
+    [row] = drive(run_folder, runner="fake_runners:Placed", places={"torch": place})
+    assert row["effective"].items() >= {"folder": str(tmp_path), **place.env}.items()
+    [elsewhere] = drive(run_folder, runner="fake_runners:Placed")
+    assert elsewhere["effective"]["folder"] != str(tmp_path)
 
 
 def test_a_throughput_cell_is_driven_through_offline(run_folder: Path):
