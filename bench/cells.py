@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from bench import certificate, hashing, machine, passes, pooled, rundir, selection, stats, store, verdicts
+from bench import certificate, hashing, passes, pooled, rundir, selection, stats, store, verdicts
 from bench.affinity import Cores
-from bench.child import Child, round_of
+from bench.child import Child, lacks_device, round_of
 from bench.contract import NEED_CERTIFICATE, RUNNERS, TIMED, Cell, Lane
 from bench.launch import OnEvent
 from bench.matrix import Matrix
@@ -41,7 +41,9 @@ def run(
     """Measure the matrix's cells that `only` (-k) selects until each has its rounds; return them, as stored.
 
     Cells of one lane are measured in passes: a round of each in random order, a fresh process a round.
-    What is stored under the same hash is kept (`again` forgets it) and only missing rounds are added.
+    What is stored under the same hash is kept (`again` forgets it) and only missing rounds are added; a
+    cell that has all its rounds takes part again beside one of its lane that has not, for only rounds of
+    one pass are pairs.
     A cell that would be timed and that the parity ladder has not certified becomes a row with the
     reason, unless `uncertified`; UserError when certified weights were altered. on_event(name, fields)
     hears "pass_started" (lane, number, cells), "cell_started" (id, number, count, round), the child's
@@ -106,6 +108,10 @@ class _Bench:
     """IDs of cells that this sitting has measured or tried to."""
     barred: set[str] = field(default_factory=set)
     """IDs of cells that may not be timed for want of a certificate."""
+    failed_before: set[str] = field(default_factory=set)
+    """IDs of cells that an earlier sitting could not measure."""
+    finished: set[str] = field(default_factory=set)
+    """IDs of cells that were told as finished."""
 
     def take_stock(self, lanes: Mapping[Lane, list[Cell]]) -> bool:
         """Read what is stored of every cell, bar those that may not be timed; say whether a round is due."""
@@ -130,18 +136,29 @@ class _Bench:
                     self._finish(cell)
             passes.end(self.run.path, drawn)
         for cell in members:
-            if cell.id not in self.touched:
-                self._finish(cell)
+            self._finish(cell)
 
     def _due(self, members: list[Cell], broken: set[str]) -> list[Cell]:
-        """Return the cells that lack rounds; when none does, those of pairs whose interval is too wide."""
+        """Return the cells that lack rounds, and companions; when none does, those of too wide intervals."""
         lacking = [cell for cell in members if not self._done(cell, broken)]
-        return lacking or self._wide(members)
+        return [*lacking, *self._companions(members, lacking)] if lacking else self._wide(members)
+
+    def _companions(self, members: list[Cell], lacking: list[Cell]) -> list[Cell]:
+        """Return a lane's measured cells, to share passes with those that lack rounds.
+
+        A cell that failed before is first tried alone: it would cost the others a round in each sitting.
+        """
+        alone = {c.id for c in lacking if c.id in self.failed_before and self.results[c.id].status != "ok"}
+        if all(cell.id in alone or cell.scenario not in TIMED for cell in lacking):
+            return []
+        others = [c for c in members if c not in lacking and c.id not in self.barred]
+        return [c for c in others if c.scenario in TIMED and self.results[c.id].status == "ok"]
 
     def _done(self, cell: Cell, broken: set[str]) -> bool:
         result = self.results[cell.id]
-        failed = result.status != "ok" and cell.id in self.touched
-        return cell.id in self.barred or failed or passes.rounds_done(result, broken) >= self._wanted(cell)
+        if cell.id in self.barred or (result.status != "ok" and cell.id in self.touched):
+            return True
+        return result.status == "ok" and passes.rounds_done(result, broken) >= self._wanted(cell)
 
     def _wide(self, members: list[Cell]) -> list[Cell]:
         """Return a lane's measured cells while any of their intervals is too wide and rounds are left."""
@@ -150,9 +167,9 @@ class _Bench:
         good = [c for c in timed if self.results[c.id].status == "ok"]
         if protocol.half_width is None or len(good) < 2:
             return []
-        results = [self.results[cell.id] for cell in good]
-        pairs = verdicts.stopping_pairs(results)
-        rounds = min(len(one.rounds) for one in results)
+        pairs = verdicts.stopping_pairs([self.results[cell.id] for cell in good])
+        # Rounds of a broken pass, or of one without a partner, are no pairs.
+        rounds = min((len(a) for a, _ in pairs), default=protocol.rounds_max)
         narrow = stats.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
         return [] if narrow else good
 
@@ -173,7 +190,9 @@ class _Bench:
         if found is None or found.hash != key:
             store.forget(self.run.path, cell.id)
             return self._empty(cell, key, granted)
-        if granted and found.certificate_id != granted:
+        if found.status != "ok":
+            self.failed_before.add(cell.id)
+        if found.certificate_id != granted:
             found = msgspec.structs.replace(found, certificate_id=granted)
             store.save(self.run.path, found)
         return found
@@ -198,8 +217,8 @@ class _Bench:
         _, refused = self.gate.certificate(cell, artifact)
         if cell.scenario not in NEED_CERTIFICATE or not artifact or self.uncertified or not refused:
             return
-        if cell.device == "cuda" and not machine.gpus():
-            return  # its child says so: what cannot run here lacks no certificate
+        if lacks_device(cell):
+            return  # its child says so
         self.barred.add(cell.id)
         kept = self.results[cell.id]
         if kept.status == "ok":
@@ -246,10 +265,12 @@ class _Bench:
     def _with_round(self, before: CellResult, made: Round, effective: dict[str, Any]) -> CellResult:
         cell, protocol = before.axes, self.matrix.protocol
         rounds = [*before.rounds, made]
+        looks = protocol.rounds if protocol.half_width else None
         after = msgspec.structs.replace(
             before,
             status="ok",
             reason=None,
+            first_look=looks,
             effective=effective,
             rounds=rounds,
             rounds_wanted=self._wanted(cell),
@@ -263,6 +284,10 @@ class _Bench:
         self.results[result.id] = result
 
     def _finish(self, cell: Cell) -> None:
+        """Tell that a cell is finished, once."""
+        if cell.id in self.finished:
+            return
+        self.finished.add(cell.id)
         result = self.results[cell.id]
         fields = {"status": result.status, "reason": result.reason, "skipped": cell.id not in self.touched}
         self.tell("cell_finished", {**self._place(cell), **fields})

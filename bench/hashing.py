@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import store
+from bench import machine, store
 from bench.contract import Cell
-from bench.matrix import Matrix
+from bench.matrix import Matrix, Place
 from bench.rundir import RunFolder
 from pose import splits
 from pose.files import sha256_of_bytes, sha256_of_file
@@ -30,10 +30,27 @@ def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[
         "artifact": artifact_hash,
         "protocol": matrix.protocol.model_dump(mode="json", include=DECIDES),
         "place": place.model_dump() if place else None,
+        "versions": versions(cell.runtime, place),
         "run": rest,
     }
     return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
 
+
+def versions(runtime: str, place: Place | None) -> dict[str, str | None] | None:
+    """Return the versions of a runtime's packages; None where an interpreter of its own has others."""
+    if place and place.python:
+        return None
+    installed = machine.packages()
+    return {name: installed[name] for name in RUNTIME_PACKAGES[runtime]}
+
+
+RUNTIME_PACKAGES = {
+    "tf": ("tensorflow", "keras"),
+    "torch": ("torch", "torchvision"),
+    "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
+}
+"""Whose upgrade makes a runtime another one."""
 
 DECIDES = {"warmup_s", "warmup_gpu_s", "warmup_queries", "measured_s", "measured_queries", "images"}
 """What of a protocol changes what a round is."""

@@ -71,7 +71,7 @@ class Protocol(Section):
     measured_queries: Positive = 10
     """The measured window holds at least both."""
     percentiles: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = (50, 90)
-    """Of latencies; one whose pooled queries are too few is null, with the reason."""
+    """Of latencies and steps; one whose pooled queries are too few is null, with the reason."""
     images: Positive = 32
     """Distinct validation inputs that latency and throughput cycle through."""
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
@@ -245,13 +245,17 @@ def from_dict(raw: Any, source: str = "matrix", *, cores: int | None = None) -> 
 def on_device(matrix: Matrix, device: str) -> Matrix:
     """Return the matrix with the CPU cells of the twins' own frameworks and ONNX Runtime on `device`.
 
-    OpenVINO knows no CUDA: its cells stay where the matrix has them.
+    OpenVINO knows no CUDA, and a loader ends in host memory: these cells stay where the matrix has them.
     """
     moved = [
-        replace(cell, device=device) if cell.device == "cpu" and cell.runtime != "openvino" else cell
+        replace(cell, device=device) if cell.device == "cpu" and _moves(cell) else cell
         for cell in matrix.cells
     ]
     return replace(matrix, cells=tuple({cell.id: cell for cell in moved}.values()))
+
+
+def _moves(cell: Cell) -> bool:
+    return cell.runtime != "openvino" and cell.scenario != "data"
 
 
 def _by_id(cell: Cell) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench import store
-from bench.contract import LESS_IS_FASTER, Cell
+from bench.contract import LESS_IS_FASTER, TIMED, Cell
 from bench.machine import FLAGS
 from bench.store import CellResult
 from pose.errors import UserError
@@ -57,6 +57,8 @@ class Measure:
     """Whom an accuracy was scored on; two are compared only where it is the same."""
     artifact: str | None = None
     """The hash of what was measured."""
+    first_look: int | None = None
+    """The rounds at which the stopping rule of its protocol first looked; None for a fixed number."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Side:
 
     @property
     def first_look(self) -> int | None:
-        """Return the rounds at which the run's stopping rule looked first; None for a fixed number."""
-        return self.protocol.get("rounds") if self.protocol.get("half_width") else None
+        """Return the rounds at which a stopping rule of the run looked first; None for a fixed number."""
+        return min(filter(None, (one.first_look for one in self.measures.values())), default=None)
 
 
 def read(path: Path) -> Side:
@@ -99,7 +101,7 @@ def of_run(path: Path) -> Side:
     return Side(
         name=str(path),
         kind="run",
-        measures={result.id: _of_cell(result) for result in results},
+        measures={result.id: _of_cell(result, facts.get("noise", {})) for result in results},
         machine=machine,
         environment=environment,
         protocol=facts.get("matrix", {}).get("protocol", {}),
@@ -108,7 +110,7 @@ def of_run(path: Path) -> Side:
     )
 
 
-def _of_cell(result: CellResult) -> Measure:
+def _of_cell(result: CellResult, noise: Mapping[str, Any]) -> Measure:
     scenario = result.axes.scenario
     kind = {True: "time", False: "rate", None: "accuracy"}[LESS_IS_FASTER.get(scenario)]
     validity, trouble = result.validity, None
@@ -117,11 +119,13 @@ def _of_cell(result: CellResult) -> Measure:
         trouble = f"{result.status}: {result.reason}" if result.reason else result.status
     elif validity.verdict == "INVALID":
         trouble = f"INVALID: {'; '.join(validity.reasons)}"
+    elif noise.get("verdict") == "INVALID" and scenario in TIMED:
+        trouble = f"the run is INVALID: {'; '.join(noise['reasons'])}"
     elif not values:
         trouble = "no round has a figure"
     doubts = "; ".join(validity.reasons) if validity.verdict == "FLAGGED" else None
     made_of = (result.split_sha256, result.artifact_sha256)
-    return Measure(result.id, kind, UNITS[scenario], values, trouble, doubts, *made_of)
+    return Measure(result.id, kind, UNITS[scenario], values, trouble, doubts, *made_of, result.first_look)
 
 
 def round_values(result: CellResult) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench import cells, energy, launch, limits, machine, matrix, selection, stats, store, verdicts
+from bench import cells, energy, launch, limits, machine, matrix, selection, sides, stats, store, verdicts
 from bench.child import request
 from bench.contract import RUNNERS, TIMED, Cell
 from bench.launch import OnEvent
@@ -20,7 +20,11 @@ from bench.rundir import RunFolder
 from bench.store import CellResult
 from bench.verdicts import Comparison
 from pose import architecture
+from pose.errors import UserError
 from pose.files import read_json, write_json
+
+IDENTITY = ("CPU", "CPU features", "usable cores", "GPUs", "architecture")
+"""What two fingerprints of one machine share, by `bench.sides.machine_of_run`'s names."""
 
 NULL_RUNNER = "bench.measure:NullRunner"
 NULL_SCENARIOS = ("latency", "throughput")
@@ -70,6 +74,7 @@ def sit(
     pair = matrix.noise_pair(picked)
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
     sitting = Sitting.begin()
+    _require_same_machine(run, {cell.id for cell in measured.cells} if wanted.again else set())
     _note(run, matrix=chosen.to_dict(), machine=machine.fingerprint(), sitting=_described(sitting, wanted))
 
     def prepare() -> None:
@@ -94,16 +99,31 @@ def sit(
         idle_w=_idle_w(measured),
     )
     results = _with_shares(run, results)
-    found = verdicts.compare(store.cells(run.path), first_look=first_look(chosen))
-    write_comparisons(run.path, found)
+    found = verdicts.compare(store.cells(run.path))
     noise = _noise(run, found, pair[1], sitting) if pair else {}
+    if noise.get("verdict") == "INVALID":
+        found = verdicts.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
+    write_comparisons(run.path, found)
     _note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
     return Sat(results, found, noise, read_facts(run.path).get("null", {}))
 
 
-def first_look(chosen: Matrix) -> int | None:
-    """Return the rounds at which a matrix's stopping rule looks first; None where their number is fixed."""
-    return chosen.protocol.rounds if chosen.protocol.half_width else None
+def _require_same_machine(run: RunFolder, forgotten: set[str]) -> None:
+    """Raise UserError when rounds that stay were measured on another machine than this one."""
+    staying = [one.id for one in store.cells(run.path) if one.rounds and one.id not in forgotten]
+    there, here = (sides.machine_of_run(one)[0] for one in (_machine_of(run), machine.fingerprint()))
+    known = [one for one in sides.differing(there, here) if one["what"] in IDENTITY and one["a"] is not None]
+    if staying and known:
+        what = "; ".join(f"{one['what']}: {one['a']} there, {one['b']} here" for one in known)
+        raise UserError(
+            f"{run.path} holds rounds of another machine ({what}); expected one machine a run: measure all "
+            f"its cells with --again, or a copy of the run without its folder 'bench'"
+        )
+
+
+def _machine_of(run: RunFolder) -> dict[str, Any]:
+    found = read_facts(run.path).get("machine")
+    return found if isinstance(found, dict) else {}
 
 
 def _described(sitting: Sitting, wanted: Wanted) -> dict[str, Any]:
@@ -229,10 +249,13 @@ def _noise(run: RunFolder, found: Sequence[Comparison], replica: Cell, sitting: 
         began = store.read(store.folder(run.path) / f"{pair.a}.json").rounds[0].pass_
         figures = {"n": pair.n, "ratio": pair.ratio, "interval": list(pair.interval)}
         known = {"a": pair.a, "b": pair.b, **figures, "began": began}
-        if not history or any(history[-1].get(name) != value for name, value in known.items()):
-            kept = history[:-1] if history and history[-1]["began"] == began else history
-            history = [*kept, {**known, "sitting": sitting.id}]
+        places = [i for i, one in enumerate(history) if (one["a"], one["began"]) == (pair.a, began)]
+        if not places:
+            history.append({**known, "sitting": sitting.id})
+        elif any(history[places[0]].get(name) != value for name, value in known.items()):
+            history[places[0]] = {**known, "sitting": sitting.id}
     if not history:
         reasons = ["the A/A pair has no interval: fewer than two of its rounds shared a pass"]
         return {"history": [], "verdict": None, "reasons": reasons}
-    return {"history": history, **stats.noise_validity([tuple(h["interval"]) for h in history])}
+    of_pair = [tuple(one["interval"]) for one in history if one["a"] == replica.id]
+    return {"history": history, **stats.noise_validity(of_pair)}

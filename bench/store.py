@@ -81,6 +81,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     artifact_sha256: str | None
     split_sha256: str
     rounds_wanted: int = 1
+    first_look: int | None = None
+    """The rounds at which the stopping rule of its protocol first looked; None for a fixed number."""
     rounds: list[Round] = []
     stats: dict[str, Any] = {}
     """Over all rounds together."""

@@ -72,6 +72,11 @@ class Pair:
     b_values: tuple[float, ...]
 
     @property
+    def first_look(self) -> int | None:
+        """The rounds at which a stopping rule first looked at either; None for a fixed number."""
+        return min(filter(None, (self.a.first_look, self.b.first_look)), default=None)
+
+    @property
     def unfit(self) -> str | None:
         """Why one of the two is not to be ranked, however many rounds there are; None where both are."""
         for cell in (self.a, self.b):
@@ -97,16 +102,11 @@ class Pair:
         return "; ".join(f"{cell.id}: {', '.join(cell.validity.reasons)}" for cell in flagged) or None
 
 
-def compare(
-    cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS, first_look: int | None = None
-) -> list[Comparison]:
-    """Return the comparisons of a run's cells: those of the sets, lane by lane, then the noise floor.
-
-    `first_look`: the rounds at which the protocol's stopping rule first looked; None for a fixed number.
-    """
+def compare(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[Comparison]:
+    """Return the comparisons of a run's cells: those of the sets, lane by lane, then the noise floor."""
     found = pairs(cells, sets)
     ratios = [
-        None if pair.unranked else stats.interval_ratio(pair.a_values, pair.b_values, first_look)
+        None if pair.unranked else stats.interval_ratio(pair.a_values, pair.b_values, pair.first_look)
         for pair in found
     ]
     family = [
@@ -115,7 +115,7 @@ def compare(
     ]
     holm = stats.holm(family)
     return [
-        _bare(pair) if ratio is None else _judged(pair, ratio, p_holm, first_look)
+        _bare(pair) if ratio is None else _judged(pair, ratio, p_holm)
         for pair, ratio, p_holm in zip(found, ratios, holm, strict=True)
     ]
 
@@ -139,6 +139,14 @@ def stopping_pairs(
 ) -> list[tuple[Sequence[float], Sequence[float]]]:
     """Return the figures that `stats.enough` judges: of every pair that another round could still decide."""
     return [(pair.a_values, pair.b_values) for pair in pairs(cells, sets) if not pair.unfit]
+
+
+def withheld(comparisons: Iterable[Comparison], reason: str) -> list[Comparison]:
+    """Return comparisons without their verdicts, for the given reason; the noise floor keeps what it has."""
+    return [
+        one if one.set == NOISE_FLOOR else msgspec.structs.replace(one, verdict=None, reason=reason)
+        for one in comparisons
+    ]
 
 
 def counts(comparisons: Iterable[Comparison]) -> dict[str, int]:
@@ -197,8 +205,8 @@ def _bare(pair: Pair) -> Comparison:
     )
 
 
-def _judged(pair: Pair, ratio: Ratio, p_holm: float | None, first_look: int | None) -> Comparison:
-    same = stats.equivalence(pair.a_values, pair.b_values, first_look=first_look)
+def _judged(pair: Pair, ratio: Ratio, p_holm: float | None) -> Comparison:
+    same = stats.equivalence(pair.a_values, pair.b_values, first_look=pair.first_look)
     speedup, *ends = _speedup(ratio, pair.a.axes.scenario)
     return msgspec.structs.replace(
         _bare(pair),

@@ -12,7 +12,7 @@ from bench.measure import peak_rss_bytes, repeat
 from bench.mlperf import logs, traffic
 from bench.mlperf.options import DRIVEN, Options
 from bench.scenarios.base import Job, Phases
-from bench.scenarios.network import BATCHES_IN_BLOCK
+from bench.scenarios.network import batches_in_block
 from pose.errors import Unsupported, UserError
 
 FASTEST_NS = 10_000
@@ -35,6 +35,7 @@ class Bench:
     logs: Path
     """The folder that gets a folder a scenario."""
     batch: int
+    threads: int
 
     def one(self, indices: list[int]) -> None:
         """Infer one query, synchronised at its end."""
@@ -86,7 +87,7 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     _require(spec)
     job = Job(spec, {}, payload, Phases(emit))
     library = traffic.Library(job.inputs.batch(0, min(len(job.inputs), options.samples)))
-    bench = Bench(lg, job.runner(), library, options, Path(payload["logs"]), spec.batch)
+    bench = Bench(lg, job.runner(), library, options, Path(payload["logs"]), spec.batch, spec.threads)
     drive = {"latency": latency, "throughput": throughput}[spec.scenario]
     found = drive(bench, job.phases)
     effective, seconds = bench.runner.effective(), job.phases.seconds
@@ -138,7 +139,7 @@ def latency(bench: Bench, phases: Phases) -> list[dict[str, Any]]:
 
 def throughput(bench: Bench, phases: Phases) -> list[dict[str, Any]]:
     """Return Offline: all samples are there at once and the runner is given them block by block."""
-    chunk = bench.batch * BATCHES_IN_BLOCK
+    chunk = bench.batch * batches_in_block(bench.threads)
     fastest_ns = _warm_up(bench, phases, bench.block, chunk)
     with phases("measured"):
         offline = bench.test(

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, launch, machine, rundir, store
-from bench.child import MEMORY_SHARE, asked, missing, relative
+from bench import certificate, hashing, launch, machine, rundir, store
+from bench.child import MEMORY_SHARE, asked, lacks_device, missing, relative
 from bench.contract import RUNNERS, Cell
 from bench.launch import OnEvent
 from bench.matrix import Place
@@ -77,7 +77,8 @@ def run(
         skipped = row is not None
         if row is None:
             tell("cell_started", place)
-            barred = None if uncertified or artifact is None else refused
+            exempt = uncertified or artifact is None or lacks_device(cell)
+            barred = None if exempt else refused
             row = child.measure(cell, runners[cell.runtime], known, barred, tell)
         tell("cell_finished", {**place, "status": row["status"], "reason": row["reason"], "skipped": skipped})
         rows.append(row)
@@ -103,7 +104,7 @@ def _finished(path: Path, cell: Cell, known: dict[str, Any]) -> dict[str, Any] |
     if not isinstance(row, dict) or (row.get("status"), row.get("hash")) != ("ok", known["hash"]):
         return None
     granted = known["certificate_id"]
-    if granted and row["certificate_id"] != granted:
+    if row["certificate_id"] != granted:
         row |= {"certificate_id": granted}
         write_json(file, row)
     return row
@@ -129,6 +130,7 @@ class _Child:
             "runner": runner,
             "options": self.options.model_dump(),
             "place": place.model_dump() if place else None,
+            "versions": hashing.versions(cell.runtime, place),
             "run": decided,
         }
         return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())

@@ -11,7 +11,12 @@ from bench.contract import OnDevice
 from bench.scenarios.base import Job, Summary
 
 BATCHES_IN_BLOCK = 4
-"""Batches that one `submit_all` is given: enough for an asynchronous runtime to fill and drain."""
+"""The least batches that one `submit_all` is given: enough for an asynchronous runtime to fill and drain."""
+
+
+def batches_in_block(threads: int) -> int:
+    """Return how many batches one `submit_all` is given: two for each thread, which may be a stream."""
+    return max(BATCHES_IN_BLOCK, 2 * threads)
 
 
 class Latency:
@@ -55,7 +60,7 @@ class Throughput:
 
     def __init__(self, job: Job) -> None:
         self.batch = job.spec.batch
-        self.batches = job.images(BATCHES_IN_BLOCK)
+        self.batches = job.images(batches_in_block(job.spec.threads))
         self.runner = job.runner()
 
     def once(self, number: int) -> None:

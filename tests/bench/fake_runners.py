@@ -101,3 +101,17 @@ class NotHere(NullRunner):
 class Misused(NullRunner):
     def __init__(self, spec: RunnerSpec) -> None:
         raise UserError("the weights are of another model; expected this recipe's")
+
+
+class HangsWhenAsked(Sleeper):
+    """Hangs in a query while a file `hang` lies beside its artifact, and says so by a file `hanging`."""
+
+    def __init__(self, spec: RunnerSpec) -> None:
+        super().__init__(spec)
+        self.asked = Path(spec.artifact).with_name("hang")
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        if self.asked.exists():
+            self.asked.with_name("hanging").touch()
+            time.sleep(600)
+        return super().infer(images)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -18,6 +19,7 @@ from benching import PROTOCOL, TESTS, bench, one
 
 from bench import cells, launch, machine, matrix, passes, stats, store
 from bench.passes import Sitting
+from bench.store import CellResult
 from pose.errors import UserError
 from pose.files import write_json
 
@@ -200,6 +202,68 @@ def test_a_failed_cell_is_tried_again(run_folder: Path):
     [mended] = bench(run_folder, one())
     assert (failed.status, mended.status) == ("failed", "ok")
     assert failed.hash == mended.hash
+
+
+def shared(results: list[CellResult]) -> int:
+    """Return how many passes all of some cells had a round in."""
+    first, *others = [{one.pass_ for one in result.rounds} for result in results]
+    return len(first.intersection(*others))
+
+
+def test_a_cell_that_joins_a_measured_lane_shares_its_passes(run_folder: Path):
+    [alone] = bench(run_folder, one(protocol={"rounds": 2}))
+    both = one(mode=["eager", "compiled"], protocol={"rounds": 2})
+    finished: list[str] = []
+
+    def hear(name: str, fields: dict[str, Any]) -> None:
+        finished.extend([fields["id"]] if name == "cell_finished" else [])
+
+    results = bench(run_folder, both, on_event=hear)
+    assert results[0].rounds[:2] == alone.rounds, "what was measured is kept"
+    assert [len(result.rounds) for result in results] == [4, 2]
+    assert shared(results) == 2
+    assert sorted(finished) == sorted(result.id for result in results), "each is told once"
+    assert bench(run_folder, both) == results, "and then nothing is due"
+
+
+def test_a_cell_that_failed_before_is_tried_alone_first(run_folder: Path):
+    block = {"twin": "torch", "mode": "eager", "scenario": "latency", "batch": 1, "threads": 2}
+    broken = {**block, "runtime": "onnxruntime", "mode": "ir"}
+    raw = {"name": "t", "protocol": {**PROTOCOL, "rounds": 2}}
+    chosen = matrix.from_dict(raw | {"blocks": [broken, {**block, "runtime": "torch"}]})
+    first = bench(run_folder, chosen)
+    assert [(one.status, len(one.rounds)) for one in first] == [("failed", 0), ("ok", 2)]
+    assert bench(run_folder, chosen) == first, "the other cell is not measured for it"
+    (run_folder / "artifacts/torch").mkdir(parents=True)
+    (run_folder / "artifacts/torch/model.onnx").write_bytes(b"")
+    mended = bench(run_folder, chosen)
+    assert [one.status for one in mended] == ["ok", "ok"]
+    assert shared(mended) == 2
+
+
+def test_a_cell_that_failed_beyond_its_rounds_is_tried_again(run_folder: Path):
+    [good] = bench(run_folder, one(protocol={"rounds": 2}))
+    store.save(run_folder, msgspec.structs.replace(good, status="oom", reason="used too much"))
+    [again] = bench(run_folder, one(protocol={"rounds": 2}))
+    assert (again.status, len(again.rounds)) == ("ok", 3)
+
+
+def test_an_upgraded_runtime_is_measured_anew(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    [before] = bench(run_folder, one())
+    versions = machine.packages()
+    monkeypatch.setattr(machine, "packages", lambda: {**versions, "torch": "0.0", "tensorflow": "0.0"})
+    [after] = bench(run_folder, one())
+    assert after.hash != before.hash
+    assert [line.pass_ for line in after.rounds] != [line.pass_ for line in before.rounds]
+    monkeypatch.setattr(machine, "packages", lambda: {**versions, "torch": "0.0", "tensorflow": "1.0"})
+    assert bench(run_folder, one()) == [after], "another runtime's version decides nothing"
+
+
+def test_a_cell_says_where_its_stopping_rule_first_looked(run_folder: Path):
+    [stopped] = bench(run_folder, one(protocol={"rounds": 2, "rounds_max": 3, "half_width": 1e9}))
+    assert store.read(store.folder(run_folder) / f"{stopped.id}.json").first_look == 2
+    [fixed] = bench(run_folder, one(protocol={"measured_s": 0.2}))
+    assert fixed.first_look is None
 
 
 def test_a_failed_cell_leaves_no_older_samples(run_folder: Path):

@@ -163,5 +163,7 @@ def test_a_run_on_a_gpu_moves_every_cell_but_openvinos() -> None:
     moved = matrix.on_device(demo, "cuda")
     assert {cell.device for cell in moved.cells if cell.runtime != "openvino"} == {"cuda"}
     assert {cell.device for cell in moved.cells if cell.runtime == "openvino"} == {"cpu"}
+    loaders = matrix.on_device(load({**TORCH, "scenario": ["train", "data"]}), "cuda").cells
+    assert {cell.scenario: cell.device for cell in loaders} == {"train": "cuda", "data": "cpu"}
     assert len({cell.id for cell in moved.cells}) == len(moved.cells)
     assert matrix.on_device(demo, "cpu").cells == demo.cells

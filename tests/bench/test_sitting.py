@@ -11,9 +11,10 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, matrix, rundir, sitting, stats, store, verdicts
+from bench import bench_text, matrix, rundir, sides, sitting, stats, store, verdicts
 from bench.sitting import Sat, Wanted
 from pose import architecture
+from pose.errors import UserError
 
 CEILINGS = {
     "device": "cpu",
@@ -134,6 +135,62 @@ def test_two_missed_pairs_in_succession_invalidate_the_run(run_folder: Path):
     assert [entry["began"] == "before" for entry in sat.noise["history"]] == [True, False]
     last = sat.noise["history"][-1]["interval"]
     assert (sat.noise["verdict"] == "INVALID") == (not last[0] <= 1 <= last[1])
+
+
+def test_an_invalid_run_ranks_nothing(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    said = {"verdict": "INVALID", "reasons": ["a cell against itself is not itself"]}
+    monkeypatch.setattr(stats, "noise_validity", lambda intervals: said)
+    sat = sit(run_folder, two_arms())
+    ranked = [one for one in sat.comparisons if one.set != verdicts.NOISE_FLOOR]
+    assert {one.verdict for one in ranked} <= {None}
+    written = json.loads((run_folder / "bench" / "comparisons.json").read_text())["comparisons"]
+    assert {one["verdict"] for one in written if one["set"] != verdicts.NOISE_FLOOR} <= {None}
+    measures = sides.read(run_folder).measures.values()
+    assert {one.trouble for one in measures} == {"the run is INVALID: a cell against itself is not itself"}
+
+
+def test_selected_cells_that_are_measured_get_an_a_a_pair_of_their_own(run_folder: Path):
+    sit(run_folder, two_arms())
+    sat = sit(run_folder, two_arms(), only="compiled")
+    [floor] = [
+        one for one in sat.comparisons if one.a.endswith("compiled-fp32-cpu-b1-t2-glibc-latency-again")
+    ]
+    assert (floor.n, floor.set) == (2, verdicts.NOISE_FLOOR)
+    first, second = sat.noise["history"]
+    assert [one["a"] for one in (first, second)] != [floor.a, floor.a]
+    assert second["a"] == floor.a
+
+
+def test_the_history_of_one_pair_is_not_mixed_with_anothers(run_folder: Path):
+    sit(run_folder, two_arms())
+    sit(run_folder, two_arms(), only="compiled")
+    history = facts(run_folder)["noise"]["history"]
+    assert sit(run_folder, two_arms()).noise["history"] == history, "no stale interval is another bench"
+    path = run_folder / "bench" / "bench.json"
+    missed = [{**one, "interval": [1.1, 1.2]} for one in history]
+    path.write_text(json.dumps(facts(run_folder) | {"noise": {"history": [*missed, *history]}}))
+    judged: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            stats, "noise_validity", lambda intervals: judged.extend(intervals) or {"verdict": None}
+        )
+        sit(run_folder, two_arms())
+    assert len(judged) == 2, "of two pairs' four"
+
+
+def test_rounds_of_another_machine_are_not_added_to(run_folder: Path):
+    sit(run_folder, two_arms())
+    path = run_folder / "bench" / "bench.json"
+    there = facts(run_folder)
+    there["machine"]["cpu"]["model"] = "Another Processor"
+    path.write_text(json.dumps(there))
+    with pytest.raises(UserError, match=r"another machine \(CPU: Another Processor there, .*--again"):
+        sit(run_folder, two_arms(rounds=3))
+    assert facts(run_folder) == there
+    with pytest.raises(UserError, match="another machine"):
+        sit(run_folder, two_arms(), only="compiled", again=True)
+    sit(run_folder, two_arms(), again=True)
+    assert facts(run_folder)["machine"]["cpu"]["model"] != "Another Processor"
 
 
 def test_a_sitting_without_a_timed_cell_has_no_noise_floor(run_folder: Path):
