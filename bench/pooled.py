@@ -22,6 +22,9 @@ VALUES = {
 }
 """By scenario, what the value of a round is."""
 
+BESIDE = {"device_ms": "device_ns", "step_ms": "step_ns"}
+"""Durations whose percentiles stand beside a cell's value, and the raw samples that they are pooled of."""
+
 
 def figures(
     cell: Cell, protocol: Protocol, rounds: list[Round], samples: dict[str, np.ndarray]
@@ -30,6 +33,7 @@ def figures(
 
     samples: raw nanoseconds of all rounds, one after another, by name. "value" is the geometric mean
     of the rounds' values and "interval" its 95 % t interval over rounds, null with fewer than two.
+    "nulls" has why a pooled percentile is null: "p99" of latency_ms, "step_ms.p99" of another.
     """
     if not rounds:
         return {}
@@ -38,9 +42,13 @@ def figures(
     values = [one.value for one in rounds if one.value]
     found: dict[str, Any] = {**_merged([one.stats for one in rounds]), **_mean(values)}
     if LESS_IS_FASTER[cell.scenario] and "latency_ns" in samples:
-        found |= _latency(samples["latency_ns"], protocol)
+        found["latency_ms"], found["nulls"] = _percentiles(samples["latency_ns"], protocol)
     else:
         found[VALUES[cell.scenario]] = found["value"]
+    for name, raw in BESIDE.items():
+        if name in found and raw in samples:
+            found[name], nulls = _percentiles(samples[raw], protocol)
+            found["nulls"] = found.get("nulls", {}) | {f"{name}.{p}": why for p, why in nulls.items()}
     found["n"] = sum(one.count for one in rounds)
     for name in ("peak_rss_bytes", "peak_device_bytes"):
         seen = [size for one in rounds if (size := getattr(one, name)) is not None]
@@ -70,13 +78,15 @@ def _mean(values: list[float]) -> dict[str, Any]:
     return {"value": math.exp(float(np.mean(logs))), "interval": interval}
 
 
-def _latency(latency_ns: np.ndarray, protocol: Protocol) -> dict[str, Any]:
-    """Return pooled percentiles in ms; one whose queries are too few is null, with the reason."""
-    known = stats.pooled_percentiles(latency_ns / 1e6, protocol.percentiles)
+def _percentiles(
+    durations_ns: np.ndarray, protocol: Protocol
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Return pooled percentiles in ms of durations (n,), and why those of too few queries are null."""
+    known = stats.pooled_percentiles(durations_ns / 1e6, protocol.percentiles)
     nulls = known.pop("nulls")
-    found = stats.latency(latency_ns)["latency_ms"]
+    found = stats.latency(durations_ns)["latency_ms"]
     kept = {name: found[name] for name in ("mean", "min", "max", "iqr")}
-    return {"latency_ms": {**known, **kept}, "nulls": nulls}
+    return {**known, **kept}, nulls
 
 
 def validity(rounds: list[Round], wanted: int) -> Validity:

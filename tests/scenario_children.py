@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,13 @@ PROTOCOL = {
 }  # fmt: skip
 
 
-def measured(folder: Path, twin: str, scenario: str, **spec: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the round gave and its raw samples: batches of four, two threads or loader workers."""
+def measured(
+    folder: Path, twin: str, scenario: str, env: Mapping[str, str] | None = None, **spec: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the round gave and its raw samples: batches of four, two threads or loader workers.
+
+    env: variables of the child beside those that the bench gives it.
+    """
     resolved = twins.tiny()
     job = twins.job(folder, twins.dataset(folder / "coco"), resolved)
     given = {"recipe": job["recipe"], "artifact": job["initial"], "mode": OWN_MODE[twin], "precision": "fp32"}
@@ -33,7 +39,7 @@ def measured(folder: Path, twin: str, scenario: str, **spec: Any) -> tuple[dict[
         "samples": folder / "samples.npz",
         "twin": twin,
     }
-    env = launch.thread_environment(2) | launch.PASSIVE
-    found = launch.value_of(launch.call("bench.measure:cell", payload, folder, env=env, timeout_s=240))
+    given_env = launch.thread_environment(2) | launch.PASSIVE | dict(env or {})
+    found = launch.value_of(launch.call("bench.measure:cell", payload, folder, env=given_env, timeout_s=240))
     with np.load(folder / "samples.npz") as arrays:
         return found, dict(arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ def test_every_recipes_model_is_built_by_both_twins(twin: str, tmp_path: Path) -
 def test_a_matrix_is_valid_and_named_as_its_file(name: str) -> None:
     assert matrix.load(name).name == name
     assert f"--matrix {name}" in recipe.find(name, "matrices").read_text(encoding="utf-8").splitlines()[0]
+
+
+@pytest.mark.parametrize("name", recipe.shipped("matrices"))
+def test_a_matrix_says_how_many_cells_it_has_on_two_cores(name: str) -> None:
+    text = recipe.find(name, "matrices").read_text(encoding="utf-8")
+    header = text.partition("\nname:")[0]
+    said = [int(count) for count in re.findall(r"(\d+) cells", header)]
+    assert said in ([], [len(matrix.load(name, cores=2).cells)])
+    assert "{" not in header
 
 
 @pytest.mark.parametrize("name", recipe.shipped("tables"))

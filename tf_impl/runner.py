@@ -78,8 +78,8 @@ class Runner:
         return {
             "runtime": f"tensorflow {tf.__version__}",
             "precision": self.net.get_layer("final_layer").compute_dtype,
-            "switches": _switches(),
-            "onednn": _onednn(),
+            "switches": switches(),
+            "onednn": onednn(),
             "threads": tf.config.threading.get_intra_op_parallelism_threads(),
             "interop_threads": tf.config.threading.get_inter_op_parallelism_threads(),
             "device": tf.config.list_physical_devices("GPU")[0].name if on_gpu else "cpu",
@@ -107,14 +107,18 @@ def _prepare(spec: RunnerSpec) -> None:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.threading.set_intra_op_parallelism_threads(spec.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    if spec.precision == "defaults":
-        return
+    if spec.precision != "defaults":
+        set_strict_fp32()
+
+
+def set_strict_fp32() -> None:
+    """Set every switch that could round float32 to fewer bits; before the first operation of this process."""
     os.environ.update(STRICT_ENVIRONMENT)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     tf.config.optimizer.set_experimental_options(dict.fromkeys(AUTOMATIC, False))
 
 
-def _onednn() -> bool | None:
+def onednn() -> bool | None:
     """Return whether oneDNN computes what it can; None if TensorFlow, by no public name, tells no more."""
     try:
         from tensorflow.python.util import _pywrap_util_port as port
@@ -123,7 +127,7 @@ def _onednn() -> bool | None:
     return bool(port.IsMklEnabled())
 
 
-def _switches() -> dict[str, Any]:
+def switches() -> dict[str, Any]:
     """Return every precision switch as TensorFlow has it; None is TensorFlow's default."""
     options = tf.config.optimizer.get_experimental_options()
     return {

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from pose import architecture, recipe, weights
-from torch_impl import data, model, train
+from torch_impl import data, model, runner, train
 
 
 class Steps:
     """The twin's own step, from given weights, set up as `twinpose train` does: deterministic, TF32 off.
+
+    The runner's switches are set too: no train cell has the lane `defaults`.
 
     Each part ends with its loss on the host, so with a device that has finished. A part holds all that
     comes before it: `forward` the way to the device, `backward` the forward, `step` both.
@@ -21,6 +23,7 @@ class Steps:
 
     def __init__(self, recipe_: recipe.Recipe, initial: Path, device: str, threads: int):
         train.setup(device, threads)
+        runner.set_strict_fp32()
         self.recipe, self.lr = recipe_, recipe_.training.learning_rate
         self.net = model.build(recipe_, device, recipe_.training.precision)
         model.load_weights(self.net, weights.load(initial, architecture.build(recipe_.model)))
@@ -65,6 +68,8 @@ class Steps:
             "precision": self.net.precision,
             "parameters": str(self.net.final_layer.weight.dtype).removeprefix("torch."),
             "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+            "switches": runner.switches(),
+            "onednn": runner.onednn(),
             "deterministic": torch.are_deterministic_algorithms_enabled()
             or torch.backends.cudnn.deterministic,
             "threads": torch.get_num_threads(),

@@ -79,8 +79,8 @@ class Runner:
         return {
             "runtime": f"torch {torch.__version__}",
             "precision": str(parameter.dtype).removeprefix("torch."),
-            "switches": _switches(),
-            "onednn": _onednn(),
+            "switches": switches(),
+            "onednn": onednn(),
             "threads": torch.get_num_threads(),
             "interop_threads": torch.get_num_interop_threads(),
             "device": torch.cuda.get_device_name(self.device) if on_gpu else "cpu",
@@ -121,8 +121,12 @@ def _prepare(spec: RunnerSpec) -> None:
     if spec.device == "cuda" and not torch.cuda.is_available():
         raise Unsupported("no CUDA device is visible to torch")
     torch.set_num_threads(spec.threads)
-    if spec.precision == "defaults":
-        return
+    if spec.precision != "defaults":
+        set_strict_fp32()
+
+
+def set_strict_fp32() -> None:
+    """Set every switch that could round float32 to fewer bits; before the first operation of this process."""
     os.environ.update(STRICT_ENVIRONMENT)
     # The older switches: the newer ones would leave these unreadable, and torch.compile reads them.
     torch.set_float32_matmul_precision("highest")
@@ -131,12 +135,12 @@ def _prepare(spec: RunnerSpec) -> None:
         attrgetter(name)(torch.backends).fp32_precision = "ieee"
 
 
-def _onednn() -> bool:
+def onednn() -> bool:
     """Return whether oneDNN computes what it can."""
     return bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled)
 
 
-def _switches() -> dict[str, Any]:
+def switches() -> dict[str, Any]:
     """Return every precision switch as torch has it; `none` is ieee by default."""
     backends = {f"{x}.fp32_precision": attrgetter(x)(torch.backends).fp32_precision for x in ON_CPU + ON_GPU}
     return backends | strict_environment()

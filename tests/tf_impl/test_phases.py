@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lanes
 import numpy as np
 import pytest
 import scenario_children
@@ -11,6 +12,7 @@ import twins
 
 pytest.importorskip("tensorflow")
 
+from bench.contract import STRICT_ENVIRONMENT
 from pose import architecture, weights
 from tf_impl import data, phases
 
@@ -19,6 +21,7 @@ from tf_impl import data, phases
 def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> phases.Steps:
     """Return the tiny twin's step, without what `setup` would change for every test of this process."""
     monkeypatch.setattr(phases.train, "setup", lambda device, threads: None)
+    monkeypatch.setattr(phases.runner, "set_strict_fp32", lambda: None)
     initial = weights.initial(architecture.build(twins.tiny().model), 0)
     weights.save(tmp_path / "init.safetensors", initial)
     return phases.Steps(twins.tiny(), tmp_path / "init.safetensors", "cpu", 1)
@@ -63,6 +66,15 @@ def test_a_step_of_the_recipes_precision_is_measured_in_it(tmp_path: Path) -> No
     assert found["value"] == pytest.approx(len(steps_ns) / (steps_ns.sum() / 1e9))
     assert found["stats"]["phases_ms"]["forward"] > 0
     assert found["stats"]["phases_ms"]["step"] > found["stats"]["phases_ms"]["forward"]
+
+
+def test_a_train_cell_sets_what_the_runner_sets_in_its_lane(tmp_path: Path) -> None:
+    found, _ = scenario_children.measured(tmp_path, "tf", "train", env=lanes.LOOSE)
+    inferring = lanes.effective("tf", lanes.twin(tmp_path), env=lanes.LOOSE)
+    said = found["effective"]
+    assert said["precision"] == "float32"
+    assert {name: said["switches"][name] for name in STRICT_ENVIRONMENT} == STRICT_ENVIRONMENT
+    assert (said["switches"], said["onednn"]) == (inferring["switches"], inferring["onednn"])
 
 
 def test_a_loader_is_measured_with_the_cells_workers(tmp_path: Path) -> None:
