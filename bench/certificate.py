@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import parity
-from bench.contract import Cell
+from bench import machine, parity
+from bench.contract import CERTIFIED, NEED_CERTIFICATE, Cell
 from pose.errors import UserError
 from pose.files import read_json
-
-REQUIRED = (2, 3, 4, 5, 7)
-"""What has to have passed: rungs 1, 6 and 8 are about data, drift and scoring, not about what is timed;
-but one of them that was climbed and failed fails the certificate too."""
-CERTIFIED = {"pass", "reported"}
-"""A lower precision is reported, with its AP difference, and not judged."""
 
 
 @dataclass(frozen=True)
@@ -25,30 +20,64 @@ class Gate:
 
     path: Path
     found: dict[str, Any] | None
+    installed: Mapping[str, str | None] = field(default_factory=lambda: machine.packages())
+    """The versions that are installed now, by package."""
 
     def certificate(self, cell: Cell, artifact_sha256: str | None) -> tuple[str | None, str | None]:
         """Return the id of a cell's certificate, or None and the reason why it has none."""
         if self.found is None:
             return None, f"the run has no certificate; {self._climb()}"
-        broken = self.found["first_failure"]
-        if broken:
-            at = f" at {broken['where']}" if broken["where"] else ""
-            return None, f"rung {broken['rung']} ({broken['name']}) failed: {broken['check']}{at}"
-        statuses = {rung["number"]: rung for rung in self.found["rungs"]}
-        for number in REQUIRED:
-            rung = statuses[number]
-            if rung["status"] != "pass":
-                why = f": {rung['reason']}" if rung["reason"] else ""
-                return None, f"rung {number} ({rung['name']}) is {rung['status']}{why}; {self._climb()}"
+        # What is not timed needs none; it carries the one of a timing.
+        rungs = NEED_CERTIFICATE.get(cell.scenario, NEED_CERTIFICATE["latency"])
+        refused = self._failed() or self._lacks(rungs) or self.outdated(cell.runtime, cell.twin)
+        if refused:
+            return None, refused
         for arm in self.found["runtimes"]:
             if _is_of(arm, cell):
-                return self._decide(arm, artifact_sha256)
+                return self._decide(arm, cell, artifact_sha256)
         return None, f"the certificate says nothing of this runtime, mode and precision; {self._climb()}"
 
-    def _decide(self, arm: dict[str, Any], artifact_sha256: str | None) -> tuple[str | None, str | None]:
+    def is_whole(self) -> bool:
+        """Return whether all that was climbed passed, and every rung that some timing needs is among it."""
+        return self.found is not None and self.found["status"] == "pass" and not self._lacks(parity.NEEDED)
+
+    def outdated(self, runtime: str, twin: str) -> str | None:
+        """Return why what was certified is not what is installed now; None when it is, or is not recorded.
+
+        Only packages that have a part count: the runtime's and the twin's own framework's. One that is not
+        here refuses nothing: what needs it says so itself, and an export may run without its source.
+        """
+        recorded = (self.found or {}).get("versions") or {}
+        pairs = [
+            f"{name} {recorded[name]} was certified and {self.installed[name]} is installed"
+            for name in parity.packages_of(runtime, twin)
+            if recorded.get(name) and self.installed.get(name) not in {None, recorded[name]}
+        ]
+        return f"{', '.join(pairs)}; {self._climb()}" if pairs else None
+
+    def _failed(self) -> str | None:
+        broken = (self.found or {}).get("first_failure")
+        if not broken:
+            return None
+        at = f" at {broken['where']}" if broken["where"] else ""
+        return f"rung {broken['rung']} ({broken['name']}) failed: {broken['check']}{at}"
+
+    def _lacks(self, numbers: Iterable[int]) -> str | None:
+        """Return which of the rungs has not passed first, and why."""
+        rungs = {rung["number"]: rung for rung in (self.found or {})["rungs"]}
+        for number in sorted(numbers):
+            rung = rungs[number]
+            if rung["status"] != "pass":
+                why = f": {rung['reason']}" if rung["reason"] else ""
+                return f"rung {number} ({rung['name']}) is {rung['status']}{why}; {self._climb()}"
+        return None
+
+    def _decide(
+        self, arm: dict[str, Any], cell: Cell, artifact_sha256: str | None
+    ) -> tuple[str | None, str | None]:
         if arm["artifact_sha256"] != artifact_sha256:
             return None, f"its artifact is not the one that was certified; {self._climb()}"
-        if arm["status"] not in CERTIFIED:
+        if cell.scenario != "data" and arm["status"] not in CERTIFIED:
             return None, f"rung 7 (Deployment): {arm['status']}: {arm['reason']}"
         return arm["id"], None
 
@@ -73,11 +102,12 @@ class Gate:
 
 
 def _is_of(arm: dict[str, Any], cell: Cell) -> bool:
-    axes = ("runtime", "mode", "precision", "device")
     # An export is of the twin's own weights, through the twin's own framework.
-    return arm["subject"] == cell.twin and arm["through"] in {None, cell.twin} and all(
-        arm[axis] == getattr(cell, axis) for axis in axes
-    )  # fmt: skip
+    if arm["subject"] != cell.twin or arm["through"] not in {None, cell.twin}:
+        return False
+    # A loader ends in host memory: whichever of the framework's certificates is first speaks for the twin.
+    axes = ("runtime",) if cell.scenario == "data" else ("runtime", "mode", "precision", "device")
+    return all(arm[axis] == getattr(cell, axis) for axis in axes)
 
 
 def of_run(path: Path) -> Gate:

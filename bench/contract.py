@@ -56,8 +56,15 @@ SCENARIOS = ("latency", "throughput", "pipeline", "train", "data", "accuracy")
 
 TIMED = SCENARIOS[:-1]
 
-NEED_CERTIFICATE = ("latency", "throughput", "pipeline", "train")
-"""Timings that mean something only where the twins are the same thing; a loader is proven by rung 1."""
+NEED_CERTIFICATE = {
+    **dict.fromkeys(("latency", "throughput", "pipeline", "train"), (2, 3, 4, 5, 7)),
+    "data": (1,),
+}
+"""By scenario that means something only where the twins are the same thing: the rungs of the parity ladder
+that must have passed. Rung 1 is about loaders, 6 about drift and 8 about scoring; but any rung that was
+climbed and failed fails the certificate."""
+CERTIFIED = ("pass", "reported")
+"""What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
 
 LESS_IS_FASTER = {"latency": True, "pipeline": True, "throughput": False, "train": False, "data": False}
 """By scenario: whether its value is a time (ms) or a rate (images, steps or samples a second)."""

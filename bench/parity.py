@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import launch, machine
-from bench.contract import plain
+from bench import kept, launch, machine
+from bench.contract import NEED_CERTIFICATE, plain
+from bench.parity_page import markdown
 from bench.rungs import data, deployment, forward, gradient, optimizer, postprocessing, trajectory
 from bench.rungs import weights as round_trip
 from bench.rungs.arms import Precisions, Subject
@@ -47,6 +48,20 @@ ALL = tuple(step.number for step in LADDER)
 QUICK = (1, 2, 3, 4, 5, 7, 8)
 """What a run climbs: all that needs no hundreds of training steps."""
 DEPLOYMENT = 7
+NEEDED = frozenset(number for numbers in NEED_CERTIFICATE.values() for number in numbers)
+"""What some timing needs."""
+PACKAGES = {
+    "tf": ("tensorflow", "keras"),
+    "torch": ("torch", "torchvision"),
+    "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
+}
+"""By runtime: the packages that compute there. What exported an artifact is bound by the artifact's hash."""
+
+
+def packages_of(runtime: str, twin: str) -> tuple[str, ...]:
+    """Return the packages that have a part in an arm: its runtime's and the twin's own framework's."""
+    return tuple(dict.fromkeys((*PACKAGES[runtime], *PACKAGES[twin])))
 
 
 @dataclass(frozen=True)
@@ -61,17 +76,18 @@ class Rung:
     checks: tuple[Check, ...] = ()
     wall_s: float = 0.0
 
-    def failure(self) -> dict[str, Any] | None:
-        """Return where the rung failed first, None where it did not."""
-        if self.status != "fail":
-            return None
-        broken = next((c for c in self.checks if c.passed is False), None)
-        return {
-            "rung": self.number,
-            "name": self.name,
-            "check": broken.name if broken else self.reason,
-            "where": broken.where if broken else None,
-        }
+
+def failure(rung: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return where a rung of parity.json failed first, None where it did not."""
+    if rung["status"] != "fail":
+        return None
+    broken = next((check for check in rung["checks"] if check["passed"] is False), None)
+    return {
+        "rung": rung["number"],
+        "name": rung["name"],
+        "check": broken["name"] if broken else rung["reason"],
+        "where": broken["where"] if broken else None,
+    }
 
 
 def climb(
@@ -89,7 +105,7 @@ def climb(
     rungs, facts = [], []
     for step in LADDER:
         if step.number not in numbers:
-            rungs.append(Rung(step.number, step.name, "not climbed", "not asked for"))
+            rungs.append(Rung(step.number, step.name, kept.NOT_CLIMBED, "not asked for"))
             continue
         context.say(f"rung {step.number}: {step.name}")
         started = time.perf_counter()
@@ -107,7 +123,7 @@ def climb(
             rung = Rung(step.number, step.name, "fail", str(error))
         wall_s = round(time.perf_counter() - started, 3)
         rungs.append(Rung(rung.number, rung.name, rung.status, rung.reason, rung.checks, wall_s))
-        failed = rung.failure()
+        failed = failure(asdict(rung))
         at = f": {failed['check']}{' at ' + failed['where'] if failed['where'] else ''}" if failed else ""
         context.say(f"rung {step.number}: {rung.status}{at}{': ' + rung.reason if rung.reason else ''}")
     return rungs, facts
@@ -120,38 +136,61 @@ def document(
     subjects: Sequence[Subject],
     command: str,
     started: datetime,
+    before: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the content of parity.json; its id is a hash of all but times, command and machine."""
-    statuses = {rung.number: rung.status for rung in rungs}
-    climbed = [rung for rung in rungs if rung.status != "not climbed"]
-    failed = next((f for f in (rung.failure() for rung in rungs) if f), None)
-    if failed:
-        status = "fail"
-    else:
-        status = "unsupported" if any(rung.status == "unsupported" for rung in climbed) else "pass"
+    """Return the content of parity.json; its ids are hashes of all but times, commands and machine.
+
+    before: the certificate that this one takes the place of. Rungs that were not climbed and arms that were
+    not run keep what it says, if it is of the same recipe, versions, weights and artifacts.
+    """
     model = context.recipe.model_dump(mode="json", include={"data", "model", "training"})
+    made = {"command": command, "started": started.isoformat(timespec="seconds")}
+    versions = {name: number for name, number in machine.packages().items() if number}
+    of = {
+        "recipe_sha256": _hash(model),
+        "versions": versions,
+        "weights": {subject.name: describe_weights(subject.weights) for subject in subjects},
+    }
+    whole = [plain(asdict(rung)) | ({} if rung.status == kept.NOT_CLIMBED else made) for rung in rungs]
+    deployed = [plain(arm) for arm in arms]
+    if before is not None:
+        other = kept.changed(before, of, subjects)
+        whole = kept.rungs(whole, before, other)
+        if other is None:
+            deployed += kept.others(before, deployed)
+    failed = next((f for f in map(failure, whole) if f), None)
+    statuses = {rung["number"]: rung["status"] for rung in whole}
+    unsupported = "unsupported" in statuses.values()
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "recipe": context.recipe.name,
-        "recipe_sha256": _hash(model),
-        "status": status,
+        "recipe_sha256": of["recipe_sha256"],
+        "status": "fail" if failed else "unsupported" if unsupported else "pass",
         "first_failure": failed,
-        "versions": {name: number for name, number in machine.packages().items() if number},
-        "rungs": [plain(asdict(rung)) for rung in rungs],
-        "weights": {subject.name: describe_weights(subject.weights) for subject in subjects},
-        "runtimes": [],
+        "versions": versions,
+        "rungs": whole,
+        "weights": of["weights"],
+        "runtimes": [{"id": _arm_id(arm, of, statuses), **arm} for arm in deployed],
     }
-    for arm in arms:
-        decides = {"arm": arm, "recipe": found["recipe_sha256"], "rungs": statuses}
-        found["runtimes"].append({"id": _hash(plain(decides)), **plain(arm)})
-    timeless = {**found, "rungs": [{k: v for k, v in r.items() if k != "wall_s"} for r in found["rungs"]]}
-    return {
-        "id": _hash(timeless),
-        **found,
-        "command": command,
-        "started": started.isoformat(timespec="seconds"),
-        "wall_s": round((datetime.now(UTC) - started).total_seconds(), 1),
+    timeless = {**found, "rungs": [{k: v for k, v in r.items() if k not in TIMES} for r in whole]}
+    wall_s = round((datetime.now(UTC) - started).total_seconds(), 1)
+    return {"id": _hash(timeless), **found, **made, "wall_s": wall_s}
+
+
+TIMES = ("wall_s", "command", "started", "kept")
+"""Of a rung, what says when and how it was climbed."""
+
+
+def _arm_id(arm: Mapping[str, Any], of: Mapping[str, Any], statuses: Mapping[int, str]) -> str:
+    """Return the hash of what one certificate rests on; a rung that no timing needs counts when it failed."""
+    named = packages_of(arm["runtime"], arm["twin"])
+    decides = {
+        "arm": arm,
+        "recipe": of["recipe_sha256"],
+        "rungs": {n: status for n, status in statuses.items() if n in NEEDED or status == "fail"},
+        "versions": {name: of["versions"].get(name) for name in named},
     }
+    return _hash(decides)
 
 
 def _hash(value: Any) -> str:
@@ -177,60 +216,3 @@ def write(found: Mapping[str, Any], folder: Path) -> None:
     """Write parity.json and parity.md into `folder`, each whole or not at all."""
     write_text(folder / "parity.md", markdown(found))
     write_json(folder / "parity.json", found)
-
-
-def markdown(found: Mapping[str, Any]) -> str:
-    """Return the certificate as a page for people."""
-    lines = [
-        f"# Parity of {found['recipe']}: {found['status']}",
-        "",
-        f"Certificate `{found['id'][:16]}`, made by `{found['command']}` on {found['started']} "
-        f"in {found['wall_s']:.0f} s. docs/method/parity.md explains each rung.",
-        "",
-    ]
-    if found["first_failure"]:
-        first = found["first_failure"]
-        at = f" at `{first['where']}`" if first["where"] else ""
-        lines += [f"First failure: rung {first['rung']} ({first['name']}), {first['check']}{at}.", ""]
-    for rung in found["rungs"]:
-        lines += [f"## {rung['number']}. {rung['name']}: {rung['status']}", ""]
-        if rung["reason"]:
-            lines += [rung["reason"], ""]
-        if rung["checks"]:
-            lines += ["| check | measured | bound | | where |", "|---|---|---|---|---|"]
-            lines += [_row(check) for check in rung["checks"]] + [""]
-    if found["runtimes"]:
-        lines += [
-            "## Runtimes",
-            "",
-            "| weights and exports of | runtime | mode | precision | | rmse to fp64 | bound | AP | dAP |",
-            "|---|---|---|---|---|---|---|---|---|",
-            *(_runtime_row(arm) for arm in found["runtimes"]),
-            "",
-        ]
-    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
-    return "\n".join([*lines, f"Versions: {versions}.", ""])
-
-
-def _row(check: Mapping[str, Any]) -> str:
-    verdict = {True: "pass", False: "**fail**", None: "reported"}[check["passed"]]
-    cells = (
-        check["name"],
-        _number(check["measured"]),
-        _number(check["bound"]),
-        verdict,
-        check["where"] or "",
-    )
-    return "| " + " | ".join(cells) + " |"
-
-
-def _runtime_row(arm: Mapping[str, Any]) -> str:
-    interval = f" [{arm['dap_low']:+.3f}, {arm['dap_high']:+.3f}]" if arm.get("dap_low") is not None else ""
-    dap = f"{arm['dap']:+.4f}{interval}" if arm.get("dap") is not None else (arm.get("reason") or "")
-    ap = "" if arm.get("ap") is None else f"{arm['ap']:.3f}"
-    axes = (arm["twin"], arm["runtime"], arm["mode"], arm["precision"], arm["status"])
-    return "| " + " | ".join((*axes, _number(arm["rmse"]), _number(arm["bound"]), ap, dap)) + " |"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"

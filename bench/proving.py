@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import console, matrix, parity
+from bench import certificate, console, kept, matrix, parity, store
 from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.rungs import arms
@@ -17,11 +18,13 @@ from bench.rungs.arms import Precisions, Subject
 from bench.rungs.base import Context
 from pose import architecture, splits, synthetic, weights
 from pose.errors import Unsupported, UserError
-from pose.files import make_folder
+from pose.files import make_folder, write_json
 from pose.recipe import Recipe, Split
 
 SCRATCH = "parity"
 """The folder of a climb's children and arrays; it goes when the climb passed."""
+MARK = "climb.json"
+"""In the scratch: by it a climb knows a folder that an earlier one made, and may empty."""
 PEOPLE_IMAGES = (48, 16)
 """Rendered for a recipe of real images when no COCO folder is given: enough for a probe set."""
 
@@ -52,8 +55,11 @@ def parse_rungs(text: str | None, *, quick: bool) -> tuple[int, ...]:
 
 
 def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -> dict[str, Any]:
-    """Climb for a run's trained twins and their exports; write and return its certificate."""
-    folder = _fresh(run.path / SCRATCH)
+    """Climb for a run's trained twins and their exports; write and return its certificate.
+
+    It keeps what the certificate before says of the rungs that are not wanted, where that still holds.
+    """
+    folder = _fresh(run.path / SCRATCH, wanted)
     generic = folder / "weights.safetensors"
     _save_generic(run.recipe, generic)
     context = Context(
@@ -66,13 +72,48 @@ def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -
         device=run.settings.device,
         say=console.say,
     )
-    subjects = [_trained(run, twin, measured) for twin in TWINS if _best(run, twin).exists()]
+    subjects = _subjects(run, measured)
     if not subjects and parity.DEPLOYMENT in wanted.rungs:
         raise Unsupported(
             f"{run.path} has no trained twin to certify; 'twinpose train {run.path}' makes them, "
             "'twinpose parity --recipe' needs none"
         )
-    return _climb(context, subjects, _lower(measured), wanted, run.path)
+    return _climb(context, subjects, _lower(measured), wanted, run.path, _before(run.path))
+
+
+def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, Any]]:
+    """Return what rung 7 would look at now, as its facts name each arm and artifact."""
+    hashes: dict[Path, str | None] = {}
+    found = []
+    for subject in _subjects(run, measured):
+        for arm in arms.of(subject, _lower(measured)):
+            if arm.artifact not in hashes:
+                hashes[arm.artifact] = store.artifact_sha256(arm.artifact)
+            found.append(
+                {
+                    "subject": subject.name,
+                    "twin": subject.twin,
+                    "through": arm.through,
+                    "runtime": arm.runtime,
+                    "mode": arm.mode,
+                    "precision": arm.precision,
+                    "device": run.settings.device,
+                    "artifact_sha256": hashes[arm.artifact],
+                }
+            )
+    return found
+
+
+def _before(path: Path) -> dict[str, Any] | None:
+    """Return the run's certificate; None where there is none, or none that can be read."""
+    try:
+        return certificate.of_run(path).found
+    except UserError:  # the climb makes it anew
+        return None
+
+
+def _subjects(run: RunFolder, measured: matrix.Matrix | None) -> list[Subject]:
+    return [_trained(run, twin, measured) for twin in TWINS if _best(run, twin).exists()]
 
 
 def _best(run: RunFolder, twin: str) -> Path:
@@ -116,7 +157,9 @@ def recipe(
     """Climb for a recipe's network with `given` weights, or generic ones; write and return its certificate.
 
     Without `coco` the recipe's built-in dataset is rendered, or a small one for a recipe that has none.
+    Raises UserError when `out` is a run, or holds a scratch folder that no climb made.
     """
+    _require_free(out)
     make_folder(out)
     split = resolved.split
     if coco is None:
@@ -126,7 +169,7 @@ def recipe(
         else:
             synthetic.make(coco, train_images=PEOPLE_IMAGES[0], val_images=PEOPLE_IMAGES[1], seed=0)
             split = Split()
-    folder = _fresh(out / SCRATCH)
+    folder = _fresh(out / SCRATCH, wanted)
     splits.save(splits.make(split, coco), folder / "split.json")
     proven = folder / "weights.safetensors"
     described = architecture.build(resolved.model)
@@ -150,9 +193,28 @@ def recipe(
     return _climb(context, subjects, {}, wanted, out)
 
 
-def _fresh(folder: Path) -> Path:
+def _require_free(out: Path) -> None:
+    """Raise UserError when a climb into `out` would overwrite what it did not make."""
+    if (out / "run.json").exists():
+        raise UserError(
+            f"--out {out} is a run, whose certificate would be overwritten; expected a folder of its own; "
+            f"'twinpose parity {shlex.quote(str(out))}' certifies the run"
+        )
+    scratch = out / SCRATCH
+    # A link may lead anywhere, even to another climb's.
+    ours = scratch.is_dir() and not scratch.is_symlink() and (scratch / MARK).is_file()
+    empty = scratch.is_dir() and not scratch.is_symlink() and not any(scratch.iterdir())
+    if (scratch.exists() or scratch.is_symlink()) and not ours and not empty:
+        raise UserError(
+            f"{scratch} was not made by 'twinpose parity', which would empty it; "
+            "expected no such folder; move it, or give another --out"
+        )
+
+
+def _fresh(folder: Path, wanted: Wanted) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
+    write_json(folder / MARK, {"command": wanted.command})
     return folder
 
 
@@ -162,11 +224,17 @@ def _save_generic(resolved: Recipe, path: Path) -> None:
 
 
 def _climb(
-    context: Context, subjects: Sequence[Subject], lower: Precisions, wanted: Wanted, out: Path
+    context: Context,
+    subjects: Sequence[Subject],
+    lower: Precisions,
+    wanted: Wanted,
+    out: Path,
+    before: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     started = datetime.now(UTC)
     rungs, facts = parity.climb(context, subjects, lower, wanted.rungs)
-    found = parity.document(context, rungs, facts, subjects, wanted.command, started)
+    found = parity.document(context, rungs, facts, subjects, wanted.command, started, before)
+    kept.say(found, context.say)
     parity.write(found, out)
     if found["status"] == "pass":
         shutil.rmtree(context.folder)

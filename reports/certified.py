@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bench.contract import NEED_CERTIFICATE
+from bench.contract import CERTIFIED, NEED_CERTIFICATE
 from bench.store import CellResult
 from reports.formats import Absent, Noted, Value
+from reports.ladder import Parity
 from reports.run import Run
 
 UNCERTIFIED = "uncertified"
@@ -15,7 +16,11 @@ NOTE = (
 
 
 def doubt(run: Run, result: CellResult) -> str | None:
-    """Return why a measured, timed cell is uncertified; None when it is certified, or has no timing."""
+    """Return why a measured, timed cell is uncertified; None when it is certified, or has no timing.
+
+    It is certified when the bench's gate would let it be timed now, by the certificate that it carries.
+    Which versions are installed here says nothing of a run that may have been made elsewhere.
+    """
     if result.status != "ok" or not needs(result):
         return None
     if result.certificate_id is None:
@@ -24,12 +29,32 @@ def doubt(run: Run, result: CellResult) -> str | None:
         return "its certificate is not in the run: there is no parity.json"
     if run.parity.status == "fail":
         return "the parity ladder has failed since it was timed"
-    found = next((c for c in run.parity.runtimes if c.covers(result.axes)), None)
+    scenario = result.axes.scenario
+    return _lacks(run.parity, NEED_CERTIFICATE[scenario]) or _uncovered(run.parity, result)
+
+
+def _lacks(parity: Parity, needed: tuple[int, ...]) -> str | None:
+    """Return the first of the needed rungs that has not passed."""
+    statuses = {rung.number: rung.status for rung in parity.rungs}
+    for number in needed:
+        status = statuses.get(number, "not climbed")
+        if status != "pass":
+            return f"rung {number} of the parity ladder is {status}"
+    return None
+
+
+def _uncovered(parity: Parity, result: CellResult) -> str | None:
+    """Return why no certificate of a ladder that passed is the cell's."""
+    found = next((c for c in parity.runtimes if c.covers(result.axes)), None)
     if found is None:
         return "parity.json has no certificate of this runtime, mode and precision"
     if found.artifact_sha256 != result.artifact_sha256:
         return "its certificate is of another artifact"
-    return f"its certificate says {found.status}" if found.status in {"fail", "unsupported"} else None
+    if result.axes.scenario != "data" and found.status not in CERTIFIED:
+        return f"its certificate says {found.status}"
+    if found.id != result.certificate_id:
+        return "the ladder was climbed anew since it was timed; 'twinpose bench' gives it the new certificate"
+    return None
 
 
 def needs(result: CellResult) -> bool:

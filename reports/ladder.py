@@ -101,7 +101,14 @@ class Certificate:
         return self.through not in {None, self.twin}
 
     def covers(self, cell: Cell) -> bool:
-        """Return whether it is about what a cell times: the twin's own weights, exported by itself."""
+        """Return whether it is about what a cell times: the twin's own weights, exported by itself.
+
+        A loader is covered by whichever of its framework's certificates is first, as the bench's gate has it.
+        """
+        if cell.scenario == "data":
+            return not self.is_crossed and (self.subject or self.twin, self.runtime) == (
+                *(cell.twin, cell.runtime),
+            )
         kind = (self.subject or self.twin, self.runtime, self.mode, self.precision, self.device)
         return not self.is_crossed and kind == (
             *(cell.twin, cell.runtime, cell.mode),

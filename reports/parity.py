@@ -20,6 +20,9 @@ from reports.readings import DEVICE_NAMES
 from reports.run import Run
 from reports.table import Column, Row, Table
 
+LEAST_AP = 0.2
+"""Of a source: below, AP moves with a handful of predictions. Rung 7 judges by the same number."""
+
 
 def checks(run: Run) -> Table | None:
     """Return a row for each check, and one for each rung without any; None without parity.json."""
@@ -110,9 +113,9 @@ def certificates(run: Run) -> Table | None:
         ),
         rows=tuple(Row(_certificate(c), muted=c.status == "unsupported") for c in found),
         note="RMSE of the heatmaps on the probe set to the float64 reference. dAP is AP minus that of the "
-        "artifact's source, with its bootstrap interval over images. A certificate holds "
-        "for its own artifact alone; both are given by the start of their SHA-256. "
-        f"Boxes: {run.boxes}.",
+        "artifact's source, with its bootstrap interval over images; both are of the validation part, on "
+        "ground-truth boxes. A certificate holds for its own artifact alone; both are given by the start "
+        "of their SHA-256.",
         command=_made_by(run, run.parity),
         source="parity.json",
     )
@@ -129,13 +132,17 @@ def _device(value: str) -> str:
 def _certificate(found: Certificate) -> tuple[Value, ...]:
     reason, none = found.reason, Absent(found.reason or "not measured", quiet=True)
     low, high = found.dap_low, found.dap_high
+    dap: Value = none if found.dap is None else found.dap
+    # A last bit that the subtraction rounds does not decide.
+    if found.ap is not None and found.dap is not None and round(found.ap - found.dap, 9) < LEAST_AP:
+        dap = Noted(found.dap, f"AP says nothing: the source's is below {LEAST_AP}")
     interval = none if low is None or high is None else f"{difference(low)} to {difference(high)}"
     return (
         *(found.subject or found.twin, found.twin, found.runtime),
         found.through or Absent("not an IR of a named twin", quiet=True),
         *(found.mode, found.precision, found.device),
-        *(none if n is None else n for n in (found.rmse, found.bound, found.shift_px, found.ap, found.dap)),
-        interval,
+        *(none if n is None else n for n in (found.rmse, found.bound, found.shift_px, found.ap)),
+        *(dap, interval),
         *(none if n is None else n for n in (low, high)),
         Noted(found.status, reason) if reason else found.status,
         found.id,

@@ -219,7 +219,7 @@ def result(cell: Cell, split_sha256: str) -> CellResult:
         rounds=measured,
         stats=figures(cell) if ok else {},
         validity=measured[0].validity if measured else Validity(),
-        certificate_id=ladder_files.certificate_id(cell) if ok and cell.scenario != "data" else None,
+        certificate_id=ladder_files.certificate_id(cell) if ok else None,
         command=f"twinpose bench runs/demo -k {cell.id.removesuffix('-again')}",
     )
 

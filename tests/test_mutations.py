@@ -126,7 +126,7 @@ MISTAKES = [
     of_network("deconvolution_turned", "tf", 3, STATISTICS, r"deconv_layers\.1\.running_mean", 2),
     of_network("same_padding", "tf", 3, STATISTICS, r"bn1\.running_mean", 2),
     of_network("batch_norm_epsilon", "tf", 3, STATISTICS, r"layer1\.0\.bn1\.running_mean", 2),
-    of_network("batch_norm_epsilon", "torch", 3, STATISTICS, r"deconv_layers\.4\.running_mean", 2, slow=True),
+    of_network("batch_norm_epsilon", "torch", 3, STATISTICS, r"layer1\.0\.bn1\.running_mean", 2, slow=True),
     of_network("batch_norm_momentum", "tf", 3, STATISTICS, r"bn1\.running_mean", 2),
     of_network("biased_variance", "tf", 3, STATISTICS, r"bn1\.running_var", 2),
     of_network("channels_swapped_{who}", "tf", 3, STATISTICS, r"bn1\.running_mean", 2),

@@ -19,7 +19,7 @@ class PoseNet(nn.Module):
     def __init__(self, model: recipe.Model, channel_order: str = "rgb", precision: str = "float32"):
         super().__init__()
         self.precision = precision
-        body = getattr(torchvision.models, model.backbone)(weights=None)
+        body = getattr(torchvision.models, model.backbone)(weights=None, norm_layer=_norm)
         self.conv1, self.bn1, self.relu, self.maxpool = body.conv1, body.bn1, body.relu, body.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = (
             body.layer1,
@@ -58,14 +58,17 @@ class PoseNet(nn.Module):
         return self.final_layer(x)  # (N, K, H/4, W/4)
 
 
+def _norm(channels: int) -> nn.BatchNorm2d:
+    """Return a batch norm with the shared constants, which are read anew: torchvision has its own."""
+    return nn.BatchNorm2d(channels, eps=architecture.BN_EPSILON, momentum=1 - architecture.BN_MOMENTUM)
+
+
 def _head(channels: int, model: recipe.Model) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for _ in range(model.deconv_layers):
         layers += [
             nn.ConvTranspose2d(channels, model.deconv_channels, 4, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(
-                model.deconv_channels, eps=architecture.BN_EPSILON, momentum=1 - architecture.BN_MOMENTUM
-            ),
+            _norm(model.deconv_channels),
             nn.ReLU(inplace=True),
         ]
         channels = model.deconv_channels

@@ -10,7 +10,6 @@ import typer
 from bench import proving, rundir
 from bench.cli.options import AsJson, Coco, Set, Threads
 from bench.verbs import comparing
-from pose import recipe as recipes
 from pose.errors import UserError
 
 
@@ -44,9 +43,8 @@ def parity(
         raise UserError("--matrix goes with a RUN: it names what is measured there")
     if recipe is None:
         raise UserError("parity needs a RUN or --recipe NAME; nothing was climbed")
-    resolved = recipes.load(recipe, set_)
-    folder = out or Path("runs") / f"parity-{resolved.name}"
-    raise typer.Exit(comparing.parity_of_recipe(resolved, folder, wanted, coco, weights, threads, as_json))
+    code = comparing.parity_of_recipe(recipe, set_, out, wanted, coco, weights, threads, as_json)
+    raise typer.Exit(code)
 
 
 def compare(

@@ -155,7 +155,7 @@ def infer(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     if payload["predictions"] and np.isfinite(heatmaps).all():
         resolved, manifest = recipe.from_dict(spec.recipe), splits.read(Path(payload["split"]))
         inputs = inference.Inputs(resolved, Path(payload["coco"]), manifest, "val")
-        evaluate.save_predictions(out / "predictions.json", inference.predict(whole, inputs))
+        evaluate.save_predictions(out / "predictions.json", inference.predict(_finite(whole), inputs))
     return {"effective": runner.effective()}
 
 
@@ -172,6 +172,18 @@ def in_batches(infer: inference.Infer, size: int) -> inference.Infer:
         return np.concatenate(parts)[: len(images)]
 
     return whole
+
+
+def _finite(infer: inference.Infer) -> inference.Infer:
+    """Return `infer` that raises FloatingPointError for heatmaps that hold a NaN or an infinity."""
+
+    def checked(images: np.ndarray) -> np.ndarray:
+        heatmaps = infer(images)
+        if not np.isfinite(heatmaps).all():
+            raise FloatingPointError("a heatmap of the validation part is not a number")
+        return heatmaps
+
+    return checked
 
 
 def reference(context: Context, subject: Subject, probe: Path) -> np.ndarray:

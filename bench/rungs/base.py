@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -122,15 +123,60 @@ def planted(payload: dict[str, Any], emit: Emit) -> Mapping[str, Any]:
 
 
 def distance(values: np.ndarray, reference: np.ndarray) -> float:
-    """Return |values - reference| / |reference|, Euclidean norms; |values| where the reference is zero."""
+    """Return |values - reference| / |reference|, Euclidean norms; |values| where the reference is zero.
+
+    Infinite where the shapes differ: NumPy would repeat the smaller one, and find a distance.
+    """
+    if values.shape != reference.shape:
+        return math.inf
     wide = reference.astype(np.float64)
     apart, size = np.linalg.norm(values.astype(np.float64) - wide), np.linalg.norm(wide)
     return float(apart / size) if size > 0 else float(apart)
 
 
 def rmse(values: np.ndarray, reference: np.ndarray) -> float:
-    """Return the root mean square of values - reference, in float64."""
+    """Return the root mean square of values - reference, in float64; infinite where the shapes differ."""
+    if values.shape != reference.shape:
+        return math.inf
     return float(np.sqrt(np.mean(np.square(values.astype(np.float64) - reference))))
+
+
+def mismatch(name: str, tf: np.ndarray | None, torch: np.ndarray | None) -> str | None:
+    """Return why a tensor of the twins cannot be compared, its name first; None where it can.
+
+    None stands for a tensor that is not there.
+    """
+    if tf is None or torch is None:
+        return f"{name} (missing in {'tf' if tf is None else 'torch'})"
+    if tf.shape != torch.shape:
+        return f"{name} (tf: {shape(tf)}, torch: {shape(torch)})"
+    return None
+
+
+def shape(values: np.ndarray) -> str:
+    """Return an array's shape as people write it: 64x3x7x7."""
+    return "x".join(map(str, values.shape)) or "a number"
+
+
+def reshaped(values: np.ndarray, reference: np.ndarray) -> str | None:
+    """Return the shape that an array has and the one it should have, in words; None where it has it."""
+    return None if values.shape == reference.shape else f"{shape(values)}, not {shape(reference)}"
+
+
+def mismatches(tf: Mapping[str, np.ndarray], torch: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return by name why a tensor of the twins cannot be compared, of those that cannot."""
+    found = {name: mismatch(name, tf.get(name), torch.get(name)) for name in {**torch, **tf}}
+    return {name: why for name, why in found.items() if why}
+
+
+def distances(tf: Mapping[str, np.ndarray], torch: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return by name the distance of each tensor of tf from torch's.
+
+    Infinite, and the name says why, where one twin lacks it or has another shape.
+    """
+    odd = mismatches(tf, torch)
+    found = {name: distance(tf[name], value) for name, value in torch.items() if name not in odd}
+    return found | dict.fromkeys(odd.values(), math.inf)
 
 
 def told(value: float | None) -> float:

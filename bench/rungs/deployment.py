@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -15,7 +16,7 @@ from bench import store
 from bench.contract import RUNNERS
 from bench.rungs import arms, probing
 from bench.rungs.arms import Arm, Precisions, Ran, Subject
-from bench.rungs.base import Check, Context, rmse, worst
+from bench.rungs.base import Check, Context, reshaped, rmse, worst
 from bench.rungs.forward import FACTOR, SLACK, by_sample
 from pose import bootstrap, heatmap, splits
 from pose.recipe import Recipe
@@ -37,6 +38,7 @@ WHY_SHIFT = (
     "a quarter heatmap pixel, the decoder's smallest step: in 99 of 100 joints no peak moves, "
     "and no neighbour changes sides"
 )
+WHY_FINITE = "what is not a number is a failure in every precision"
 RMSE = "rmse to fp64"
 DRAWS = 1000
 SEED = 0
@@ -92,7 +94,8 @@ def climb(
 ) -> Deployment:
     """Return the checks and facts of every runtime over every set of weights.
 
-    lower: precisions by runtime that are reported beside and never judged, such as arms.LOWER;
+    lower: precisions by runtime that are reported beside, such as arms.LOWER, and judged by nothing but
+    being numbers;
     with_ap: predict the validation part, if it has people;
     probe: .npz of `images` (N, H, W, 3) uint8, by default the ladder's probe set.
     """
@@ -148,17 +151,40 @@ def _judged(
         passed = None if status == "unsupported" else False
         check = Check(f"{label}: {RMSE}", None, None, passed, WHY_ROUNDING, note=reason)
         return [check], replace(fact, status=status, reason=reason)
+    if odd := next((odd for one in (ran, source) if (odd := _reshaped(one, reference))), None):
+        check = Check(f"{label}: {RMSE}", None, None, False, WHY_ROUNDING, note=odd)
+        return [check], replace(fact, status="fail", reason=odd)
     own = measure(source, source, reference, context.recipe, draws)
     found = own if ran is source else measure(ran, source, reference, context.recipe, draws)
     if ran.arm.precision != "fp32":
-        note = f"{said(found, own)}; 99th percentile of keypoint shift {found.shift_px:.3g} px"
-        check = Check(f"{label}: {RMSE}", found.rmse, None, None, "reported, not judged", found.where, note)
-        return [check], replace(fact, status="reported", **found.numbers())
+        return _reported(label, fact, found, own)
     rounding = _rounding(label, found, None if ran is source else own, reference)
     checks = [rounding, _behaviour(label, found, own, context.recipe)]
     broken = [f"{c.name} is {c.measured:.3g}, bound {c.bound:.3g}" for c in checks if not c.passed]
     judged = replace(fact, status="fail" if broken else "pass", reason="; ".join(broken) or None)
     return checks, replace(judged, bound=rounding.bound, **found.numbers())
+
+
+def _reshaped(ran: Ran, reference: np.ndarray) -> str | None:
+    """Return in words that an arm's heatmaps have another shape than the reference's, None if not."""
+    assert ran.heatmaps is not None
+    odd = reshaped(ran.heatmaps, reference)
+    return f"heatmaps of {ran.arm.name}: {odd}" if odd else None
+
+
+def _reported(label: str, fact: Fact, found: Found, own: Found) -> tuple[list[Check], Fact]:
+    """Return what is said of a lower precision: numbers that nobody judges, so long as they are numbers."""
+    note = f"{said(found, own)}; 99th percentile of keypoint shift {found.shift_px:.3g} px"
+    name, where = f"{label}: {RMSE}", found.where
+    if not math.isfinite(found.rmse):
+        lost = f"{RMSE} is {found.rmse}"
+    elif own.ap is not None and found.ap is None:
+        lost = "its AP is not a number, and the source's is"
+    else:
+        check = Check(name, found.rmse, None, None, "reported, not judged", where, note)
+        return [check], replace(fact, status="reported", **found.numbers())
+    check = Check(name, found.rmse, None, False, WHY_FINITE, where, f"{lost}; {note}")
+    return [check], replace(fact, status="fail", reason=f"{lost}: {WHY_FINITE}", **found.numbers())
 
 
 def _known(context: Context, subject: Subject, arm: Arm) -> Fact:
@@ -232,9 +258,10 @@ def shift_px(heatmaps: np.ndarray, reference: np.ndarray, recipe: Recipe) -> np.
 def _rounding(label: str, found: Found, own: Found | None, reference: np.ndarray) -> Check:
     """Return the check of the heatmaps by the source's `own` error, or of the source where that is None."""
     size = float(np.sqrt(np.mean(np.square(reference))))
-    # A source that is wrong itself is not what others are measured by.
+    # A source that is wrong itself is not what others are measured by, nor one that gives no number:
+    # min keeps its first argument when the second is NaN.
     ceiling = CEILING * size
-    bound = ceiling if own is None else FACTOR * min(own.rmse, ceiling) + SLACK * size
+    bound = ceiling if own is None else FACTOR * min(ceiling, own.rmse) + SLACK * size
     why = WHY_SOURCE if own is None else WHY_ROUNDING
     return Check(f"{label}: {RMSE}", found.rmse, bound, found.rmse <= bound, why, found.where)
 
@@ -248,6 +275,12 @@ def _behaviour(label: str, found: Found, own: Found, recipe: Recipe) -> Check:
     bound = STEP * max(np.array(recipe.model.input_size) / recipe.model.heatmap_size)
     name, passed = f"{label}: keypoint shift, 99th percentile, px", found.shift_px <= bound
     return Check(name, found.shift_px, float(bound), bool(passed), WHY_SHIFT, found.shift_where, note)
+
+
+def says_nothing(ap: float, dap: float) -> bool:
+    """Return whether the source's AP, which is `ap` less `dap`, is too low for AP to say anything."""
+    # A last bit that the subtraction rounds does not decide.
+    return round(ap - dap, 9) < LEAST_AP
 
 
 def said(found: Found, own: Found) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from bench.contract import TWINS
-from bench.rungs.base import Check, Context, distance, rmse, within
+from bench.rungs.base import Check, Context, distance, distances, reshaped, rmse, within
 from bench.rungs.probing import Arrays, outputs, part
 from pose import architecture, recipe
 
@@ -41,7 +42,7 @@ def climb(context: Context) -> list[Check]:
 
 def _statistics(context: Context, stats: Mapping[str, Arrays]) -> Check:
     """Return the check of the running statistics after one step; it names the first layer that is off."""
-    errors = {name: distance(stats["tf"][name], value) for name, value in stats["torch"].items()}
+    errors = distances(stats["tf"], stats["torch"])
     check = within("fp64 running statistics after one step", errors, EXACT, WHY_EXACT)
     if check.passed:
         return check
@@ -54,12 +55,19 @@ def first_off(model: recipe.Model, errors: Mapping[str, float]) -> str:
 
     An error early in the network is in all that follows, and is often largest at the end.
     """
-    order = architecture.build(model).shapes()
-    return next(name for name in order if name in errors and not errors[name] <= EXACT)
+    place = {name: number for number, name in enumerate(architecture.build(model).shapes())}
+    off = [name for name, error in errors.items() if not error <= EXACT]
+    # A tensor that cannot be compared says why after its name; one that is no part of a network comes last.
+    return min(off, key=lambda name: place.get(name.partition(" ")[0], len(place)))
 
 
 def by_sample(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """Return the relative distance of each probe's heatmaps (N, K, h, w)."""
+    """Return the relative distance of each probe's heatmaps (N, K, h, w).
+
+    Where the shapes differ there is none: one infinite distance says both, by the name of all probes.
+    """
+    if odd := reshaped(values, reference):
+        return {f"all probes: {odd}": math.inf}
     return {f"probe {i}": distance(a, b) for i, (a, b) in enumerate(zip(values, reference, strict=True))}
 
 
@@ -70,7 +78,10 @@ def no_worse(name: str, pair: Mapping[str, np.ndarray], reference: np.ndarray) -
     checks = []
     for twin, other in zip(TWINS, reversed(TWINS), strict=True):
         bound = FACTOR * errors[other] + SLACK * size
+        # Both twins may be infinitely far off.
+        passed = math.isfinite(errors[twin]) and errors[twin] <= bound
+        where = reshaped(pair[twin], reference)
         checks.append(
-            Check(f"{name}, {twin}: rmse to fp64", errors[twin], bound, errors[twin] <= bound, WHY_ROUNDING)
+            Check(f"{name}, {twin}: rmse to fp64", errors[twin], bound, passed, WHY_ROUNDING, where)
         )
     return checks

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from bench.contract import TWINS
-from bench.rungs.base import Check, Context, distance, rmse, within
+from bench.rungs.base import Check, Context, distance, mismatches, reshaped, rmse, within
 from bench.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
-from bench.rungs.probing import PUBLISHED, Arrays, batch, differentiated, outputs, part
+from bench.rungs.probing import PRECISIONS, PUBLISHED, Arrays, batch, differentiated, outputs, part
 from pose import published
 
 EXACT_LOSS = 1e-12
@@ -37,8 +37,11 @@ def _published(context: Context, heatmaps: np.ndarray, losses: Mapping[str, np.n
     """Return the check of each twin's first loss against the published formula on the same heatmaps."""
     given = batch(context)
     wanted = [given[name][: len(heatmaps)].astype(np.float64) for name in ("heatmaps", "weights")]
-    right = published.joints_mse_loss(heatmaps, *wanted)
-    errors = {twin: abs(float(value[0]) / right - 1) for twin, value in losses.items()}
+    if odd := reshaped(heatmaps, wanted[0]):
+        errors = {f"heatmaps: {odd}": math.inf}
+    else:
+        right = published.joints_mse_loss(heatmaps, *wanted)
+        errors = {twin: abs(float(value[0]) / right - 1) for twin, value in losses.items()}
     return within("fp64 loss to the published formula", errors, EXACT_LOSS, WHY_PUBLISHED)
 
 
@@ -49,23 +52,33 @@ class Errors:
         self.losses: dict[str, list[float]] = {twin: [] for twin in TWINS}
         self.rounded: dict[str, dict[str, list[float]]] = {twin: {} for twin in TWINS}
         self.squares: dict[str, list[np.ndarray]] = {}
+        self.odd: dict[str, dict[str, float]] = {precision: {} for precision in PRECISIONS}
+        """By precision, the gradients that one twin lacks or has in another shape: infinitely far off."""
 
     def add(self, found: Mapping[str, Mapping[str, Arrays]]) -> None:
         """Add a batch: by twin and precision, loss and grad/NAME."""
-        exact = {twin: part(found[twin]["float64"], "grad") for twin in TWINS}
-        for name, reference in exact["torch"].items():
+        exact, rounded = ({t: part(found[t][p], "grad") for t in TWINS} for p in PRECISIONS)
+        skipped = set()
+        for precision, pair in zip(PRECISIONS, (exact, rounded), strict=True):
+            odd = mismatches(pair["tf"], pair["torch"])
+            self.odd[precision] |= dict.fromkeys(odd.values(), math.inf)
+            skipped |= set(odd)
+        names = [name for name in exact["torch"] if name not in skipped]
+        for name in names:
+            reference = exact["torch"][name]
             sums = [np.sum(np.square(a)) for a in (exact["tf"][name] - reference, reference)]
             self.squares.setdefault(name, []).append(np.array([*sums, reference.size]))
         for twin in TWINS:
             self.losses[twin].append(float(found[twin]["float64"]["loss"][0]))
-            for name, values in part(found[twin]["float32"], "grad").items():
-                off = rmse(values, exact["torch"][name])
+            for name in names:
+                off = rmse(rounded[twin][name], exact["torch"][name])
                 self.rounded[twin].setdefault(name, []).append(off)
 
     def exact(self) -> dict[str, float]:
         """Return by parameter the relative distance in float64 of the twins' gradients of all batches."""
         sums = {name: np.sum(rows, axis=0) for name, rows in self.squares.items()}
-        return {name: float(np.sqrt(a / size if size > 0 else a)) for name, (a, size, _) in sums.items()}
+        found = {name: float(np.sqrt(a / size if size > 0 else a)) for name, (a, size, _) in sums.items()}
+        return found | self.odd["float64"]
 
     def sizes(self) -> dict[str, float]:
         """Return by parameter the root mean square of the gradients of all batches."""
@@ -91,6 +104,7 @@ def climb(context: Context) -> list[Check]:
     for twin, other in zip(TWINS, reversed(TWINS), strict=True):
         name = f"fp32 gradients, {twin}: rmse to fp64 over its bound"
         found_shares = shares(found.typical(twin), found.typical(other), found.sizes())
+        found_shares |= found.odd["float32"]
         checks.append(within(name, found_shares, 1.0, WHY_TYPICAL, note=KINKS))
     return checks
 
@@ -99,7 +113,7 @@ def shares(
     ours: Mapping[str, float], theirs: Mapping[str, float], sizes: Mapping[str, float]
 ) -> dict[str, float]:
     """Return by parameter one twin's rmse over what the other's allows; sizes: rms of the reference."""
-    typical = float(np.median([theirs[name] / size for name, size in sizes.items() if size > 0]))
+    typical = float(np.median([theirs[name] / size for name, size in sizes.items() if size > 0] or [0]))
     found = {}
     for name, size in sizes.items():
         bound = FACTOR * max(theirs[name], typical * size) + SLACK * size

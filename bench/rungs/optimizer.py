@@ -19,7 +19,7 @@ import numpy as np
 
 from bench import launch
 from bench.contract import TWINS, Emit
-from bench.rungs.base import Check, Context, distance, told, within, worst
+from bench.rungs.base import Check, Context, distances, told, within, worst
 from bench.rungs.probing import STEP_SAMPLES, batch
 from bench.worker import resolve
 from pose import architecture, recipe, weights
@@ -176,7 +176,7 @@ def follow(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 
 def _apart(state: weights.Weights, reference: weights.Weights) -> dict[str, float]:
-    return {_readable(name): distance(state[name], value) for name, value in reference.items()}
+    return distances(*({_readable(name): one[name] for name in one} for one in (state, reference)))
 
 
 def _readable(name: str) -> str:
@@ -214,7 +214,7 @@ def _rates(context: Context, twin: str) -> dict[str, Any]:
         for name, schedule in SCHEDULES.items()
     }
     payload = {"twin": twin, "recipes": recipes, "threads": context.threads}
-    return context.call(twin, "bench.rungs.optimizer:rates", payload)
+    return context.call(twin, "bench.rungs.optimizer:rates", payload, env=launch.ONEDNN)
 
 
 def rates(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

@@ -29,6 +29,8 @@ WHY = (
     "and thread count do; half as much again is granted, and the interval's upper end has to keep to it"
 )
 
+ALIKE = "between what is there once, or in two shapes, there is no distance"
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -76,6 +78,9 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
 
     for otherwise in THREADS:
         context.together(*(partial(train, Arm(twin, otherwise)) for twin in TWINS))
+    odd = _odd(folder)
+    if odd:
+        return [Check("parameters that an arm lacks or shapes otherwise", len(odd), 0, False, ALIKE, odd[0])]
     found = [_distances(folder, seed) for seed in range(seeds)]
     return [judge(kind, [seed[kind] for seed in found]) for kind in ("parameters", "loss")]
 
@@ -122,14 +127,29 @@ def _batches(loader: Any, count: int) -> Iterator[Any]:
                 return
 
 
+def _odd(folder: Path) -> list[str]:
+    """Return what an arm lacks of torch's tensors, has beyond them or has in another shape, in words."""
+    arms = [Arm(twin, otherwise) for otherwise in THREADS for twin in TWINS]
+    left = {arm: weights.read(folder / arm.name / "0.safetensors") for arm in arms}
+    reference = left[Arm("torch", False)]
+    return [
+        f"{name}, {arm.name.replace('.', ', ')}"
+        for arm, tensors in left.items()
+        for name in {**reference, **tensors}
+        if name not in tensors or name not in reference or tensors[name].shape != reference[name].shape
+    ]
+
+
 def _distances(folder: Path, seed: int) -> dict[str, dict[str, float]]:
     """Return, for parameters and loss, the distance between the twins and of each twin from itself."""
     read = {twin: weights.read(folder / f"{twin}.base" / f"{seed}.safetensors") for twin in TWINS}
     found: dict[str, dict[str, float]] = {"parameters": {}, "loss": {}}
 
     def note(name: str, ours: weights.Weights, theirs: weights.Weights) -> None:
-        found["parameters"][name] = parameter_distance(ours, theirs)
-        found["loss"][name] = loss_distance(ours["losses"], theirs["losses"])
+        # A training that diverged has no finite distance, and `judge` says so.
+        with np.errstate(all="ignore"):
+            found["parameters"][name] = parameter_distance(ours, theirs)
+            found["loss"][name] = loss_distance(ours["losses"], theirs["losses"])
 
     note("twins", read["tf"], read["torch"])
     for twin in TWINS:
@@ -155,8 +175,19 @@ def judge(kind: str, by_seed: Sequence[Mapping[str, float]]) -> Check:
 
     by_seed: by name, "twins" and the self-distances. A framework's own distance is the geometric
     mean over the frameworks that differ from themselves at all: one that does not says nothing.
+    A distance that is not finite, as where a training diverged, fails the check, which names the
+    frameworks that it is of, or "twins" where only they are so far apart.
     """
+    lost = {n: [i for i, seed in enumerate(by_seed) if not math.isfinite(seed[n])] for n in by_seed[0]}
     own = [name for name in by_seed[0] if name != "twins"]
+    if any(lost.values()):
+        where = ", ".join(name for name in own if lost[name]) or "twins"
+        note = "no finite distance: " + "; ".join(
+            f"{name} in {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+            for name, seeds in lost.items()
+            if seeds
+        )
+        return Check(f"drift of {kind}", math.inf, BOUND, False, WHY, where, note)
     moved = [name for name in own if all(seed[name] > 0 for seed in by_seed)]
     still = [name for name in own if name not in moved]
     if not moved:

@@ -12,33 +12,41 @@ from bench import reproduce as reproduce_
 from bench.rundir import RunFolder
 from bench.verbs.exits import CHECK_FAILED
 from bench.verbs.runs import build_report
-from pose.recipe import Recipe
+from pose import recipe as recipes
 
 
 def parity_of_run(made: RunFolder, rungs: tuple[int, ...], matrix_name: str | None, as_json: bool) -> int:
     """Climb the parity ladder for a run's trained twins and renew its report; 1 when a rung failed."""
-    with made.stage("parity", f"twinpose parity {made.path}"):
+    with made.stage("parity", f"twinpose parity {shlex.quote(str(made.path))}"):
         found = stages.prove(made, rungs, matrix_name)
     build_report(made.path)
     return _say_parity(found, made.path, as_json)
 
 
 def parity_of_recipe(
-    recipe: Recipe,
-    out: Path,
+    name: str,
+    overrides: list[str] | None,
+    out: Path | None,
     rungs: tuple[int, ...],
     coco: Path | None,
     given: Path | None,
     threads: int | None,
     as_json: bool,
 ) -> int:
-    """Climb the parity ladder for a recipe's network, with given or generic weights; 1 when a rung failed."""
-    flags = [f" --weights {shlex.quote(str(given))}" if given else "", f" --coco {coco}" if coco else ""]
-    numbers = f" --rungs {','.join(map(str, rungs))}" if rungs != parity.ALL else ""
+    """Climb the parity ladder for a recipe's network, with given or generic weights; 1 when a rung failed.
+
+    It writes into `out`, by default runs/parity-NAME.
+    """
+    recipe = recipes.load(name, overrides)
+    numbers = None if rungs == parity.ALL else ",".join(map(str, rungs))
+    flags: list[tuple[str, object]] = [("--recipe", name), *(("--set", value) for value in overrides or [])]
+    flags += [("--weights", given), ("--coco", coco), ("--rungs", numbers), ("--threads", threads)]
+    words = [word for key, value in (*flags, ("--out", out)) if value is not None for word in (key, value)]
+    out = out or Path("runs") / f"parity-{recipe.name}"
     found = proving.recipe(
         recipe,
         out,
-        proving.Wanted(rungs, f"twinpose parity --recipe {recipe.name}{''.join(flags)}{numbers}"),
+        proving.Wanted(rungs, shlex.join(["twinpose", "parity", *map(str, words)])),
         coco=coco,
         given=given,
         threads=threads or machine.usable_cores(),

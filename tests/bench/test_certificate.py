@@ -147,6 +147,65 @@ def test_rungs_that_do_not_bear_on_what_is_timed_need_not_be_climbed(run: Path) 
     assert bench(run, one(), uncertified=False)[0].status == "ok"
 
 
+@pytest.mark.parametrize(
+    ("number", "status"), [(1, "not climbed"), (1, "unsupported"), (5, "not climbed"), (5, "pass")]
+)
+def test_a_loader_needs_rung_1_and_no_other(run: Path, number: int, status: str) -> None:
+    written(run, rungs=rungs(run, number, status), arm={"device": "cuda", "status": "unsupported"})
+    cell = replace(one().cells[0], scenario="data", batch=8)
+    granted, refused = certificate.of_run(run).certificate(cell, store.artifact_sha256(best(run)))
+    if number == 1:
+        assert granted is None
+        assert f"rung 1 (Data) is {status}; 'twinpose parity " in str(refused)
+    else:
+        assert (granted, refused) == ("c" * 64, None)
+
+
+def test_a_loader_is_not_timed_without_a_certificate(run: Path) -> None:
+    [result] = bench(run, one("data", batch=2), uncertified=False)
+    assert result.status == "uncertified"
+    assert "the run has no certificate" in str(result.reason)
+
+
+RECORDED = {"torch": "2.14.1", "torchvision": "0.29.2", "tensorflow": "2.21.0", "openvino": "2026.4.1"}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "installed", "said"),
+    [
+        (RECORDED, {}, None),
+        (RECORDED, {"torch": "2.15.0"}, "torch 2.14.1 was certified and 2.15.0 is installed"),
+        (RECORDED, {"torchvision": "0.30"}, "torchvision 0.29.2 was certified and 0.30 is installed"),
+        (RECORDED, {"openvino": "2027.0"}, "openvino 2026.4.1 was certified and 2027.0 is installed"),
+        (RECORDED, {"tensorflow": "3.0", "keras": "4.0"}, None),
+        (RECORDED, {"torch": None}, None),
+        ({}, {"torch": "2.15.0"}, None),
+        (None, {"torch": "2.15.0"}, None),
+    ],
+)
+def test_a_certificate_is_of_the_versions_that_have_a_part(
+    run: Path, recorded: dict[str, str] | None, installed: dict[str, str | None], said: str | None
+) -> None:
+    axes = {"runtime": "openvino", "mode": "ir", "through": "torch"}
+    written(run, arm=axes, **({} if recorded is None else {"versions": recorded}))
+    cell = replace(one().cells[0], runtime="openvino", mode="ir")
+    gate = replace(certificate.of_run(run), installed=RECORDED | installed)
+    granted, refused = gate.certificate(cell, store.artifact_sha256(best(run)))
+    if said is None:
+        assert (granted, refused) == ("c" * 64, None)
+    else:
+        assert granted is None
+        assert f"{said}; 'twinpose parity {run}'" in str(refused)
+
+
+def test_a_cell_is_not_timed_after_an_upgrade(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(run, versions=RECORDED)
+    monkeypatch.setattr(machine, "packages", lambda: RECORDED | {"torch": "2.15.0"})
+    [result] = bench(run, one(), uncertified=False)
+    assert result.status == "uncertified"
+    assert "torch 2.14.1 was certified and 2.15.0 is installed" in str(result.reason)
+
+
 def test_altered_weights_are_refused_by_the_parameters_name_and_nothing_is_touched(run: Path) -> None:
     written(run)
     weights.save(best(run), {"a": np.arange(3.0), "b": np.ones((2, 2)) + 1e-9})

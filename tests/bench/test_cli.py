@@ -57,6 +57,7 @@ def first_annotation(coco: Path) -> int:
         (["bench", "nowhere"], "expected a run folder"),
         (["train", "nowhere"], "expected a run folder"),
         (["report", "nowhere"], "expected a run folder"),
+        (["parity", "--recipe", "smok"], "did you mean 'smoke'?"),
         (["eval"], "nothing was scored"),
         (["data", "check", "--coco", "nowhere"], "nowhere"),
         (["reproduce", "dem"], "did you mean"),

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import twins
 
-from bench import parity, proving
+from bench import parity, parity_page, proving
 from bench.launch import ChildFailed
 from bench.rungs.base import Check, Context, within
+from bench.verbs import comparing
 from pose.errors import Unsupported, UserError
 
 STARTED = datetime(2026, 1, 2, tzinfo=UTC)
@@ -60,7 +61,7 @@ def test_the_first_failing_rung_is_named_with_its_place_and_the_climb_goes_on(
         "rung": 3, "name": "Forward", "check": "gradients", "where": "bn1.weight",
     }  # fmt: skip
     assert found["rungs"][3]["status"] == "fail"
-    assert "First failure: rung 3 (Forward), gradients at `bn1.weight`." in parity.markdown(found)
+    assert "First failure: rung 3 (Forward), gradients at `bn1.weight`." in parity_page.markdown(found)
 
 
 def test_a_child_that_crashed_is_a_rung_that_failed(
@@ -68,6 +69,13 @@ def test_a_child_that_crashed_is_a_rung_that_failed(
 ) -> None:
     found = climbed(monkeypatch, context, ChildFailed("killed by SIGSEGV"))
     assert found["first_failure"]["check"] == "killed by SIGSEGV"
+
+
+def test_a_mistake_in_what_was_given_ends_the_climb(
+    monkeypatch: pytest.MonkeyPatch, context: Context
+) -> None:
+    with pytest.raises(UserError, match="cannot read weights"):
+        climbed(monkeypatch, context, UserError("cannot read weights"))
 
 
 def test_a_framework_that_is_absent_is_neither_passed_nor_failed(
@@ -92,6 +100,71 @@ def test_the_id_is_of_what_was_found_and_not_of_when(
 def test_an_error_that_is_no_number_never_passes() -> None:
     check = within("gradients", {"a": 1e-15, "b": float("nan")}, 1e-11, "why")
     assert (check.passed, check.where) == (False, "b")
+
+
+def test_a_run_is_no_folder_to_climb_a_recipe_in(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "parity.json").write_text("its own")
+    with pytest.raises(UserError, match=r"is a run.*expected a folder of its own; 'twinpose parity "):
+        climb_recipe(tmp_path)
+    assert (tmp_path / "parity.json").read_text() == "its own"
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_a_folder_that_no_climb_made_is_not_emptied(tmp_path: Path, kind: str) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    for folder in (out, elsewhere):
+        folder.mkdir()
+    (elsewhere / proving.MARK).write_text("{}")
+    if kind == "folder":
+        (out / "parity").mkdir()
+        (out / "parity" / "thesis.tex").write_text("years of work")
+    elif kind == "file":
+        (out / "parity").write_text("a note")
+    else:
+        (out / "parity").symlink_to(elsewhere)
+    with pytest.raises(UserError, match=r"was not made by 'twinpose parity'.*; move it, or give another"):
+        climb_recipe(out)
+    assert [path.name for path in out.iterdir()] == ["parity"]
+    assert (elsewhere / proving.MARK).exists()
+
+
+def test_what_an_earlier_climb_left_is_emptied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(parity, "climb", lambda *_: ([parity.Rung(2, "Weights", "fail", "x")], []))
+    coco = twins.dataset(tmp_path / "coco")
+    assert climb_recipe(tmp_path / "out", coco)["status"] == "fail"
+    (tmp_path / "out" / "parity" / "probe.npz").write_text("of that climb")
+    assert climb_recipe(tmp_path / "out", coco)["status"] == "fail"
+    assert not (tmp_path / "out" / "parity" / "probe.npz").exists()
+
+
+def climb_recipe(out: Path, coco: Path | None = None) -> dict[str, Any]:
+    wanted = proving.Wanted((2,), "twinpose parity")
+    return proving.recipe(
+        twins.tiny(), out, wanted, coco=coco, given=None, threads=1, make_data=lambda *_: None
+    )
+
+
+def test_the_command_that_is_recorded_climbs_the_same_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    climbed: list[proving.Wanted] = []
+
+    def refuse(recipe: Any, out: Path, wanted: proving.Wanted, **_: Any) -> None:
+        climbed.append(wanted)
+        raise UserError("far enough")
+
+    monkeypatch.setattr(proving, "recipe", refuse)
+    out, sets = tmp_path / "a folder", ["training.epochs=3", "name=a b"]
+    with pytest.raises(UserError, match="far enough"):
+        comparing.parity_of_recipe("smoke", sets, out, (2, 3), Path("c d"), Path("w"), 3, False)
+    with pytest.raises(UserError, match="far enough"):
+        comparing.parity_of_recipe("smoke", None, None, parity.ALL, None, None, None, False)
+    assert climbed[0].command == (
+        "twinpose parity --recipe smoke --set training.epochs=3 --set 'name=a b' --weights w "
+        f"--coco 'c d' --rungs 2,3 --threads 3 --out '{out}'"
+    )
+    assert climbed[1].command == "twinpose parity --recipe smoke"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import ladder_files
 import msgspec
 import pytest
 
+from bench import certificate
 from bench import parity as bench_parity
 from bench.contract import NEED_CERTIFICATE
 from bench.rungs import base, deployment
@@ -189,6 +191,26 @@ def test_a_certificate_names_artifact_runtime_and_the_interval_of_its_ap(run: Ru
     assert "IR through" not in markdown, "no certificate names one"
 
 
+def test_the_ap_of_a_certificate_is_on_ground_truth_boxes_whatever_the_run_was_given(run: Run):
+    detected = replace(run, facts=run.facts | {"boxes": "/data/detections.json"}, test=None)
+    assert detected.boxes == "detections.json"
+    table = parity.certificates(detected)
+    assert table is not None
+    assert "ground-truth boxes" in table.note
+    assert "detections.json" not in table.note
+
+
+def test_where_ap_says_nothing_its_difference_says_so(run: Run):
+    assert run.parity is not None
+    assert deployment.LEAST_AP == parity.LEAST_AP
+    first, *others = run.parity.runtimes
+    low = replace(first, ap=0.1, dap=0.0001)
+    opened = replace(run, parity=replace(run.parity, runtimes=(low, *others)))
+    found = rows(parity.certificates(opened))
+    assert found[0]["dAP"].reason == "AP says nothing: the source's is below 0.2"
+    assert [row["dAP"] for row in found[1:]] == [c.dap for c in others]
+
+
 def test_a_certificate_of_an_export_through_the_other_twin_covers_no_cell(run: Run):
     assert run.parity is not None
     crossed = tuple(
@@ -241,9 +263,69 @@ def test_a_timing_is_certified_by_this_run_for_this_artifact_or_not_at_all(
     for parity_, why in (
         (replace(run.parity, status="fail"), "failed since"),
         (replace(run.parity, runtimes=()), "no certificate of this runtime"),
+        (without_rung(run, 5), "rung 5 of the parity ladder is unsupported"),
+        (renewed(run), "climbed anew since it was timed; 'twinpose bench' gives it the new certificate"),
     ):
         assert why in (certified.doubt(replace(run, parity=parity_), timed) or "")
     assert "no parity.json" in (certified.doubt(replace(run, parity=None), timed) or "")
+
+
+def without_rung(run: Run, number: int) -> Parity:
+    assert run.parity is not None
+    rungs = (replace(r, status="unsupported") if r.number == number else r for r in run.parity.rungs)
+    return replace(run.parity, status="unsupported", rungs=tuple(rungs))
+
+
+def renewed(run: Run) -> Parity:
+    assert run.parity is not None
+    return replace(run.parity, runtimes=tuple(replace(c, id="0" * 64) for c in run.parity.runtimes))
+
+
+def cut(raw: dict[str, Any], number: int, status: str) -> dict[str, Any]:
+    """Return parity.json with one rung of another status."""
+    rungs = [r | {"status": status} if r["number"] == number else r for r in raw["rungs"]]
+    return raw | {"status": "unsupported" if status == "unsupported" else raw["status"], "rungs": rungs}
+
+
+def altered(raw: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return parity.json with every certificate changed."""
+    return raw | {"runtimes": [arm | changes for arm in raw["runtimes"]]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw,
+        ladder_files.failed,
+        *(
+            partial(cut, number=number, status=status)
+            for number in range(1, 9)
+            for status in ("unsupported", "not climbed")
+        ),
+        lambda raw: altered(raw, artifact_sha256="0" * 64),
+        lambda raw: altered(raw, status="unsupported"),
+        lambda raw: altered(raw, status="fail"),
+        lambda raw: altered(raw, device="cuda"),
+        lambda raw: altered(raw, mode="compiled"),
+        lambda raw: altered(raw, subject="imported"),
+        lambda raw: altered(raw, through="tf"),
+        lambda raw: altered(raw, id="0" * 64),
+        lambda raw: raw | {"runtimes": []},
+        lambda raw: raw | {"runtimes": raw["runtimes"][::-1]},
+    ],
+)
+def test_the_report_calls_certified_what_the_gate_grants_the_certificate_that_the_cell_carries(
+    run: Run, change: Callable[[dict[str, Any]], dict[str, Any]]
+):
+    raw = change(json.loads((run.path / "parity.json").read_text()))
+    changed = replace(run, parity=msgspec.convert(raw, Parity))
+    gate = certificate.Gate(run.path, raw, {})
+    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario in NEED_CERTIFICATE]
+    assert {c.axes.scenario for c in timed} == set(NEED_CERTIFICATE)
+    for cell in timed:
+        granted, _ = gate.certificate(cell.axes, cell.artifact_sha256)
+        certified_ = certified.doubt(changed, cell) is None
+        assert certified_ == (granted is not None and granted == cell.certificate_id), cell.id
 
 
 def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
@@ -265,7 +347,7 @@ def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
         assert "timed without a certificate (--uncertified)" in table.reasons
         assert certified.NOTE not in (make(run) or table).note
     sentence = next(s for s in summary.sentences(marked) if "marked uncertified" in s)
-    assert sentence.startswith("9 of 23 timings")
+    assert sentence.startswith("9 of 25 timings")
     assert not any("uncertified" in s for s in summary.sentences(run))
 
 

@@ -95,3 +95,31 @@ class Aborting(Exact):
 class NotANumber(Exact):
     def infer(self, images: np.ndarray) -> np.ndarray:
         return super().infer(images) * np.float32(np.nan)
+
+
+class Overflowing(Exact):
+    """Leaves the range of a lower precision: one value is infinite."""
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        heatmaps = super().infer(images)
+        if self.spec.precision != "fp32":
+            heatmaps[:, 0, 0, 0] = np.inf
+        return heatmaps
+
+
+class LostLate(Exact):
+    """Gives no number from the second batch on, in a lower precision."""
+
+    batches = 0
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        self.batches += 1
+        lost = self.spec.precision != "fp32" and self.batches > 1
+        return super().infer(images) * np.float32(np.nan if lost else 1)
+
+
+class Transposed(Exact):
+    """Leaves the joints last."""
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        return super().infer(images).transpose(0, 2, 3, 1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -66,3 +68,19 @@ def test_children_that_start_at_once_have_folders_of_their_own(tmp_path: Path) -
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: base._numbered(tmp_path / "children", "infer.tf"), range(40)))
     assert {path.name for path in made} == {f"infer.tf.{n}" for n in range(1, 41)}
+
+
+def test_a_tensor_that_one_twin_lacks_or_shapes_otherwise_is_infinitely_far_and_named() -> None:
+    torch = {"a": np.ones(2), "b": np.ones((2, 3)), "c": np.ones(1)}
+    tf = {"a": np.ones(2), "b": np.ones((1, 3)), "d": np.array(1.0)}
+    assert base.distances(tf, torch) == {
+        "a": 0,
+        "b (tf: 1x3, torch: 2x3)": math.inf,
+        "c (missing in tf)": math.inf,
+        "d (missing in torch)": math.inf,
+    }
+
+
+def test_numpy_does_not_repeat_a_smaller_tensor_until_it_fits() -> None:
+    assert base.distance(np.ones((1, 3)), np.ones((2, 3))) == math.inf
+    assert base.rmse(np.ones((1, 3)), np.ones((2, 3))) == math.inf

@@ -249,6 +249,36 @@ def test_lower_precisions_are_reported_beside_with_an_interval_and_never_judged(
     assert "[" in str(checks[0].note)
 
 
+@pytest.mark.parametrize(("mistake", "said"), [("NotANumber", "nan"), ("Overflowing", "inf")])
+def test_what_is_not_a_number_fails_in_a_lower_precision_too(context: Context, mistake: str, said: str):
+    found = climb(context, openvino=mistake, lower={"openvino": ("bf16",)})
+    lower = [f for f in found.arms if f["precision"] == "bf16"]
+    assert [f["status"] for f in lower] == ["fail", "fail"]
+    assert all(f["reason"].startswith(f"rmse to fp64 is {said}: ") for f in lower)
+    wrong = [check for check in failing(found) if "bf16" in check.name]
+    assert len(wrong) == 2
+    assert all(check.where == "probe 0" and f"is {said}" in str(check.note) for check in wrong)
+
+
+def test_people_of_whom_a_lower_precision_gives_no_number_fail_it(context: Context):
+    given, probe = subject(context), context.folder / "made" / "one_batch.npz"
+    np.savez(probe, images=np.load(probe.with_name("probe.npz"))["images"][: arms.BATCH])
+    reference(probe, given.weights)
+    found = climb(context, given, openvino="LostLate", lower={"openvino": ("bf16",)}, probe=probe)
+    lower = [f for f in found.arms if f["precision"] == "bf16"]
+    assert [f["status"] for f in lower] == ["fail", "fail"]
+    assert "a heatmap of the validation part is not a number" in lower[0]["reason"]
+
+
+@pytest.mark.parametrize(("runtime", "failed"), [("openvino", {"openvino"}), ("torch", set(RUNTIMES))])
+def test_heatmaps_of_another_shape_fail_and_are_named(context: Context, runtime: str, failed: set[str]):
+    found = climb(context, **{runtime: "Transposed"}, with_ap=False, lower={"openvino": ("bf16",)})
+    assert {f["runtime"] for f in found.arms if f["status"] == "fail"} == failed
+    for fact in of(found, runtime):
+        assert f"heatmaps of {runtime} " in fact["reason"]
+        assert "x17, not " in fact["reason"]
+
+
 def test_the_ladders_own_probe_set_is_the_default(context: Context):
     given = subject(context)
     probing.batch(context)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import twins
 
+from bench import launch
 from bench.launch import ChildFailed
 from bench.rungs import forward, gradient, optimizer, probing, weights
 from bench.rungs.base import Context, told, within
@@ -67,6 +68,60 @@ def test_of_layers_that_are_off_the_first_is_named_and_not_the_worst():
     late = errors | {"layer4.0.bn1.running_mean": 3.0, "layer1.0.bn2.running_var": 1e-10}
     assert forward.first_off(model, late) == "layer1.0.bn2.running_var"
     assert forward.first_off(model, errors | {"bn1.running_var": math.nan}) == "bn1.running_var"
+
+
+def test_a_layer_that_one_twin_lacks_is_named_before_those_behind_it():
+    model = twins.tiny().model
+    errors = {name: 0.0 for name in architecture.build(model).shapes() if "running_" in name}
+    lost = "layer1.0.bn2.running_var (missing in tf)"
+    off = errors | {"layer4.0.bn1.running_mean": 3.0, lost: math.inf, "fc.running_var": math.inf}
+    assert forward.first_off(model, off) == lost
+    assert forward.first_off(model, errors | {"fc.running_var": math.inf}) == "fc.running_var"
+
+
+def test_heatmaps_of_another_shape_fail_and_both_shapes_are_named():
+    reference = np.ones((3, 2, 4, 4))
+    check = within("heatmaps", forward.by_sample(reference[:, :, 1:], reference), 1e-12, "")
+    assert (check.passed, check.where) == (False, "all probes: 3x2x3x4, not 3x2x4x4")
+    pair = {"tf": reference[:, :, 1:], "torch": reference}
+    checks = forward.no_worse("heatmaps", pair, reference)
+    assert [(c.passed, c.where) for c in checks] == [(False, "3x2x3x4, not 3x2x4x4"), (True, None)]
+
+
+def test_twins_that_are_both_infinitely_far_off_pass_no_rule():
+    reference = np.ones(4)
+    pair = dict.fromkeys(("tf", "torch"), np.full(4, np.inf))
+    assert not any(check.passed for check in forward.no_worse("heatmaps", pair, reference))
+
+
+def test_a_gradient_that_one_twin_lacks_or_shapes_otherwise_is_named():
+    ones = {"loss": np.ones(1), "grad/a": np.ones(2), "grad/b": np.ones((2, 3))}
+    other = {"loss": np.ones(1), "grad/b": np.ones((3, 2)), "grad/c": np.ones(1)}
+    found = gradient.Errors()
+    found.add({"tf": {"float64": other, "float32": other}, "torch": {"float64": ones, "float32": ones}})
+    odd = dict.fromkeys(("a (missing in tf)", "b (tf: 3x2, torch: 2x3)", "c (missing in torch)"), math.inf)
+    assert found.exact() == odd
+    assert found.odd["float32"] == odd
+    assert gradient.shares(found.typical("tf"), found.typical("torch"), found.sizes()) == {}
+
+
+def test_heatmaps_that_are_no_targets_shape_fail_the_published_loss(context: Context):
+    context.folder.mkdir(exist_ok=True)
+    right = probing.batch(context)["heatmaps"][:2].astype(np.float64)
+    losses = {"tf": np.ones(1), "torch": np.ones(1)}
+    check = gradient._published(context, right[:, :1], losses)
+    assert check.passed is False
+    assert str(check.where).startswith("heatmaps: 2x1x")
+
+
+def test_a_moment_that_one_twin_lacks_fails_its_step_and_is_named():
+    reference = {"a": np.ones(1), "m/a": np.ones(1), "step": np.ones(1)}
+    errors = optimizer._apart({"a": np.ones(1), "step": np.ones(2)}, reference)
+    assert errors == {
+        "a": 0,
+        "a (first moment) (missing in tf)": math.inf,
+        "step (tf: 2, torch: 1)": math.inf,
+    }
 
 
 def gathered(*batches: tuple[np.ndarray, np.ndarray]) -> gradient.Errors:
@@ -145,6 +200,18 @@ def test_the_written_rates_are_as_many_as_the_losses_and_fall():
         assert rates == sorted(rates, reverse=True)
         assert len(set(rates)) > 2
     assert len(optimizer.RATES) == optimizer.STEPS
+
+
+def test_every_child_that_trains_has_onednn(context: Context):
+    told: list[dict[str, str]] = []
+
+    class Asked(Context):
+        def call(self, who, entry, payload, *, threads=None, env=None):
+            told.append(dict(env or {}))
+            return {"step": optimizer._step_rates(), "plateau": optimizer._plateau_rates()}
+
+    assert all(check.passed for check in optimizer.schedules(Asked(**vars(context))))
+    assert told == [launch.ONEDNN] * 2
 
 
 def test_moments_are_named_as_such():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import twins
 
 from bench.rungs import trajectory
 from bench.rungs.base import Context
+from pose.weights import save
 
 OWN = ("tf", "torch")
 
@@ -50,6 +52,52 @@ def test_frameworks_that_never_move_leave_nothing_to_judge_by() -> None:
     still = [dict.fromkeys(OWN, 0.0) | {"twins": 1e-3} for _ in range(8)]
     check = trajectory.judge("loss", still)
     assert (check.measured, check.passed) == (None, False)
+
+
+@pytest.mark.parametrize("lost", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("names", "where"), [(("torch",), "torch"), (("twins", "tf"), "tf"), (("twins",), "twins")]
+)
+def test_a_training_that_diverged_fails_the_check_and_is_named(
+    lost: float, names: tuple[str, ...], where: str
+) -> None:
+    found = seeds(1.0)
+    found[3] |= dict.fromkeys(names, lost)
+    check = trajectory.judge("parameters", found)
+    assert (check.passed, check.where) == (False, where)
+    assert all(f"{name} in seed 3" in str(check.note) for name in names)
+    assert "the same" not in str(check.note)
+
+
+def left(folder: Path, **changes: dict[str, np.ndarray]) -> Path:
+    """Return a folder with what four arms of a training leave; a change is named tf_base, torch_otherwise."""
+    right = {"bn1.weight": np.ones(2), "conv1.weight": np.ones((2, 3)), "losses": np.ones(4)}
+    for twin in OWN:
+        for kind in ("base", "otherwise"):
+            save(folder / f"{twin}.{kind}" / "0.safetensors", changes.get(f"{twin}_{kind}", right))
+    return folder
+
+
+def test_an_arm_that_lacks_a_parameter_or_shapes_it_otherwise_is_named(tmp_path: Path) -> None:
+    assert trajectory._odd(left(tmp_path / "right")) == []
+    odd = {"conv1.weight": np.ones((3, 2)), "losses": np.ones(4), "fc.bias": np.ones(1)}
+    assert trajectory._odd(left(tmp_path / "wrong", tf_otherwise=odd)) == [
+        "bn1.weight, tf, otherwise",
+        "conv1.weight, tf, otherwise",
+        "fc.bias, tf, otherwise",
+    ]
+
+
+def test_losses_that_are_no_numbers_have_no_finite_distance(tmp_path: Path) -> None:
+    diverged = {
+        "bn1.weight": np.full(2, np.nan),
+        "conv1.weight": np.ones((2, 3)),
+        "losses": np.full(4, np.nan),
+    }
+    found = trajectory._distances(left(tmp_path, torch_otherwise=diverged), 0)
+    for kind in ("parameters", "loss"):
+        assert math.isnan(found[kind]["torch"])
+        assert found[kind]["twins"] == 0
 
 
 def test_distances_are_relative() -> None:

@@ -1,0 +1,246 @@
+"""A run's certificate over time: what a climb of some rungs keeps, and when `run` climbs again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import certificate, machine, matrix, parity, proving, rundir, store
+from bench.contract import Cell
+from bench.rungs import arms, deployment
+from bench.rungs.base import Check
+from bench.stages import order
+from pose import weights
+from pose.files import read_json, write_json, write_text
+
+CELL = Cell("torch", "torch", "eager", "fp32", "cpu", 1, 2, "glibc", "latency")
+INT8 = """name: t
+blocks:
+  - {twin: torch, runtime: torch, mode: eager, scenario: latency, batch: 1, threads: 2}
+  - {twin: torch, runtime: openvino, mode: ir, precision: [fp32, int8], scenario: latency, batch: 1,
+     threads: 2}
+"""
+
+Climb = Callable[..., dict[str, Any]]
+
+
+def best(run: rundir.RunFolder) -> Path:
+    return run.train_folder("torch") / "best.safetensors"
+
+
+def ir(run: rundir.RunFolder, name: str = "model.xml") -> Path:
+    return run.artifact_folder("torch") / name
+
+
+@pytest.fixture
+def run(run_folder: Path) -> rundir.RunFolder:
+    """Return a run of a torch twin whose IR was quantised, and whose matrix measures both."""
+    write_text(run_folder / "matrix.yaml", INT8)
+    opened = rundir.opened(run_folder)
+    recipe = opened.recipe.model_copy(update={"matrix": str(run_folder / "matrix.yaml")})
+    opened = replace(opened, recipe=recipe)
+    weights.save(best(opened), {"a": np.arange(3.0)})
+    for name in ("model.xml", "model.int8.xml"):
+        ir(opened, name).parent.mkdir(parents=True, exist_ok=True)
+        write_text(ir(opened, name), name)
+    return opened
+
+
+@pytest.fixture
+def climb(run: rundir.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
+    """Return what climbs given rungs for the run and finds them all passed, or `statuses` of them."""
+
+    def climbed(*numbers: int, measured: float = 1e-15, **statuses: str) -> dict[str, Any]:
+        def fake(context: Any, subjects: Any, lower: Any, wanted: Any) -> Any:
+            rungs = [_rung(step, wanted, statuses, measured) for step in parity.LADDER]
+            facts = [
+                asdict(deployment._known(context, subject, arm))
+                for subject in subjects
+                for arm in arms.of(subject, lower)
+            ]
+            return rungs, facts if parity.DEPLOYMENT in wanted else []
+
+        monkeypatch.setattr(parity, "climb", fake)
+        chosen = matrix.load(str(run.recipe.matrix))
+        wanted = proving.Wanted(numbers, f"twinpose parity RUN --rungs {numbers}")
+        proving.run_folder(run, wanted, chosen)
+        found: dict[str, Any] = read_json(run.path / "parity.json", "a certificate")
+        return found
+
+    return climbed
+
+
+def _rung(step: parity.Step, wanted: Any, statuses: dict[str, str], measured: float) -> parity.Rung:
+    if step.number not in wanted:
+        return parity.Rung(step.number, step.name, "not climbed", "not asked for")
+    status = statuses.get(f"rung_{step.number}", "pass")
+    reason = "not installed" if status == "unsupported" else None
+    checks = (Check("error", measured, 1e-12, status == "pass", "why", "conv1.weight"),)
+    return parity.Rung(step.number, step.name, status, reason, checks if reason is None else ())
+
+
+def statuses(found: dict[str, Any]) -> list[str]:
+    return [rung["status"] for rung in found["rungs"]]
+
+
+def test_a_climb_of_one_rung_keeps_the_others_and_replaces_its_own(
+    run: rundir.RunFolder, climb: Climb
+) -> None:
+    whole = climb(*parity.QUICK)
+    found = climb(3, measured=2e-15)
+    assert statuses(found) == statuses(whole)
+    assert found["rungs"][2]["checks"][0]["measured"] == 2e-15
+    assert found["rungs"][3]["checks"] == whole["rungs"][3]["checks"]
+    assert [rung.get("kept", False) for rung in found["rungs"]] == [
+        *(True, True, False, True, True, False, True, True)
+    ]
+    assert found["rungs"][0]["command"] == whole["command"] != found["command"]
+    assert f"Kept from `{whole['command']}` on" in (run.path / "parity.md").read_text()
+    assert found["runtimes"] == whole["runtimes"], "what the certificates rest on is as it was"
+    assert found["id"] != whole["id"], "a check of the whole is another"
+    gate = certificate.of_run(run.path)
+    assert gate.certificate(CELL, store.artifact_sha256(best(run))) == (found["runtimes"][0]["id"], None)
+
+
+def test_arms_that_another_matrix_leaves_out_are_kept_until_their_artifact_changes(
+    run: rundir.RunFolder, climb: Climb
+) -> None:
+    both = climb(*parity.QUICK)["runtimes"]
+    write_text(run.path / "matrix.yaml", INT8.replace("[fp32, int8]", "fp32"))
+    kept = climb(*parity.QUICK)["runtimes"]
+    assert sorted(arm["id"] for arm in kept) == sorted(arm["id"] for arm in both)
+    assert "int8" in {arm["precision"] for arm in kept}
+    write_text(ir(run, "model.int8.xml"), "another")
+    assert "int8" not in {arm["precision"] for arm in climb(*parity.QUICK)["runtimes"]}
+
+
+def test_the_ids_are_of_the_merged_whole(climb: Climb) -> None:
+    whole = climb(*parity.QUICK)
+    assert climb(3)["id"] == whole["id"], "the same was found again"
+    failed = climb(4, rung_4="fail")
+    assert failed["first_failure"]["rung"] == 4
+    assert {arm["id"] for arm in failed["runtimes"]}.isdisjoint(arm["id"] for arm in whole["runtimes"])
+    again = climb(3)
+    assert (again["status"], again["first_failure"]) == ("fail", failed["first_failure"])
+    assert climb(4)["status"] == "pass"
+
+
+def test_a_rung_that_no_timing_needs_leaves_the_ids_of_the_certificates(climb: Climb) -> None:
+    assert climb(6)["runtimes"] == []
+    whole = climb(*parity.QUICK)
+    assert whole["rungs"][5]["status"] == "pass"
+    assert climb(6)["runtimes"] == whole["runtimes"]
+
+
+def _other_weights(run: rundir.RunFolder) -> None:
+    weights.save(best(run), {"a": np.arange(3.0) + 1})
+
+
+def _other_export(run: rundir.RunFolder) -> None:
+    write_text(ir(run), "converted anew")
+
+
+def _other_recipe(run: rundir.RunFolder) -> None:
+    rewrite(run, recipe_sha256="0" * 64)
+
+
+def _older_torch(run: rundir.RunFolder) -> None:
+    found = read_json(run.path / "parity.json", "a certificate")
+    rewrite(run, versions=found["versions"] | {"torch": "1.0"})
+
+
+def _no_versions(run: rundir.RunFolder) -> None:
+    found = read_json(run.path / "parity.json", "a certificate")
+    del found["versions"]
+    write_json(run.path / "parity.json", found)
+
+
+def rewrite(run: rundir.RunFolder, **changes: Any) -> None:
+    found = read_json(run.path / "parity.json", "a certificate") | changes
+    write_json(run.path / "parity.json", found)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_other_weights, "other weights"),
+        (_other_export, "other artifacts"),
+        (_other_recipe, "another recipe"),
+        (_older_torch, "other versions (torch 1.0, now "),
+        (_no_versions, "other versions ("),
+    ],
+)
+def test_what_was_climbed_for_something_else_is_not_climbed(
+    run: rundir.RunFolder,
+    climb: Climb,
+    change: Callable[[rundir.RunFolder], None],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    climb(*parity.QUICK)
+    change(run)
+    found = climb(3)
+    assert statuses(found) == ["not climbed"] * 2 + ["pass"] + ["not climbed"] * 5
+    assert found["runtimes"] == []
+    assert f"not asked for; what was climbed before is of {said}" in found["rungs"][3]["reason"]
+    assert found["rungs"][5]["reason"] == "not asked for"
+    printed = capsys.readouterr()
+    assert "not kept: rungs 1, 2, 4, 5, 7, 8: what was climbed before is of" in printed.out + printed.err
+
+
+def test_a_certificate_that_cannot_be_read_is_climbed_anew(run: rundir.RunFolder, climb: Climb) -> None:
+    (run.path / "parity.json").write_text("[")
+    assert climb(*parity.QUICK)["status"] == "pass"
+
+
+def test_a_run_with_int8_in_its_matrix_is_proven_once(run: rundir.RunFolder, climb: Climb) -> None:
+    assert not order._is_proven(run)
+    found = climb(*parity.QUICK)
+    assert {"fp32", "int8"} <= {arm["precision"] for arm in found["runtimes"]}
+    assert order._is_proven(run)
+
+
+def test_a_run_whose_rungs_do_not_let_the_bench_time_is_not_proven(
+    run: rundir.RunFolder, climb: Climb
+) -> None:
+    climb(7)
+    assert not order._is_proven(run)
+    climb(2, 3, 4, 5, 7)
+    assert not order._is_proven(run), "a loader needs rung 1"
+    climb(1)
+    assert order._is_proven(run)
+    climb(8, rung_8="unsupported")
+    assert not order._is_proven(run), "what was unsupported is tried again"
+    climb(8)
+    assert order._is_proven(run)
+    climb(8, rung_8="fail")
+    assert not order._is_proven(run)
+
+
+@pytest.mark.parametrize("change", [_other_weights, _other_export, lambda run: ir(run, "model.int8.xml")])
+def test_what_was_made_anew_is_not_proven(
+    run: rundir.RunFolder, climb: Climb, change: Callable[[rundir.RunFolder], Path | None]
+) -> None:
+    climb(*parity.QUICK)
+    path = change(run)
+    if path:
+        write_text(path, "quantised anew")
+    assert not order._is_proven(run)
+
+
+def test_an_upgrade_is_climbed_for_again(
+    run: rundir.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = machine.packages() | {"torch": "2.14.1"}
+    monkeypatch.setattr(machine, "packages", lambda: now)
+    climb(*parity.QUICK)
+    assert order._is_proven(run)
+    monkeypatch.setattr(machine, "packages", lambda: now | {"pydantic": "99"})
+    assert order._is_proven(run), "it has no part in a network"
+    monkeypatch.setattr(machine, "packages", lambda: now | {"torch": "2.15.0"})
+    assert not order._is_proven(run)
