@@ -224,7 +224,7 @@ class _Bench:
         if kept.status == "ok":
             return
         self.touched.add(cell.id)
-        barred = msgspec.structs.replace(kept, status="uncertified", reason=refused)
+        barred = msgspec.structs.replace(kept, status=self.gate.refusal(cell), reason=refused)
         self._keep(barred)
         self._finish(cell)
 

@@ -27,15 +27,19 @@ class Gate:
         """Return the id of a cell's certificate, or None and the reason why it has none."""
         if self.found is None:
             return None, f"the run has no certificate; {self._climb()}"
-        # What is not timed needs none; it carries the one of a timing.
-        rungs = NEED_CERTIFICATE.get(cell.scenario, NEED_CERTIFICATE["latency"])
-        refused = self._failed() or self._lacks(rungs) or self.outdated(cell.runtime, cell.twin)
-        if refused:
+        if refused := self._blocked(cell):
             return None, refused
         for arm in self.found["runtimes"]:
             if _is_of(arm, cell):
                 return self._decide(arm, cell, artifact_sha256)
         return None, f"the certificate says nothing of this runtime, mode and precision; {self._climb()}"
+
+    def refusal(self, cell: Cell) -> str:
+        """Return the status of a cell that is refused: `unsupported` if rung 7 alone says so."""
+        if self.found is None or self._blocked(cell):
+            return "uncertified"
+        arm = next((arm for arm in self.found["runtimes"] if _is_of(arm, cell)), None)
+        return "unsupported" if arm and arm["status"] == "unsupported" else "uncertified"
 
     def is_whole(self) -> bool:
         """Return whether all that was climbed passed, and every rung that some timing needs is among it."""
@@ -54,6 +58,12 @@ class Gate:
             if recorded.get(name) and self.installed.get(name) not in {None, recorded[name]}
         ]
         return f"{', '.join(pairs)}; {self._climb()}" if pairs else None
+
+    def _blocked(self, cell: Cell) -> str | None:
+        """Return why the cell has no certificate, whatever its own arm says."""
+        # What is not timed needs none; it carries the one of a timing.
+        rungs = NEED_CERTIFICATE.get(cell.scenario, NEED_CERTIFICATE["latency"])
+        return self._failed() or self._lacks(rungs) or self.outdated(cell.runtime, cell.twin)
 
     def _failed(self) -> str | None:
         broken = (self.found or {}).get("first_failure")

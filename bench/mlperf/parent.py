@@ -79,7 +79,8 @@ def run(
             tell("cell_started", place)
             exempt = uncertified or artifact is None or lacks_device(cell)
             barred = None if exempt else refused
-            row = child.measure(cell, runners[cell.runtime], known, barred, tell)
+            outcome = launch.Outcome(gate.refusal(cell), barred, None, 0.0) if barred else None
+            row = child.measure(cell, runners[cell.runtime], known, outcome, tell)
         tell("cell_finished", {**place, "status": row["status"], "reason": row["reason"], "skipped": skipped})
         rows.append(row)
     return rows
@@ -136,18 +137,20 @@ class _Child:
         return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
 
     def measure(
-        self, cell: Cell, runner: str, known: dict[str, Any], barred: str | None, tell: OnEvent
+        self,
+        cell: Cell,
+        runner: str,
+        known: dict[str, Any],
+        outcome: launch.Outcome | None,
+        tell: OnEvent,
     ) -> dict[str, Any]:
-        """Run the cell's child, unless it is barred for the given reason; store and return the row."""
+        """Run the cell's child, unless its outcome is known; store and return the row."""
         logs = folder(self.run.path) / cell.id
         shutil.rmtree(logs, ignore_errors=True)
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        if barred:
-            outcome = launch.Outcome("uncertified", barred, None, 0.0)
-        elif known["artifact_sha256"] is None:
+        if outcome is None and known["artifact_sha256"] is None:
             outcome = missing(self.run, cell)
-        else:
-            outcome = self._call(cell, runner, logs, tell)
+        outcome = outcome or self._call(cell, runner, logs, tell)
         value = outcome.value or {}
         row = {
             "schema": SCHEMA,

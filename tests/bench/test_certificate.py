@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import certificate, machine, parity, store
+from bench import certificate, machine, mlperf, parity, store
 from bench.contract import Cell
 from pose import weights
 from pose.errors import UserError
@@ -94,6 +94,19 @@ def test_a_device_that_is_absent_is_unsupported_and_lacks_no_certificate(
     monkeypatch.setattr(machine, "gpus", lambda: [{"name": "a GPU"}])
     [there] = bench(run, one(device="cuda"), "NotHere", uncertified=False)
     assert there.status == "uncertified"
+
+
+def test_what_the_ladder_could_not_run_here_is_unsupported_with_its_reason(run: Path) -> None:
+    said = "OpenVINO cannot run bf16 on CPU here"
+    found = written(run, arm={"status": "unsupported", "reason": said})
+    [result] = bench(run, one(), "Raises", uncertified=False)
+    assert (result.status, result.rounds) == ("unsupported", [])
+    assert said in str(result.reason)
+    [row] = mlperf.run(run, one().cells, runners={"torch": "fake_runners:Raises"})
+    assert (row["status"], row["reason"]) == ("unsupported", result.reason)
+    written(run, arm=found["runtimes"][0], rungs=rungs(run, 3, "not climbed"))
+    [result] = bench(run, one(), "Raises", uncertified=False)
+    assert result.status == "uncertified", "another rung is missing as well"
 
 
 def test_rounds_that_were_timed_uncertified_are_kept_and_not_prolonged_without_a_certificate(
