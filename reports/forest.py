@@ -25,7 +25,7 @@ HEADING_ROWS = 1.7
 LONGEST_REASON = 66
 """Characters of a reason in the plot; hovering and the table give it whole."""
 TICKS = (0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-CLOSEST_TICKS = 0.045
+CLOSEST_TICKS = 0.09
 """Share of the axis between two labelled ticks."""
 SMALLEST_REACH = 1.1
 """A narrower axis would show noise as a difference."""
