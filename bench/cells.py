@@ -13,8 +13,8 @@ import msgspec
 
 from bench import certificate, hashing, passes, pooled, rundir, selection, stats, store, verdicts
 from bench.affinity import Cores
-from bench.child import Child, lacks_device, round_of
-from bench.contract import NEED_CERTIFICATE, RUNNERS, TIMED, Cell, Lane
+from bench.child import Child, round_of
+from bench.contract import RUNNERS, TIMED, Cell, Lane
 from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
@@ -72,6 +72,7 @@ def run(
         decided=hashing.decided_by_run(opened),
         hashes=hashing.artifact_hashes(opened.path, chosen),
         idle_w=idle_w,
+        broken=passes.broken(opened.path),
     )
     if again:
         for cell in chosen:
@@ -102,6 +103,8 @@ class _Bench:
     decided: dict[str, Any]
     hashes: dict[Path, str | None]
     idle_w: float | None
+    broken: set[str]
+    """Passes that an earlier sitting began and never ended."""
     cores: Cores = field(default_factory=Cores.mine)
     results: dict[str, CellResult] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
@@ -118,29 +121,27 @@ class _Bench:
         for cell in self.chosen:
             self.results[cell.id] = self._stored(cell)
             self._bar(cell)
-        broken = passes.broken(self.run.path)
-        return any(self._due(members, broken) for members in lanes.values())
+        return any(self._due(members) for members in lanes.values())
 
     def measure(self, lane: Lane, members: list[Cell]) -> None:
         """Sweep over a lane until no cell of it is due; a cell that fails is out for this sitting."""
-        broken = passes.broken(self.run.path)
         number = 0
-        while due := self._due(members, broken):
+        while due := self._due(members):
             number += 1
             drawn = self.sitting.draw(lane, number, due)
             passes.begin(self.run.path, self.sitting, drawn)
             self.tell("pass_started", {"lane": lane.id, "number": number, "cells": len(drawn.order)})
             for cell in drawn.order:
                 self._round(cell, drawn.id)
-                if self._done(cell, broken):
+                if self._done(cell):
                     self._finish(cell)
             passes.end(self.run.path, drawn)
         for cell in members:
             self._finish(cell)
 
-    def _due(self, members: list[Cell], broken: set[str]) -> list[Cell]:
+    def _due(self, members: list[Cell]) -> list[Cell]:
         """Return the cells that lack rounds, and companions; when none does, those of too wide intervals."""
-        lacking = [cell for cell in members if not self._done(cell, broken)]
+        lacking = [cell for cell in members if not self._done(cell)]
         return [*lacking, *self._companions(members, lacking)] if lacking else self._wide(members)
 
     def _companions(self, members: list[Cell], lacking: list[Cell]) -> list[Cell]:
@@ -154,11 +155,11 @@ class _Bench:
         others = [c for c in members if c not in lacking and c.id not in self.barred]
         return [c for c in others if c.scenario in TIMED and self.results[c.id].status == "ok"]
 
-    def _done(self, cell: Cell, broken: set[str]) -> bool:
+    def _done(self, cell: Cell) -> bool:
         result = self.results[cell.id]
         if cell.id in self.barred or (result.status != "ok" and cell.id in self.touched):
             return True
-        return result.status == "ok" and passes.rounds_done(result, broken) >= self._wanted(cell)
+        return result.status == "ok" and passes.rounds_done(result, self.broken) >= self._wanted(cell)
 
     def _wide(self, members: list[Cell]) -> list[Cell]:
         """Return a lane's measured cells while any of their intervals is too wide and rounds are left."""
@@ -213,18 +214,15 @@ class _Bench:
 
     def _bar(self, cell: Cell) -> None:
         """Turn a cell that may not be timed into a row with the reason; rounds that it has are kept."""
-        artifact = self._artifact(cell)
-        _, refused = self.gate.certificate(cell, artifact)
-        if cell.scenario not in NEED_CERTIFICATE or not artifact or self.uncertified or not refused:
+        bars = None if self.uncertified else self.gate.bars(cell, self._artifact(cell))
+        if bars is None:
             return
-        if lacks_device(cell):
-            return  # its child says so
         self.barred.add(cell.id)
         kept = self.results[cell.id]
         if kept.status == "ok":
             return
         self.touched.add(cell.id)
-        barred = msgspec.structs.replace(kept, status=self.gate.refusal(cell), reason=refused)
+        barred = msgspec.structs.replace(kept, status=bars[0], reason=bars[1])
         self._keep(barred)
         self._finish(cell)
 

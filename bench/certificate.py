@@ -29,17 +29,26 @@ class Gate:
             return None, f"the run has no certificate; {self._climb()}"
         if refused := self._blocked(cell):
             return None, refused
-        for arm in self.found["runtimes"]:
-            if _is_of(arm, cell):
-                return self._decide(arm, cell, artifact_sha256)
+        if arm := self._arm(cell):
+            return self._decide(arm, cell, artifact_sha256)
         return None, f"the certificate says nothing of this runtime, mode and precision; {self._climb()}"
 
-    def refusal(self, cell: Cell) -> str:
-        """Return the status of a cell that is refused: `unsupported` if rung 7 alone says so."""
-        if self.found is None or self._blocked(cell):
-            return "uncertified"
-        arm = next((arm for arm in self.found["runtimes"] if _is_of(arm, cell)), None)
-        return "unsupported" if arm and arm["status"] == "unsupported" else "uncertified"
+    def bars(self, cell: Cell, artifact_sha256: str | None) -> tuple[str, str] | None:
+        """Return the status and the reason of a cell that may not be timed; None when it may be tried.
+
+        `unsupported` where only rung 7 stands in the way, and could not run it. A cell without an artifact,
+        or for a GPU where there is none, lacks no certificate: its child says what it lacks.
+        """
+        if cell.scenario not in NEED_CERTIFICATE or not artifact_sha256:
+            return None
+        _, refused = self.certificate(cell, artifact_sha256)
+        if not refused or (cell.device == "cuda" and not machine.gpus()):
+            return None
+        arm = None if self.found is None or self._blocked(cell) else self._arm(cell)
+        return "unsupported" if arm and arm["status"] == "unsupported" else "uncertified", refused
+
+    def _arm(self, cell: Cell) -> dict[str, Any] | None:
+        return next((arm for arm in (self.found or {})["runtimes"] if _is_of(arm, cell)), None)
 
     def is_whole(self) -> bool:
         """Return whether all that was climbed passed, and every rung that some timing needs is among it."""

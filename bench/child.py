@@ -123,11 +123,6 @@ def asked(run: RunFolder, cell: Cell, runner: str) -> dict[str, Any]:
     }
 
 
-def lacks_device(cell: Cell) -> bool:
-    """Return whether a cell is for a GPU where there is none: its child says so, certified or not."""
-    return cell.device == "cuda" and not machine.gpus()
-
-
 def relative(run: RunFolder, reason: str | None) -> str | None:
     """Return a reason with paths told from the run's folder: a run may be moved."""
     return reason.replace(f"{run.path.resolve()}/", "") if reason else None

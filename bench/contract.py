@@ -66,6 +66,14 @@ climbed and failed fails the certificate."""
 CERTIFIED = ("pass", "reported")
 """What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
 
+RUNTIME_PACKAGES = {
+    "tf": ("tensorflow", "keras"),
+    "torch": ("torch", "torchvision"),
+    "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
+}
+"""By runtime: the packages that compute there. What exported an artifact is bound by the artifact's hash."""
+
 LESS_IS_FASTER = {"latency": True, "pipeline": True, "throughput": False, "train": False, "data": False}
 """By scenario: whether its value is a time (ms) or a rate (images, steps or samples a second)."""
 

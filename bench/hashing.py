@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine, store
-from bench.contract import Cell
+from bench.contract import RUNTIME_PACKAGES, Cell
 from bench.matrix import Matrix, Place
 from bench.rundir import RunFolder
 from pose import splits
@@ -43,14 +43,6 @@ def versions(runtime: str, place: Place | None) -> dict[str, str | None] | None:
     installed = machine.packages()
     return {name: installed[name] for name in RUNTIME_PACKAGES[runtime]}
 
-
-RUNTIME_PACKAGES = {
-    "tf": ("tensorflow", "keras"),
-    "torch": ("torch", "torchvision"),
-    "onnxruntime": ("onnxruntime",),
-    "openvino": ("openvino",),
-}
-"""Whose upgrade makes a runtime another one."""
 
 DECIDES = {"warmup_s", "warmup_gpu_s", "warmup_queries", "measured_s", "measured_queries", "images"}
 """What of a protocol changes what a round is."""

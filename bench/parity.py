@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import kept, launch, machine
-from bench.contract import NEED_CERTIFICATE, plain
+from bench.contract import NEED_CERTIFICATE, RUNTIME_PACKAGES, plain
 from bench.parity_page import markdown
 from bench.rungs import data, deployment, forward, gradient, optimizer, postprocessing, trajectory
 from bench.rungs import weights as round_trip
@@ -50,18 +50,11 @@ QUICK = (1, 2, 3, 4, 5, 7, 8)
 DEPLOYMENT = 7
 NEEDED = frozenset(number for numbers in NEED_CERTIFICATE.values() for number in numbers)
 """What some timing needs."""
-PACKAGES = {
-    "tf": ("tensorflow", "keras"),
-    "torch": ("torch", "torchvision"),
-    "onnxruntime": ("onnxruntime",),
-    "openvino": ("openvino",),
-}
-"""By runtime: the packages that compute there. What exported an artifact is bound by the artifact's hash."""
 
 
 def packages_of(runtime: str, twin: str) -> tuple[str, ...]:
     """Return the packages that have a part in an arm: its runtime's and the twin's own framework's."""
-    return tuple(dict.fromkeys((*PACKAGES[runtime], *PACKAGES[twin])))
+    return tuple(dict.fromkeys((*RUNTIME_PACKAGES[runtime], *RUNTIME_PACKAGES[twin])))
 
 
 @dataclass(frozen=True)

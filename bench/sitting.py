@@ -74,8 +74,9 @@ def sit(
     pair = matrix.noise_pair(picked)
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
     sitting = Sitting.begin()
-    _require_same_machine(run, {cell.id for cell in measured.cells} if wanted.again else set())
-    _note(run, matrix=chosen.to_dict(), machine=machine.fingerprint(), sitting=_described(sitting, wanted))
+    here = machine.fingerprint()
+    _require_same_machine(run, here, {cell.id for cell in measured.cells} if wanted.again else set())
+    _note(run, matrix=chosen.to_dict(), machine=here, sitting=_described(sitting, wanted))
 
     def prepare() -> None:
         if not pair:
@@ -108,10 +109,10 @@ def sit(
     return Sat(results, found, noise, read_facts(run.path).get("null", {}))
 
 
-def _require_same_machine(run: RunFolder, forgotten: set[str]) -> None:
+def _require_same_machine(run: RunFolder, fingerprint: dict[str, Any], forgotten: set[str]) -> None:
     """Raise UserError when rounds that stay were measured on another machine than this one."""
     staying = [one.id for one in store.cells(run.path) if one.rounds and one.id not in forgotten]
-    there, here = (sides.machine_of_run(one)[0] for one in (_machine_of(run), machine.fingerprint()))
+    there, here = (sides.machine_of_run(one)[0] for one in (_machine_of(run), fingerprint))
     known = [one for one in sides.differing(there, here) if one["what"] in IDENTITY and one["a"] is not None]
     if staying and known:
         what = "; ".join(f"{one['what']}: {one['a']} there, {one['b']} here" for one in known)

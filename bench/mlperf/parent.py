@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import certificate, hashing, launch, machine, rundir, store
-from bench.child import MEMORY_SHARE, asked, lacks_device, missing, relative
+from bench.child import MEMORY_SHARE, asked, missing, relative
 from bench.contract import RUNNERS, Cell
 from bench.launch import OnEvent
 from bench.matrix import Place
@@ -66,7 +66,7 @@ def run(
     for number, cell in enumerate(chosen, 1):
         place = {"id": cell.id, "number": number, "count": len(chosen)}
         artifact = store.artifact_sha256(store.artifact(opened.path, cell))
-        granted, refused = gate.certificate(cell, artifact)
+        granted, _ = gate.certificate(cell, artifact)
         known = {
             "hash": child.hash_of(cell, artifact, runners[cell.runtime], decided),
             "artifact_sha256": artifact,
@@ -77,9 +77,8 @@ def run(
         skipped = row is not None
         if row is None:
             tell("cell_started", place)
-            exempt = uncertified or artifact is None or lacks_device(cell)
-            barred = None if exempt else refused
-            outcome = launch.Outcome(gate.refusal(cell), barred, None, 0.0) if barred else None
+            bars = None if uncertified else gate.bars(cell, artifact)
+            outcome = launch.Outcome(*bars, None, 0.0) if bars else None
             row = child.measure(cell, runners[cell.runtime], known, outcome, tell)
         tell("cell_finished", {**place, "status": row["status"], "reason": row["reason"], "skipped": skipped})
         rows.append(row)
