@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from bench.sitting import Sat
+from bench.store import Difference
 from bench.verdicts import NOISE_FLOOR, Comparison
 
 
@@ -26,19 +28,37 @@ def summary(sat: Sat, run: Path) -> str:
             f"noise floor: {last['ratio']:.4f} [{last['interval'][0]:.4f}, {last['interval'][1]:.4f}] "
             f"of {last['a']} against itself, {sat.noise['verdict']}{': ' + reasons if reasons else ''}"
         )
-    lines += [comparison(one) for one in sat.comparisons if one.set != NOISE_FLOOR]
+    lines += [comparison(one, sat.unproven) for one in sat.comparisons if one.set != NOISE_FLOOR]
+    lines += [accuracy(one) for one in sat.accuracies]
+    if sat.unproven:
+        lines.append("uncertified: timed without a passed parity certificate (--uncertified)")
     lines.append(f"the tables are in 'twinpose report {run}'")
     return "\n".join(lines)
 
 
-def comparison(one: Comparison) -> str:
-    """Return a line about two cells of a lane."""
-    names = f"{_arm(one.a)} against {_arm(one.b)}, {one.lane}, {one.set}"
+def comparison(one: Comparison, unproven: Collection[str] = ()) -> str:
+    """Return a line about two cells of a lane; `unproven` are the IDs of those without a certificate."""
+    a, b = (_arm(cell) + (" (uncertified)" if cell in unproven else "") for cell in (one.a, one.b))
+    names = f"{a} against {b}, {one.lane}, {one.set}"
     if one.verdict is None or one.speedup is None or one.speedup_interval is None:
         return f"{names}: no verdict ({one.reason})"
     low, high = one.speedup_interval
     doubt = f" ({one.reason})" if one.reason else ""
     return f"{names}: {one.speedup:.3f}x [{low:.3f}, {high:.3f}] {one.verdict}{doubt}"
+
+
+def accuracy(one: Difference) -> str:
+    """Return a line about the AP of two cells."""
+    names = f"{_scored(one.a)} against {_scored(one.b)}, AP"
+    if one.difference is None or one.interval is None:
+        return f"{names}: no verdict ({one.reason})"
+    low, high = one.interval
+    return f"{names}: {one.difference:+.4f} [{low:+.4f}, {high:+.4f}] {one.verdict}"
+
+
+def _scored(cell_id: str) -> str:
+    """Return twin, runtime, mode, precision and device of a cell's ID."""
+    return "-".join(cell_id.split("-")[:5])
 
 
 def _arm(cell_id: str) -> str:

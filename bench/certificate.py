@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine, parity
-from bench.contract import CERTIFIED, NEED_CERTIFICATE, Cell
+from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING, Cell
+from bench.store import CellResult
 from pose.errors import UserError
 from pose.files import read_json
 
@@ -31,7 +32,10 @@ class Gate:
             return None, refused
         if arm := self._arm(cell):
             return self._decide(arm, cell, artifact_sha256)
-        return None, f"the certificate says nothing of this runtime, mode and precision; {self._climb()}"
+        return None, (
+            "the certificate says nothing of this runtime, mode, precision and device; "
+            f"{self._climb()} (with the same --matrix and --device)"
+        )
 
     def bars(self, cell: Cell, artifact_sha256: str | None) -> tuple[str, str] | None:
         """Return the status and the reason of a cell that may not be timed; None when it may be tried.
@@ -70,6 +74,8 @@ class Gate:
 
     def _blocked(self, cell: Cell) -> str | None:
         """Return why the cell has no certificate, whatever its own arm says."""
+        if cell.scenario == "train" and cell.precision != "fp32":
+            return f"{UNPROVEN_TRAINING.format(cell.precision)}; --uncertified times without"
         # What is not timed needs none; it carries the one of a timing.
         rungs = NEED_CERTIFICATE.get(cell.scenario, NEED_CERTIFICATE["latency"])
         return self._failed() or self._lacks(rungs) or self.outdated(cell.runtime, cell.twin)
@@ -118,6 +124,15 @@ class Gate:
                     f"or certify it anew with 'twinpose parity {shlex.quote(str(self.path))}', "
                     "or bench it with --uncertified"
                 )
+
+
+def unproven(results: Iterable[CellResult]) -> frozenset[str]:
+    """Return the IDs of the cells that were timed and carry no certificate."""
+    return frozenset(
+        one.id
+        for one in results
+        if one.status == "ok" and one.axes.scenario in NEED_CERTIFICATE and one.certificate_id is None
+    )
 
 
 def _is_of(arm: dict[str, Any], cell: Cell) -> bool:

@@ -12,22 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from bench import selection, sides
+from bench import accuracy, selection, sides
 from bench.sides import Measure, Side
 from bench.turned import OPPOSITE, Turned, turned
 from bench.unpaired import Arms, Difference, Looks, differences
+from pose import bootstrap
 from pose.errors import UserError
 
 REGRESSED = 4
 NOT_MEASURED = 5
 MACHINES_DIFFER = 6
 """Exit codes. The machine comes first, for on another one nothing has regressed."""
-
-SAME_ARTIFACT_AP = 0.001
-OTHER_ARTIFACT_AP = 0.01
-"""APs this close are equal: of one artifact one unit of the last printed decimal, as the parity ladder
-grants; of weights trained anew about what two seeds of the demo differ by."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +55,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     p_equivalence: float | None = None
     difference: float | None = None
     """AP of B - AP of A."""
+    difference_interval: tuple[float, float] | None = None
+    """95 %, by the bootstrap over images."""
     verdict: str | None = None
-    """B against A: `faster`, `slower`, `equivalent`, `inconclusive`; of an AP `higher`, `lower`, `equal`."""
+    """B against A: `faster`, `slower`, `equivalent`, `inconclusive`; of an AP `higher`, `lower`, `equal`,
+    `inconclusive`."""
     reason: str | None = None
     """Why there is no verdict, or what makes this one doubtful."""
 
@@ -186,21 +186,39 @@ def _accuracy(one: Measure, other: Measure) -> Row:
     if one.asked != other.asked:
         return msgspec.structs.replace(row, reason="scored on other people: the splits differ")
     same = one.artifact is not None and one.artifact == other.artifact
+    margin = accuracy.SAME_WEIGHTS if same else accuracy.OTHER
     # An AP is what is printed; a thousandth must not be more than a thousandth by rounding.
     difference = round(b - a, 12)
-    close = abs(difference) <= (SAME_ARTIFACT_AP if same else OTHER_ARTIFACT_AP)
-    verdict = "equal" if close else "higher" if difference > 0 else "lower"
+    interval = _interval(one, other)
+    # Without the images there is only the difference itself.
+    verdict = accuracy.verdict(interval or (difference, difference), margin)
+    reasons = [None if same else "other weights", None if interval else NO_INTERVAL]
     return msgspec.structs.replace(
         row,
         status="regressed" if verdict == "lower" else "compared",
         difference=difference,
+        difference_interval=interval,
         verdict=verdict,
-        reason=None if same else "other weights",
+        reason="; ".join(filter(None, reasons)) or None,
     )
 
 
+NO_INTERVAL = "no interval: scored before matches were kept"
+
+
+def _interval(one: Measure, other: Measure) -> tuple[float, float] | None:
+    """Return the interval of B - A over images; None where a side does not know its images."""
+    a, b = (side.matches() if side.matches else None for side in (one, other))
+    if a is None or b is None or not np.array_equal(a.people, b.people):
+        return None
+    _, low, high = bootstrap.difference(b, a, accuracy.DRAWS, accuracy.SEED)
+    return None if math.isnan(low) else (low, high)
+
+
 def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) -> Row:
-    doubts = [f"{side}: {measure.doubts}" for side, measure in (("A", one), ("B", other)) if measure.doubts]
+    both = (("A", one), ("B", other))
+    doubts = [f"{side}: uncertified" for side, measure in both if measure.uncertified]
+    doubts += [f"{side}: {measure.doubts}" for side, measure in both if measure.doubts]
     row = Row(
         id=one.id, status="compared", kind=one.kind, unit=one.unit,
         a=_middle(one.values), b=_middle(other.values), n_a=len(one.values), n_b=len(other.values),

@@ -79,14 +79,16 @@ def _p(value: float | None) -> str:
 def _accuracies(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
-    head = ("AP", "A", "B", "B - A", "B is", "")
+    head = ("AP", "A", "B", "B - A", "95 %", "B is", "")
     return aligned([head, *map(_accuracy_cells, rows)])
 
 
 def _accuracy_cells(row: Row) -> tuple[str, ...]:
     moved = "-" if row.difference is None else f"{row.difference:+.3f}"
+    ends = row.difference_interval
+    interval = f"{ends[0]:+.3f} .. {ends[1]:+.3f}" if ends else "-"
     verdict = "lower, REGRESSED" if row.status == "regressed" else row.verdict or "-"
-    return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, verdict, row.reason or ""
+    return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, interval, verdict, row.reason or ""
 
 
 def _missing(title: str, rows: Sequence[Row]) -> list[str]:

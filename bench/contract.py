@@ -63,6 +63,8 @@ NEED_CERTIFICATE = {
 """By scenario that means something only where the twins are the same thing: the rungs of the parity ladder
 that must have passed. Rung 1 is about loaders, 6 about drift and 8 about scoring; but any rung that was
 climbed and failed fails the certificate."""
+UNPROVEN_TRAINING = "rungs 4 and 5 prove training in float32 and float64 alone, not in {}"
+"""Why a `train` cell of a lower precision has no certificate, though rung 7 reports its inference."""
 CERTIFIED = ("pass", "reported")
 """What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
 

@@ -14,7 +14,7 @@ from bench import conditions, energy, pools, stats
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
-from pose import evaluate, inference, splits
+from pose import bootstrap, evaluate, inference, splits
 from pose import recipe as recipes
 from pose.errors import UserError
 from pose.files import replacing
@@ -162,7 +162,10 @@ class Watch:
 
 
 def accuracy(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Score the whole validation part by the recipe's own test protocol, in batches of the cell's size."""
+    """Score the whole validation part by the recipe's own test protocol, in batches of the cell's size.
+
+    Which predictions are right is kept as raw samples: differences of AP are resampled from it.
+    """
     truth = splits.ground_truth(job.manifest, job.coco, "val")
     runner = job.runner()
     first = job.images(1)[0]
@@ -172,6 +175,8 @@ def accuracy(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         rows = inference.predict(lambda images: in_whole_batches(runner, job.spec.batch, images), job.inputs)
     counts = {"instances": len(job.inputs), "images": len(truth["images"])}
     scored = {**evaluate.score(rows, truth), **counts}
+    with replacing(Path(job.payload["samples"])) as temporary:
+        np.savez(temporary, **bootstrap.match(rows, truth).to_arrays())  # type: ignore[arg-type]
     validity = {"verdict": "VALID", "reasons": []}
     found = {"count": len(job.inputs), "value": scored["AP"], "stats": scored, "validity": validity}
     return found, runner.effective()

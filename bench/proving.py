@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, console, kept, matrix, parity, store
-from bench.contract import TWINS
+from bench import certificate, console, kept, machine, matrix, parity, store
+from bench.contract import TWINS, Cell
 from bench.rundir import RunFolder
 from bench.rungs import arms
-from bench.rungs.arms import Precisions, Subject
+from bench.rungs.arms import Kind, Precisions, Subject
 from bench.rungs.base import Context
 from pose import architecture, splits, synthetic, weights
 from pose.errors import Unsupported, UserError
@@ -70,6 +70,7 @@ def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -
         weights=generic,
         threads=run.settings.threads,
         device=run.settings.device,
+        places=measured.places if measured else {},
         say=console.say,
     )
     subjects = _subjects(run, measured)
@@ -86,7 +87,7 @@ def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, A
     hashes: dict[Path, str | None] = {}
     found = []
     for subject in _subjects(run, measured):
-        for arm in arms.of(subject, _lower(measured)):
+        for arm in arms.of(subject, _lower(measured), run.settings.device):
             if arm.artifact not in hashes:
                 hashes[arm.artifact] = store.artifact_sha256(arm.artifact)
             found.append(
@@ -97,7 +98,7 @@ def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, A
                     "runtime": arm.runtime,
                     "mode": arm.mode,
                     "precision": arm.precision,
-                    "device": run.settings.device,
+                    "device": arm.device,
                     "artifact_sha256": hashes[arm.artifact],
                 }
             )
@@ -121,7 +122,7 @@ def _best(run: RunFolder, twin: str) -> Path:
 
 
 def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subject:
-    """Return a twin's best weights and exports; its compiler takes part where the matrix measures it."""
+    """Return a twin's best weights and exports; what the matrix measures of them takes part."""
     cells = measured.cells if measured else ()
     compiled = any(cell.twin == twin and cell.mode == "compiled" for cell in cells)
     ir, onnx = (run.artifact_folder(twin) / name for name in ("model.xml", "model.onnx"))
@@ -132,7 +133,17 @@ def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subje
         ir={twin: ir} if ir.exists() else {},
         onnx=onnx if onnx.exists() else None,
         compiled=(twin,) if compiled else (),
+        also=tuple(dict.fromkeys(_kind(cell) for cell in cells if cell.twin == twin and _is_here(cell))),
     )
+
+
+def _kind(cell: Cell) -> Kind:
+    return cell.runtime, cell.mode, cell.precision, cell.device
+
+
+def _is_here(cell: Cell) -> bool:
+    """Return whether a network's output can be looked at: not of a loader, nor on a GPU that is not here."""
+    return cell.scenario != "data" and (cell.device != "cuda" or bool(machine.gpus()))
 
 
 def _lower(measured: matrix.Matrix | None) -> Precisions:
@@ -152,6 +163,7 @@ def recipe(
     coco: Path | None,
     given: Path | None,
     threads: int,
+    device: str = "cpu",
     make_data: Callable[[Recipe, Path], Any],
 ) -> dict[str, Any]:
     """Climb for a recipe's network with `given` weights, or generic ones; write and return its certificate.
@@ -184,6 +196,7 @@ def recipe(
         split=folder / "split.json",
         weights=proven,
         threads=threads,
+        device=device,
         say=console.say,
     )
     subjects = []

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench import store
+from bench import accuracy, certificate, store
 from bench.contract import LESS_IS_FASTER, TIMED, Cell
 from bench.machine import FLAGS
 from bench.store import CellResult
+from pose.bootstrap import Matches
 from pose.errors import UserError
 from pose.files import read_json
 
@@ -59,6 +61,10 @@ class Measure:
     """The hash of what was measured."""
     first_look: int | None = None
     """The rounds at which the stopping rule of its protocol first looked; None for a fixed number."""
+    matches: Callable[[], Matches | None] | None = None
+    """Reads which predictions behind an accuracy are right; only where two accuracies are compared."""
+    uncertified: bool = False
+    """Timed without a passed parity certificate."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +104,11 @@ def of_run(path: Path) -> Side:
     """Return what a run's bench measured; UserError for a run without one."""
     facts, results = store.bench_facts(path), store.cells(path)
     machine, environment = machine_of_run(facts.get("machine", {}))
+    unproven = certificate.unproven(results)
     return Side(
         name=str(path),
         kind="run",
-        measures={result.id: _of_cell(result, facts.get("noise", {})) for result in results},
+        measures={one.id: _of_cell(path, one, facts.get("noise", {}), unproven) for one in results},
         machine=machine,
         environment=environment,
         protocol=facts.get("matrix", {}).get("protocol", {}),
@@ -110,7 +117,7 @@ def of_run(path: Path) -> Side:
     )
 
 
-def _of_cell(result: CellResult, noise: Mapping[str, Any]) -> Measure:
+def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: Collection[str]) -> Measure:
     scenario = result.axes.scenario
     kind = {True: "time", False: "rate", None: "accuracy"}[LESS_IS_FASTER.get(scenario)]
     validity, trouble = result.validity, None
@@ -124,8 +131,19 @@ def _of_cell(result: CellResult, noise: Mapping[str, Any]) -> Measure:
     elif not values:
         trouble = "no round has a figure"
     doubts = "; ".join(validity.reasons) if validity.verdict == "FLAGGED" else None
-    made_of = (result.split_sha256, result.artifact_sha256)
-    return Measure(result.id, kind, UNITS[scenario], values, trouble, doubts, *made_of, result.first_look)
+    return Measure(
+        id=result.id,
+        kind=kind,
+        unit=UNITS[scenario],
+        values=values,
+        trouble=trouble,
+        doubts=doubts,
+        asked=result.split_sha256,
+        artifact=result.artifact_sha256,
+        first_look=result.first_look,
+        matches=partial(accuracy.matches, run, result.id) if kind == "accuracy" else None,
+        uncertified=result.id in unproven,
+    )
 
 
 def round_values(result: CellResult) -> tuple[float, ...]:

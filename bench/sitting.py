@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench import cells, energy, launch, limits, machine, matrix, selection, sides, stats, store, verdicts
+from bench import (
+    accuracy,
+    cells,
+    certificate,
+    energy,
+    launch,
+    limits,
+    machine,
+    matrix,
+    selection,
+    sides,
+    stats,
+    store,
+    verdicts,
+)
 from bench.child import request
 from bench.contract import RUNNERS, TIMED, Cell
 from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.rundir import RunFolder
-from bench.store import CellResult
+from bench.store import CellResult, Difference
 from bench.verdicts import Comparison
 from pose import architecture
 from pose.errors import UserError
@@ -54,6 +68,9 @@ class Sat:
     noise: dict[str, Any]
     null: dict[str, Any]
     """What a query costs without work, as last measured in the run; {} before."""
+    accuracies: list[Difference] = field(default_factory=list)
+    unproven: frozenset[str] = frozenset()
+    """IDs of the run's cells that were timed without a certificate."""
 
 
 def sit(
@@ -66,7 +83,7 @@ def sit(
     env: Mapping[str, str] | None = None,
     ceilings: Callable[[Matrix], dict[str, Any]] | None = None,
 ) -> Sat:
-    """Measure what is asked for and an A/A pair; write bench.json, the cells and comparisons.json.
+    """Measure what is asked for and an A/A pair; write the cells, what compares them, and bench.json.
 
     runners and env are `bench.cells.run`'s; ceilings measures the machine, by default with `bench.limits`.
     """
@@ -100,13 +117,18 @@ def sit(
         idle_w=_idle_w(measured),
     )
     results = _with_shares(run, results)
-    found = verdicts.compare(store.cells(run.path))
+    stored = store.cells(run.path)
+    found = verdicts.compare(stored)
     noise = _noise(run, found, pair[1], sitting) if pair else {}
     if noise.get("verdict") == "INVALID":
         found = verdicts.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
     write_comparisons(run.path, found)
+    scored = accuracy.compare(run.path, stored)
+    accuracy.write(run.path, scored)
     _note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
-    return Sat(results, found, noise, read_facts(run.path).get("null", {}))
+    return Sat(
+        results, found, noise, read_facts(run.path).get("null", {}), scored, certificate.unproven(stored)
+    )
 
 
 def _require_same_machine(run: RunFolder, fingerprint: dict[str, Any], forgotten: set[str]) -> None:

@@ -5,8 +5,8 @@ Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,16 @@ class Matches:
     """(I,): how many people of each image count."""
     recalls: np.ndarray
     """(R,): where precision is read off."""
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the fields by name, as `of_arrays` takes them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def of_arrays(arrays: Mapping[str, np.ndarray]) -> Matches | None:
+    """Return the matches that `to_arrays` gave; None where an array is missing."""
+    names = [field.name for field in fields(Matches)]
+    return Matches(**{name: arrays[name] for name in names}) if set(names) <= set(arrays) else None
 
 
 def match(predictions: Sequence[dict[str, Any]], ground_truth: dict[str, Any]) -> Matches:
@@ -108,14 +118,26 @@ def difference(first: Matches, second: Matches, draws: int, seed: int) -> tuple[
 
     A draw in which nobody counts is left out; NaN where nobody counts at all.
     """
-    images = len(first.people)
+    low, high = interval(resampled(first, draws, seed) - resampled(second, draws, seed))
+    return ap(first) - ap(second), low, high
+
+
+def resampled(matches: Matches, draws: int, seed: int) -> np.ndarray:
+    """Return the AP (draws,) of images drawn with replacement; the same for the same seed and image count.
+
+    NaN for a draw in which nobody counts.
+    """
+    images = len(matches.people)
     drawn = np.random.default_rng(seed).integers(0, images, (draws, images))
-    counts = np.stack([np.bincount(row, minlength=images) for row in drawn])
-    differences = average_precision(first, counts) - average_precision(second, counts)
+    return average_precision(matches, np.stack([np.bincount(row, minlength=images) for row in drawn]))
+
+
+def interval(differences: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the 95% percentile interval of resampled differences; NaN where all are NaN."""
     usable = differences[~np.isnan(differences)]
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(usable, [tail, 100 - tail]) if usable.size else (np.nan, np.nan)
-    return ap(first) - ap(second), float(low), float(high)
+    return float(low), float(high)
 
 
 def bootstrap_ap_difference(

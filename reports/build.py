@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pose.files import write_bytes, write_text
 from reports import (
+    accuracy_table,
     bench_tables,
     breakdown,
     cell_table,
@@ -66,6 +67,7 @@ def all_tables(run: Run) -> list[Table]:
         parity.certificates(run),
         measurement_table.table(run),
         comparison_tables.comparisons(run),
+        accuracy_table.table(run),
         bench_tables.overview(run),
         *breakdown.tables(run),
         cell_table.every_cell(run),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contract import CERTIFIED, NEED_CERTIFICATE
+from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING, Cell
 from bench.store import CellResult
 from reports.formats import Absent, Noted, Value
 from reports.ladder import Parity
@@ -23,14 +23,21 @@ def doubt(run: Run, result: CellResult) -> str | None:
     """
     if result.status != "ok" or not needs(result):
         return None
-    if result.certificate_id is None:
+    return doubt_of(run, result.axes, result.artifact_sha256, result.certificate_id)
+
+
+def doubt_of(run: Run, axes: Cell, artifact_sha256: str | None, certificate_id: str | None) -> str | None:
+    """Return why a timing of an artifact is uncertified by the certificate that it carries; None if it is."""
+    if certificate_id is None:
         return "timed without a certificate (--uncertified)"
     if run.parity is None:
         return "its certificate is not in the run: there is no parity.json"
     if run.parity.status == "fail":
         return "the parity ladder has failed since it was timed"
-    scenario = result.axes.scenario
-    return _lacks(run.parity, NEED_CERTIFICATE[scenario]) or _uncovered(run.parity, result)
+    if axes.scenario == "train" and axes.precision != "fp32":
+        return UNPROVEN_TRAINING.format(axes.precision)
+    lacks = _lacks(run.parity, NEED_CERTIFICATE[axes.scenario])
+    return lacks or _uncovered(run.parity, axes, artifact_sha256, certificate_id)
 
 
 def _lacks(parity: Parity, needed: tuple[int, ...]) -> str | None:
@@ -43,16 +50,16 @@ def _lacks(parity: Parity, needed: tuple[int, ...]) -> str | None:
     return None
 
 
-def _uncovered(parity: Parity, result: CellResult) -> str | None:
+def _uncovered(parity: Parity, axes: Cell, artifact_sha256: str | None, certificate_id: str) -> str | None:
     """Return why no certificate of a ladder that passed is the cell's."""
-    found = next((c for c in parity.runtimes if c.covers(result.axes)), None)
+    found = next((c for c in parity.runtimes if c.covers(axes)), None)
     if found is None:
         return "parity.json has no certificate of this runtime, mode and precision"
-    if found.artifact_sha256 != result.artifact_sha256:
+    if found.artifact_sha256 != artifact_sha256:
         return "its certificate is of another artifact"
-    if result.axes.scenario != "data" and found.status not in CERTIFIED:
+    if axes.scenario != "data" and found.status not in CERTIFIED:
         return f"its certificate says {found.status}"
-    if found.id != result.certificate_id:
+    if found.id != certificate_id:
         return "the ladder was climbed anew since it was timed; 'twinpose bench' gives it the new certificate"
     return None
 

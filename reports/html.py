@@ -71,7 +71,7 @@ def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[
         "Literature": ("literature",),
         "Conversion": ("conversion",),
         "Parity": ("parity_errors", "parity", "certificates"),
-        "Comparisons": ("comparisons",),
+        "Comparisons": ("comparisons", "accuracies"),
         "Runtimes": (
             *("runtime_overview", "ap_against_latency", "latency", "throughput"),
             *("pipeline_parts", "train_parts", "runtime_comparison"),

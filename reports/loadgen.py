@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bench.contract import Cell
-from reports import readings
+from reports import certified, readings
 from reports.formats import Absent, Noted, Value, milliseconds, per_second
 from reports.parts import command
 from reports.run import Run
@@ -31,6 +31,7 @@ def table(run: Run) -> Table | None:
             *(Column(f"{p}_ms", f"{p} ms", milliseconds, "number") for p in PERCENTILES),
             Column("qps", "Queries/s", per_second, "number"),
             Column("result", "Result", kind="status"),
+            Column("parity", "Parity", kind="status"),
             Column("doubts", "Reasons and warnings"),
             Column("id", "Cell", only_csv=True),
         ),
@@ -84,6 +85,7 @@ def _values(run: Run, cell_id: str, row: Mapping[str, Any], test: Mapping[str, A
         *(_ms(latency.get(p), str(nulls.get(p) or none.reason)) for p in PERCENTILES),
         _figure(test.get("qps"), none.reason),
         _result(row, test),
+        _parity(run, axes, row),
         "; ".join(said) or Absent("nothing is doubtful", shown="", quiet=True),
         cell_id,
     )
@@ -94,6 +96,14 @@ def _result(row: Mapping[str, Any], test: Mapping[str, Any]) -> Value:
     if valid is None:
         return Noted(str(row.get("status") or "not recorded"), str(row.get("reason") or "no reason recorded"))
     return "VALID" if valid else "INVALID"
+
+
+def _parity(run: Run, axes: Cell | None, row: Mapping[str, Any]) -> Value:
+    """Return `certified` or `uncertified` of what was timed, with the reason of a doubt."""
+    if axes is None or row.get("status") != "ok":
+        return Absent("no timing of a network here", quiet=True)
+    doubt = certified.doubt_of(run, axes, row.get("artifact_sha256"), row.get("certificate_id"))
+    return Noted(certified.UNCERTIFIED, doubt) if doubt else "certified"
 
 
 def _ms(value: object, reason: str) -> Value:

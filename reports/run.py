@@ -127,6 +127,8 @@ class Run:
     samples: tuple[Sample, ...]
     comparisons: Comparisons | None = None
     """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
+    accuracies: tuple[store.Difference, ...] = ()
+    """How far APs are apart, with intervals over images; () before a bench that kept matches."""
     passes: tuple[Pass, ...] = ()
     """The sweeps over lanes, in the order in which they began."""
     mlperf: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -176,6 +178,7 @@ def read(path: Path) -> Run:
         cells=tuple(store.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
         comparisons=_versioned(compared, store.SCHEMA, Comparisons) if compared.is_file() else None,
+        accuracies=tuple(store.differences(path)),
         passes=verdicts.passes(bench / "passes.jsonl"),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )

@@ -100,6 +100,7 @@ class Planted(Context):
         *,
         threads: int | None = None,
         env: Mapping[str, str] | None = None,
+        device: str = "cpu",
     ) -> dict[str, Any]:
         """Return what `entry` gives under this context's mistake in `who`, if there is one."""
         if who == "shared":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,3 +44,9 @@ def measured(
     found = launch.value_of(launch.call("bench.measure:cell", payload, folder, env=given_env, timeout_s=240))
     with np.load(folder / "samples.npz") as arrays:
         return found, dict(arrays)
+
+
+def surroundings(payload: dict[str, Any], emit: Any) -> dict[str, Any]:
+    """Return where this child runs and what its environment says."""
+    names = ("TOLD_BY", "OF_THE_PLACE", "CUDA_VISIBLE_DEVICES")
+    return {name: os.environ.get(name) for name in names} | {"folder": os.getcwd()}

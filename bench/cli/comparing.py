@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench import proving, rundir
-from bench.cli.options import AsJson, Coco, Set, Threads
+from bench.cli.options import AsJson, Coco, DeviceName, Set, Threads
 from bench.verbs import comparing
 from pose.errors import UserError
 
@@ -28,22 +28,23 @@ def parity(
     out: Annotated[
         Path | None, typer.Option(help="With --recipe: where to write; default runs/parity-NAME.")
     ] = None,
+    device: DeviceName = None,
     threads: Threads = None,
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove the twins equal, rung by rung, and write the certificate; exits 1 when a rung failed."""
-    wanted = proving.parse_rungs(rungs, quick=quick)
+    wanted, on = proving.parse_rungs(rungs, quick=quick), device and device.value
     if run is not None:
         if any(option is not None for option in (recipe, weights, coco, out, threads, set_)):
             raise UserError("a RUN has its recipe, data and weights; give it without --recipe and the others")
         with rundir.locked(run):
-            raise typer.Exit(comparing.parity_of_run(rundir.opened(run), wanted, matrix, as_json))
+            raise typer.Exit(comparing.parity_of_run(rundir.opened(run), wanted, matrix, on, as_json))
     if matrix is not None:
         raise UserError("--matrix goes with a RUN: it names what is measured there")
     if recipe is None:
         raise UserError("parity needs a RUN or --recipe NAME; nothing was climbed")
-    code = comparing.parity_of_recipe(recipe, set_, out, wanted, coco, weights, threads, as_json)
+    code = comparing.parity_of_recipe(recipe, set_, out, wanted, coco, weights, threads, on, as_json)
     raise typer.Exit(code)
 
 

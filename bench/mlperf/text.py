@@ -10,12 +10,15 @@ from bench.mlperf.options import CLAIM
 COLUMNS = ("scenario", "valid", "p50 ms", "p90 ms", "p99 ms", "samples/s", "samples")
 WIDTHS = (12, 5, 11, 11, 11, 9, 9)
 
+UNCERTIFIED = "uncertified: timed without a passed parity certificate"
+
 
 def text(rows: Sequence[dict[str, Any]]) -> str:
     """Return the table; `valid` is LoadGen's verdict under its settings, and what is off stands below."""
     lines = []
     for row in rows:
-        lines.append(row["id"])
+        proven = row["status"] != "ok" or row["certificate_id"]
+        lines.append(row["id"] if proven else f"{row['id']}  {UNCERTIFIED}")
         if row["status"] != "ok":
             lines.append(f"  {row['status']}: {row['reason']}")
             continue

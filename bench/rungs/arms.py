@@ -28,6 +28,9 @@ LOWER = {"tf": ("bf16",), "torch": ("bf16",), "openvino": ("bf16", "fp16")}
 
 Precisions = Mapping[str, Sequence[str]]
 
+Kind = tuple[str, str, str, str]
+"""Runtime, mode, precision and device."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -46,6 +49,8 @@ class Subject:
     """The frameworks whose compiler takes part: torch.compile and XLA take most of a climb's time."""
     reference: Path | None = None
     """The probe set's heatmaps (N, K, h, w) in float64, as .npy; made by the twin's probe when None."""
+    also: tuple[Kind, ...] = ()
+    """What else is measured of these weights, and is to be certified with the rest."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,19 @@ class Arm:
     artifact: Path
     through: str | None = None
     """The twin that an IR was made through."""
+    device: str = "cpu"
 
     @property
     def name(self) -> str:
-        """Return the name in a table: "openvino ir fp32 through tf"."""
+        """Return the name in a table: "openvino ir fp32 through tf"; the device where it is not the CPU."""
         words = f"{self.runtime} {self.mode} {self.precision}"
-        return f"{words} through {self.through}" if self.through else words
+        words += f" through {self.through}" if self.through else ""
+        return words if self.device == "cpu" else f"{words} on {self.device}"
+
+    @property
+    def kind(self) -> Kind:
+        """Return runtime, mode, precision and device."""
+        return self.runtime, self.mode, self.precision, self.device
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +92,32 @@ class Ran:
     """Which of its predictions of the validation part are right; None where that part was not predicted."""
 
 
-def of(subject: Subject, lower: Precisions) -> list[Arm]:
-    """Return the arms of one set of weights, the source's own first, `lower` precisions last."""
+def of(subject: Subject, lower: Precisions, device: str = "cpu") -> list[Arm]:
+    """Return the arms of one set of weights, the source's own first, then `lower` precisions and `also`.
+
+    device: where all but what `also` names are run.
+    """
+    found = [replace(arm, device=device) for arm in _standard(subject, lower)]
+    kinds = {arm.kind for arm in found if arm.through in {None, subject.twin}}
+    asked = (_also(subject, kind) for kind in subject.also if kind not in kinds)
+    return [*found, *(arm for arm in asked if arm)]
+
+
+def _also(subject: Subject, kind: Kind) -> Arm | None:
+    """Return the arm of what a cell of these weights runs; None where its artifact was not made."""
+    runtime, mode, precision, device = kind
+    through = subject.twin if runtime == "openvino" else None
+    artifact = subject.weights if runtime in TWINS else subject.onnx if through is None else None
+    if through:
+        artifact = subject.ir.get(through)
+        if artifact and precision == "int8":
+            artifact = artifact.with_name(convert.FILES["int8"])
+    if artifact is None or not artifact.exists():
+        return None
+    return Arm(runtime, mode, precision, artifact, through, device)
+
+
+def _standard(subject: Subject, lower: Precisions) -> list[Arm]:
     other = next(twin for twin in TWINS if twin != subject.twin)
     strict = [Arm(twin, MODES[twin], "fp32", subject.weights) for twin in (subject.twin, other)]
     irs = [Arm("openvino", "ir", "fp32", path, twin) for twin, path in subject.ir.items()]
@@ -117,7 +153,7 @@ def run(context: Context, subject: Subject, arm: Arm, runner: str, probe: Path, 
         artifact=str(arm.artifact.resolve()),
         mode=arm.mode,
         precision=arm.precision,
-        device=context.device,
+        device=arm.device,
         threads=context.threads,
         batch=BATCH,
     )
@@ -131,7 +167,7 @@ def run(context: Context, subject: Subject, arm: Arm, runner: str, probe: Path, 
         "predictions": truth is not None,
     }
     try:
-        context.call(arm.runtime, "bench.rungs.arms:infer", payload)
+        context.call(arm.runtime, "bench.rungs.arms:infer", payload, device=arm.device)
     except Unsupported as error:
         return Ran(arm, "unsupported", str(error))
     except (ChildFailed, UserError) as error:

@@ -15,6 +15,7 @@ import psutil
 
 from bench import launch
 from bench.contract import Emit
+from bench.matrix import Place
 from bench.worker import resolve
 from pose.recipe import Recipe
 
@@ -53,6 +54,9 @@ class Context:
     """The canonical weights that rungs 2 to 5 load into both twins."""
     threads: int
     device: str = "cpu"
+    """Where rung 7 runs what the matrix does not name; the others are about mathematics, on the CPU."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """By runtime: the interpreter, environment and folder of its children, where they are not this one's."""
     plants: Mapping[str, str] = field(default_factory=dict)
     """"module:function" that a child of "tf", "torch", "onnxruntime", "openvino" or "shared" calls
     first; the mutation check plants its mistakes there."""
@@ -66,17 +70,28 @@ class Context:
         *,
         threads: int | None = None,
         env: Mapping[str, str] | None = None,
+        device: str = "cpu",
     ) -> dict[str, Any]:
         """Return what `entry` gives in a fresh child that may load the framework of `who` alone.
+
+        It runs where the runtime `who` has its place, and sees no GPU unless `device` is one.
 
         Raises Unsupported, UserError or launch.ChildFailed as the child ended.
         """
         name = entry.replace(":", ".").replace("bench.rungs.", "")
         folder = _numbered(self.folder / "children", f"{name}.{who}")
         given = {"plant": self.plants.get(who), "entry": entry, "payload": payload}
-        variables = launch.thread_environment(threads or self.threads, device=self.device) | launch.PASSIVE
+        place = self.places.get(who, Place())
+        variables = launch.thread_environment(threads or self.threads, device=device) | launch.PASSIVE
         return launch.value_of(
-            launch.call("bench.rungs.base:planted", given, folder, env=variables | dict(env or {}))
+            launch.call(
+                "bench.rungs.base:planted",
+                given,
+                folder,
+                env=variables | place.env | dict(env or {}),
+                interpreter=place.python,
+                working_folder=Path(place.folder) if place.folder else None,
+            )
         )
 
     def together(self, *tasks: Callable[[], Any]) -> list[Any]:

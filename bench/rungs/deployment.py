@@ -106,12 +106,12 @@ def climb(
     tasks = [
         partial(_ran, context, subject, number, arm, runners[arm.runtime], probe, truth)
         for subject in subjects
-        for number, arm in enumerate(arms.of(subject, lower or {}))
+        for number, arm in enumerate(arms.of(subject, lower or {}, context.device))
     ]
     found, ran = Deployment(), iter(context.together(*tasks))
     for subject in subjects:
         source, reference = next(ran)
-        others = [one for one, _ in islice(ran, len(arms.of(subject, lower or {})) - 1)]
+        others = [one for one, _ in islice(ran, len(arms.of(subject, lower or {}, context.device)) - 1)]
         for one in (source, *others):
             checks, fact = _judged(context, subject, one, source, reference, draws)
             found.checks.extend(checks)
@@ -145,7 +145,7 @@ def _judged(
     context: Context, subject: Subject, ran: Ran, source: Ran, reference: np.ndarray | None, draws: int
 ) -> tuple[list[Check], Fact]:
     """Return the checks of one arm and its fact; `reference` is None where the source did not run."""
-    label, fact = f"{subject.name} weights, {ran.arm.name}", _known(context, subject, ran.arm)
+    label, fact = f"{subject.name} weights, {ran.arm.name}", _known(subject, ran.arm)
     status, reason = _unjudged(ran, source)
     if status or reference is None:
         passed = None if status == "unsupported" else False
@@ -187,7 +187,7 @@ def _reported(label: str, fact: Fact, found: Found, own: Found) -> tuple[list[Ch
     return [check], replace(fact, status="fail", reason=f"{lost}: {WHY_FINITE}", **found.numbers())
 
 
-def _known(context: Context, subject: Subject, arm: Arm) -> Fact:
+def _known(subject: Subject, arm: Arm) -> Fact:
     return Fact(
         subject=subject.name,
         twin=subject.twin,
@@ -195,7 +195,7 @@ def _known(context: Context, subject: Subject, arm: Arm) -> Fact:
         runtime=arm.runtime,
         mode=arm.mode,
         precision=arm.precision,
-        device=context.device,
+        device=arm.device,
         artifact_sha256=store.artifact_sha256(arm.artifact),
     )
 

@@ -22,15 +22,20 @@ def load_matrix(
 
 
 def prove(
-    run: RunFolder, rungs: tuple[int, ...] = parity.QUICK, matrix_name: str | None = None
+    run: RunFolder,
+    rungs: tuple[int, ...] = parity.QUICK,
+    matrix_name: str | None = None,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Climb the parity ladder for the run's trained twins; write and return the certificate.
 
-    It covers the modes and precisions that a matrix (the recipe's unless named) measures.
+    It covers the modes, precisions and devices that a matrix (the recipe's unless named) measures, in the
+    environments that it names; `device` as `load_matrix` takes it.
     """
-    measured = load_matrix(run, matrix_name) if matrix_name or run.recipe.matrix else None
+    measured = load_matrix(run, matrix_name, device) if matrix_name or run.recipe.matrix else None
     command = f"twinpose parity {shlex.quote(str(run.path))}"
     command += f" --matrix {shlex.quote(matrix_name)}" if matrix_name else ""
+    command += f" --device {device}" if device else ""
     if rungs != parity.ALL:
         command += " --quick" if rungs == parity.QUICK else f" --rungs {','.join(map(str, rungs))}"
     return proving.run_folder(run, proving.Wanted(rungs, command), measured)

@@ -15,10 +15,12 @@ from bench.verbs.runs import build_report
 from pose import recipe as recipes
 
 
-def parity_of_run(made: RunFolder, rungs: tuple[int, ...], matrix_name: str | None, as_json: bool) -> int:
+def parity_of_run(
+    made: RunFolder, rungs: tuple[int, ...], matrix_name: str | None, device: str | None, as_json: bool
+) -> int:
     """Climb the parity ladder for a run's trained twins and renew its report; 1 when a rung failed."""
     with made.stage("parity", f"twinpose parity {shlex.quote(str(made.path))}"):
-        found = stages.prove(made, rungs, matrix_name)
+        found = stages.prove(made, rungs, matrix_name, device)
     build_report(made.path)
     return _say_parity(found, made.path, as_json)
 
@@ -31,6 +33,7 @@ def parity_of_recipe(
     coco: Path | None,
     given: Path | None,
     threads: int | None,
+    device: str | None,
     as_json: bool,
 ) -> int:
     """Climb the parity ladder for a recipe's network, with given or generic weights; 1 when a rung failed.
@@ -41,6 +44,7 @@ def parity_of_recipe(
     numbers = None if rungs == parity.ALL else ",".join(map(str, rungs))
     flags: list[tuple[str, object]] = [("--recipe", name), *(("--set", value) for value in overrides or [])]
     flags += [("--weights", given), ("--coco", coco), ("--rungs", numbers), ("--threads", threads)]
+    flags += [("--device", device)]
     words = [word for key, value in (*flags, ("--out", out)) if value is not None for word in (key, value)]
     out = out or Path("runs") / f"parity-{recipe.name}"
     found = proving.recipe(
@@ -50,6 +54,7 @@ def parity_of_recipe(
         coco=coco,
         given=given,
         threads=threads or machine.usable_cores(),
+        device=device or "cpu",
         make_data=stages.make_data,
     )
     return _say_parity(found, out, as_json)

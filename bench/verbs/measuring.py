@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench import bench_text, console, matrix, mlperf, selection, sitting, stages, verdicts
 from bench import doctor as doctor_
 from bench import export as export_
@@ -23,6 +25,7 @@ def bench(made: RunFolder, cells: matrix.Matrix, wanted: sitting.Wanted, list_: 
     facts = {
         "cells": [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in sat.cells],
         "comparisons": verdicts.to_json(sat.comparisons),
+        "accuracies": [msgspec.to_builtins(one) for one in sat.accuracies],
         "noise": sat.noise,
         "null": sat.null,
     }

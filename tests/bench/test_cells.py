@@ -17,9 +17,10 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench import cells, launch, machine, matrix, passes, stats, store
+from bench import accuracy, cells, launch, machine, matrix, passes, stats, store
 from bench.passes import Sitting
 from bench.store import CellResult
+from pose import bootstrap
 from pose.errors import UserError
 from pose.files import write_json
 
@@ -68,6 +69,9 @@ def test_a_runner_that_knows_the_answers_scores_near_one(run_folder: Path, batch
     [result] = bench(run_folder, one("accuracy", batch=batch, allocator="tuned"), "Oracle")
     assert result.status == "ok", result.reason
     assert result.stats["AP"] > 0.9
+    kept = accuracy.matches(run_folder, result.id)
+    assert kept is not None
+    assert bootstrap.ap(kept) == pytest.approx(result.stats["AP"])
     assert (result.stats["instances"], result.stats["images"]) == (6, 3)
     assert result.rounds[0].count == 6
     assert result.rounds[0].phases_s["compile"] == 0

@@ -141,7 +141,7 @@ FAILED = {"rung": 3, "name": "Forward", "check": "fp64 heatmaps", "where": "prob
         ({"rungs": rungs(Path(), 5, "not climbed")}, "rung 5 (Optimizer step) is not climbed"),
         ({"arm": {"artifact_sha256": "0" * 64}}, "its artifact is not the one that was certified"),
         ({"arm": {"status": "fail", "reason": "rmse is 1"}}, "rung 7 (Deployment): fail: rmse is 1"),
-        ({"arm": {"mode": "compiled"}}, "says nothing of this runtime, mode and precision"),
+        ({"arm": {"mode": "compiled"}}, "says nothing of this runtime, mode, precision and device"),
         ({"arm": {"subject": "tf"}}, "says nothing of this runtime"),
         ({"arm": {"precision": "bf16"}}, "says nothing of this runtime"),
     ],
@@ -172,6 +172,20 @@ def test_a_loader_needs_rung_1_and_no_other(run: Path, number: int, status: str)
         assert f"rung 1 (Data) is {status}; 'twinpose parity " in str(refused)
     else:
         assert (granted, refused) == ("c" * 64, None)
+
+
+def test_no_rung_proves_a_training_in_a_lower_precision(run: Path) -> None:
+    written(run, arm={"precision": "bf16", "status": "reported"})
+    cell = replace(one().cells[0], scenario="train", precision="bf16", batch=8)
+    gate = certificate.of_run(run)
+    granted, refused = gate.certificate(cell, store.artifact_sha256(best(run)))
+    assert granted is None
+    assert refused == (
+        "rungs 4 and 5 prove training in float32 and float64 alone, not in bf16; --uncertified times without"
+    )
+    assert gate.bars(cell, store.artifact_sha256(best(run))) == ("uncertified", refused)
+    inference = replace(cell, scenario="latency", batch=1)
+    assert gate.certificate(inference, store.artifact_sha256(best(run)))[1] is None
 
 
 def test_a_loader_is_not_timed_without_a_certificate(run: Path) -> None:

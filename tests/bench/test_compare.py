@@ -137,7 +137,7 @@ def test_what_b_did_not_measure_is_told_with_its_reason(
     tmp_path: Path, patch: dict[str, Any], reason: str
 ) -> None:
     good, other = run_folders.result(LATENCY, around(20)), run_folders.result(THROUGHPUT, around(20))
-    bad = run_folders.result(LATENCY, around(20), **patch)
+    bad = run_folders.result(LATENCY, around(20), certificate_id="c", **patch)
     both = found(tmp_path, [good, other], [bad, other])
     [row] = [row for row in both.rows if row.id == LATENCY.id]
     assert (row.status, row.reason, row.verdict) == ("not measured", reason, None)
@@ -236,7 +236,7 @@ def test_accuracies_are_compared_as_differences(
     [row] = found(tmp_path, [one], [other]).rows
     assert (row.verdict, row.status, row.ratio) == (verdict, status, None)
     assert row.difference == pytest.approx(b - 0.36)
-    assert row.reason == (None if artifact[0] == "a" else "other weights")
+    assert row.reason == ("" if artifact[0] == "a" else "other weights; ") + compare.NO_INTERVAL
 
 
 def test_accuracies_on_other_people_have_no_verdict(tmp_path: Path) -> None:
@@ -247,9 +247,21 @@ def test_accuracies_on_other_people_have_no_verdict(tmp_path: Path) -> None:
     assert "splits differ" in compare_text.text(both)
 
 
+def test_what_was_timed_without_a_certificate_is_marked(tmp_path: Path) -> None:
+    a, b = (
+        run_folders.result(LATENCY, around(20), certificate_id=certificate) for certificate in ("c", None)
+    )
+    both = found(tmp_path, [a], [b])
+    assert both.rows[0].reason == "B: uncertified"
+    assert "B: uncertified" in compare_text.text(both)
+
+
 def test_what_is_flagged_is_a_doubt(tmp_path: Path) -> None:
     flagged = Validity("FLAGGED", ["IQR is 12.0% of the median"])
-    a, b = (run_folders.result(LATENCY, around(20), **patch) for patch in ({}, {"validity": flagged}))
+    a, b = (
+        run_folders.result(LATENCY, around(20), certificate_id="c", **patch)
+        for patch in ({}, {"validity": flagged})
+    )
     [row] = found(tmp_path, [a], [b]).rows
     assert (row.verdict, row.reason) == ("equivalent", "B: IQR is 12.0% of the median")
 
@@ -329,7 +341,8 @@ def test_everything_is_json(tmp_path: Path) -> None:
 def test_golden_runs_of_two_schemas_are_compared() -> None:
     both = compare.compare(sides.read(GOLDEN / "schema_1"), sides.read(GOLDEN / "schema_2"))
     rows = {row.id.rsplit("-", 1)[1]: row for row in both.rows if row.status == "compared"}
-    assert rows["latency"].reason == "1 and 3 rounds; an interval needs 2 in each run"
+    uncertified = "A: uncertified; B: uncertified"
+    assert rows["latency"].reason == f"1 and 3 rounds; an interval needs 2 in each run; {uncertified}"
     assert rows["latency"].ratio == pytest.approx(0.98855, abs=1e-5)
     assert rows["accuracy"].verdict == "equal"
     assert both.machine == []

@@ -59,9 +59,9 @@ def climb(run: rundir.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
         def fake(context: Any, subjects: Any, lower: Any, wanted: Any) -> Any:
             rungs = [_rung(step, wanted, statuses, measured) for step in parity.LADDER]
             facts = [
-                asdict(deployment._known(context, subject, arm))
+                asdict(deployment._known(subject, arm))
                 for subject in subjects
-                for arm in arms.of(subject, lower)
+                for arm in arms.of(subject, lower, context.device)
             ]
             return rungs, facts if parity.DEPLOYMENT in wanted else []
 

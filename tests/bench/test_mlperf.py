@@ -385,6 +385,9 @@ def test_the_table_has_a_line_for_each_scenario_and_claims_nothing(run_folder: P
         assert sum(line.startswith(f"  {scenario} ") for line in lines) == 1
     assert sum("MLPerf asks for 600,000" in line for line in lines) == 3
     assert lines[-1].startswith("not an MLPerf result")
+    assert sum(line.endswith("uncertified: timed without a passed parity certificate") for line in lines) == 2
+    proven = mlperf.text([row | {"certificate_id": "c"} for row in rows])
+    assert "uncertified" not in proven
     assert parent.folder(run_folder) == run_folder / "bench" / "mlperf"
 
 

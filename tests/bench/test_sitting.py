@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, matrix, rundir, sides, sitting, stats, store, verdicts
+from bench import bench_text, certificate, matrix, rundir, sides, sitting, stats, store, verdicts
 from bench.sitting import Sat, Wanted
 from pose import architecture
 from pose.errors import UserError
@@ -199,15 +200,32 @@ def test_a_sitting_without_a_timed_cell_has_no_noise_floor(run_folder: Path):
     assert "noise" not in facts(run_folder)
 
 
+def test_a_sitting_leaves_what_each_accuracy_lost(run_folder: Path):
+    cells = (*one("accuracy", batch=4).cells, *one("accuracy", batch=4, mode="compiled").cells)
+    sat = sit(run_folder, replace(one("accuracy", batch=4), cells=cells), "Oracle")
+    [pair] = sat.accuracies
+    assert (pair.b, pair.verdict) == (cells[0].id, "equal")
+    assert store.differences(run_folder) == sat.accuracies
+    assert "AP: +0.0000 [+0.0000, +0.0000] equal" in bench_text.summary(sat, run_folder)
+
+
 def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Path):
     sat = sit(run_folder, two_arms())
     text = bench_text.summary(sat, run_folder)
     assert "null runner" in text
     assert "noise floor: " in text
+    assert sat.unproven == {cell.id for cell in store.cells(run_folder)}
+    assert "uncertified: timed without a passed parity certificate (--uncertified)" in text
     pair = msgspec.structs.replace(
         sat.comparisons[0], set="as_shipped", speedup=1.5, speedup_interval=(1.4, 1.6), verdict="faster"
     )
     assert "1.500x [1.400, 1.600] faster" in bench_text.comparison(pair)
+    assert "(uncertified)" not in bench_text.comparison(pair)
+    marked = bench_text.comparison(pair, {pair.a})
+    assert marked.startswith(f"{'-'.join(pair.a.split('-')[:3])} (uncertified) against ")
+    assert marked.count("(uncertified)") == 1
+    certified = [msgspec.structs.replace(cell, certificate_id="c") for cell in store.cells(run_folder)]
+    assert certificate.unproven(certified) == set()
     unranked = msgspec.structs.replace(pair, verdict=None, speedup=None, reason="it is INVALID: noise")
     assert "no verdict (it is INVALID: noise)" in bench_text.comparison(unranked)
 

@@ -206,8 +206,19 @@ def test_what_the_load_generator_says_has_a_table_of_its_own(make_run: MakeRun):
     single = by_test[bench_files.FIRST, "SingleStream"]
     assert (single["p50_ms"], single["p99_ms"], single["result"]) == ("21.4", "", "VALID")
     server = by_test[bench_files.FIRST, "Server"]
+    assert single["parity"] == server["parity"] == "uncertified"
+    assert "timed without a certificate" in to_markdown(table)
     assert (server["result"], server["doubts"]) == ("INVALID", "the p99 is above the bound")
     assert by_test[PIPELINE_CELL, ""]["result"] == "unsupported"
+    assert by_test[PIPELINE_CELL, ""]["parity"] == ""
+    carried = cell(read(path), bench_files.FIRST)
+    certified = good | {"axes": asdict(carried.axes), "artifact_sha256": carried.artifact_sha256}
+    certified |= {"certificate_id": carried.certificate_id}
+    (folder / f"{good['id']}.json").write_text(json.dumps(certified))
+    proven = loadgen.table(read(path))
+    assert proven is not None
+    by_id = {row["id"]: row for row in csv.DictReader(io.StringIO(to_csv(proven)))}
+    assert by_id[bench_files.FIRST]["parity"] == "certified"
     assert "Not an MLPerf result." in table.note
     assert "no loadgen here" in to_markdown(table)
     assert "CPU, strict-fp32, 1 thread, glibc allocator" in {row.group for row in table.rows}

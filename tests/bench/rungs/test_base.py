@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
+from bench.matrix import Place
 from bench.rungs import base
 from bench.rungs.base import Context
 
@@ -84,3 +87,20 @@ def test_a_tensor_that_one_twin_lacks_or_shapes_otherwise_is_infinitely_far_and_
 def test_numpy_does_not_repeat_a_smaller_tensor_until_it_fits() -> None:
     assert base.distance(np.ones((1, 3)), np.ones((2, 3))) == math.inf
     assert base.rmse(np.ones((1, 3)), np.ones((2, 3))) == math.inf
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_child_runs_in_the_place_of_its_runtime_and_sees_a_gpu_only_where_one_is_asked_for(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nTOLD_BY=wrapper exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    place = Place(python=str(python), env={"OF_THE_PLACE": "yes"}, folder=str(tmp_path))
+    placed = replace(context, folder=tmp_path / "work", places={"torch": place})
+    found = placed.call("torch", "scenario_children:surroundings", {}, device=device)
+    assert (found["TOLD_BY"], found["OF_THE_PLACE"], found["folder"]) == ("wrapper", "yes", str(tmp_path))
+    assert found["CUDA_VISIBLE_DEVICES"] == ("" if device == "cpu" else "0")
+    elsewhere = placed.call("tf", "scenario_children:surroundings", {}, device=device)
+    assert (elsewhere["TOLD_BY"], elsewhere["OF_THE_PLACE"]) == (None, None)

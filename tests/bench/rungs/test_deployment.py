@@ -35,6 +35,7 @@ class Here(Context):
         *,
         threads: int | None = None,
         env: Mapping[str, str] | None = None,
+        device: str = "cpu",
     ) -> dict[str, Any]:
         try:
             return dict(resolve(entry)(dict(payload), lambda name, fields: None))
@@ -316,6 +317,46 @@ def test_int8_is_of_the_quantised_graph_and_absent_without_one(run_folder: Path)
         if arm.runtime == "openvino" and arm.precision == "int8"
     }
     assert found["tf"] == path.with_name("model.int8.xml")
+
+
+ALSO = (
+    ("torch", "eager", "fp32", "cpu"),
+    ("torch", "eager", "fp32", "cuda"),
+    ("torch", "compiled", "bf16", "cpu"),
+    ("onnxruntime", "ir", "defaults", "cpu"),
+    ("openvino", "ir", "int8", "cpu"),
+    ("openvino", "ir", "bf16", "cpu"),
+)
+
+
+def test_what_is_measured_beside_the_standard_arms_has_one_of_its_own(run_folder: Path):
+    given = subject(make_context(run_folder, Context))
+    before = arms.of(given, {})
+    asked = replace(given, also=ALSO)
+    more = arms.of(asked, {})[len(before) :]
+    assert arms.of(asked, {})[: len(before)] == before
+    assert [arm.kind for arm in more] == [*ALSO[1:4], ALSO[5]]  # no int8: nothing was quantised
+    assert [arm.through for arm in more] == [None, None, None, "torch"]
+    assert [arm.artifact for arm in more] == [given.weights, given.weights, given.onnx, given.ir["torch"]]
+    assert more[0].name == "torch eager fp32 on cuda"
+    given.ir["torch"].with_name("model.int8.xml").write_text("")
+    assert ALSO[4] in {arm.kind for arm in arms.of(asked, {})}
+    bare = replace(asked, onnx=None, ir={})
+    assert [arm.kind for arm in arms.of(bare, {}) if arm.runtime in {"onnxruntime", "openvino"}] == []
+
+
+def test_a_lower_precision_of_a_compiler_is_reported_and_a_wrong_device_fails(run_folder: Path):
+    context = make_context(run_folder, Context)
+    given = replace(subject(context), also=ALSO[1:3])
+    found = climb(context, given, with_ap=False)
+    facts = {
+        tuple(fact[axis] for axis in ("runtime", "mode", "precision", "device")): fact for fact in found.arms
+    }
+    assert facts[ALSO[1]]["status"] == "pass"
+    assert facts[ALSO[2]]["status"] == "reported"
+    assert any("torch eager fp32 on cuda" in check.name for check in found.checks)
+    whole = arms.of(replace(given, also=()), {}, "cuda")
+    assert {arm.device for arm in whole} == {"cuda"}
 
 
 def test_an_arm_that_aborts_in_its_own_process_takes_nobody_with_it(run_folder: Path):

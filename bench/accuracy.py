@@ -1,0 +1,128 @@
+"""How far apart the APs of a run's accuracy cells are: resampled over images, judged within a margin.
+
+The rules are those of docs/method/statistics.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from bench import store
+from bench.contract import TWINS
+from bench.predict import MODES
+from bench.store import CellResult, Difference
+from pose import bootstrap
+from pose.bootstrap import Matches
+from pose.files import write_json
+
+DRAWS, SEED = 1000, 0
+SAME_WEIGHTS, OTHER = 0.001, 0.01
+"""APs are equal within: for one set of weights in strict float32 one unit of the last printed decimal, as
+the parity ladder grants; for a lower precision, or other weights, one point, about what two seeds of the
+demo differ by."""
+
+
+def compare(run: Path, results: Sequence[CellResult]) -> list[Difference]:
+    """Return what each accuracy cell lost or gained: against its twin's own framework, then twin to twin."""
+    scored = [one for one in results if one.axes.scenario == "accuracy" and not one.axes.replica]
+    drawn = {one.id: _drawn(run, one) for one in scored if one.status == "ok"}
+    return [_difference(question, a, b, drawn) for question, a, b in _pairs(scored)]
+
+
+def write(run: Path, found: Sequence[Difference]) -> None:
+    """Write accuracies.json: every difference of AP of the run's cells, as they are stored now."""
+    rows = [msgspec.to_builtins(one) for one in found]
+    write_json(run / "bench" / "accuracies.json", {"schema": store.SCHEMA, "differences": rows})
+
+
+def matches(run: Path, cell_id: str) -> Matches | None:
+    """Return which predictions of an accuracy cell are right; None for a cell of an older version."""
+    return bootstrap.of_arrays(store.round_samples(run, cell_id, 1))
+
+
+def verdict(interval: tuple[float, float], margin: float) -> str:
+    """Return `equal` where the interval of a difference lies within the margin, or what its sign says."""
+    low, high = interval
+    if -margin <= low and high <= margin:
+        return "equal"
+    return "higher" if low > 0 else "lower" if high < 0 else "inconclusive"
+
+
+def _pairs(scored: Sequence[CellResult]) -> Iterator[tuple[str, CellResult, CellResult]]:
+    """Yield (question, a, b): b is what a is held against."""
+    sources = {one.id: _nearest(one, scored) for one in scored}
+    for one in scored:
+        source = sources[one.id]
+        if source and source is not one:
+            yield "deployment", one, source
+    for one in scored:
+        if one.axes.twin == TWINS[0] and sources[one.id] is one:
+            other = _nearest(one, scored, TWINS[1])
+            if other:
+                yield "twins", one, other
+
+
+def _nearest(one: CellResult, scored: Iterable[CellResult], twin: str | None = None) -> CellResult | None:
+    """Return the strict float32 cell of a twin (one's own) in its framework as shipped, nearest to `one`."""
+    twin, axes = twin or one.axes.twin, one.axes
+    wanted = (twin, twin, MODES[twin], "fp32")
+    found = [c for c in scored if (c.axes.twin, c.axes.runtime, c.axes.mode, c.axes.precision) == wanted]
+    near = ("device", "batch", "threads", "allocator")
+    return min(
+        found, key=lambda c: [getattr(c.axes, name) != getattr(axes, name) for name in near], default=None
+    )
+
+
+def _drawn(run: Path, one: CellResult) -> tuple[Matches, np.ndarray] | None:
+    found = matches(run, one.id)
+    return None if found is None else (found, bootstrap.resampled(found, DRAWS, SEED))
+
+
+def _difference(
+    question: str,
+    a: CellResult,
+    b: CellResult,
+    drawn: Mapping[str, tuple[Matches, np.ndarray] | None],
+) -> Difference:
+    pair = Difference(question=question, a=a.id, b=b.id, ap_a=_ap(a), ap_b=_ap(b))
+
+    def but(reason: str | None, **fields: object) -> Difference:
+        return msgspec.structs.replace(pair, reason=reason, **fields)
+
+    for one in (a, b):
+        if one.status != "ok":
+            return but(f"{one.id} is {one.status}" + (f": {one.reason}" if one.reason else ""))
+    ours, theirs = drawn[a.id], drawn[b.id]
+    apart = None if pair.ap_a is None or pair.ap_b is None else pair.ap_a - pair.ap_b
+    if ours is None or theirs is None:
+        lacking = a.id if ours is None else b.id
+        return but(
+            f"no interval: {lacking} was scored before matches were kept; --again scores it anew",
+            difference=apart,
+        )
+    if not np.array_equal(ours[0].people, theirs[0].people):
+        return but("scored on other people")
+    interval = bootstrap.interval(ours[1] - theirs[1])
+    if math.isnan(interval[0]):
+        return but("nobody counts in these images")
+    strict = question == "deployment" and a.axes.precision == "fp32"
+    margin = SAME_WEIGHTS if strict else OTHER
+    images = len(ours[0].people)
+    return but(
+        None,
+        difference=apart,
+        interval=interval,
+        margin=margin,
+        images=images,
+        verdict=verdict(interval, margin),
+    )
+
+
+def _ap(one: CellResult) -> float | None:
+    value = one.stats.get("AP")
+    return None if one.status != "ok" or value is None else float(value)

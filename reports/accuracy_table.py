@@ -1,0 +1,85 @@
+"""The table of AP differences: what a runtime or a precision costs, and how far the twins are apart."""
+
+from __future__ import annotations
+
+from bench.contract import TWINS
+from bench.store import Difference
+from reports import readings
+from reports.formats import Absent, Value, difference, rate, score
+from reports.parts import command
+from reports.run import Run
+from reports.table import Column, Row, Table
+
+QUESTIONS = {
+    "deployment": "The same weights, against the twin's own framework in strict fp32",
+    "twins": "The two trainings, each in its own framework",
+}
+
+
+def table(run: Run) -> Table | None:
+    """Return a row for each difference of AP, judged or not; None where the bench scored no two cells."""
+    if not run.accuracies:
+        return None
+    axes = {cell.id: cell.axes for cell in run.cells}
+
+    def name(cell_id: str) -> str:
+        return readings.name(axes[cell_id]) if cell_id in axes else cell_id
+
+    def device(cell_id: str) -> str:
+        return axes[cell_id].device if cell_id in axes else ""
+
+    def order(one: Difference) -> tuple[int, int, str]:
+        asked = list(QUESTIONS).index(one.question) if one.question in QUESTIONS else len(QUESTIONS)
+        twin = axes[one.a].twin if one.a in axes else ""
+        return asked, TWINS.index(twin) if twin in TWINS else len(TWINS), one.a
+
+    return Table(
+        name="accuracies",
+        title="Accuracy differences",
+        columns=(
+            Column("a_name", "A"),
+            Column("b_name", "against B"),
+            Column("device", "Device"),
+            Column("ap_a", "AP of A", score, "number"),
+            Column("ap_b", "AP of B", score, "number"),
+            Column("difference", "A - B", difference, "number"),
+            Column("interval", "95 % interval", kind="number"),
+            Column("verdict", "A is", kind="status"),
+            Column("margin", "Equal within", rate, "number"),
+            Column("images", "Images", kind="number"),
+            Column("reason", "Why there is no verdict"),
+            *(Column(key, key, only_csv=True) for key in ("low", "high", "a", "b", "question")),
+        ),
+        rows=tuple(
+            Row(
+                (name(one.a), name(one.b), device(one.a), *_values(one)),
+                QUESTIONS.get(one.question, one.question),
+                muted=one.verdict is None,
+            )
+            for one in sorted(run.accuracies, key=order)
+        ),
+        note="AP of A less AP of B on the validation part, with the interval of a paired bootstrap over "
+        "images. Equal: the interval lies within the margin; higher and lower: it leaves out 0. A row of the "
+        f"two trainings is of one seed each, whose luck the interval does not know. Boxes: {run.boxes}.",
+        command=command(run, "bench"),
+        source="bench/accuracies.json",
+        grouped_by="Question",
+    )
+
+
+def _values(one: Difference) -> tuple[Value, ...]:
+    none = Absent(one.reason or "no reason recorded", quiet=True)
+    ends = one.interval
+
+    def known(value: float | None) -> Value:
+        return none if value is None else value
+
+    return (
+        *(known(one.ap_a), known(one.ap_b), known(one.difference)),
+        f"[{difference(ends[0])}, {difference(ends[1])}]" if ends else none,
+        one.verdict or "no verdict",
+        *(known(one.margin), known(one.images)),
+        one.reason or Absent("nothing is missing", shown="", quiet=True),
+        *(ends or (none, none)),
+        *(one.a, one.b, one.question),
+    )

@@ -1,0 +1,152 @@
+"""What a runtime or a precision costs in AP, with an interval over images, from what accuracy cells keep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import run_folders
+from crowds import crowded, found_in, keep
+
+from bench import accuracy, bench_text, compare, compare_text, sides, store
+from bench.contract import Cell
+from bench.store import CellResult, Difference
+from pose import bootstrap
+from pose.errors import UserError
+
+TRUTH = crowded(40, seed=3)
+GOOD, BAD, OTHER = (found_in(TRUTH, sigma, seed) for sigma, seed in ((0.02, 1), (0.09, 1), (0.021, 2)))
+TORCH = run_folders.cell("accuracy", batch=8)
+KERAS = run_folders.cell("accuracy", batch=8, twin="tf", runtime="tf", mode="graph")
+IR = run_folders.cell("accuracy", batch=8, runtime="openvino", mode="ir")
+
+
+def ap(predictions: list[dict[str, Any]]) -> float:
+    return bootstrap.ap(bootstrap.match(predictions, TRUTH))
+
+
+def scored(cell: Cell, predictions: list[dict[str, Any]], **patch: Any) -> CellResult:
+    return run_folders.result(cell, [ap(predictions)], stats={"AP": ap(predictions)}, **patch)
+
+
+def found(
+    run: Path, cells: dict[Cell, list[dict[str, Any]]], truth: dict[str, Any] = TRUTH
+) -> list[Difference]:
+    results = [scored(cell, predictions) for cell, predictions in cells.items()]
+    for cell, predictions in cells.items():
+        keep(run, cell.id, predictions, truth)
+    return accuracy.compare(run, results)
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((0.0, 0.0), "equal"),
+        ((-0.01, 0.01), "equal"),
+        ((0.001, 0.009), "equal"),
+        ((0.001, 0.011), "higher"),
+        ((-0.011, -0.001), "lower"),
+        ((-0.011, 0.0), "inconclusive"),
+        ((-0.2, 0.3), "inconclusive"),
+    ],
+)
+def test_equality_within_the_margin_goes_before_a_sign(interval: tuple[float, float], verdict: str) -> None:
+    assert accuracy.verdict(interval, 0.01) == verdict
+
+
+def test_the_same_predictions_are_equal_and_worse_ones_lower(tmp_path: Path) -> None:
+    bf16 = run_folders.cell("accuracy", batch=8, runtime="openvino", mode="ir", precision="bf16")
+    same, worse = found(tmp_path, {TORCH: GOOD, IR: GOOD, bf16: BAD})
+    assert (same.a, same.b, same.question) == (IR.id, TORCH.id, "deployment")
+    assert (same.difference, same.interval, same.verdict) == (0.0, (0.0, 0.0), "equal")
+    assert (same.margin, same.images) == (accuracy.SAME_WEIGHTS, 40)
+    assert (worse.a, worse.b, worse.verdict) == (bf16.id, TORCH.id, "lower")
+    assert worse.margin == accuracy.OTHER
+    assert worse.interval is not None
+    assert worse.interval[0] < (worse.difference or 0) < worse.interval[1] < 0
+
+
+def test_the_interval_is_that_of_the_paired_bootstrap(tmp_path: Path) -> None:
+    [pair] = found(tmp_path, {KERAS: GOOD, TORCH: OTHER})
+    direct = bootstrap.bootstrap_ap_difference(GOOD, OTHER, TRUTH, accuracy.DRAWS, accuracy.SEED)
+    assert (pair.question, pair.a, pair.b) == ("twins", KERAS.id, TORCH.id)
+    assert (pair.difference, *(pair.interval or ())) == pytest.approx(direct)
+    assert (pair.ap_a, pair.ap_b) == pytest.approx((ap(GOOD), ap(OTHER)))
+
+
+def test_each_twin_s_exports_are_held_against_its_own_framework(tmp_path: Path) -> None:
+    of_keras = run_folders.cell("accuracy", batch=8, twin="tf", runtime="openvino", mode="ir")
+    on_gpu = run_folders.cell("accuracy", batch=8, device="cuda")
+    pairs = found(tmp_path, dict.fromkeys((IR, of_keras, KERAS, TORCH, on_gpu), GOOD))
+    assert {(one.question, one.a, one.b) for one in pairs} == {
+        ("deployment", IR.id, TORCH.id),
+        ("deployment", of_keras.id, KERAS.id),
+        ("twins", KERAS.id, TORCH.id),
+    }
+
+
+def test_what_was_not_scored_or_kept_has_no_verdict_and_says_why(tmp_path: Path) -> None:
+    failed = run_folders.result(IR, [], status="unsupported", reason="no plugin")
+    [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), failed])
+    assert (one.verdict, one.difference) == (None, None)
+    assert one.reason == f"{IR.id} is unsupported: no plugin"
+    keep(tmp_path, TORCH.id, GOOD, TRUTH)
+    [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
+    assert (one.verdict, one.interval) == (None, None)
+    assert one.difference == pytest.approx(ap(BAD) - ap(GOOD))
+    assert one.reason == f"no interval: {IR.id} was scored before matches were kept; --again scores it anew"
+    keep(tmp_path, IR.id, found_in(crowded(40, 4), 0.02, 1), crowded(40, 4))
+    [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
+    assert (one.verdict, one.reason) == (None, "scored on other people")
+    empty = crowded(1, 0) | {"annotations": []}
+    [one] = found(tmp_path, {TORCH: [], IR: []}, empty)
+    assert (one.verdict, one.reason) == (None, "nobody counts in these images")
+
+
+def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
+    pairs = found(tmp_path, {TORCH: GOOD, IR: GOOD, KERAS: OTHER})
+    accuracy.write(tmp_path, pairs)
+    assert store.differences(tmp_path) == pairs
+    lines = [bench_text.accuracy(one) for one in pairs]
+    assert lines[0] == (
+        "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, AP: +0.0000 [+0.0000, +0.0000] equal"
+    )
+    lost = Difference(question="twins", a=KERAS.id, b=TORCH.id, reason="scored on other people")
+    assert bench_text.accuracy(lost).endswith("AP: no verdict (scored on other people)")
+    (tmp_path / "bench" / "accuracies.json").write_text(json.dumps({"differences": [{"a": 1}]}))
+    with pytest.raises(UserError, match=r"accuracies\.json holds no list of differences"):
+        store.differences(tmp_path)
+    assert store.differences(tmp_path / "nowhere") == []
+
+
+def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> compare.Found:
+    runs = []
+    for name, predictions, sha256 in (("a", GOOD, "a" * 64), ("b", b, artifact)):
+        run = run_folders.write(tmp_path / name, [scored(TORCH, predictions, artifact_sha256=sha256)])
+        keep(run, TORCH.id, predictions, TRUTH)
+        runs.append(sides.read(run))
+    return compare.compare(*runs)
+
+
+def test_two_runs_are_compared_over_the_same_images(tmp_path: Path) -> None:
+    same = compared(tmp_path / "same", GOOD)
+    assert (same.rows[0].verdict, same.rows[0].difference_interval) == ("equal", (0.0, 0.0))
+    assert same.rows[0].reason is None
+    worse = compared(tmp_path / "worse", BAD)
+    [row] = worse.rows
+    assert (row.verdict, row.status, worse.exit_code()) == ("lower", "regressed", compare.REGRESSED)
+    low, high = row.difference_interval or (0, 0)
+    assert low < (row.difference or 0) < high < 0
+    assert f"{low:+.3f} .. {high:+.3f}" in compare_text.text(worse)
+
+
+def test_a_loss_within_the_luck_of_the_images_is_no_regression(tmp_path: Path) -> None:
+    """Other weights, an AP a little off: the interval holds 0 and reaches beyond the margin."""
+    both = compared(tmp_path, OTHER, artifact="b" * 64)
+    [row] = both.rows
+    assert row.difference_interval is not None
+    assert row.difference_interval[0] < 0 < row.difference_interval[1]
+    assert (row.verdict, row.status, both.exit_code()) == ("inconclusive", "compared", 0)
+    assert row.reason == "other weights"
