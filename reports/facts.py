@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pose.recipe import Recipe
 from reports.formats import TWIN_NAMES, or_absent, seconds
 from reports.ladder import Parity
 from reports.parts import command
@@ -35,21 +36,36 @@ def header(run: Run) -> list[tuple[str, list[Fact]]]:
 def _recipe(run: Run) -> list[Fact]:
     facts = [Fact("Name", run.name)]
     if run.recipe:
-        model, training = run.recipe.model, run.recipe.training
+        model = run.recipe.model
         head = f"{model.deconv_layers} x {model.deconv_channels} transposed convolutions"
-        schedule = training.schedule.kind
         facts += [
             Fact("Network", f"{model.backbone}, {head}"),
             Fact("Input", "{1}x{0} (height x width)".format(*model.input_size)),
-            Fact("Weights at start", model.pretrained or f"random, seed {training.seed}"),
-            Fact(
-                "Training",
-                f"{training.epochs} epochs, batch {training.batch_size}, Adam {training.learning_rate:g}, "
-                f"{schedule} schedule, {training.precision}",
-            ),
+            *(_imported(run) or _training(run.recipe)),
             Fact("Evaluation", "flip test" if run.recipe.evaluation.flip_test else "no flip test"),
         ]
     return [*facts, Fact("Threads", _said(run, "threads")), Fact("Device", _said(run, "device"))]
+
+
+def _training(recipe: Recipe) -> list[Fact]:
+    model, training = recipe.model, recipe.training
+    return [
+        Fact("Weights at start", model.pretrained or f"random, seed {training.seed}"),
+        Fact(
+            "Training",
+            f"{training.epochs} epochs, batch {training.batch_size}, Adam {training.learning_rate:g}, "
+            f"{training.schedule.kind} schedule, {training.precision}",
+        ),
+    ]
+
+
+def _imported(run: Run) -> list[Fact]:
+    """Return where the weights came from that were not trained here, once for what both twins share."""
+    found = {one["imported"]["sha256"]: one["imported"]["name"] for one in run.imported.values()}
+    facts = [
+        [Fact("Weights", f"imported: {n}"), Fact("File SHA-256", s, code=True)] for s, n in found.items()
+    ]
+    return [fact for pair in facts for fact in pair]
 
 
 def _data(run: Run) -> list[Fact]:

@@ -74,6 +74,8 @@ def missing(run: Run) -> list[Missing]:
 def _training(run: Run, twin: str) -> Missing | None:
     name, make = f"{TWIN_NAMES[twin]} training", command(run, "train", twin)
     training = run.training.get(twin)
+    if twin in run.imported:
+        return None
     if training is None:
         return Missing(name, f"the run has no train/{twin}/epochs.jsonl", make)
     if not training.summary:

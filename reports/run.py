@@ -131,6 +131,8 @@ class Run:
     """How far APs are apart, with intervals over images; () before a bench that kept matches."""
     passes: tuple[Pass, ...] = ()
     """The sweeps over lanes, in the order in which they began."""
+    imported: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By twin, the summary of weights that took the place of its training."""
     mlperf: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By the name of its file, what LoadGen said of a cell."""
 
@@ -167,6 +169,7 @@ def read(path: Path) -> Run:
         recipe=recipes.load(str(recipe)) if recipe.is_file() else None,
         split=splits.read(split) if split.is_file() else None,
         training={twin: left for twin in TWINS if (left := _training(path / "train" / twin))},
+        imported={twin: found for twin in TWINS if (found := _imported(path / "train" / twin))},
         test=_optional(path / "test.json", Test),
         conversions={
             twin: found
@@ -205,6 +208,11 @@ def _as(path: Path, raw: object, kind: type[T]) -> T:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise UserError(f"{path} is not what 'twinpose run' writes ({error}); make it again") from error
+
+
+def _imported(folder: Path) -> dict[str, Any] | None:
+    summary = _optional(folder / "summary.json", dict[str, Any]) or {}
+    return summary if isinstance(summary.get("imported"), dict) else None
 
 
 def _training(folder: Path) -> Training | None:

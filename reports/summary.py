@@ -17,11 +17,11 @@ def headline(run: Run) -> Table:
     """Return AP of both twins on validation and test, and their difference."""
     last = common_epoch(run)
     common = "last common epoch" if last is None else f"epoch {last} of both"
-    parts = {
-        "Validation, best epoch of each": {twin: _best(run, twin) for twin in TWINS},
-        f"Validation, {common}": {twin: _at(run, twin, last) for twin in TWINS},
-        "Test, scored once": {twin: _tested(run, twin) for twin in TWINS},
-    }
+    first = "Validation, imported weights" if run.imported else "Validation, best epoch of each"
+    parts = {first: {twin: _best(run, twin) for twin in TWINS}}
+    if not run.imported:
+        parts[f"Validation, {common}"] = {twin: _at(run, twin, last) for twin in TWINS}
+    parts["Test, scored once"] = {twin: _tested(run, twin) for twin in TWINS}
     return Table(
         name="headline",
         title="AP of the twins",
@@ -45,6 +45,8 @@ def common_epoch(run: Run) -> int | None:
 
 def _best(run: Run, twin: str) -> Value:
     training = run.training.get(twin)
+    if twin in run.imported:
+        return or_absent(run.imported[twin].get("best_ap"), "the validation part was not scored")
     if training is None:
         return Absent(f"{TWIN_NAMES[twin]} is not trained in this run")
     if not training.summary:
@@ -79,6 +81,7 @@ def sentences(run: Run) -> list[str]:
     return [
         *_missing_says(run),
         *_training_says(run),
+        *_imported_says(run),
         *_low_says(run),
         *_conversion_says(run),
         *_bench_says(run),
@@ -100,6 +103,14 @@ def _training_says(run: Run) -> list[str]:
         f"Each twin was trained once{seed}. How far the same twin moves between seeds is not measured "
         "here, so an AP difference of this size alone does not show that one framework trains better."
     ]
+
+
+def _imported_says(run: Run) -> list[str]:
+    sources = {one["imported"]["sha256"]: one["imported"]["name"] for one in run.imported.values()}
+    if not sources:
+        return []
+    named = " and ".join(sorted(str(name) for name in sources.values()))
+    return [f"Nothing was trained: the weights are those of {named}. The comparison is of runtimes alone."]
 
 
 def _low_says(run: Run) -> list[str]:

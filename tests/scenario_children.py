@@ -49,4 +49,4 @@ def measured(
 def surroundings(payload: dict[str, Any], emit: Any) -> dict[str, Any]:
     """Return where this child runs and what its environment says."""
     names = ("TOLD_BY", "OF_THE_PLACE", "CUDA_VISIBLE_DEVICES")
-    return {name: os.environ.get(name) for name in names} | {"folder": os.getcwd()}
+    return {name: os.environ.get(name) for name in names} | {"folder": str(Path.cwd())}

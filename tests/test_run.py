@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import twins
 
+from bench import parity
 from pose import weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,6 +198,30 @@ def test_imported_weights_are_proven_in_both_twins(run_folder: Path, tmp_path: P
     assert statuses == ["not climbed", "pass", "pass", *["not climbed"] * 5]
     assert "Parity of smoke: pass" in (tmp_path / "proof" / "parity.md").read_text()
     assert not (tmp_path / "proof" / "parity").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_a_run_of_imported_weights_is_certified_cell_by_cell(run_folder: Path, tmp_path: Path) -> None:
+    """From a file of weights to timed cells that carry its certificate, and nothing trained."""
+    best, out = run_folder / "train" / "torch" / "best.safetensors", tmp_path / "imported"
+    arguments = ("run", "--recipe", "smoke", "--coco", run_folder / "data", "--out", out)
+    code, _, err = twinpose(*arguments, "--weights", best, timeout_s=2000)
+    assert code == 0, err
+    found = json.loads((out / "parity.json").read_text())
+    given = weights.fingerprint(weights.read(best))
+    for twin in ("tf", "torch"):
+        held = out / "train" / twin / "best.safetensors"
+        assert weights.fingerprint(weights.read(held)) == given
+        assert found["weights"][twin] == parity.describe_weights(held)
+    cells = [json.loads(path.read_text()) for path in out.glob("bench/cells/*.json")]
+    timed = [cell for cell in cells if cell["status"] == "ok" and cell["axes"]["scenario"] != "accuracy"]
+    assert timed
+    assert {cell["certificate_id"] for cell in timed} <= {arm["id"] for arm in found["runtimes"]}
+    assert "Nothing was trained" in (out / "report" / "report.html").read_text()
+    code, _, err = twinpose("train", out)
+    assert code == 2
+    assert "imported weights best.safetensors in the place of a trained tf" in err
 
 
 def _alter(path: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,8 +23,10 @@ from bench.cli.options import (
     Workers,
 )
 from bench.verbs import runs
+from pose import architecture
 from pose import recipe as recipes
 from pose.errors import UserError
+from pose.weights import load as load_weights
 
 
 def run(
@@ -35,14 +38,20 @@ def run(
     threads: Threads = None,
     workers: Workers = None,
     set_: Set = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Canonical weights (.safetensors) for both twins; nothing is trained."),
+    ] = None,
     uncertified: Uncertified = False,
     as_json: AsJson = False,
 ) -> None:
     """From data to report, the parity ladder on the way; continues where it was interrupted."""
-    recipes.load(recipe, set_)
+    resolved = recipes.load(recipe, set_)
+    if weights is not None:
+        load_weights(weights, architecture.build(resolved.model))
     with rundir.locked(out, create=True):
         made = runs.prepare(recipe, out, coco, boxes, device and device.value, threads, workers, set_)
-        raise typer.Exit(runs.run(made, uncertified, as_json))
+        raise typer.Exit(runs.run(made, uncertified, weights, as_json))
 
 
 def train(

@@ -3,6 +3,7 @@
 from bench.stages.calling import call_with_bar
 from bench.stages.conversion import convert, route_text
 from bench.stages.evaluation import evaluate, predict, stored_truth
+from bench.stages.importing import imported
 from bench.stages.measuring import bench, load_matrix, prove
 from bench.stages.order import Stage, sequence
 from bench.stages.pictures import samples, samples_hold
@@ -14,6 +15,7 @@ __all__ = [
     "call_with_bar",
     "convert",
     "evaluate",
+    "imported",
     "load_matrix",
     "make_data",
     "predict",

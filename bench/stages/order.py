@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bench import certificate, proving, sitting
@@ -13,6 +14,7 @@ from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import evaluate
+from bench.stages.importing import is_placed, place
 from bench.stages.measuring import bench, load_matrix, prove
 from bench.stages.pictures import samples, samples_hold
 from bench.stages.training import best_epochs, is_trained, train
@@ -30,18 +32,13 @@ class Stage:
     """Whether what the stage makes is there, and made from what is there now."""
 
 
-def sequence(run: RunFolder, *, uncertified: bool = False) -> list[Stage]:
-    """Return the stages after preparation, in order; without the parity ladder when `uncertified`."""
+def sequence(run: RunFolder, *, uncertified: bool = False, given: Path | None = None) -> list[Stage]:
+    """Return the stages after preparation, in order; without the parity ladder when `uncertified`.
+
+    given: canonical weights that take the place of both trainings.
+    """
     path = shlex.quote(str(run.path))
-    stages = [
-        Stage(
-            f"train {t}",
-            f"twinpose train {path} --twin {t}",
-            partial(train, run, t),
-            partial(is_trained, run, t),
-        )
-        for t in TWINS
-    ]
+    stages = [_weights(run, twin, given) if given else _training(run, twin) for twin in TWINS]
     stages.append(Stage("test", f"twinpose eval {path}", partial(evaluate, run), partial(_is_tested, run)))
     stages += [
         Stage(
@@ -67,6 +64,18 @@ def sequence(run: RunFolder, *, uncertified: bool = False) -> list[Stage]:
         Stage("samples", f"twinpose report {path}", partial(samples, run), partial(samples_hold, run))
     )
     return stages
+
+
+def _training(run: RunFolder, twin: str) -> Stage:
+    command = f"twinpose train {shlex.quote(str(run.path))} --twin {twin}"
+    return Stage(f"train {twin}", command, partial(train, run, twin), partial(is_trained, run, twin))
+
+
+def _weights(run: RunFolder, twin: str, given: Path) -> Stage:
+    command = f"twinpose run --recipe {shlex.quote(str(run.path / 'recipe.yaml'))} "
+    command += f"--weights {shlex.quote(str(given))} --out {shlex.quote(str(run.path))}"
+    put, holds = partial(place, run, twin, given), partial(is_placed, run, twin, given)
+    return Stage(f"weights {twin}", command, put, holds)
 
 
 def _is_tested(run: RunFolder) -> bool:

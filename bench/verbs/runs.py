@@ -48,9 +48,12 @@ def prepare(
     return rundir.prepare(out, recipe, settings)
 
 
-def run(made: RunFolder, uncertified: bool, as_json: bool) -> int:
-    """Do every stage that is not done yet, then the report; return the exit code."""
-    for stage in stages.sequence(made, uncertified=uncertified):
+def run(made: RunFolder, uncertified: bool, given: Path | None, as_json: bool) -> int:
+    """Do every stage that is not done yet, then the report; return the exit code.
+
+    given: canonical weights that take the place of both trainings.
+    """
+    for stage in stages.sequence(made, uncertified=uncertified, given=given):
         if stage.holds():
             console.say(f"{stage.name}: done before", level=2)
             continue
@@ -81,6 +84,11 @@ def train(made: RunFolder, twin: str | None, as_json: bool) -> None:
     """Train one twin or both."""
     summaries = {}
     for name in [twin] if twin else TWINS:
+        if source := stages.imported(made, name):
+            raise UserError(
+                f"{made.path} has the imported weights {source['name']} in the place of a trained {name}; "
+                "expected a run of its own for a training"
+            )
         with made.stage(f"train {name}", f"twinpose train {made.path} --twin {name}"):
             summaries[name] = stages.train(made, name)
     lines = [

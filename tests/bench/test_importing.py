@@ -1,0 +1,104 @@
+"""A run of given weights: what takes the place of a training, and what must not be lost to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import rundir, stages
+from bench.rundir import RunFolder
+from bench.stages import importing
+from bench.verbs import runs
+from pose import architecture, weights
+from pose.errors import UserError
+from pose.files import read_json, write_text
+from reports import facts, parts, summary
+from reports.run import read
+
+AP = 0.704
+
+
+@pytest.fixture
+def run(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """Return a run of no training yet, whose predictions score AP."""
+
+    def predict(run: RunFolder, **asked: Any) -> dict[str, Any]:
+        assert asked["part"] == "val"
+        assert asked["artifact"].exists()
+        write_text(asked["out"], "[]")
+        return {"numbers": {"AP": AP}}
+
+    monkeypatch.setattr(importing, "predict", predict)
+    (run_folder / "train" / "torch" / "best.safetensors").unlink()
+    return rundir.opened(run_folder)
+
+
+def given(run: RunFolder, seed: int = 0) -> Path:
+    path = run.path.parent / f"official-{seed}.safetensors"
+    weights.save(path, weights.generic(architecture.build(run.recipe.model), seed))
+    return path
+
+
+def test_both_twins_hold_the_given_weights_and_know_their_source(run: RunFolder) -> None:
+    path = given(run)
+    for twin in ("tf", "torch"):
+        made = importing.place(run, twin, path)
+        assert (made["best_ap"], made["best_epoch"], made["imported"]["name"]) == (AP, 0, path.name)
+        held = weights.read(run.train_folder(twin) / "best.safetensors")
+        assert weights.fingerprint(held) == weights.fingerprint(weights.read(path))
+        assert importing.is_placed(run, twin, path)
+        assert (run.train_folder(twin) / "predictions" / "epoch_0000.json").exists()
+    names = [stage.name for stage in stages.sequence(run, uncertified=True, given=path)]
+    assert names[:2] == ["weights tf", "weights torch"]
+    assert all(stage.holds() for stage in stages.sequence(run, given=path)[:2])
+    assert all(stage.holds() for stage in stages.sequence(run)[:2]), "the run goes on without the file"
+
+
+def test_other_weights_are_placed_anew_and_what_is_not_whole_is_refused(run: RunFolder) -> None:
+    importing.place(run, "torch", given(run))
+    other = given(run, seed=1)
+    assert not importing.is_placed(run, "torch", other)
+    importing.place(run, "torch", other)
+    before = {p: p.read_bytes() for p in run.train_folder("torch").rglob("*") if p.is_file()}
+    lacking = {name: value for name, value in weights.read(other).items() if name != "final_layer.bias"}
+    broken = run.path.parent / "broken.safetensors"
+    weights.save(broken, lacking)
+    with pytest.raises(UserError, match=r"final_layer\.bias"):
+        importing.place(run, "torch", broken)
+    weights.save(broken, {**lacking, "final_layer.bias": np.zeros(3, np.float32)})
+    with pytest.raises(UserError, match=r"final_layer\.bias"):
+        importing.place(run, "torch", broken)
+    assert {p: p.read_bytes() for p in run.train_folder("torch").rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("left", ["summary.json", "epochs.jsonl", "state.safetensors"])
+def test_a_training_is_not_replaced_and_imported_weights_are_not_trained_over(
+    run: RunFolder, left: str
+) -> None:
+    write_text(run.train_folder("tf") / left, "{}")
+    with pytest.raises(UserError, match=r"has a training of tf, which --weights .* would replace"):
+        importing.place(run, "tf", given(run))
+    assert not (run.train_folder("tf") / "best.safetensors").exists()
+    importing.place(run, "torch", given(run))
+    with pytest.raises(UserError, match=r"has the imported weights official-0\.safetensors in the place"):
+        runs.train(run, "torch", as_json=False)
+
+
+def test_the_report_says_that_nothing_was_trained(run: RunFolder) -> None:
+    for twin in ("tf", "torch"):
+        importing.place(run, twin, given(run))
+    opened = read(run.path)
+    assert not any("training" in missing.part for missing in parts.missing(opened))
+    table = summary.headline(opened)
+    assert [row.values[0] for row in table.rows] == ["Validation, imported weights", "Test, scored once"]
+    assert table.rows[0].values[1:] == (AP, AP, 0.0)
+    assert any("the weights are those of official-0.safetensors" in s for s in summary.sentences(opened))
+    named = {fact.name: fact.value for _, group in facts.header(opened) for fact in group}
+    assert named["Weights"] == "imported: official-0.safetensors"
+    assert (
+        named["File SHA-256"] == read_json(run.train_folder("tf") / "summary.json", "x")["imported"]["sha256"]
+    )
+    assert "Training" not in named
