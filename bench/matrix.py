@@ -53,6 +53,10 @@ PROFILES: dict[str, dict[str, Any]] = {
 """What a profile decides; a matrix may say otherwise value by value."""
 
 
+PROTOCOL_OF_PROFILES = tuple(dict.fromkeys(name for decided in PROFILES.values() for name in decided))
+"""What tells one profile from another."""
+
+
 class Protocol(Section):
     """How every cell is measured: one rule for all arms, by time and not adapted to the run."""
 
@@ -94,9 +98,15 @@ class Protocol(Section):
             raise ValueError("half_width needs at least 2 rounds: one alone has no interval")
         return self
 
-    def warmup_for(self, device: str) -> float:
-        """Return the seconds of warm-up on a device."""
-        return self.warmup_s if device == "cpu" else self.warmup_gpu_s
+    @property
+    def altered(self) -> dict[str, Any]:
+        """Return by name what the profile decides and this protocol has otherwise: the profile's values."""
+        decided = Protocol.model_validate({"profile": self.profile})
+        return {
+            name: getattr(decided, name)
+            for name in PROTOCOL_OF_PROFILES
+            if getattr(decided, name) != getattr(self, name)
+        }
 
 
 class Block(Section):
@@ -196,7 +206,12 @@ class Matrix:
     def to_dict(self) -> dict[str, Any]:
         """Return the matrix as JSON: name, protocol, the cells' IDs."""
         cells = [cell.id for cell in self.cells]
-        return {"name": self.name, "protocol": self.protocol.model_dump(), "cells": cells}
+        protocol, altered = self.protocol.model_dump(), self.protocol.altered
+        return {
+            "name": self.name,
+            "protocol": protocol | ({"altered": altered} if altered else {}),
+            "cells": cells,
+        }
 
 
 def with_profile(matrix: Matrix, profile: str) -> Matrix:

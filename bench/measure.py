@@ -34,6 +34,13 @@ EXTRA_CORES = 0.15
 """Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
 
 
+NETWORK = ("latency", "throughput")
+"""Scenarios that time the network alone, which every runtime divides among its threads."""
+
+ONE_CORE = (0.8, 1.05)
+"""The cores that a process of one busy thread uses; less is waiting, such as for a device."""
+
+
 class NullRunner:
     """A runner that computes nothing: what it costs is the harness itself."""
 
@@ -143,14 +150,21 @@ class Watch:
         spent = (
             energy.spent(self.energy, energy.read(), self.job.payload.get("idle_w")) if self.energy else None
         )
-        cores = conditions.cores_used(self.before, after)
+        cores, seen = conditions.cores_used(self.before, after), pools.view()
         found = {
             "before": self.before.to_dict(),
             "after": after.to_dict(),
-            "doubts": [*conditions.doubts(self.before, after), *self._too_many(cores)],
+            "doubts": [
+                *conditions.doubts(self.before, after),
+                *self._too_many(cores),
+                *self._too_few(cores),
+                *pools.doubts(seen["pools"], self.job.spec.threads),
+            ],
             "cores_used": cores,
-            "threads": {**used, **pools.view()},
+            "threads": {**used, **seen},
         }
+        if spent and spent.reason:
+            found["energy_null"] = spent.reason
         return {"conditions": found, "energy_j": spent.energy_j if spent else None}
 
     def _too_many(self, cores: float) -> list[str]:
@@ -159,6 +173,15 @@ class Watch:
         if self.job.spec.scenario == "data" or cores <= asked + EXTRA_CORES:
             return []
         return [f"{cores:.2f} cores were busy in a lane of {asked} threads"]
+
+    def _too_few(self, cores: float) -> list[str]:
+        """Return the doubt that a network's lane of several threads ran on one: its pool was not used."""
+        asked = self.job.spec.threads
+        if self.job.spec.scenario not in NETWORK or self.job.spec.device != "cpu":
+            return []
+        if asked < 2 or not ONE_CORE[0] <= cores <= ONE_CORE[1]:
+            return []
+        return [f"{cores:.2f} cores were busy in a lane of {asked} threads: one thread did the work"]
 
 
 def accuracy(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -22,7 +22,7 @@ VALUES = {
 }
 """By scenario, what the value of a round is."""
 
-BESIDE = {"device_ms": "device_ns", "step_ms": "step_ns"}
+BESIDE = {"device_ms": "device_ns", "device_block_ms": "device_block_ns", "step_ms": "step_ns"}
 """Durations whose percentiles stand beside a cell's value, and the raw samples that they are pooled of."""
 
 

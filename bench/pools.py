@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ def view() -> dict[str, Any]:
     """
     pools = [_pool(found) for found in threadpoolctl.threadpool_info()]
     return {"pools": sorted(pools, key=lambda pool: str(pool["library"])), "os_threads": _os_threads()}
+
+
+def doubts(pools: Sequence[Mapping[str, Any]], asked: int) -> list[str]:
+    """Return what `view` says of pools that have more threads than a lane was asked to have."""
+    return [
+        f"{pool['library']} has {pool['threads']} threads in a lane of {asked}"
+        for pool in pools
+        if pool["threads"] and pool["threads"] > asked
+    ]
 
 
 def _pool(found: dict[str, Any]) -> dict[str, Any]:

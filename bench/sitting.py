@@ -48,6 +48,10 @@ LIMITS_S = {"quick": 12.0, "standard": 20.0, "official": 40.0}
 """Seconds that measuring the machine's ceilings may take, by profile."""
 
 
+CEILINGS = {"cpu": "limits", "cuda": "limits_cuda"}
+"""By device: where bench.json has its ceilings."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What `twinpose bench` was asked for."""
@@ -81,7 +85,7 @@ def sit(
     *,
     runners: Mapping[str, str] = RUNNERS,
     env: Mapping[str, str] | None = None,
-    ceilings: Callable[[Matrix], dict[str, Any]] | None = None,
+    ceilings: Callable[[Matrix, str], dict[str, Any]] | None = None,
 ) -> Sat:
     """Measure what is asked for and an A/A pair; write the cells, what compares them, and bench.json.
 
@@ -101,7 +105,9 @@ def sit(
         tell("stage", {"what": "the harness's own cost"})
         _note(run, null=overhead(run, pair[0]))
         tell("stage", {"what": "the machine's ceilings"})
-        _note(run, limits=(ceilings or _limits)(measured))
+        for device, name in CEILINGS.items():
+            if _timed_on(measured, device):
+                _note(run, **{name: (ceilings or _limits)(measured, device)})
 
     results = cells.run(
         run.path,
@@ -206,15 +212,23 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
     return found
 
 
-def _limits(measured: Matrix) -> dict[str, Any]:
-    """Return the machine's ceilings for the CPU lanes of a matrix, anew wherever a round is due."""
-    on_cpu = [cell for cell in measured.cells if cell.device == "cpu" and cell.scenario in TIMED]
-    threads = sorted({cell.threads for cell in on_cpu})
-    precisions = sorted({cell.precision for cell in on_cpu} - {"defaults"})
+def _timed_on(measured: Matrix, device: str) -> list[Cell]:
+    """Return the timed cells of a device; none of a GPU that is not here."""
+    if device == "cuda" and not machine.gpus():
+        return []
+    return [cell for cell in measured.cells if cell.device == device and cell.scenario in TIMED]
+
+
+def _limits(measured: Matrix, device: str) -> dict[str, Any]:
+    """Return the machine's ceilings for a device's lanes of a matrix, anew wherever a round is due."""
+    timed = _timed_on(measured, device)
+    threads = sorted({cell.threads for cell in timed})
+    precisions = sorted({cell.precision for cell in timed} - {"defaults"})
     return limits.measure(
         threads,
         precisions,
         LIMITS_S[measured.protocol.profile],
+        device=device,
         interpreters=measured.interpreters,
     )
 
@@ -228,11 +242,12 @@ def _idle_w(measured: Matrix) -> float | None:
 
 def _with_shares(run: RunFolder, results: Sequence[CellResult]) -> list[CellResult]:
     """Return the cells, each with its share of the machine's peak where the network alone was timed."""
-    known = read_facts(run.path).get("limits")
+    facts = read_facts(run.path)
     macs = architecture.build(run.recipe.model).macs
     made = []
     for result in results:
         axes, rate = result.axes, _images_per_s(result)
+        known = facts.get(CEILINGS.get(axes.device, ""))
         peak = limits.peak(known, axes.precision, axes.threads, axes.device) if known else None
         # A cell that nothing was added to keeps the share of the sitting that measured it.
         if rate and peak and "share_of_peak" not in result.stats:

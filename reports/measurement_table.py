@@ -106,7 +106,7 @@ def _protocol_rows(run: Run) -> list[Row]:
     if not found:
         return [_row("Protocol", "Profile", Absent(NOT_SAID), "measured by an older bench")]
     rows: list[tuple[str, Value, str]] = [
-        ("Profile", or_absent(found.get("profile"), NOT_SAID), "a round is one fresh process"),
+        ("Profile", _profile(found), "a round is one fresh process"),
         ("Rounds", or_absent(found.get("rounds"), NOT_SAID), f"{_more(found)}{_order_says(run)}"),
         ("Warm-up", _seconds(found, "warmup_s"), _warmup(found)),
         (
@@ -117,6 +117,14 @@ def _protocol_rows(run: Run) -> list[Row]:
         ("Percentiles", _percentiles(found), "nearest rank over the queries of all rounds, nothing trimmed"),
     ]
     return [_row("Protocol", what, said, how) for what, said, how in rows]
+
+
+def _profile(found: dict[str, Any]) -> Value:
+    """Return the profile's name, and what the matrix has otherwise: official, but rounds 3 for 10."""
+    altered = found.get("altered")
+    said = [f"{name} {found.get(name)} for {value}" for name, value in (altered or {}).items()]
+    named = or_absent(found.get("profile"), NOT_SAID)
+    return named if isinstance(named, Absent) or not said else f"{named}, but {', '.join(said)}"
 
 
 def _more(found: dict[str, Any]) -> str:
@@ -160,7 +168,9 @@ def _seconds(found: dict[str, Any], key: str) -> Value:
 
 def _ceiling_rows(run: Run) -> list[Row]:
     limits = part(run, "limits")
-    rows = [_peak_row(one) for one in limits.get("peaks") or [] if isinstance(one, dict)]
+    peaks = [*(limits.get("peaks") or []), *(part(run, "limits_cuda").get("peaks") or [])]
+    on_gpu = len(limits.get("peaks") or [])
+    rows = [_peak_row(one, gpu=n >= on_gpu) for n, one in enumerate(peaks) if isinstance(one, dict)]
     bandwidth = limits.get("bandwidth_gb_s")
     if isinstance(bandwidth, dict):
         rows += [_bandwidth_row(str(threads), value) for threads, value in bandwidth.items()]
@@ -170,9 +180,10 @@ def _ceiling_rows(run: Run) -> list[Row]:
     return rows or [_row("Ceilings", "Peak and bandwidth", UNMEASURED, "no share of peak can be told")]
 
 
-def _peak_row(one: dict[str, Any]) -> Row:
+def _peak_row(one: dict[str, Any], *, gpu: bool) -> Row:
     threads, value = one.get("threads"), _number(one.get("gflops"))
-    what = f"Peak, {one.get('precision', '?')}, {threads} thread{'' if threads == 1 else 's'}"
+    where = "GPU" if gpu else f"{threads} thread{'' if threads == 1 else 's'}"
+    what = f"Peak, {one.get('precision', '?')}, {where}"
     how = ", ".join(str(one[key]) for key in ("kernel", "library") if one.get(key)) or "kernel not recorded"
     said = _with_unit(value, "GFLOP/s")
     return _row("Ceilings", what, said, f"best kernel: {how}", exact=(value,), unit="GFLOP/s")

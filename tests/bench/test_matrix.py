@@ -53,10 +53,24 @@ def test_a_profile_decides_what_the_matrix_leaves_open():
     )
     official = load(TORCH, protocol={"profile": "official"}).protocol
     assert (official.rounds, official.rounds_max, official.half_width) == (10, 30, 0.01)
-    assert (official.warmup_queries, official.warmup_for("cpu"), official.warmup_for("cuda")) == (50, 3, 10)
+    assert (official.warmup_queries, official.warmup_s, official.warmup_gpu_s) == (50, 3, 10)
     assert official.measured_s >= 10
     moved = matrix.with_profile(load(TORCH, protocol={"images": 4, "measured_s": 9}), "quick").protocol
     assert (moved.profile, moved.images, moved.measured_s) == ("quick", 4, 1.0)
+
+
+def test_a_profile_whose_values_the_matrix_changes_says_so():
+    altered = load(TORCH, protocol={"profile": "official", "rounds": 3, "rounds_max": 30, "images": 4})
+    assert altered.protocol.altered == {"rounds": 10}
+    assert altered.to_dict()["protocol"]["altered"] == {"rounds": 10}
+    for profile in ("quick", "standard", "official"):
+        plain = load(TORCH, protocol={"profile": profile, "timeout_s": 5})
+        assert plain.protocol.altered == {}
+        assert "altered" not in plain.to_dict()["protocol"]
+    assert load(TORCH, protocol={"profile": "quick", "rounds": 5}).protocol.altered == {
+        "rounds": 3,
+        "rounds_max": 3,
+    }
 
 
 def test_a_runtime_may_live_in_a_place_of_its_own():

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import child, conditions, energy, launch, measure, store
+from bench import child, conditions, energy, launch, measure, pools, store
 from bench.conditions import Conditions
 from bench.contract import RunnerSpec
 from bench.measure import NullRunner
@@ -95,6 +95,8 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     monkeypatch.setattr(pipeline, "perf_counter_ns", made.clock)
     monkeypatch.setattr(energy, "time", SimpleNamespace(monotonic=lambda: made.now_ns / 1e9))
     monkeypatch.setitem(sys.modules, "pynvml", None)
+    # The pools of the tests' own process are as large as the machine.
+    monkeypatch.setattr(pools, "view", lambda: {"pools": [], "os_threads": 3})
     readings(monkeypatch, made)
     offer(monkeypatch, made)
     before = cv2.getNumThreads()
@@ -226,6 +228,21 @@ def test_the_device_s_own_times_stand_beside_the_host_s(
     assert found["stats"]["device_ms"]["p50"] == (warm + 10) / 1e6
     assert found["value"] == found["stats"]["latency_ms"]["p50"] == 10.0
     assert stored(found, run_folder).stats["device_ms"] == found["stats"]["device_ms"]
+
+
+def test_a_block_has_a_time_of_the_device_s_own_too(
+    run_folder: Path, device: Device, monkeypatch: pytest.MonkeyPatch
+):
+    timer = Timer(device)
+    told = {"device_timer": lambda self: timer, "device_memory_bytes": lambda self: None}
+    offer(monkeypatch, device, **told)
+    found, arrays = measured(device, payload(run_folder, "throughput", "cuda"))
+    assert set(arrays) == {"block_ns", "device_block_ns"}
+    assert len(arrays["device_block_ns"]) == len(arrays["block_ns"])
+    log = device.during("measured")
+    assert (log[0], log[-2:]) == ("mark", ["mark", "synchronise"])
+    assert log.count("mark") == 2 * len(arrays["block_ns"])
+    assert stored(found, run_folder).stats["device_block_ms"] == found["stats"]["device_block_ms"]
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -361,6 +378,42 @@ def test_a_doubt_flags_the_round_with_its_reason(
     assert kept.conditions["doubts"] == [reason]
 
 
+@pytest.mark.parametrize(
+    ("cores", "threads", "scenario", "doubted"),
+    [
+        (1.0, 2, "latency", True),
+        (0.81, 2, "throughput", True),
+        (1.1, 2, "latency", False),
+        (1.0, 1, "latency", False),
+        (0.2, 2, "latency", False),
+        (1.0, 2, "pipeline", False),
+    ],
+)
+def test_a_network_of_several_threads_that_kept_one_core_busy_is_doubted(
+    run_folder: Path,
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: float,
+    threads: int,
+    scenario: str,
+    doubted: bool,
+):
+    used_s = 10 * cores
+    readings(monkeypatch, device, cpu_s=QUIET.cpu_s + used_s, busy_s=QUIET.busy_s + used_s)
+    asked = payload(run_folder, scenario)
+    found, _ = measured(device, asked | {"spec": asked["spec"] | {"threads": threads}})
+    said = [doubt for doubt in found["conditions"]["doubts"] if "one thread did the work" in doubt]
+    assert bool(said) is doubted
+    assert not doubted or said[0].startswith(f"{cores:.2f} cores were busy in a lane of 2 threads")
+
+
+def test_a_pool_of_more_threads_than_the_lane_has_is_a_doubt():
+    seen = [{"library": "libgomp.so.1", "threads": 4}, {"library": "libblas.so", "threads": 2}]
+    seen.append({"library": "libodd.so", "threads": None})
+    assert pools.doubts(seen, 2) == ["libgomp.so.1 has 4 threads in a lane of 2"]
+    assert pools.doubts(seen, 4) == []
+
+
 def test_a_real_round_stores_every_condition_before_and_after(run_folder: Path):
     [result] = bench(run_folder, one())
     [kept] = store.read(store.folder(run_folder) / f"{result.id}.json").rounds
@@ -425,6 +478,7 @@ def test_energy_that_no_counter_tells_is_none(
     where = "cpu" if why == "another device" else "cuda"
     found, _ = measured(device, payload(run_folder, "latency", where, idle_w=idle_w))
     assert found["energy_j"] is None
+    assert found["conditions"]["energy_null"]
     assert stored(found, run_folder).energy_j is None
 
 

@@ -12,7 +12,19 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, certificate, matrix, rundir, sides, sitting, stats, store, verdicts
+from bench import (
+    bench_text,
+    certificate,
+    energy,
+    machine,
+    matrix,
+    rundir,
+    sides,
+    sitting,
+    stats,
+    store,
+    verdicts,
+)
 from bench.sitting import Sat, Wanted
 from pose import architecture
 from pose.errors import UserError
@@ -41,7 +53,7 @@ def sit(
     run: Path,
     chosen: matrix.Matrix,
     runner: str = "Sleeper",
-    ceilings: Callable[[matrix.Matrix], dict[str, Any]] = lambda measured: CEILINGS,
+    ceilings: Callable[[matrix.Matrix, str], dict[str, Any]] = lambda measured, device: CEILINGS,
     **wanted: Any,
 ) -> Sat:
     return sitting.sit(
@@ -90,7 +102,7 @@ def test_where_no_round_is_due_nothing_is_measured_and_what_was_is_told(run_fold
         sit(run_folder, two_arms(rounds=3), ceilings=never)
 
 
-def never(measured: matrix.Matrix) -> dict[str, Any]:
+def never(measured: matrix.Matrix, device: str) -> dict[str, Any]:
     raise AssertionError("ceilings were measured")
 
 
@@ -101,6 +113,28 @@ def test_each_cell_states_its_share_of_the_measured_peak(run_folder: Path):
         per_s = 2 * macs / (result.stats["value"] / 1e3)
         assert result.stats["share_of_peak"] == pytest.approx(per_s / 100e9)
         assert store.read(store.folder(run_folder) / f"{result.id}.json") == result
+
+
+def test_a_gpu_s_cells_are_held_against_the_gpu_s_own_peak(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def ceilings(measured: matrix.Matrix, device: str) -> dict[str, Any]:
+        asked.append(device)
+        peaks = [{**CEILINGS["peaks"][0], "gflops": {"cpu": 100.0, "cuda": 4000.0}[device]}]
+        return {**CEILINGS, "device": device, "peaks": peaks}
+
+    monkeypatch.setattr(machine, "gpus", lambda: [{"name": "a GPU", "driver": "1"}])
+    monkeypatch.setattr(energy, "idle_power_w", lambda: (None, "no counter"))
+    cells = (*one().cells, *one(device="cuda").cells)
+    sat = sit(run_folder, replace(one(), cells=cells), ceilings=ceilings)
+    assert asked == ["cpu", "cuda"]
+    macs = architecture.build(rundir.opened(run_folder).recipe.model).macs
+    shares = {r.axes.device: r.stats["share_of_peak"] * r.stats["value"] for r in sat.cells[:2]}
+    assert shares["cpu"] == pytest.approx(2 * macs / 1e-3 / 100e9)
+    assert shares["cuda"] == pytest.approx(2 * macs / 1e-3 / 4000e9)
+    monkeypatch.setattr(machine, "gpus", list)
+    sit(run_folder, replace(one(), cells=cells), again=True, ceilings=ceilings)
+    assert asked == ["cpu", "cuda", "cpu"], "a GPU that is not here has no peak"
 
 
 def test_comparisons_are_written_as_they_are_returned(run_folder: Path):

@@ -57,6 +57,18 @@ def test_the_table_says_noise_harness_protocol_and_ceilings(run: Run):
     assert rows["Without tf"]["how"].startswith("no time for 2 thread(s)")
 
 
+def test_an_altered_profile_and_a_gpu_s_peak_are_said(run: Run):
+    assert run.bench is not None
+    protocol = {**run.bench["matrix"]["protocol"], "rounds": 3, "altered": {"rounds": 10}}
+    on_gpu = {"peaks": [{**run.bench["limits"]["peaks"][0], "gflops": 51000.0}]}
+    matrix = {**run.bench["matrix"], "protocol": protocol}
+    changed = replace(run, bench={**run.bench, "matrix": matrix, "limits_cuda": on_gpu})
+    rows = parsed(measurement_table.table(changed))
+    assert rows["Profile"]["said"] == "official, but rounds 3 for 10"
+    assert float(rows["Peak, fp32, GPU"]["value"]) == 51000.0
+    assert float(rows["Peak, fp32, 2 threads"]["value"]) == 141.3
+
+
 @pytest.mark.parametrize("gone", ["null", "limits", "noise", "matrix", "sittings"])
 def test_what_a_bench_did_not_record_is_a_dash_with_a_reason(run: Run, gone: str):
     assert run.bench is not None
