@@ -30,20 +30,30 @@ def summary(sat: Sat, run: Path) -> str:
         )
     lines += [comparison(one, sat.unproven) for one in sat.comparisons if one.set != NOISE_FLOOR]
     lines += [accuracy(one) for one in sat.accuracies]
+    lines += ["flagged:", *_flagged(sat)] if _flagged(sat) else []
     if sat.unproven:
         lines.append("uncertified: timed without a passed parity certificate (--uncertified)")
     lines.append(f"the tables are in 'twinpose report {run}'")
     return "\n".join(lines)
 
 
+def _flagged(sat: Sat) -> list[str]:
+    """Return what is doubtful about the cells that are compared, a line each."""
+    compared = {name for one in sat.comparisons for name in (one.a, one.b)}
+    return [f"  {name}: {'; '.join(why)}" for name, why in sat.flagged.items() if name in compared]
+
+
 def comparison(one: Comparison, unproven: Collection[str] = ()) -> str:
-    """Return a line about two cells of a lane; `unproven` are the IDs of those without a certificate."""
+    """Return a line about two cells of a lane; `unproven` are the IDs of those without a certificate.
+
+    A doubt about either is said once for all its lines, by `summary`.
+    """
     a, b = (_arm(cell) + (" (uncertified)" if cell in unproven else "") for cell in (one.a, one.b))
     names = f"{a} against {b}, {one.lane}, {one.set}"
     if one.verdict is None or one.speedup is None or one.speedup_interval is None:
         return f"{names}: no verdict ({one.reason})"
     low, high = one.speedup_interval
-    doubt = f" ({one.reason})" if one.reason else ""
+    doubt = " (flagged)" if one.reason else ""
     return f"{names}: {one.speedup:.3f}x [{low:.3f}, {high:.3f}] {one.verdict}{doubt}"
 
 

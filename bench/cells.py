@@ -55,7 +55,7 @@ def run(
     """
     opened = rundir.opened(Path(path))
     chosen = selection.select(matrix.cells, only)
-    gate = certificate.of_run(opened.path)
+    gate = certificate.of_run(opened.path, matrix.places)
     if not uncertified:
         gate.require_unaltered()
     bench = _Bench(
@@ -274,7 +274,9 @@ class _Bench:
             rounds_wanted=self._wanted(cell),
             validity=pooled.validity(rounds, self._wanted(cell)),
         )
-        found = pooled.figures(cell, protocol, rounds, store.samples(self.run.path, after))
+        # Those of an accuracy are no durations, and of no two rounds together.
+        raw = store.samples(self.run.path, after) if cell.scenario in TIMED else {}
+        found = pooled.figures(cell, protocol, rounds, raw)
         return msgspec.structs.replace(after, stats=found)
 
     def _keep(self, result: CellResult) -> None:

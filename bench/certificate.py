@@ -10,6 +10,7 @@ from typing import Any
 
 from bench import machine, parity
 from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING, Cell
+from bench.matrix import Place
 from bench.store import CellResult
 from pose.errors import UserError
 from pose.files import read_json
@@ -23,6 +24,8 @@ class Gate:
     found: dict[str, Any] | None
     installed: Mapping[str, str | None] = field(default_factory=lambda: machine.packages())
     """The versions that are installed now, by package."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """By runtime: where the bench runs it, if not in this environment."""
 
     def certificate(self, cell: Cell, artifact_sha256: str | None) -> tuple[str | None, str | None]:
         """Return the id of a cell's certificate, or None and the reason why it has none."""
@@ -34,7 +37,7 @@ class Gate:
             return self._decide(arm, cell, artifact_sha256)
         return None, (
             "the certificate says nothing of this runtime, mode, precision and device; "
-            f"{self._climb()} (with the same --matrix and --device)"
+            f"give 'twinpose parity' the bench's own --matrix and --device: {self._climb()}"
         )
 
     def bars(self, cell: Cell, artifact_sha256: str | None) -> tuple[str, str] | None:
@@ -52,7 +55,17 @@ class Gate:
         return "unsupported" if arm and arm["status"] == "unsupported" else "uncertified", refused
 
     def _arm(self, cell: Cell) -> dict[str, Any] | None:
-        return next((arm for arm in (self.found or {})["runtimes"] if _is_of(arm, cell)), None)
+        return next((arm for arm in (self.found or {})["runtimes"] if self._is_of(arm, cell)), None)
+
+    def _is_of(self, arm: Mapping[str, Any], cell: Cell) -> bool:
+        # An export is of the twin's own weights, through the twin's own framework.
+        if arm["subject"] != cell.twin or arm["through"] not in {None, cell.twin}:
+            return False
+        if arm.get("place") != self.places.get(cell.runtime, Place()).key:
+            return False
+        # A loader ends in host memory: the first of the framework's certificates speaks for the twin.
+        axes = ("runtime",) if cell.scenario == "data" else ("runtime", "mode", "precision", "device")
+        return all(arm[axis] == getattr(cell, axis) for axis in axes)
 
     def is_whole(self) -> bool:
         """Return whether all that was climbed passed, and every rung that some timing needs is among it."""
@@ -135,17 +148,11 @@ def unproven(results: Iterable[CellResult]) -> frozenset[str]:
     )
 
 
-def _is_of(arm: dict[str, Any], cell: Cell) -> bool:
-    # An export is of the twin's own weights, through the twin's own framework.
-    if arm["subject"] != cell.twin or arm["through"] not in {None, cell.twin}:
-        return False
-    # A loader ends in host memory: whichever of the framework's certificates is first speaks for the twin.
-    axes = ("runtime",) if cell.scenario == "data" else ("runtime", "mode", "precision", "device")
-    return all(arm[axis] == getattr(cell, axis) for axis in axes)
+def of_run(path: Path, places: Mapping[str, Place] | None = None) -> Gate:
+    """Return the gate of a run folder; UserError when its parity.json is malformed.
 
-
-def of_run(path: Path) -> Gate:
-    """Return the gate of a run folder; UserError when its parity.json is malformed."""
+    places: of the runtimes, as the matrix that is to be measured has them.
+    """
     file = path / "parity.json"
     if not file.exists():
         return Gate(path, None)
@@ -155,4 +162,4 @@ def of_run(path: Path) -> Gate:
         raise UserError(
             f"{file} is no certificate of schema {parity.SCHEMA}; climb again with 'twinpose parity {path}'"
         )
-    return Gate(path, found)
+    return Gate(path, found, places=places or {})

@@ -189,10 +189,10 @@ def _accuracy(one: Measure, other: Measure) -> Row:
     margin = accuracy.SAME_WEIGHTS if same else accuracy.OTHER
     # An AP is what is printed; a thousandth must not be more than a thousandth by rounding.
     difference = round(b - a, 12)
-    interval = _interval(one, other)
+    interval, without = _interval(one, other)
     # Without the images there is only the difference itself.
     verdict = accuracy.verdict(interval or (difference, difference), margin)
-    reasons = [None if same else "other weights", None if interval else NO_INTERVAL]
+    reasons = [None if same else "other weights", without]
     return msgspec.structs.replace(
         row,
         status="regressed" if verdict == "lower" else "compared",
@@ -206,13 +206,15 @@ def _accuracy(one: Measure, other: Measure) -> Row:
 NO_INTERVAL = "no interval: scored before matches were kept"
 
 
-def _interval(one: Measure, other: Measure) -> tuple[float, float] | None:
-    """Return the interval of B - A over images; None where a side does not know its images."""
+def _interval(one: Measure, other: Measure) -> tuple[tuple[float, float] | None, str | None]:
+    """Return the interval of B - A over images, or None and the reason."""
     a, b = (side.matches() if side.matches else None for side in (one, other))
-    if a is None or b is None or not np.array_equal(a.people, b.people):
-        return None
+    if a is None or b is None:
+        return None, NO_INTERVAL
+    if not np.array_equal(a.people, b.people):
+        return None, "no interval: the people of an image are not the same"
     _, low, high = bootstrap.difference(b, a, accuracy.DRAWS, accuracy.SEED)
-    return None if math.isnan(low) else (low, high)
+    return (None, "no interval: nobody counts in these images") if math.isnan(low) else ((low, high), None)
 
 
 def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) -> Row:

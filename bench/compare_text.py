@@ -84,9 +84,9 @@ def _accuracies(rows: Sequence[Row]) -> list[str]:
 
 
 def _accuracy_cells(row: Row) -> tuple[str, ...]:
-    moved = "-" if row.difference is None else f"{row.difference:+.3f}"
+    moved = "-" if row.difference is None else f"{row.difference:+.4f}"
     ends = row.difference_interval
-    interval = f"{ends[0]:+.3f} .. {ends[1]:+.3f}" if ends else "-"
+    interval = f"{ends[0]:+.4f} .. {ends[1]:+.4f}" if ends else "-"
     verdict = "lower, REGRESSED" if row.status == "regressed" else row.verdict or "-"
     return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, interval, verdict, row.reason or ""
 

@@ -59,7 +59,7 @@ def _arm(arm: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(arm.get(name) for name in ARM)
 
 
-ARM = ("subject", "through", "runtime", "mode", "precision", "device", "artifact_sha256")
+ARM = ("subject", "through", "runtime", "mode", "precision", "device", "artifact_sha256", "place")
 """What tells two arms of a certificate apart."""
 
 

@@ -16,6 +16,7 @@ from bench import machine
 from bench.contract import TIMED, Cell
 from pose import recipe
 from pose.errors import UserError
+from pose.files import sha256_of_bytes
 from pose.recipe import Positive, Section
 
 MODES = {
@@ -173,6 +174,12 @@ class Place(Section):
     folder: str | None = None
     """The working folder."""
 
+    @property
+    def key(self) -> str | None:
+        """Return a hash that tells this place from others; None for this process's own environment."""
+        said = self.model_dump_json()
+        return None if said == Place().model_dump_json() else sha256_of_bytes(said.encode())
+
 
 class File(Section):
     """The YAML of a matrix."""
@@ -209,7 +216,8 @@ class Matrix:
         protocol, altered = self.protocol.model_dump(), self.protocol.altered
         return {
             "name": self.name,
-            "protocol": protocol | ({"altered": altered} if altered else {}),
+            "protocol": protocol,
+            **({"altered": altered} if altered else {}),
             "cells": cells,
         }
 

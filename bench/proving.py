@@ -85,6 +85,7 @@ def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -
 def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, Any]]:
     """Return what rung 7 would look at now, as its facts name each arm and artifact."""
     hashes: dict[Path, str | None] = {}
+    places = measured.places if measured else {}
     found = []
     for subject in _subjects(run, measured):
         for arm in arms.of(subject, _lower(measured), run.settings.device):
@@ -100,6 +101,7 @@ def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, A
                     "precision": arm.precision,
                     "device": arm.device,
                     "artifact_sha256": hashes[arm.artifact],
+                    "place": places.get(arm.runtime, matrix.Place()).key,
                 }
             )
     return found
@@ -133,17 +135,15 @@ def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subje
         ir={twin: ir} if ir.exists() else {},
         onnx=onnx if onnx.exists() else None,
         compiled=(twin,) if compiled else (),
-        also=tuple(dict.fromkeys(_kind(cell) for cell in cells if cell.twin == twin and _is_here(cell))),
+        also=_kinds([cell for cell in cells if cell.twin == twin]),
     )
 
 
-def _kind(cell: Cell) -> Kind:
-    return cell.runtime, cell.mode, cell.precision, cell.device
-
-
-def _is_here(cell: Cell) -> bool:
-    """Return whether a network's output can be looked at: not of a loader, nor on a GPU that is not here."""
-    return cell.scenario != "data" and (cell.device != "cuda" or bool(machine.gpus()))
+def _kinds(cells: Sequence[Cell]) -> tuple[Kind, ...]:
+    """Return what cells run, each once: not of a loader, nor on a GPU that is not here."""
+    asked = dict.fromkeys((c.runtime, c.mode, c.precision, c.device) for c in cells if c.scenario != "data")
+    here = {"cuda": any(kind[3] == "cuda" for kind in asked) and bool(machine.gpus())}
+    return tuple(kind for kind in asked if here.get(kind[3], True))
 
 
 def _lower(measured: matrix.Matrix | None) -> Precisions:
@@ -172,6 +172,7 @@ def recipe(
     Raises UserError when `out` is a run, or holds a scratch folder that no climb made.
     """
     _require_free(out)
+    require_device(device)
     make_folder(out)
     split = resolved.split
     if coco is None:
@@ -204,6 +205,14 @@ def recipe(
         name = "probe" if given is None else "imported"
         subjects = [arms.converted(context, name, "torch", context.weights)]
     return _climb(context, subjects, {}, wanted, out)
+
+
+def require_device(device: str | None) -> None:
+    """Raise UserError for a GPU that is not here: a climb that looked at nothing would pass."""
+    if device == "cuda" and not machine.gpus():
+        raise UserError(
+            "--device cuda: nvidia-smi sees no GPU here; expected a machine with one, or no --device"
+        )
 
 
 def _require_free(out: Path) -> None:

@@ -102,9 +102,10 @@ def opened(path: Path) -> RunFolder:
     return RunFolder(path, recipe.load(str(path / "recipe.yaml")), settings)
 
 
-def prepare(path: Path, wanted: Recipe, settings: Settings) -> RunFolder:
+def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None = None) -> RunFolder:
     """Return the run folder at `path` for a recipe, made if it is not there yet.
 
+    given: canonical weights that are to be measured and not trained, which then are the initial ones too.
     Fixes the split, the ground truth and the initial weights. Raises UserError when the folder
     holds a run of another recipe, dataset or settings, or files that are no run, and when the
     detections have no box for a part that will be predicted.
@@ -123,7 +124,11 @@ def prepare(path: Path, wanted: Recipe, settings: Settings) -> RunFolder:
     for part, name in (("val", "ground_truth.json"), ("test", "ground_truth_test.json")):
         if manifest.parts.get(part):
             write_json(path / name, splits.ground_truth(manifest, settings.coco, part), indent=None)
-    _write_initial(path / "weights" / "init.safetensors", wanted)
+    if given is None:
+        _write_initial(path / "weights" / "init.safetensors", wanted)
+    else:
+        described = architecture.build(wanted.model)
+        weights.save(path / "weights" / "init.safetensors", weights.load(given, described))
     facts = {
         "schema": SCHEMA,
         "twinpose": __version__,

@@ -141,7 +141,7 @@ def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: 
         asked=result.split_sha256,
         artifact=result.artifact_sha256,
         first_look=result.first_look,
-        matches=partial(accuracy.matches, run, result.id) if kind == "accuracy" else None,
+        matches=partial(accuracy.matches, run, result) if kind == "accuracy" else None,
         uncertified=result.id in unproven,
     )
 

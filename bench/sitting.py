@@ -75,6 +75,8 @@ class Sat:
     accuracies: list[Difference] = field(default_factory=list)
     unproven: frozenset[str] = frozenset()
     """IDs of the run's cells that were timed without a certificate."""
+    flagged: dict[str, list[str]] = field(default_factory=dict)
+    """By ID, what is doubtful about those of the run's cells that are flagged."""
 
 
 def sit(
@@ -129,12 +131,21 @@ def sit(
     if noise.get("verdict") == "INVALID":
         found = verdicts.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
     write_comparisons(run.path, found)
-    scored = accuracy.compare(run.path, stored)
-    accuracy.write(run.path, scored)
+    scored = accuracy.renew(run.path, stored)
     _note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
     return Sat(
-        results, found, noise, read_facts(run.path).get("null", {}), scored, certificate.unproven(stored)
+        results,
+        found,
+        noise,
+        read_facts(run.path).get("null", {}),
+        scored,
+        certificate.unproven(stored),
+        _flagged(stored),
     )
+
+
+def _flagged(stored: Sequence[CellResult]) -> dict[str, list[str]]:
+    return {one.id: one.validity.reasons for one in stored if one.validity.verdict == "FLAGGED"}
 
 
 def _require_same_machine(run: RunFolder, fingerprint: dict[str, Any], forgotten: set[str]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from bench.contract import TWINS
 from bench.store import Difference
 from reports import readings
-from reports.formats import Absent, Value, difference, rate, score
+from reports.formats import Absent, Value, fine_difference, rate, score
 from reports.parts import command
 from reports.run import Run
 from reports.table import Column, Row, Table
 
+SAME = "The same imported weights, each twin in its own framework"
 QUESTIONS = {
     "deployment": "The same weights, against the twin's own framework in strict fp32",
     "twins": "The two trainings, each in its own framework",
@@ -33,6 +34,8 @@ def table(run: Run) -> Table | None:
         twin = axes[one.a].twin if one.a in axes else ""
         return asked, TWINS.index(twin) if twin in TWINS else len(TWINS), one.a
 
+    luck = " A row of the two trainings is of one seed each, whose luck the interval does not know."
+    luck = "" if run.imported else luck
     return Table(
         name="accuracies",
         title="Accuracy differences",
@@ -42,7 +45,7 @@ def table(run: Run) -> Table | None:
             Column("device", "Device"),
             Column("ap_a", "AP of A", score, "number"),
             Column("ap_b", "AP of B", score, "number"),
-            Column("difference", "A - B", difference, "number"),
+            Column("difference", "A - B", fine_difference, "number"),
             Column("interval", "95 % interval", kind="number"),
             Column("verdict", "A is", kind="status"),
             Column("margin", "Equal within", rate, "number"),
@@ -53,14 +56,16 @@ def table(run: Run) -> Table | None:
         rows=tuple(
             Row(
                 (name(one.a), name(one.b), device(one.a), *_values(one)),
-                QUESTIONS.get(one.question, one.question),
+                SAME
+                if one.question == "twins" and run.imported
+                else QUESTIONS.get(one.question, one.question),
                 muted=one.verdict is None,
             )
             for one in sorted(run.accuracies, key=order)
         ),
         note="AP of A less AP of B on the validation part, with the interval of a paired bootstrap over "
-        "images. Equal: the interval lies within the margin; higher and lower: it leaves out 0. A row of the "
-        f"two trainings is of one seed each, whose luck the interval does not know. Boxes: {run.boxes}.",
+        f"images. Equal: the interval lies within the margin; higher and lower: it leaves out 0.{luck} "
+        f"Boxes: {run.boxes}.",
         command=command(run, "bench"),
         source="bench/accuracies.json",
         grouped_by="Question",
@@ -76,7 +81,7 @@ def _values(one: Difference) -> tuple[Value, ...]:
 
     return (
         *(known(one.ap_a), known(one.ap_b), known(one.difference)),
-        f"[{difference(ends[0])}, {difference(ends[1])}]" if ends else none,
+        f"[{fine_difference(ends[0])}, {fine_difference(ends[1])}]" if ends else none,
         one.verdict or "no verdict",
         *(known(one.margin), known(one.images)),
         one.reason or Absent("nothing is missing", shown="", quiet=True),

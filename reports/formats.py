@@ -51,7 +51,16 @@ def score(value: float) -> str:
 
 def difference(value: float) -> str:
     """Return a signed difference of scores with three decimals and a true minus sign."""
-    rounded = f"{abs(value):.3f}"
+    return _signed(value, 3)
+
+
+def fine_difference(value: float) -> str:
+    """Return a signed difference with four decimals, for what is held against a thousandth."""
+    return _signed(value, 4)
+
+
+def _signed(value: float, decimals: int) -> str:
+    rounded = f"{abs(value):.{decimals}f}"
     sign = "" if float(rounded) == 0 else "+" if value > 0 else MINUS
     return sign + rounded
 

@@ -85,6 +85,8 @@ class Certificate:
     """Whose weights these are, where that is not the twin's name."""
     through: str | None = None
     """The twin that an IR was made through."""
+    place: str | None = None
+    """A hash of the environment that it ran in, where that is one of the runtime's own."""
     shift_px: float | None = None
     """99th percentile over joints of the distance to the reference's keypoints, in input pixels."""
 
@@ -92,7 +94,8 @@ class Certificate:
     def what(self) -> str:
         """Return the name of what it certifies: torch-openvino-ir-bf16-cpu."""
         through = f"through-{self.through}" if self.is_crossed else None
-        axes = (self.subject or self.twin, self.runtime, through, self.mode, self.precision, self.device)
+        axes = [self.subject or self.twin, self.runtime, through, self.mode, self.precision, self.device]
+        axes += [f"in {short(self.place)}"] if self.place else []
         return "-".join(filter(None, axes))
 
     @property

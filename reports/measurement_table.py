@@ -106,7 +106,7 @@ def _protocol_rows(run: Run) -> list[Row]:
     if not found:
         return [_row("Protocol", "Profile", Absent(NOT_SAID), "measured by an older bench")]
     rows: list[tuple[str, Value, str]] = [
-        ("Profile", _profile(found), "a round is one fresh process"),
+        ("Profile", _profile(run), "a round is one fresh process"),
         ("Rounds", or_absent(found.get("rounds"), NOT_SAID), f"{_more(found)}{_order_says(run)}"),
         ("Warm-up", _seconds(found, "warmup_s"), _warmup(found)),
         (
@@ -119,10 +119,11 @@ def _protocol_rows(run: Run) -> list[Row]:
     return [_row("Protocol", what, said, how) for what, said, how in rows]
 
 
-def _profile(found: dict[str, Any]) -> Value:
+def _profile(run: Run) -> Value:
     """Return the profile's name, and what the matrix has otherwise: official, but rounds 3 for 10."""
-    altered = found.get("altered")
-    said = [f"{name} {found.get(name)} for {value}" for name, value in (altered or {}).items()]
+    found, altered = protocol(run), part(run, "matrix").get("altered")
+    changed = altered.items() if isinstance(altered, dict) else ()
+    said = [f"{name} {found.get(name)} for {value}" for name, value in changed]
     named = or_absent(found.get("profile"), NOT_SAID)
     return named if isinstance(named, Absent) or not said else f"{named}, but {', '.join(said)}"
 
@@ -167,23 +168,23 @@ def _seconds(found: dict[str, Any], key: str) -> Value:
 
 
 def _ceiling_rows(run: Run) -> list[Row]:
-    limits = part(run, "limits")
-    peaks = [*(limits.get("peaks") or []), *(part(run, "limits_cuda").get("peaks") or [])]
-    on_gpu = len(limits.get("peaks") or [])
-    rows = [_peak_row(one, gpu=n >= on_gpu) for n, one in enumerate(peaks) if isinstance(one, dict)]
+    limits, on_gpu = part(run, "limits"), part(run, "limits_cuda")
+    rows = [_peak_row(one, "") for one in limits.get("peaks") or [] if isinstance(one, dict)]
+    rows += [_peak_row(one, "GPU, ") for one in on_gpu.get("peaks") or [] if isinstance(one, dict)]
     bandwidth = limits.get("bandwidth_gb_s")
     if isinstance(bandwidth, dict):
         rows += [_bandwidth_row(str(threads), value) for threads, value in bandwidth.items()]
-    left_out = limits.get("reasons")
-    for what, reason in left_out.items() if isinstance(left_out, dict) else ():
-        rows.append(_row("Ceilings", f"Without {what}", Absent(str(reason), quiet=True), str(reason)))
+    for found, where in ((limits, ""), (on_gpu, "GPU, ")):
+        left_out = found.get("reasons")
+        for what, reason in left_out.items() if isinstance(left_out, dict) else ():
+            absent = Absent(str(reason), quiet=True)
+            rows.append(_row("Ceilings", f"Without {where}{what}", absent, str(reason)))
     return rows or [_row("Ceilings", "Peak and bandwidth", UNMEASURED, "no share of peak can be told")]
 
 
-def _peak_row(one: dict[str, Any], *, gpu: bool) -> Row:
+def _peak_row(one: dict[str, Any], where: str) -> Row:
     threads, value = one.get("threads"), _number(one.get("gflops"))
-    where = "GPU" if gpu else f"{threads} thread{'' if threads == 1 else 's'}"
-    what = f"Peak, {one.get('precision', '?')}, {where}"
+    what = f"Peak, {where}{one.get('precision', '?')}, {threads} thread{'' if threads == 1 else 's'}"
     how = ", ".join(str(one[key]) for key in ("kernel", "library") if one.get(key)) or "kernel not recorded"
     said = _with_unit(value, "GFLOP/s")
     return _row("Ceilings", what, said, f"best kernel: {how}", exact=(value,), unit="GFLOP/s")

@@ -18,6 +18,8 @@ def headline(run: Run) -> Table:
     last = common_epoch(run)
     common = "last common epoch" if last is None else f"epoch {last} of both"
     first = "Validation, imported weights" if run.imported else "Validation, best epoch of each"
+    # A training scores itself by ground truth; imported weights are scored as the test part is.
+    boxes = run.boxes if run.imported else "ground truth"
     parts = {first: {twin: _best(run, twin) for twin in TWINS}}
     if not run.imported:
         parts[f"Validation, {common}"] = {twin: _at(run, twin, last) for twin in TWINS}
@@ -31,9 +33,9 @@ def headline(run: Run) -> Table:
             Column("difference", "PyTorch − TensorFlow", difference, "number"),
         ),
         rows=tuple(Row((part, *values.values(), _difference(values))) for part, values in parts.items()),
-        note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: ground truth; on test: {run.boxes}.",
-        command=f"{command(run, 'train')} && {command(run, 'test')}",
-        source="train/*/epochs.jsonl and test.json",
+        note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: {boxes}; on test: {run.boxes}.",
+        command=f"{command(run, 'run' if run.imported else 'train')} && {command(run, 'test')}",
+        source=f"train/*/{'summary.json' if run.imported else 'epochs.jsonl'} and test.json",
     )
 
 

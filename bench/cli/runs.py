@@ -50,7 +50,8 @@ def run(
     if weights is not None:
         load_weights(weights, architecture.build(resolved.model))
     with rundir.locked(out, create=True):
-        made = runs.prepare(recipe, out, coco, boxes, device and device.value, threads, workers, set_)
+        on = device and device.value
+        made = runs.prepare(recipe, out, coco, boxes, on, threads, workers, set_, weights)
         raise typer.Exit(runs.run(made, uncertified, weights, as_json))
 
 

@@ -57,7 +57,7 @@ def run(
         raise UserError(f"LoadGen drives none of these cells; expected one of: {', '.join(DRIVEN)}")
     tell = on_event or (lambda name, fields: None)
     opened = rundir.opened(Path(path))
-    gate = certificate.of_run(opened.path)
+    gate = certificate.of_run(opened.path, places)
     if not uncertified:
         gate.require_unaltered()
     child = _Child(opened, options or Options(), timeout_s, dict(env or {}), dict(places or {}))

@@ -95,9 +95,10 @@ class Ran:
 def of(subject: Subject, lower: Precisions, device: str = "cpu") -> list[Arm]:
     """Return the arms of one set of weights, the source's own first, then `lower` precisions and `also`.
 
-    device: where all but what `also` names are run.
+    device: where all but what `also` names are run; OpenVINO knows no CUDA, and stays on the CPU.
     """
-    found = [replace(arm, device=device) for arm in _standard(subject, lower)]
+    standard = _standard(subject, lower)
+    found = [arm if arm.runtime == "openvino" else replace(arm, device=device) for arm in standard]
     kinds = {arm.kind for arm in found if arm.through in {None, subject.twin}}
     asked = (_also(subject, kind) for kind in subject.also if kind not in kinds)
     return [*found, *(arm for arm in asked if arm)]

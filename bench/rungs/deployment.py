@@ -14,6 +14,7 @@ import numpy as np
 
 from bench import store
 from bench.contract import RUNNERS
+from bench.matrix import Place
 from bench.rungs import arms, probing
 from bench.rungs.arms import Arm, Precisions, Ran, Subject
 from bench.rungs.base import Check, Context, reshaped, rmse, worst
@@ -58,6 +59,8 @@ class Fact:
     precision: str
     device: str
     artifact_sha256: str | None
+    place: str | None = None
+    """A hash of the environment that the matrix gives the runtime; None for this one."""
     status: str = "pass"
     """`pass`, `fail`, `unsupported`, or `reported` where nothing is judged."""
     reason: str | None = None
@@ -145,7 +148,7 @@ def _judged(
     context: Context, subject: Subject, ran: Ran, source: Ran, reference: np.ndarray | None, draws: int
 ) -> tuple[list[Check], Fact]:
     """Return the checks of one arm and its fact; `reference` is None where the source did not run."""
-    label, fact = f"{subject.name} weights, {ran.arm.name}", _known(subject, ran.arm)
+    label, fact = f"{subject.name} weights, {ran.arm.name}", _known(context, subject, ran.arm)
     status, reason = _unjudged(ran, source)
     if status or reference is None:
         passed = None if status == "unsupported" else False
@@ -187,7 +190,7 @@ def _reported(label: str, fact: Fact, found: Found, own: Found) -> tuple[list[Ch
     return [check], replace(fact, status="fail", reason=f"{lost}: {WHY_FINITE}", **found.numbers())
 
 
-def _known(subject: Subject, arm: Arm) -> Fact:
+def _known(context: Context, subject: Subject, arm: Arm) -> Fact:
     return Fact(
         subject=subject.name,
         twin=subject.twin,
@@ -197,6 +200,7 @@ def _known(subject: Subject, arm: Arm) -> Fact:
         precision=arm.precision,
         device=arm.device,
         artifact_sha256=store.artifact_sha256(arm.artifact),
+        place=context.places.get(arm.runtime, Place()).key,
     )
 
 

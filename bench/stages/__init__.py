@@ -3,7 +3,7 @@
 from bench.stages.calling import call_with_bar
 from bench.stages.conversion import convert, route_text
 from bench.stages.evaluation import evaluate, predict, stored_truth
-from bench.stages.importing import imported
+from bench.stages.importing import imported, require_one_source
 from bench.stages.measuring import bench, load_matrix, prove
 from bench.stages.order import Stage, sequence
 from bench.stages.pictures import samples, samples_hold
@@ -20,6 +20,7 @@ __all__ = [
     "make_data",
     "predict",
     "prove",
+    "require_one_source",
     "route_text",
     "samples",
     "samples_hold",

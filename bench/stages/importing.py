@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.stages.evaluation import predict
 from pose import architecture, weights
@@ -18,16 +19,14 @@ EPOCH = 0
 def place(run: RunFolder, twin: str, given: Path) -> dict[str, Any]:
     """Make canonical weights the twin's best and score the validation part; return its summary.
 
-    Raises UserError when the twin is trained here, and as `pose.weights.load` where a tensor of the file is
-    missing, extra or of another shape.
+    Raises UserError as `pose.weights.load` where a tensor of the file is missing, extra or of another shape.
+    `require_one_source` says whether it may be done at all.
     """
     out = run.train_folder(twin)
-    if not may_place(run, twin):
-        raise UserError(
-            f"{run.path} has a training of {twin}, which --weights {given} would replace; "
-            "expected a new --out folder"
-        )
     loaded = weights.load(given, architecture.build(run.recipe.model))
+    # What was made of other weights goes first: an interrupted import must not be taken for the one before.
+    for stale in (out / "summary.json", run.path / "test.json", run.path / "samples" / "made_from.json"):
+        stale.unlink(missing_ok=True)
     weights.save(out / "best.safetensors", loaded, {"imported": given.name})
     scored = predict(
         run,
@@ -42,13 +41,27 @@ def place(run: RunFolder, twin: str, given: Path) -> dict[str, Any]:
     return summary
 
 
-def may_place(run: RunFolder, twin: str) -> bool:
-    """Return whether nothing of a training would be lost."""
-    out = run.train_folder(twin)
-    return imported(run, twin) is not None or not any((out / name).exists() for name in TRAINED)
+def require_one_source(run: RunFolder, given: Path | None) -> None:
+    """Raise UserError where a run would come to hold imported weights beside a training.
+
+    given: weights to import for both twins; None to train what is not there yet.
+    """
+    here = {twin for twin in TWINS if imported(run, twin)}
+    trained = [t for t in TWINS if t not in here and _has_training(run.train_folder(t))]
+    if given is not None and trained:
+        raise UserError(
+            f"{run.path} has a training of {trained[0]}, which --weights {given} would replace; "
+            "expected a new --out folder"
+        )
+    if given is None and here and here != set(TWINS):
+        raise UserError(
+            f"{run.path} has imported weights for {here.pop()} alone; give the same --weights again, "
+            "or a new --out folder to train"
+        )
 
 
-TRAINED = ("summary.json", "epochs.jsonl", "state.safetensors")
+def _has_training(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("summary.json", "epochs.jsonl", "state.safetensors"))
 
 
 def imported(run: RunFolder, twin: str) -> dict[str, Any] | None:

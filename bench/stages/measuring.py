@@ -32,7 +32,8 @@ def prove(
     It covers the modes, precisions and devices that a matrix (the recipe's unless named) measures, in the
     environments that it names; `device` as `load_matrix` takes it.
     """
-    measured = load_matrix(run, matrix_name, device) if matrix_name or run.recipe.matrix else None
+    proving.require_device(device)
+    measured = load_matrix(run, matrix_name, device) if device or matrix_name or run.recipe.matrix else None
     command = f"twinpose parity {shlex.quote(str(run.path))}"
     command += f" --matrix {shlex.quote(matrix_name)}" if matrix_name else ""
     command += f" --device {device}" if device else ""

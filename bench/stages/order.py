@@ -73,7 +73,8 @@ def _training(run: RunFolder, twin: str) -> Stage:
 
 def _weights(run: RunFolder, twin: str, given: Path) -> Stage:
     command = f"twinpose run --recipe {shlex.quote(str(run.path / 'recipe.yaml'))} "
-    command += f"--weights {shlex.quote(str(given))} --out {shlex.quote(str(run.path))}"
+    command += f"--weights {shlex.quote(str(given))} --coco {shlex.quote(str(run.settings.coco))} "
+    command += f"--out {shlex.quote(str(run.path))}"
     put, holds = partial(place, run, twin, given), partial(is_placed, run, twin, given)
     return Stage(f"weights {twin}", command, put, holds)
 
@@ -105,6 +106,6 @@ def _is_proven(run: RunFolder) -> bool:
     measured = load_matrix(run, None) if run.recipe.matrix else None
     return all(
         gate.outdated(arm["runtime"], arm["twin"]) is None
-        and any(arm.items() <= known.items() for known in gate.found["runtimes"])
+        and any(arm.items() <= ({"place": None} | known).items() for known in gate.found["runtimes"])
         for arm in proving.expected(run, measured)
     )

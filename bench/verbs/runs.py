@@ -22,10 +22,12 @@ def prepare(
     threads: int | None,
     workers: int | None,
     overrides: list[str] | None,
+    given: Path | None = None,
 ) -> RunFolder:
     """Return the run folder of a recipe, its dataset rendered first when no COCO folder is given.
 
-    Settings that are not given are those of the run that is there, else the defaults.
+    Settings that are not given are those of the run that is there, else the defaults; `given` is
+    `bench.rundir.prepare`'s.
     """
     recipe = recipes.load(name, overrides)
     before = None
@@ -45,7 +47,7 @@ def prepare(
         threads or (before.threads if before else machine.usable_cores()),
         workers if workers is not None else before.workers if before else 2,
     )
-    return rundir.prepare(out, recipe, settings)
+    return rundir.prepare(out, recipe, settings, given)
 
 
 def run(made: RunFolder, uncertified: bool, given: Path | None, as_json: bool) -> int:
@@ -53,6 +55,7 @@ def run(made: RunFolder, uncertified: bool, given: Path | None, as_json: bool) -
 
     given: canonical weights that take the place of both trainings.
     """
+    stages.require_one_source(made, given)
     for stage in stages.sequence(made, uncertified=uncertified, given=given):
         if stage.holds():
             console.say(f"{stage.name}: done before", level=2)
@@ -82,13 +85,14 @@ def _proven(path: Path) -> str | None:
 
 def train(made: RunFolder, twin: str | None, as_json: bool) -> None:
     """Train one twin or both."""
-    summaries = {}
-    for name in [twin] if twin else TWINS:
+    for name in TWINS:
         if source := stages.imported(made, name):
             raise UserError(
                 f"{made.path} has the imported weights {source['name']} in the place of a trained {name}; "
                 "expected a run of its own for a training"
             )
+    summaries = {}
+    for name in [twin] if twin else TWINS:
         with made.stage(f"train {name}", f"twinpose train {made.path} --twin {name}"):
             summaries[name] = stages.train(made, name)
     lines = [

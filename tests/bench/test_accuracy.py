@@ -31,6 +31,12 @@ def scored(cell: Cell, predictions: list[dict[str, Any]], **patch: Any) -> CellR
     return run_folders.result(cell, [ap(predictions)], stats={"AP": ap(predictions)}, **patch)
 
 
+@pytest.fixture(autouse=True)
+def _artifacts_as_they_were_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every artifact be the one that run_folders' cells name."""
+    monkeypatch.setattr(store, "artifact_sha256", lambda path: "a" * 64)
+
+
 def found(
     run: Path, cells: dict[Cell, list[dict[str, Any]]], truth: dict[str, Any] = TRUTH
 ) -> list[Difference]:
@@ -68,12 +74,30 @@ def test_the_same_predictions_are_equal_and_worse_ones_lower(tmp_path: Path) -> 
     assert worse.interval[0] < (worse.difference or 0) < worse.interval[1] < 0
 
 
-def test_the_interval_is_that_of_the_paired_bootstrap(tmp_path: Path) -> None:
+def test_the_interval_is_that_of_the_paired_bootstrap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [pair] = found(tmp_path, {KERAS: GOOD, TORCH: OTHER})
     direct = bootstrap.bootstrap_ap_difference(GOOD, OTHER, TRUTH, accuracy.DRAWS, accuracy.SEED)
     assert (pair.question, pair.a, pair.b) == ("twins", KERAS.id, TORCH.id)
     assert (pair.difference, *(pair.interval or ())) == pytest.approx(direct)
     assert (pair.ap_a, pair.ap_b) == pytest.approx((ap(GOOD), ap(OTHER)))
+    assert pair.margin == accuracy.SAME_WEIGHTS, "both twins hold the same file"
+    monkeypatch.setattr(store, "artifact_sha256", lambda path: str("tf" in path.parts))
+    keras, torch = (
+        scored(c, p, artifact_sha256=s) for c, p, s in ((KERAS, GOOD, "True"), (TORCH, OTHER, "False"))
+    )
+    [trained] = accuracy.compare(tmp_path, [keras, torch])
+    assert (trained.question, trained.margin) == ("twins", accuracy.OTHER)
+
+
+def test_the_matches_are_those_of_the_last_round(tmp_path: Path) -> None:
+    keep(tmp_path, TORCH.id, GOOD, TRUTH)
+    store.save_samples(tmp_path, TORCH.id, 2, bootstrap.match(BAD, TRUTH).to_arrays())
+    twice = run_folders.result(TORCH, [ap(GOOD), ap(BAD)])
+    kept = accuracy.matches(tmp_path, twice)
+    assert kept is not None
+    assert bootstrap.ap(kept) == ap(BAD)
 
 
 def test_each_twin_s_exports_are_held_against_its_own_framework(tmp_path: Path) -> None:
@@ -97,6 +121,10 @@ def test_what_was_not_scored_or_kept_has_no_verdict_and_says_why(tmp_path: Path)
     assert (one.verdict, one.interval) == (None, None)
     assert one.difference == pytest.approx(ap(BAD) - ap(GOOD))
     assert one.reason == f"no interval: {IR.id} was scored before matches were kept; --again scores it anew"
+    old = scored(IR, BAD, artifact_sha256="b" * 64)
+    [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), old])
+    assert (one.verdict, one.interval) == (None, None)
+    assert one.reason == f"{IR.id} was scored with another artifact than is there now; measure it again"
     keep(tmp_path, IR.id, found_in(crowded(40, 4), 0.02, 1), crowded(40, 4))
     [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
     assert (one.verdict, one.reason) == (None, "scored on other people")
@@ -106,9 +134,10 @@ def test_what_was_not_scored_or_kept_has_no_verdict_and_says_why(tmp_path: Path)
 
 
 def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
-    pairs = found(tmp_path, {TORCH: GOOD, IR: GOOD, KERAS: OTHER})
-    accuracy.write(tmp_path, pairs)
-    assert store.differences(tmp_path) == pairs
+    cells = {TORCH: GOOD, IR: GOOD, KERAS: OTHER}
+    pairs = found(tmp_path, cells)
+    results = [scored(cell, predictions) for cell, predictions in cells.items()]
+    assert accuracy.renew(tmp_path, results) == store.differences(tmp_path) == pairs
     lines = [bench_text.accuracy(one) for one in pairs]
     assert lines[0] == (
         "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, AP: +0.0000 [+0.0000, +0.0000] equal"
@@ -119,6 +148,27 @@ def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"accuracies\.json holds no list of differences"):
         store.differences(tmp_path)
     assert store.differences(tmp_path / "nowhere") == []
+
+
+def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found(tmp_path, {TORCH: GOOD, IR: GOOD})
+    results = [scored(TORCH, GOOD), scored(IR, GOOD)]
+    drawn: list[int] = []
+    resampled = bootstrap.resampled
+
+    def counted(*arguments: Any) -> Any:
+        drawn.append(1)
+        return resampled(*arguments)
+
+    monkeypatch.setattr(bootstrap, "resampled", counted)
+    first = accuracy.renew(tmp_path, results)
+    assert (accuracy.renew(tmp_path, results), len(drawn)) == (first, 2)
+    other = [scored(TORCH, GOOD), scored(IR, GOOD, hash="g" * 64)]
+    assert (accuracy.renew(tmp_path, other), len(drawn)) == (first, 4)
+    (tmp_path / "bench" / "accuracies.json").write_text("[1")
+    assert (accuracy.renew(tmp_path, other), len(drawn)) == (first, 6)
+    monkeypatch.setattr(store, "artifact_sha256", lambda path: None)
+    assert accuracy.renew(tmp_path, other)[0].verdict is None, "the artifact is gone"
 
 
 def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> compare.Found:
@@ -139,7 +189,7 @@ def test_two_runs_are_compared_over_the_same_images(tmp_path: Path) -> None:
     assert (row.verdict, row.status, worse.exit_code()) == ("lower", "regressed", compare.REGRESSED)
     low, high = row.difference_interval or (0, 0)
     assert low < (row.difference or 0) < high < 0
-    assert f"{low:+.3f} .. {high:+.3f}" in compare_text.text(worse)
+    assert f"{low:+.4f} .. {high:+.4f}" in compare_text.text(worse)
 
 
 def test_a_loss_within_the_luck_of_the_images_is_no_regression(tmp_path: Path) -> None:

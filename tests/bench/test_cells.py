@@ -69,7 +69,7 @@ def test_a_runner_that_knows_the_answers_scores_near_one(run_folder: Path, batch
     [result] = bench(run_folder, one("accuracy", batch=batch, allocator="tuned"), "Oracle")
     assert result.status == "ok", result.reason
     assert result.stats["AP"] > 0.9
-    kept = accuracy.matches(run_folder, result.id)
+    kept = accuracy.matches(run_folder, result)
     assert kept is not None
     assert bootstrap.ap(kept) == pytest.approx(result.stats["AP"])
     assert (result.stats["instances"], result.stats["images"]) == (6, 3)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import certificate, machine, mlperf, parity, store
+from bench import certificate, machine, matrix, mlperf, parity, store
 from bench.contract import Cell
 from pose import weights
 from pose.errors import UserError
@@ -265,6 +265,23 @@ def test_an_export_is_certified_through_the_twin_that_it_is_of() -> None:
         "precision": "fp32",
         "device": "cpu",
     }
-    assert certificate._is_of(arm, cell)
-    assert not certificate._is_of(arm | {"through": "torch"}, cell)
+    gate = certificate.Gate(Path(), None, {})
+    assert gate._is_of(arm, cell)
+    assert not gate._is_of(arm | {"through": "torch"}, cell)
     assert isinstance(cell, Cell)
+
+
+def test_a_certificate_is_of_the_environment_that_it_was_climbed_in(run: Path) -> None:
+    place = matrix.Place(python="envs/torch/bin/python")
+    here, there = (one().cells[0], store.artifact_sha256(best(run))), {"torch": place}
+    written(run)
+    assert certificate.of_run(run).certificate(*here)[0] == "c" * 64
+    assert certificate.of_run(run, {"tf": place}).certificate(*here)[0] == "c" * 64
+    refused = certificate.of_run(run, there).certificate(*here)[1]
+    assert "says nothing of this runtime" in str(refused)
+    written(run, arm={"place": place.key})
+    assert certificate.of_run(run, there).certificate(*here)[0] == "c" * 64
+    assert certificate.of_run(run).certificate(*here)[0] is None
+    other = {"torch": matrix.Place(python="envs/torch/bin/python", env={"A": "b"})}
+    assert certificate.of_run(run, other).certificate(*here)[0] is None
+    assert matrix.Place().key is None

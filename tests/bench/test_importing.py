@@ -75,16 +75,46 @@ def test_other_weights_are_placed_anew_and_what_is_not_whole_is_refused(run: Run
 
 
 @pytest.mark.parametrize("left", ["summary.json", "epochs.jsonl", "state.safetensors"])
-def test_a_training_is_not_replaced_and_imported_weights_are_not_trained_over(
-    run: RunFolder, left: str
-) -> None:
-    write_text(run.train_folder("tf") / left, "{}")
-    with pytest.raises(UserError, match=r"has a training of tf, which --weights .* would replace"):
-        importing.place(run, "tf", given(run))
-    assert not (run.train_folder("tf") / "best.safetensors").exists()
-    importing.place(run, "torch", given(run))
+@pytest.mark.parametrize("twin", ["tf", "torch"])
+def test_a_training_is_not_replaced(run: RunFolder, twin: str, left: str) -> None:
+    write_text(run.train_folder(twin) / left, "{}")
+    with pytest.raises(UserError, match=rf"has a training of {twin}, which --weights .* would replace"):
+        runs.run(run, uncertified=True, given=given(run), as_json=False)
+    for name in ("tf", "torch"):
+        assert not (run.train_folder(name) / "best.safetensors").exists()
+
+
+@pytest.mark.parametrize("first", ["tf", "torch"])
+def test_imported_weights_are_not_trained_over_nor_beside(run: RunFolder, first: str) -> None:
+    importing.place(run, first, given(run))
     with pytest.raises(UserError, match=r"has the imported weights official-0\.safetensors in the place"):
-        runs.train(run, "torch", as_json=False)
+        runs.train(run, None, as_json=False)
+    with pytest.raises(UserError, match=rf"has imported weights for {first} alone; give the same --weights"):
+        runs.run(run, uncertified=True, given=None, as_json=False)
+    importing.require_one_source(run, given(run))
+    importing.place(run, {"tf": "torch", "torch": "tf"}[first], given(run))
+    importing.require_one_source(run, None)
+
+
+def test_what_was_made_of_other_weights_is_made_anew(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    for twin in ("tf", "torch"):
+        importing.place(run, twin, given(run))
+    write_text(run.path / "test.json", '{"split": null}')
+    write_text(run.path / "samples" / "made_from.json", '{"tf": 0, "torch": 0}')
+    write_text(run.path / "samples" / "samples.json", "[]")
+    stages_of = {stage.name: stage for stage in stages.sequence(run, uncertified=True)}
+    assert stages_of["test"].holds()
+    assert stages_of["samples"].holds()
+
+    def interrupted(run: RunFolder, **asked: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importing, "predict", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        importing.place(run, "tf", given(run, seed=1))
+    assert not stages_of["test"].holds()
+    assert not stages_of["samples"].holds()
+    assert not importing.is_placed(run, "tf", given(run)), "what lies there is the other file's"
 
 
 def test_the_report_says_that_nothing_was_trained(run: RunFolder) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import certificate, machine, matrix, parity, proving, rundir, store
+from bench import certificate, machine, matrix, parity, proving, rundir, stages, store
 from bench.contract import Cell
 from bench.rungs import arms, deployment
 from bench.rungs.base import Check
 from bench.stages import order
 from pose import weights
+from pose.errors import UserError
 from pose.files import read_json, write_json, write_text
 
 CELL = Cell("torch", "torch", "eager", "fp32", "cpu", 1, 2, "glibc", "latency")
@@ -59,7 +60,7 @@ def climb(run: rundir.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
         def fake(context: Any, subjects: Any, lower: Any, wanted: Any) -> Any:
             rungs = [_rung(step, wanted, statuses, measured) for step in parity.LADDER]
             facts = [
-                asdict(deployment._known(subject, arm))
+                asdict(deployment._known(context, subject, arm))
                 for subject in subjects
                 for arm in arms.of(subject, lower, context.device)
             ]
@@ -203,6 +204,45 @@ def test_a_run_with_int8_in_its_matrix_is_proven_once(run: rundir.RunFolder, cli
     found = climb(*parity.QUICK)
     assert {"fp32", "int8"} <= {arm["precision"] for arm in found["runtimes"]}
     assert order._is_proven(run)
+
+
+def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
+    run: rundir.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = climb(*parity.QUICK)
+    seen: list[Any] = []
+    fake = parity.climb
+
+    def watched(context: Any, *rest: Any) -> Any:
+        seen.append(context)
+        return fake(context, *rest)
+
+    monkeypatch.setattr(parity, "climb", watched)
+    place = "interpreters: {torch: {python: envs/torch/bin/python, env: {A: b}}}\n"
+    write_text(
+        run.path / "other.yaml",
+        INT8 + "  - {twin: torch, runtime: onnxruntime, mode: ir, scenario: latency, "
+        "precision: defaults, batch: 1}\n" + place,
+    )
+    gpus: list[dict[str, str]] = []
+    monkeypatch.setattr(machine, "gpus", lambda: gpus)
+    with pytest.raises(UserError, match="nvidia-smi sees no GPU here"):
+        stages.prove(run, parity.QUICK, str(run.path / "other.yaml"), "cuda")
+    gpus.append({"name": "a GPU"})
+    found = stages.prove(run, parity.QUICK, str(run.path / "other.yaml"), "cuda")
+    assert found["command"].endswith("other.yaml --device cuda --quick")
+    on_gpu = [arm for arm in found["runtimes"] if arm["device"] == "cuda"]
+    assert [(arm["runtime"], arm["mode"], arm["precision"]) for arm in on_gpu] == [("torch", "eager", "fp32")]
+    assert {arm["device"] for arm in found["runtimes"]} == {"cpu", "cuda"}
+    assert len(found["runtimes"]) == len(whole["runtimes"]) + 1
+    assert seen[-1].places["torch"].python == "envs/torch/bin/python"
+    assert seen[-1].places["torch"].env == {"A": "b"}
+    gate = certificate.of_run(run.path)
+    cell = replace(CELL, device="cuda")
+    artifact = store.artifact_sha256(best(run))
+    assert gate.certificate(cell, artifact)[0] is None, "of another environment"
+    placed = certificate.of_run(run.path, seen[-1].places)
+    assert placed.certificate(cell, artifact) == (on_gpu[0]["id"], None)
 
 
 def test_a_run_whose_rungs_do_not_let_the_bench_time_is_not_proven(

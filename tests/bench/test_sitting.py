@@ -255,6 +255,11 @@ def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Pat
     )
     assert "1.500x [1.400, 1.600] faster" in bench_text.comparison(pair)
     assert "(uncertified)" not in bench_text.comparison(pair)
+    assert "(flagged)" not in bench_text.comparison(msgspec.structs.replace(pair, reason=None))
+    doubted = replace(sat, flagged={pair.a: ["IQR is 12%", "drift"]}, comparisons=[pair])
+    assert f"flagged:\n  {pair.a}: IQR is 12%; drift\n" in bench_text.summary(doubted, run_folder)
+    assert "flagged:" not in bench_text.summary(replace(doubted, flagged={"another": ["x"]}), run_folder)
+    assert bench_text.comparison(msgspec.structs.replace(pair, reason="x")).endswith("faster (flagged)")
     marked = bench_text.comparison(pair, {pair.a})
     assert marked.startswith(f"{'-'.join(pair.a.split('-')[:3])} (uncertified) against ")
     assert marked.count("(uncertified)") == 1

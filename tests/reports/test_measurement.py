@@ -59,13 +59,13 @@ def test_the_table_says_noise_harness_protocol_and_ceilings(run: Run):
 
 def test_an_altered_profile_and_a_gpu_s_peak_are_said(run: Run):
     assert run.bench is not None
-    protocol = {**run.bench["matrix"]["protocol"], "rounds": 3, "altered": {"rounds": 10}}
+    protocol = {**run.bench["matrix"]["protocol"], "rounds": 3}
     on_gpu = {"peaks": [{**run.bench["limits"]["peaks"][0], "gflops": 51000.0}]}
-    matrix = {**run.bench["matrix"], "protocol": protocol}
+    matrix = {**run.bench["matrix"], "protocol": protocol, "altered": {"rounds": 10}}
     changed = replace(run, bench={**run.bench, "matrix": matrix, "limits_cuda": on_gpu})
     rows = parsed(measurement_table.table(changed))
     assert rows["Profile"]["said"] == "official, but rounds 3 for 10"
-    assert float(rows["Peak, fp32, GPU"]["value"]) == 51000.0
+    assert float(rows["Peak, GPU, fp32, 2 threads"]["value"]) == 51000.0
     assert float(rows["Peak, fp32, 2 threads"]["value"]) == 141.3
 
 
