@@ -24,7 +24,12 @@ def table(run: Run) -> Table | None:
     axes = {cell.id: cell.axes for cell in run.cells}
 
     def name(cell_id: str) -> str:
-        return readings.name(axes[cell_id]) if cell_id in axes else cell_id
+        return f"{readings.name(axes[cell_id])}, {axes[cell_id].numerics}" if cell_id in axes else cell_id
+
+    def named(reason: str | None) -> str | None:
+        for cell_id in sorted(axes, key=len, reverse=True):
+            reason = reason and reason.replace(cell_id, readings.name(axes[cell_id]))
+        return reason
 
     def device(cell_id: str) -> str:
         return axes[cell_id].device if cell_id in axes else ""
@@ -55,7 +60,7 @@ def table(run: Run) -> Table | None:
         ),
         rows=tuple(
             Row(
-                (name(one.a), name(one.b), device(one.a), *_values(one)),
+                (name(one.a), name(one.b), device(one.a), *_values(one, named(one.reason))),
                 SAME
                 if one.question == "twins" and run.imported
                 else QUESTIONS.get(one.question, one.question),
@@ -72,8 +77,8 @@ def table(run: Run) -> Table | None:
     )
 
 
-def _values(one: Difference) -> tuple[Value, ...]:
-    none = Absent(one.reason or "no reason recorded", quiet=True)
+def _values(one: Difference, reason: str | None) -> tuple[Value, ...]:
+    none = Absent(reason or "no reason recorded", quiet=True)
     ends = one.interval
 
     def known(value: float | None) -> Value:
@@ -84,7 +89,7 @@ def _values(one: Difference) -> tuple[Value, ...]:
         f"[{fine_difference(ends[0])}, {fine_difference(ends[1])}]" if ends else none,
         one.verdict or "no verdict",
         *(known(one.margin), known(one.images)),
-        one.reason or Absent("nothing is missing", shown="", quiet=True),
+        reason or Absent("nothing is missing", shown="", quiet=True),
         *(ends or (none, none)),
         *(one.a, one.b, one.question),
     )

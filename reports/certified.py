@@ -53,9 +53,9 @@ def _lacks(parity: Parity, needed: tuple[int, ...]) -> str | None:
 def _uncovered(parity: Parity, axes: Cell, artifact_sha256: str | None, certificate_id: str) -> str | None:
     """Return why no certificate of a ladder that passed is the cell's."""
     covering = [c for c in parity.runtimes if c.covers(axes)]
-    # The same network may be certified in several environments; for a loader the first certificate speaks.
-    carried = [c for c in covering if c.id == certificate_id and axes.scenario != "data"]
-    found = next(iter(carried or covering), None)
+    # Of those of one environment the first speaks, as it does at the gate; the cell says which it carries.
+    firsts = list({c.place: c for c in reversed(covering)}.values())[::-1]
+    found = next((c for c in firsts if c.id == certificate_id), next(iter(firsts), None))
     if found is None:
         return "parity.json has no certificate of this runtime, mode and precision"
     if found.artifact_sha256 != artifact_sha256:

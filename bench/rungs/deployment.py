@@ -59,8 +59,6 @@ class Fact:
     precision: str
     device: str
     artifact_sha256: str | None
-    place: str | None = None
-    """A hash of the environment that the matrix gives the runtime; None for this one."""
     status: str = "pass"
     """`pass`, `fail`, `unsupported`, or `reported` where nothing is judged."""
     reason: str | None = None
@@ -75,6 +73,8 @@ class Fact:
     """AP less the source's, with its 95% interval over images."""
     dap_low: float | None = None
     dap_high: float | None = None
+    place: str | None = None
+    """A hash of the environment that the matrix gives the runtime; None for this one."""
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,12 @@ def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
     on_gpu = [arm for arm in found["runtimes"] if arm["device"] == "cuda"]
     assert [(arm["runtime"], arm["mode"], arm["precision"]) for arm in on_gpu] == [("torch", "eager", "fp32")]
     assert {arm["device"] for arm in found["runtimes"]} == {"cpu", "cuda"}
-    assert len(found["runtimes"]) == len(whole["runtimes"]) + 1
+    arms_of = [
+        {(arm["runtime"], arm["device"], arm["place"]) for arm in one["runtimes"]} for one in (whole, found)
+    ]
+    key = seen[-1].places["torch"].key
+    assert arms_of[1] - arms_of[0] == {("torch", "cpu", key), ("torch", "cuda", key)}
+    assert arms_of[0] <= arms_of[1], "what was climbed in this environment is kept"
     assert seen[-1].places["torch"].python == "envs/torch/bin/python"
     assert seen[-1].places["torch"].env == {"A": "b"}
     gate = certificate.of_run(run.path)

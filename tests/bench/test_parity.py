@@ -157,12 +157,12 @@ def test_the_command_that_is_recorded_climbs_the_same_again(
     monkeypatch.setattr(proving, "recipe", refuse)
     out, sets = tmp_path / "a folder", ["training.epochs=3", "name=a b"]
     with pytest.raises(UserError, match="far enough"):
-        comparing.parity_of_recipe("smoke", sets, out, (2, 3), Path("c d"), Path("w"), 3, False)
+        comparing.parity_of_recipe("smoke", sets, out, (2, 3), Path("c d"), Path("w"), 3, "cpu", False)
     with pytest.raises(UserError, match="far enough"):
-        comparing.parity_of_recipe("smoke", None, None, parity.ALL, None, None, None, False)
+        comparing.parity_of_recipe("smoke", None, None, parity.ALL, None, None, None, None, False)
     assert climbed[0].command == (
         "twinpose parity --recipe smoke --set training.epochs=3 --set 'name=a b' --weights w "
-        f"--coco 'c d' --rungs 2,3 --threads 3 --out '{out}'"
+        f"--coco 'c d' --rungs 2,3 --threads 3 --device cpu --out '{out}'"
     )
     assert climbed[1].command == "twinpose parity --recipe smoke"
 

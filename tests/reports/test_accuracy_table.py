@@ -1,0 +1,94 @@
+"""The table of AP differences, from accuracies.json as the bench writes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.store import Difference
+from pose.errors import UserError
+from reports import accuracy_table, html
+from reports.build import all_tables
+from reports.run import Run, read
+from reports.table import to_csv, to_markdown
+
+MakeRun = Callable[..., Path]
+TORCH, KERAS = (
+    "{0}-{0}-{1}-fp32-cpu-b8-t2-glibc-accuracy".format(*of) for of in (("torch", "eager"), ("tf", "graph"))
+)
+BF16 = "torch-openvino-ir-bf16-cpu-b8-t2-glibc-accuracy"
+GONE = "torch-openvino-ir-int8-cpu-b8-t2-glibc-accuracy"
+FOUND = [
+    Difference(
+        question="twins", a=KERAS, b=TORCH, ap_a=0.409, ap_b=0.418, difference=-0.009,
+        interval=(-0.0214, 0.00049), margin=0.01, images=80, verdict="inconclusive",
+    ),
+    Difference(
+        question="deployment", a=BF16, b=TORCH, ap_a=0.4149, ap_b=0.418, difference=-0.0031,
+        interval=(-0.00441, -0.00012), margin=0.01, images=80, verdict="equal",
+    ),
+    Difference(question="deployment", a=GONE, b=TORCH, ap_b=0.418, reason=f"{GONE} is failed; {TORCH} is ok"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def run(make_run: MakeRun) -> Run:
+    path = make_run()
+    rows = [msgspec.to_builtins(one) for one in FOUND]
+    (path / "bench" / "accuracies.json").write_text(json.dumps({"schema": 2, "differences": rows}))
+    return read(path)
+
+
+def rows(run: Run) -> list[dict[str, Any]]:
+    table = accuracy_table.table(run)
+    assert table is not None
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+def test_deployment_comes_first_and_every_figure_is_there(run: Run) -> None:
+    found = rows(run)
+    assert [row["a"] for row in found] == [BF16, GONE, KERAS]
+    assert found[0]["a_name"] == "PyTorch on OpenVINO, bf16"
+    assert (found[0]["difference"], found[0]["interval"]) == ("-0.0031", "[−0.0044, −0.0001]")
+    assert (float(found[0]["low"]), float(found[0]["high"])) == (-0.00441, -0.00012)
+    assert (found[0]["verdict"], found[0]["margin"], found[0]["images"]) == ("equal", "0.01", "80")
+    assert (found[2]["verdict"], found[2]["interval"]) == ("inconclusive", "[−0.0214, +0.0005]")
+
+
+def test_what_has_no_verdict_says_why_by_short_names(run: Run) -> None:
+    lost = rows(run)[1]
+    assert (lost["verdict"], lost["difference"], lost["ap_b"]) == ("no verdict", "", "0.418")
+    assert lost["reason"] == f"{GONE} is failed; PyTorch eager is ok", "the run has no cell of int8"
+
+
+def test_it_stands_among_the_comparisons_of_the_page(run: Run) -> None:
+    assert "accuracies" in [table.name for table in all_tables(run)]
+    [section] = [one for one in html.sections(run, all_tables(run), []) if one.title == "Comparisons"]
+    assert "Accuracy differences" in [item.title for item in section.items]
+
+
+def test_imported_weights_are_no_two_trainings(run: Run) -> None:
+    trained = accuracy_table.table(run)
+    assert trained is not None
+    assert "of one seed each" in trained.note
+    source = {"imported": {"name": "w.safetensors", "sha256": "a" * 64}}
+    given = accuracy_table.table(replace(run, imported={"tf": source, "torch": source}))
+    assert given is not None
+    assert "of one seed each" not in given.note
+    assert "The same imported weights, each twin in its own framework" in to_markdown(given)
+
+
+def test_without_differences_there_is_no_table(make_run: MakeRun) -> None:
+    path = make_run()
+    assert accuracy_table.table(read(path)) is None
+    (path / "bench" / "accuracies.json").write_text('{"schema": 9, "differences": []}')
+    with pytest.raises(UserError, match="has schema 9"):
+        read(path)
