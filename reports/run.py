@@ -169,7 +169,7 @@ def read(path: Path) -> Run:
         recipe=recipes.load(str(recipe)) if recipe.is_file() else None,
         split=splits.read(split) if split.is_file() else None,
         training={twin: left for twin in TWINS if (left := _training(path / "train" / twin))},
-        imported={twin: found for twin in TWINS if (found := _imported(path / "train" / twin))},
+        imported={twin: given for twin in TWINS if (given := _imported(path / "train" / twin))},
         test=_optional(path / "test.json", Test),
         conversions={
             twin: found
