@@ -42,7 +42,7 @@ def renew(run: Path, results: Sequence[CellResult]) -> list[Difference]:
             return store.differences(run)
     except (UserError, AttributeError):  # damaged: it is made anew
         pass
-    found = compare(run, results)
+    found = _compared(run, scored, stale)
     rows = [msgspec.to_builtins(one) for one in found]
     write_json(path, {"schema": store.SCHEMA, "differences": rows, "of": of})
     return found
@@ -57,7 +57,10 @@ def _scored(run: Path, results: Sequence[CellResult]) -> tuple[list[CellResult],
 
 def compare(run: Path, results: Sequence[CellResult]) -> list[Difference]:
     """Return what each accuracy cell lost or gained: against its twin's own framework, then twin to twin."""
-    scored, stale = _scored(run, results)
+    return _compared(run, *_scored(run, results))
+
+
+def _compared(run: Path, scored: Sequence[CellResult], stale: Collection[str]) -> list[Difference]:
     drawn = {one.id: _drawn(run, one) for one in scored if one.status == "ok" and one.id not in stale}
     return [_difference(question, a, b, drawn, stale) for question, a, b in _pairs(scored)]
 

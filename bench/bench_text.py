@@ -30,7 +30,8 @@ def summary(sat: Sat, run: Path) -> str:
         )
     lines += [comparison(one, sat.unproven) for one in sat.comparisons if one.set != NOISE_FLOOR]
     lines += [accuracy(one) for one in sat.accuracies]
-    lines += ["flagged:", *_flagged(sat)] if _flagged(sat) else []
+    if flagged := _flagged(sat):
+        lines += ["flagged:", *flagged]
     if sat.unproven:
         lines.append("uncertified: timed without a passed parity certificate (--uncertified)")
     lines.append(f"the tables are in 'twinpose report {run}'")

@@ -107,15 +107,12 @@ def of(subject: Subject, lower: Precisions, device: str = "cpu") -> list[Arm]:
 def _also(subject: Subject, kind: Kind) -> Arm | None:
     """Return the arm of what a cell of these weights runs; None where its artifact was not made."""
     runtime, mode, precision, device = kind
-    through = subject.twin if runtime == "openvino" else None
-    artifact = subject.weights if runtime in TWINS else subject.onnx if through is None else None
-    if through:
-        artifact = subject.ir.get(through)
-        if artifact and precision == "int8":
-            artifact = artifact.with_name(convert.FILES["int8"])
+    exports = {"onnxruntime": subject.onnx, "openvino": subject.ir.get(subject.twin)}
+    artifact = exports.get(runtime, subject.weights)
     if artifact is None or not artifact.exists():
         return None
-    return Arm(runtime, mode, precision, artifact, through, device)
+    through = subject.twin if runtime == "openvino" else None
+    return _lowered(Arm(runtime, mode, "fp32", artifact, through, device), precision)
 
 
 def _standard(subject: Subject, lower: Precisions) -> list[Arm]:

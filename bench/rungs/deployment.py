@@ -106,15 +106,16 @@ def climb(
         probing.batch(context)
         probe = context.folder / "probe.npz"
     truth = _truth(context) if with_ap else None
+    asked = [(subject, arms.of(subject, lower or {}, context.device)) for subject in subjects]
     tasks = [
         partial(_ran, context, subject, number, arm, runners[arm.runtime], probe, truth)
-        for subject in subjects
-        for number, arm in enumerate(arms.of(subject, lower or {}, context.device))
+        for subject, of_subject in asked
+        for number, arm in enumerate(of_subject)
     ]
     found, ran = Deployment(), iter(context.together(*tasks))
-    for subject in subjects:
+    for subject, of_subject in asked:
         source, reference = next(ran)
-        others = [one for one, _ in islice(ran, len(arms.of(subject, lower or {}, context.device)) - 1)]
+        others = [one for one, _ in islice(ran, len(of_subject) - 1)]
         for one in (source, *others):
             checks, fact = _judged(context, subject, one, source, reference, draws)
             found.checks.extend(checks)
