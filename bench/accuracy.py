@@ -27,6 +27,8 @@ SAME_WEIGHTS, OTHER = 0.001, 0.01
 the parity ladder grants; for a lower precision, or other weights, one point, about what two seeds of the
 demo differ by."""
 
+UNKEPT = "no interval: scored by a version that kept no matches; bench --again scores anew"
+
 
 def renew(run: Path, results: Sequence[CellResult]) -> list[Difference]:
     """Return `compare`'s differences and write accuracies.json; what nothing has changed of is read from it.
@@ -132,11 +134,7 @@ def _difference(
     ours, theirs = drawn[a.id], drawn[b.id]
     apart = None if pair.ap_a is None or pair.ap_b is None else pair.ap_a - pair.ap_b
     if ours is None or theirs is None:
-        lacking = a.id if ours is None else b.id
-        return but(
-            f"no interval: {lacking} was scored before matches were kept; --again scores it anew",
-            difference=apart,
-        )
+        return but(UNKEPT, difference=apart)
     if not np.array_equal(ours[0].people, theirs[0].people):
         return but("scored on other people")
     interval = bootstrap.interval(ours[1] - theirs[1])

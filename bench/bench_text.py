@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from bench.sitting import Sat
@@ -29,7 +29,7 @@ def summary(sat: Sat, run: Path) -> str:
             f"of {last['a']} against itself, {sat.noise['verdict']}{': ' + reasons if reasons else ''}"
         )
     lines += [comparison(one, sat.unproven) for one in sat.comparisons if one.set != NOISE_FLOOR]
-    lines += [accuracy(one) for one in sat.accuracies]
+    lines += accuracies(sat.accuracies)
     if flagged := _flagged(sat):
         lines += ["flagged:", *flagged]
     if sat.unproven:
@@ -54,17 +54,23 @@ def comparison(one: Comparison, unproven: Collection[str] = ()) -> str:
     if one.verdict is None or one.speedup is None or one.speedup_interval is None:
         return f"{names}: no verdict ({one.reason})"
     low, high = one.speedup_interval
+    undecided = one.verdict == "inconclusive" and not low <= 1 <= high and one.p_holm is not None
+    holm = f" (p {one.p_holm:.2g} by Holm, over the whole matrix)" if undecided else ""
     doubt = " (flagged)" if one.reason else ""
-    return f"{names}: {one.speedup:.3f}x [{low:.3f}, {high:.3f}] {one.verdict}{doubt}"
+    return f"{names}: {one.speedup:.3f}x [{low:.3f}, {high:.3f}] {one.verdict}{holm}{doubt}"
 
 
-def accuracy(one: Difference) -> str:
-    """Return a line about the AP of two cells."""
-    names = f"{_scored(one.a)} against {_scored(one.b)}, AP"
-    if one.difference is None or one.interval is None:
-        return f"{names}: no verdict ({one.reason})"
-    low, high = one.interval
-    return f"{names}: {one.difference:+.4f} [{low:+.4f}, {high:+.4f}] {one.verdict}"
+def accuracies(differences: Iterable[Difference]) -> list[str]:
+    """Return a line about the AP of each two cells, and one for all that lack a verdict for one reason."""
+    judged, unjudged = [], defaultdict(list)
+    for one in differences:
+        names = f"{_scored(one.a)} against {_scored(one.b)}"
+        if one.difference is None or one.interval is None:
+            unjudged[one.reason].append(names)
+        else:
+            low, high = one.interval
+            judged.append(f"{names}, AP: {one.difference:+.4f} [{low:+.4f}, {high:+.4f}] {one.verdict}")
+    return judged + [f"{', '.join(pairs)}, AP: no verdict ({why})" for why, pairs in unjudged.items()]
 
 
 def _scored(cell_id: str) -> str:

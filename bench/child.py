@@ -10,7 +10,8 @@ from typing import Any
 from bench import launch, machine, scenarios, store
 from bench.contract import Cell, RunnerSpec
 from bench.launch import OnEvent
-from bench.matrix import Matrix, Protocol
+from bench.matrix import Matrix
+from bench.protocol import Protocol
 from bench.rundir import RunFolder
 from bench.store import CellResult, Round, Validity
 from pose.files import make_folder, read_json

@@ -66,7 +66,7 @@ class NullRunner:
 def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Measure one round of a cell; return a store.Round's fields and "effective".
 
-    payload: "runner" ("module:class"), "spec" (RunnerSpec's fields), "protocol" (matrix.Protocol's),
+    payload: "runner" ("module:class"), "spec" (RunnerSpec's fields), "protocol" (protocol.Protocol's),
     "coco", "split_file", "boxes" (a detection file or null) and "samples", where raw samples go (.npz).
     """
     spec = RunnerSpec(**payload["spec"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench import stats
 from bench.contract import LESS_IS_FASTER, Cell
-from bench.matrix import Protocol
+from bench.protocol import Protocol
 from bench.store import Round, Validity
 
 VALUES = {

@@ -8,15 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from bench import (
     accuracy,
+    ceilings,
     cells,
     certificate,
-    energy,
     launch,
-    limits,
     machine,
     matrix,
     selection,
@@ -26,14 +23,14 @@ from bench import (
     verdicts,
 )
 from bench.child import request
-from bench.contract import RUNNERS, TIMED, Cell
+from bench.contract import RUNNERS, Cell
 from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
+from bench.protocol import Protocol
 from bench.rundir import RunFolder
 from bench.store import CellResult, Difference
 from bench.verdicts import Comparison
-from pose import architecture
 from pose.errors import UserError
 from pose.files import read_json, write_json
 
@@ -43,13 +40,6 @@ IDENTITY = ("CPU", "CPU features", "usable cores", "GPUs", "architecture")
 NULL_RUNNER = "bench.measure:NullRunner"
 NULL_SCENARIOS = ("latency", "throughput")
 NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
-
-LIMITS_S = {"quick": 12.0, "standard": 20.0, "official": 40.0}
-"""Seconds that measuring the machine's ceilings may take, by profile."""
-
-
-CEILINGS = {"cpu": "limits", "cuda": "limits_cuda"}
-"""By device: where bench.json has its ceilings."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +77,11 @@ def sit(
     *,
     runners: Mapping[str, str] = RUNNERS,
     env: Mapping[str, str] | None = None,
-    ceilings: Callable[[Matrix, str], dict[str, Any]] | None = None,
+    measure: Callable[[Matrix, str], dict[str, Any]] = ceilings.measure,
 ) -> Sat:
     """Measure what is asked for and an A/A pair; write the cells, what compares them, and bench.json.
 
-    runners and env are `bench.cells.run`'s; ceilings measures the machine, by default with `bench.limits`.
+    runners and env are `bench.cells.run`'s; measure is `bench.ceilings`'s.
     """
     picked = selection.select(chosen.cells, wanted.only)
     pair = matrix.noise_pair(picked)
@@ -107,9 +97,9 @@ def sit(
         tell("stage", {"what": "the harness's own cost"})
         _note(run, null=overhead(run, pair[0]))
         tell("stage", {"what": "the machine's ceilings"})
-        for device, name in CEILINGS.items():
-            if _timed_on(measured, device):
-                _note(run, **{name: (ceilings or _limits)(measured, device)})
+        for device, name in ceilings.FACTS.items():
+            if ceilings.timed_on(measured, device):
+                _note(run, **{name: measure(measured, device)})
 
     results = cells.run(
         run.path,
@@ -122,12 +112,17 @@ def sit(
         runners=runners,
         env=env,
         sitting=sitting,
-        idle_w=_idle_w(measured),
+        idle_w=ceilings.idle_w(measured),
     )
-    results = _with_shares(run, results)
+    return _closed(run, results, pair and pair[1], sitting)
+
+
+def _closed(run: RunFolder, results: list[CellResult], replica: Cell | None, sitting: Sitting) -> Sat:
+    """Write what the run's cells come to, and return it; replica is the second of the A/A pair."""
+    results = ceilings.with_shares(run, results, read_facts(run.path))
     stored = store.cells(run.path)
     found = verdicts.compare(stored)
-    noise = _noise(run, found, pair[1], sitting) if pair else {}
+    noise = _noise(run, found, replica, sitting) if replica else {}
     if noise.get("verdict") == "INVALID":
         found = verdicts.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
     write_comparisons(run.path, found)
@@ -201,7 +196,7 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
     The null runner goes the whole way of a cell: its own process, the same loop, the same clock.
     """
     found: dict[str, Any] = {"threads": like.threads}
-    protocol = matrix.Protocol.model_validate({"profile": "quick", **NULL_WINDOW_S, "images": 8})
+    protocol = Protocol.model_validate({"profile": "quick", **NULL_WINDOW_S, "images": 8})
     for scenario in NULL_SCENARIOS:
         folder = run.path / "bench" / "children" / f"null-{scenario}"
         cell = replace(like, mode="eager", precision="fp32", device="cpu", scenario=scenario)
@@ -221,61 +216,6 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
         }
         found["n"] = value["count"]
     return found
-
-
-def _timed_on(measured: Matrix, device: str) -> list[Cell]:
-    """Return the timed cells of a device; none of a GPU that is not here."""
-    if device == "cuda" and not machine.gpus():
-        return []
-    return [cell for cell in measured.cells if cell.device == device and cell.scenario in TIMED]
-
-
-def _limits(measured: Matrix, device: str) -> dict[str, Any]:
-    """Return the machine's ceilings for a device's lanes of a matrix, anew wherever a round is due."""
-    timed = _timed_on(measured, device)
-    threads = sorted({cell.threads for cell in timed})
-    precisions = sorted({cell.precision for cell in timed} - {"defaults"})
-    return limits.measure(
-        threads,
-        precisions,
-        LIMITS_S[measured.protocol.profile],
-        device=device,
-        interpreters=measured.interpreters,
-    )
-
-
-def _idle_w(measured: Matrix) -> float | None:
-    """Return what the idle GPU draws; None without a cell for one, or without a counter."""
-    if not any(cell.device == "cuda" for cell in measured.cells):
-        return None
-    return energy.idle_power_w()[0]
-
-
-def _with_shares(run: RunFolder, results: Sequence[CellResult]) -> list[CellResult]:
-    """Return the cells, each with its share of the machine's peak where the network alone was timed."""
-    facts = read_facts(run.path)
-    macs = architecture.build(run.recipe.model).macs
-    made = []
-    for result in results:
-        axes, rate = result.axes, _images_per_s(result)
-        known = facts.get(CEILINGS.get(axes.device, ""))
-        peak = limits.peak(known, axes.precision, axes.threads, axes.device) if known else None
-        # A cell that nothing was added to keeps the share of the sitting that measured it.
-        if rate and peak and "share_of_peak" not in result.stats:
-            share = limits.share(macs, 1, 1 / rate, peak)
-            result = msgspec.structs.replace(result, stats={**result.stats, "share_of_peak": share})
-            store.save(run.path, result)
-        made.append(result)
-    return made
-
-
-def _images_per_s(result: CellResult) -> float | None:
-    """Return the images a second of a cell that times the network alone."""
-    value = result.stats.get("value")
-    if result.status != "ok" or not value:
-        return None
-    by_scenario = {"latency": 1e3 * result.axes.batch / value, "throughput": value}
-    return by_scenario.get(result.axes.scenario)
 
 
 def write_comparisons(run: Path, found: Sequence[Comparison]) -> None:

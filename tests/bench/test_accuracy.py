@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import run_folders
 from crowds import crowded, found_in, keep
@@ -120,7 +121,7 @@ def test_what_was_not_scored_or_kept_has_no_verdict_and_says_why(tmp_path: Path)
     [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
     assert (one.verdict, one.interval) == (None, None)
     assert one.difference == pytest.approx(ap(BAD) - ap(GOOD))
-    assert one.reason == f"no interval: {IR.id} was scored before matches were kept; --again scores it anew"
+    assert one.reason == "no interval: scored by a version that kept no matches; bench --again scores anew"
     old = scored(IR, BAD, artifact_sha256="b" * 64)
     [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), old])
     assert (one.verdict, one.interval) == (None, None)
@@ -138,12 +139,16 @@ def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
     pairs = found(tmp_path, cells)
     results = [scored(cell, predictions) for cell, predictions in cells.items()]
     assert accuracy.renew(tmp_path, results) == store.differences(tmp_path) == pairs
-    lines = [bench_text.accuracy(one) for one in pairs]
-    assert lines[0] == (
+    assert bench_text.accuracies(pairs)[0] == (
         "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, AP: +0.0000 [+0.0000, +0.0000] equal"
     )
     lost = Difference(question="twins", a=KERAS.id, b=TORCH.id, reason="scored on other people")
-    assert bench_text.accuracy(lost).endswith("AP: no verdict (scored on other people)")
+    also = msgspec.structs.replace(lost, a=IR.id)
+    assert bench_text.accuracies([lost, also, *pairs])[len(pairs) :] == [
+        "tf-tf-graph-fp32-cpu against torch-torch-eager-fp32-cpu, "
+        "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, "
+        "AP: no verdict (scored on other people)"
+    ]
     (tmp_path / "bench" / "accuracies.json").write_text(json.dumps({"differences": [{"a": 1}]}))
     with pytest.raises(UserError, match=r"accuracies\.json holds no list of differences"):
         store.differences(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 import run_folders
 
 from bench import pooled, stats
-from bench.matrix import Protocol
+from bench.protocol import Protocol
 
 PROTOCOL = Protocol(profile="quick", percentiles=(50, 90))
 

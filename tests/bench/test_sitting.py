@@ -63,7 +63,7 @@ def sit(
         lambda name, fields: None,
         runners={"torch": f"fake_runners:{runner}"},
         env={"PYTHONPATH": TESTS},
-        ceilings=ceilings,
+        measure=ceilings,
     )
 
 
@@ -260,6 +260,10 @@ def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Pat
     assert f"flagged:\n  {pair.a}: IQR is 12%; drift\n" in bench_text.summary(doubted, run_folder)
     assert "flagged:" not in bench_text.summary(replace(doubted, flagged={"another": ["x"]}), run_folder)
     assert bench_text.comparison(msgspec.structs.replace(pair, reason="x")).endswith("faster (flagged)")
+    corrected = msgspec.structs.replace(pair, verdict="inconclusive", p_holm=0.21, reason=None)
+    assert bench_text.comparison(corrected).endswith("inconclusive (p 0.21 by Holm, over the whole matrix)")
+    astride = msgspec.structs.replace(corrected, speedup_interval=(0.9, 1.6))
+    assert bench_text.comparison(astride).endswith("[0.900, 1.600] inconclusive")
     marked = bench_text.comparison(pair, {pair.a})
     assert marked.startswith(f"{'-'.join(pair.a.split('-')[:3])} (uncertified) against ")
     assert marked.count("(uncertified)") == 1

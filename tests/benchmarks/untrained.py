@@ -11,7 +11,7 @@ import numpy as np
 from bench import launch, rundir, store
 from bench.child import request
 from bench.contract import RUNNERS, TWINS, Cell
-from bench.matrix import Protocol
+from bench.protocol import Protocol
 from bench.rundir import RunFolder, Settings
 from pose import recipe, synthetic
 

@@ -1,0 +1,83 @@
+"""How long and how often a cell is measured: a profile, and what a matrix says otherwise."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from pose.recipe import Positive, Section
+
+Seconds = Annotated[float, Field(ge=0)]
+Profile = Literal["quick", "standard", "official"]
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "quick": {"rounds": 3, "warmup_s": 0.5, "warmup_gpu_s": 2.0, "warmup_queries": 3, "measured_s": 1.0},
+    "standard": {"rounds": 7, "warmup_s": 3.0, "warmup_gpu_s": 5.0, "warmup_queries": 10, "measured_s": 5.0},
+    "official": {
+        "rounds": 10,
+        "rounds_max": 30,
+        "half_width": 0.01,
+        "warmup_s": 3.0,
+        "warmup_gpu_s": 10.0,
+        "warmup_queries": 50,
+        "measured_s": 10.0,
+        "percentiles": (50, 90, 99),
+    },
+}
+"""What a profile decides; a matrix may say otherwise value by value."""
+
+PROTOCOL_OF_PROFILES = tuple(dict.fromkeys(name for decided in PROFILES.values() for name in decided))
+"""What tells one profile from another."""
+
+
+class Protocol(Section):
+    """How every cell is measured: one rule for all arms, by time and not adapted to the run."""
+
+    profile: Profile = "standard"
+    rounds: Positive
+    """Fresh processes for each timed cell, interleaved with those of its lane; accuracy needs one."""
+    rounds_max: Positive
+    """More rounds follow, up to so many, while an interval of the lane is wider than `half_width`."""
+    half_width: Annotated[float, Field(gt=0)] | None = None
+    """Of the 95 % interval of a ratio, relative; null for a fixed number of rounds."""
+    warmup_s: Seconds
+    warmup_gpu_s: Seconds
+    warmup_queries: Positive
+    """Warm-up lasts for at least both."""
+    measured_s: Seconds
+    measured_queries: Positive = 10
+    """The measured window holds at least both."""
+    percentiles: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = (50, 90)
+    """Of latencies and steps; one whose pooled queries are too few is null, with the reason."""
+    images: Positive = 32
+    """Distinct validation inputs that latency and throughput cycle through."""
+    timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """For a round, from the start of its process."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_profile(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        decided = PROFILES.get(str(given.get("profile", "standard")), PROFILES["standard"])
+        merged = {**decided, **given}
+        return {"rounds_max": merged["rounds"], **merged}
+
+    @model_validator(mode="after")
+    def _rounds_in_order(self) -> Protocol:
+        if self.rounds_max < self.rounds:
+            raise ValueError(f"rounds_max {self.rounds_max} is below rounds {self.rounds}")
+        if self.half_width and self.rounds < 2:
+            raise ValueError("half_width needs at least 2 rounds: one alone has no interval")
+        return self
+
+    @property
+    def altered(self) -> dict[str, Any]:
+        """Return by name what the profile decides and this protocol has otherwise: the profile's values."""
+        decided = Protocol.model_validate({"profile": self.profile})
+        return {
+            name: getattr(decided, name)
+            for name in PROTOCOL_OF_PROFILES
+            if getattr(decided, name) != getattr(self, name)
+        }
