@@ -21,13 +21,8 @@ def summary(sat: Sat, run: Path) -> str:
             f"harness: {null['latency_us']['p50']:.1f} us a query, "
             f"{null['throughput_us']['p50']:.1f} us a block (null runner)"
         )
-    if sat.noise.get("history"):
-        last = sat.noise["history"][-1]
-        reasons = "; ".join(sat.noise["reasons"])
-        lines.append(
-            f"noise floor: {last['ratio']:.4f} [{last['interval'][0]:.4f}, {last['interval'][1]:.4f}] "
-            f"of {last['a']} against itself, {sat.noise['verdict']}{': ' + reasons if reasons else ''}"
-        )
+    if sat.noise:
+        lines.append(f"noise floor: {_floor(sat)}")
     lines += [comparison(one, sat.unproven) for one in sat.comparisons if one.set != NOISE_FLOOR]
     lines += accuracies(sat.accuracies)
     if flagged := _flagged(sat):
@@ -36,6 +31,18 @@ def summary(sat: Sat, run: Path) -> str:
         lines.append("uncertified: timed without a passed parity certificate (--uncertified)")
     lines.append(f"the tables are in 'twinpose report {run}'")
     return "\n".join(lines)
+
+
+def _floor(sat: Sat) -> str:
+    """Return the A/A interval measured last, and the run's verdict with its reasons."""
+    known = [one for one in sat.noise["history"] if one["interval"] is not None]
+    said = "unknown"
+    if known:
+        ratio, (low, high) = known[-1]["ratio"], known[-1]["interval"]
+        said = f"{ratio:.4f} [{low:.4f}, {high:.4f}] of {known[-1]['b']} against itself"
+    reasons = "; ".join(sat.noise["reasons"])
+    verdict = sat.noise["verdict"] or "not judged"
+    return f"{said}, {verdict}{': ' + reasons if reasons else ''}"
 
 
 def _flagged(sat: Sat) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +17,13 @@ from pose import architecture
 
 FACTS = {"cpu": "limits", "cuda": "limits_cuda"}
 """By device: where bench.json has its ceilings."""
+
+READ_BACK = {
+    **dict.fromkeys(("float32", "float", "f32", "FP32"), "fp32"),
+    **dict.fromkeys(("bfloat16", "BF16"), "bf16"),
+    **dict.fromkeys(("float16", "f16", "FP16"), "fp16"),
+}
+"""The lanes' names of precisions that runtimes name otherwise."""
 
 SECONDS = {"quick": 12.0, "standard": 20.0, "official": 40.0}
 """What measuring them may take, by profile."""
@@ -33,11 +41,28 @@ def measure(measured: Matrix, device: str) -> dict[str, Any]:
     timed = timed_on(measured, device)
     return limits.measure(
         sorted({cell.threads for cell in timed}),
-        sorted({cell.precision for cell in timed} - {"defaults"}),
+        # What `defaults` computes in is known afterwards; float32 it mostly is.
+        sorted({"fp32" if cell.precision == "defaults" else cell.precision for cell in timed}),
         SECONDS[measured.protocol.profile],
         device=device,
         interpreters=measured.interpreters,
     )
+
+
+def merged(before: Any, now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was measured now, with what an earlier sitting measured for other lanes.
+
+    Each peak says when it was measured and what disturbed that.
+    """
+    known = before if isinstance(before, dict) else {}
+    of_now = {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "doubts": list(now["doubts"])}
+    made = {**now, "peaks": [{**one, **of_now} for one in now["peaks"]]}
+    for name in ("peaks", "kernels"):
+        fresh = {(one["precision"], one["threads"]) for one in made[name]}
+        kept = [one for one in known.get(name, []) if (one["precision"], one["threads"]) not in fresh]
+        made[name] = [*kept, *made[name]]
+    made["bandwidth_gb_s"] = known.get("bandwidth_gb_s", {}) | now["bandwidth_gb_s"]
+    return made
 
 
 def idle_w(measured: Matrix) -> float | None:
@@ -58,13 +83,20 @@ def with_shares(run: RunFolder, results: Sequence[CellResult], facts: Mapping[st
     for result in results:
         axes, rate = result.axes, _images_per_s(result)
         known = facts.get(FACTS.get(axes.device, ""))
-        peak = limits.peak(known, axes.precision, axes.threads, axes.device) if known else None
+        computed = axes.precision if axes.precision != "defaults" else _read_back(result)
+        peak = limits.peak(known, computed, axes.threads, axes.device) if known else None
         if rate and peak and "share_of_peak" not in result.stats:
-            share = limits.share(macs, 1, 1 / rate, peak)
-            result = msgspec.structs.replace(result, stats={**result.stats, "share_of_peak": share})
+            of_peak = {"share_of_peak": limits.share(macs, 1, 1 / rate, peak), "peak_gflops": peak}
+            result = msgspec.structs.replace(result, stats={**result.stats, **of_peak})
             store.save(run.path, result)
         made.append(result)
     return made
+
+
+def _read_back(result: CellResult) -> str:
+    """Return the precision that a cell of the lane `defaults` computed in, as a lane is named."""
+    said = str(result.effective.get("precision"))
+    return READ_BACK.get(said, said)
 
 
 def _images_per_s(result: CellResult) -> float | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench import certificate, hashing, passes, pooled, rundir, selection, stats, store, verdicts
+from bench import aside, certificate, hashing, passes, pooled, rundir, selection, stats, store, verdicts
 from bench.affinity import Cores
 from bench.child import Child, round_of
 from bench.contract import RUNNERS, TIMED, Cell, Lane
@@ -43,12 +44,14 @@ def run(
     Cells of one lane are measured in passes: a round of each in random order, a fresh process a round.
     What is stored under the same hash is kept (`again` forgets it) and only missing rounds are added; a
     cell that has all its rounds takes part again beside one of its lane that has not, for only rounds of
-    one pass are pairs.
+    one pass are pairs. Rounds of these weights by another protocol or version are put aside, and are back
+    when that is asked for again.
     A cell that would be timed and that the parity ladder has not certified becomes a row with the
     reason, unless `uncertified`; UserError when certified weights were altered. on_event(name, fields)
-    hears "pass_started" (lane, number, cells), "cell_started" (id, number, count, round), the child's
-    "phase" (id, phase, s), "round_finished" (id, round, status, reason, value, verdict) and, once a cell
-    is complete or has failed, "cell_finished" (id, number, count, status, reason, skipped).
+    hears "put_aside" (profiles: how many cells of each), "pass_started" (lane, number, cells),
+    "cell_started" (id, number, count, round), the child's "phase" (id, phase, s), "round_finished" (id,
+    round, status, reason, value, verdict) and, once a cell is complete or has failed, "cell_finished" (id,
+    number, count, status, reason, skipped).
     prepare is called once before the first round, and not at all when none is due.
     runners maps a runtime to "module:class"; env is laid over every child's environment;
     idle_w is what the GPU draws when idle, None where it is not known.
@@ -73,17 +76,27 @@ def run(
         hashes=hashing.artifact_hashes(opened.path, chosen),
         idle_w=idle_w,
         broken=passes.broken(opened.path),
+        alone=passes.alone(opened.path),
     )
     if again:
-        for cell in chosen:
-            store.forget(opened.path, cell.id)
+        for cell_id in with_replicas(chosen):
+            store.forget(opened.path, cell_id)
+            aside.forget(opened.path, cell_id)
     lanes = passes.lanes(chosen)
-    if bench.take_stock(lanes) and prepare:
+    due = bench.take_stock(lanes)
+    if bench.put_aside:
+        bench.tell("put_aside", {"profiles": bench.put_aside})
+    if due and prepare:
         prepare()
     with bench.cores.parent_aside():
         for lane, members in lanes.items():
             bench.measure(lane, members)
     return [bench.results[cell.id] for cell in chosen]
+
+
+def with_replicas(cells: Iterable[Cell]) -> set[str]:
+    """Return the IDs of cells and of their second arms: any of them may once have been an A/A pair's."""
+    return {one.id for cell in cells for one in (cell, replace(cell, replica=1))}
 
 
 @dataclass
@@ -105,6 +118,8 @@ class _Bench:
     idle_w: float | None
     broken: set[str]
     """Passes that an earlier sitting began and never ended."""
+    alone: set[str]
+    """Passes over a single cell."""
     cores: Cores = field(default_factory=Cores.mine)
     results: dict[str, CellResult] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
@@ -115,11 +130,14 @@ class _Bench:
     """IDs of cells that an earlier sitting could not measure."""
     finished: set[str] = field(default_factory=set)
     """IDs of cells that were told as finished."""
+    put_aside: Counter[str] = field(default_factory=Counter)
+    """By profile, how many cells have rounds that were put aside."""
 
     def take_stock(self, lanes: Mapping[Lane, list[Cell]]) -> bool:
         """Read what is stored of every cell, bar those that may not be timed; say whether a round is due."""
         for cell in self.chosen:
             self.results[cell.id] = self._stored(cell)
+        for cell in self.chosen:
             self._bar(cell)
         return any(self._due(members) for members in lanes.values())
 
@@ -130,6 +148,8 @@ class _Bench:
             number += 1
             drawn = self.sitting.draw(lane, number, due)
             passes.begin(self.run.path, self.sitting, drawn)
+            if len(drawn.order) == 1:
+                self.alone.add(drawn.id)
             self.tell("pass_started", {"lane": lane.id, "number": number, "cells": len(drawn.order)})
             for cell in drawn.order:
                 self._round(cell, drawn.id)
@@ -150,22 +170,32 @@ class _Bench:
         A cell that failed before is first tried alone: it would cost the others a round in each sitting.
         """
         alone = {c.id for c in lacking if c.id in self.failed_before and self.results[c.id].status != "ok"}
-        if all(cell.id in alone or cell.scenario not in TIMED for cell in lacking):
+        if all(cell.id in alone for cell in lacking):
             return []
-        others = [c for c in members if c not in lacking and c.id not in self.barred]
-        return [c for c in others if c.scenario in TIMED and self.results[c.id].status == "ok"]
+        return [cell for cell in self._pairable(members) if cell not in lacking]
+
+    def _pairable(self, members: list[Cell]) -> list[Cell]:
+        """Return a lane's timed cells that are measured and may be measured again."""
+        timed = [c for c in members if c.scenario in TIMED and c.id not in self.barred]
+        return [cell for cell in timed if self.results[cell.id].status == "ok"]
 
     def _done(self, cell: Cell) -> bool:
         result = self.results[cell.id]
         if cell.id in self.barred or (result.status != "ok" and cell.id in self.touched):
             return True
-        return result.status == "ok" and passes.rounds_done(result, self.broken) >= self._wanted(cell)
+        return result.status == "ok" and self._counted(cell) >= self._wanted(cell)
+
+    def _counted(self, cell: Cell) -> int:
+        """Return how many rounds of a measured cell count: none without a partner where there is one."""
+        partners = [c for c in self._pairable([c for c in self.chosen if c.lane == cell.lane]) if c != cell]
+        paired_only = cell.scenario in TIMED and bool(partners)
+        return passes.rounds_done(
+            self.results[cell.id], self.broken | self.alone if paired_only else self.broken
+        )
 
     def _wide(self, members: list[Cell]) -> list[Cell]:
         """Return a lane's measured cells while any of their intervals is too wide and rounds are left."""
-        protocol = self.matrix.protocol
-        timed = [c for c in members if c.scenario in TIMED and c.id not in self.barred]
-        good = [c for c in timed if self.results[c.id].status == "ok"]
+        protocol, good = self.matrix.protocol, self._pairable(members)
         if protocol.half_width is None or len(good) < 2:
             return []
         pairs = verdicts.stopping_pairs([self.results[cell.id] for cell in good])
@@ -184,12 +214,14 @@ class _Bench:
         """Return what is stored of a cell if it is of the same hash, with the certificate that it has now."""
         key = hashing.cell_hash(cell, self.matrix, self._artifact(cell), self.decided)
         granted, _ = self.gate.certificate(cell, self._artifact(cell))
+        aside.settle(self.run.path, cell.id)
         try:
             found = store.read(store.folder(self.run.path) / f"{cell.id}.json")
         except UserError:  # absent, or damaged: measuring it again makes it whole
             found = None
         if found is None or found.hash != key:
-            store.forget(self.run.path, cell.id)
+            found = self._changed(cell, found, key)
+        if found is None:
             return self._empty(cell, key, granted)
         if found.status != "ok":
             self.failed_before.add(cell.id)
@@ -198,7 +230,22 @@ class _Bench:
             store.save(self.run.path, found)
         return found
 
+    def _changed(self, cell: Cell, found: CellResult | None, key: str) -> CellResult | None:
+        """Return what lies aside under a hash, after what is there instead was put aside.
+
+        What is there of other weights or another split is no longer about this run: it is forgotten.
+        """
+        path, decided = self.run.path, (self._artifact(cell), self.decided["split"])
+        if found and found.rounds and (found.artifact_sha256, found.split_sha256) == decided:
+            aside.put(path, cell.id, found.hash)
+            self.put_aside[str(found.protocol.get("profile", "unknown"))] += 1
+        back = aside.take(path, cell.id, key)
+        if not back:
+            store.forget(path, cell.id)
+        return store.read(store.folder(path) / f"{cell.id}.json") if back else None
+
     def _empty(self, cell: Cell, key: str, granted: str | None) -> CellResult:
+        name = cell.id.removesuffix("-again")
         return CellResult(
             id=cell.id,
             status="failed",
@@ -209,7 +256,7 @@ class _Bench:
             split_sha256=self.decided["split"],
             rounds_wanted=self._wanted(cell),
             certificate_id=granted,
-            command=f"twinpose bench {shlex.quote(str(self.run.path))} -k {cell.id.removesuffix('-again')}",
+            command=shlex.join(("twinpose", "bench", str(self.run.path), *self.matrix.options, "-k", name)),
         )
 
     def _bar(self, cell: Cell) -> None:
@@ -269,6 +316,7 @@ class _Bench:
             status="ok",
             reason=None,
             first_look=looks,
+            protocol=protocol.to_dict(),
             effective=effective,
             rounds=rounds,
             rounds_wanted=self._wanted(cell),

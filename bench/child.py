@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Child:
         else:
             outcome = missing(self.run, self.cell) if artifact_sha256 is None else self._call(tell)
         status = "failed" if outcome.status == "user_error" else outcome.status
-        return launch.Outcome(status, relative(self.run, outcome.reason), outcome.value, outcome.wall_s)
+        return replace(outcome, status=status, reason=relative(self.run, outcome.reason))
 
     def _call(self, tell: OnEvent) -> launch.Outcome:
         cell, place = self.cell, self.matrix.places.get(self.cell.runtime)
@@ -77,9 +77,14 @@ class Child:
             interpreter=place.python if place else None,
             working_folder=Path(place.folder) if place and place.folder else None,
             cpus=self.cpus,
-            memory_limit_bytes=int(machine.memory_limit_bytes() * MEMORY_SHARE),
+            memory_limit_bytes=memory_limit_bytes(),
             on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
         )
+
+
+def memory_limit_bytes() -> int:
+    """Return how much a cell's processes may hold."""
+    return int(machine.memory_limit_bytes() * MEMORY_SHARE)
 
 
 def request(
@@ -179,7 +184,17 @@ def round_of(
         stats=value["stats"],
         validity=Validity(verdict, reasons),
         conditions=value.get("conditions", {}),
-        peak_rss_bytes=value.get("peak_rss_bytes"),
+        peak_rss_bytes=_peak_rss_bytes(value, outcome, before.axes),
         peak_device_bytes=value.get("peak_device_bytes"),
         energy_j=value.get("energy_j"),
     )
+
+
+def _peak_rss_bytes(value: dict[str, Any], outcome: launch.Outcome, cell: Cell) -> int | None:
+    """Return the most memory of a round: of its process, and of a loader's workers where they are others.
+
+    tf.data's workers are threads; a DataLoader's are processes, seen from outside a few times a second.
+    """
+    own: int | None = value.get("peak_rss_bytes")
+    together = outcome.peak_rss_bytes if cell.scenario == "data" else None
+    return max(filter(None, (own, together)), default=None)

@@ -62,6 +62,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     `inconclusive`."""
     reason: str | None = None
     """Why there is no verdict, or what makes this one doubtful."""
+    exempt: bool = False
+    """Whether it is no gap that B lacks it: the second arm of an A/A pair."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +86,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     def exit_code(self, across_machines: bool = False) -> int:
         """Return 0, or the exit code of the first that holds: machines differ, regressed, not measured."""
-        statuses = {row.status for row in self.rows}
+        statuses = {row.status for row in self.rows if not row.exempt}
         if self.machine and not across_machines:
             return MACHINES_DIFFER
         return REGRESSED if "regressed" in statuses else NOT_MEASURED if "not measured" in statuses else 0
@@ -154,13 +156,19 @@ def _chosen(a: Side, b: Side, only: str | None) -> set[str]:
 def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) -> list[Row]:
     """Return a row for each of A's measures, in their order."""
     rows: dict[str, Row] = {}
+    others = any(one.replica for one in b.measures.values())
     timed: list[tuple[Measure, Measure]] = []
     for one in measures:
         other = b.measures.get(one.id)
         missing = _missing(one, other)
+        exempt = other is None and one.replica and others
+        if exempt:
+            missing = ("not measured", "the second arm of an A/A pair, which B has of another cell")
         if missing or other is None:
             status, reason = missing or ("not measured", None)
-            rows[one.id] = Row(id=one.id, status=status, kind=one.kind, unit=one.unit, reason=reason)
+            rows[one.id] = Row(
+                id=one.id, status=status, kind=one.kind, unit=one.unit, reason=reason, exempt=exempt
+            )
         elif one.kind == "accuracy":
             rows[one.id] = _accuracy(one, other)
         else:

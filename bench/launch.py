@@ -72,6 +72,8 @@ class Outcome:
     """One line; None when ok."""
     value: dict[str, Any] | None
     wall_s: float
+    peak_rss_bytes: int | None = None
+    """The most that the child and its children were seen to hold together; None where nobody looked."""
 
 
 def thread_environment(threads: int, allocator: str = "glibc", device: str = "cpu") -> dict[str, str]:
@@ -133,18 +135,18 @@ def call(
             child.end()
     wall_s = time.monotonic() - started_s
     if (folder / "result.json").exists():
-        return _read_result(folder, wall_s)
+        return _read_result(folder, wall_s, child.most_bytes)
     returncode = child.process.returncode
     status, reason = stopped or _post_mortem(returncode, _oom_kills() > kills_before, folder / "log.txt")
-    return Outcome(status, reason, None, wall_s)
+    return Outcome(status, reason, None, wall_s, child.most_bytes)
 
 
-def _read_result(folder: Path, wall_s: float) -> Outcome:
+def _read_result(folder: Path, wall_s: float, most_bytes: int | None) -> Outcome:
     result = read_json(folder / "result.json", "a result that bench.worker wrote")
     status, reason = result["status"], result["reason"]
     if status == "failed":
         reason = f"{reason} (see {folder / 'log.txt'})"
-    return Outcome(status, reason, result["value"], wall_s)
+    return Outcome(status, reason, result["value"], wall_s, most_bytes)
 
 
 class _Child:
@@ -163,6 +165,7 @@ class _Child:
         self.offset = 0
         self.on_event = on_event
         self.exited = threading.Event()
+        self.most_bytes: int | None = None
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -188,6 +191,7 @@ class _Child:
             if time.monotonic() >= deadline_s:
                 return "timeout", f"no result after {timeout_s:g} s"
             used = self._memory_bytes() if limit < math.inf else 0
+            self.most_bytes = max(used, self.most_bytes or 0) or None
             if used > limit:
                 return "oom", f"used {used / 2**20:.0f} MiB of memory, limit {limit / 2**20:.0f} MiB"
         self._tell()

@@ -131,6 +131,10 @@ class Matrix:
     protocol: Protocol
     cells: tuple[Cell, ...]
     places: dict[str, Place] = field(default_factory=dict)
+    profile_given: str | None = None
+    """The profile that was asked for instead of the matrix's own."""
+    options: tuple[str, ...] = ()
+    """What `twinpose bench RUN` is given to measure these cells by this protocol."""
 
     @property
     def interpreters(self) -> dict[str, str]:
@@ -152,7 +156,8 @@ class Matrix:
 def with_profile(matrix: Matrix, profile: str) -> Matrix:
     """Return the matrix measured by another profile; images and time limit stay the matrix's own."""
     kept = matrix.protocol.model_dump(include={"images", "timeout_s"})
-    return replace(matrix, protocol=Protocol.model_validate({"profile": profile, **kept}))
+    protocol = Protocol.model_validate({"profile": profile, **kept})
+    return replace(matrix, protocol=protocol, profile_given=profile)
 
 
 def noise_pair(cells: Sequence[Cell]) -> tuple[Cell, Cell] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench import conditions, energy, pools, stats
+from bench import conditions, energy, gpu_conditions, pools, stats
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
@@ -139,7 +139,11 @@ class Watch:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.energy = energy.read() if job.spec.device == "cuda" else None
+        self.energy: energy.Reading | None = None
+        self.gpu: gpu_conditions.Reading | None = None
+        if job.spec.device == "cuda":  # the door to NVML is opened outside the window of the energy
+            self.gpu = gpu_conditions.read()
+            self.energy = energy.read()
         self.tasks = conditions.tasks()
         self.before = conditions.read()
 
@@ -150,12 +154,14 @@ class Watch:
         spent = (
             energy.spent(self.energy, energy.read(), self.job.payload.get("idle_w")) if self.energy else None
         )
+        gpu = gpu_conditions.read() if self.gpu else None
         cores, seen = conditions.cores_used(self.before, after), pools.view()
         found = {
             "before": self.before.to_dict(),
             "after": after.to_dict(),
             "doubts": [
                 *conditions.doubts(self.before, after),
+                *gpu_conditions.doubts(self.gpu, gpu),
                 *self._too_many(cores),
                 *self._too_few(cores),
                 *pools.doubts(seen["pools"], self.job.spec.threads),
@@ -163,6 +169,8 @@ class Watch:
             "cores_used": cores,
             "threads": {**used, **seen},
         }
+        if self.gpu and gpu:
+            found["gpu"] = {"before": self.gpu.to_dict(), "after": gpu.to_dict()}
         if spent and spent.reason:
             found["energy_null"] = spent.reason
         return {"conditions": found, "energy_j": spent.energy_j if spent else None}

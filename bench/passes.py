@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,9 +55,9 @@ def lanes(cells: Sequence[Cell]) -> dict[Lane, list[Cell]]:
     return found
 
 
-def rounds_done(result: CellResult | None, broken: set[str]) -> int:
-    """Return how many of a cell's rounds count: those of a broken pass lack their partners."""
-    return sum(one.pass_ not in broken for one in result.rounds) if result else 0
+def rounds_done(result: CellResult | None, unpaired: Collection[str]) -> int:
+    """Return how many of a cell's rounds count: those of an unpaired pass lack their partners."""
+    return sum(one.pass_ not in unpaired for one in result.rounds) if result else 0
 
 
 def begin(run: Path, sitting: Sitting, drawn: Pass) -> None:
@@ -86,6 +86,11 @@ def broken(run: Path) -> set[str]:
     return {line["pass"] for line in lines if "order" in line} - {
         line["pass"] for line in lines if "ended" in line
     }
+
+
+def alone(run: Path) -> set[str]:
+    """Return the passes over a single cell: its rounds are no pairs with any other's."""
+    return {line["pass"] for line in _read(run) if len(line.get("order", ())) == 1}
 
 
 def _append(run: Path, fields: dict[str, Any]) -> None:

@@ -53,9 +53,16 @@ def figures(
     for name in ("peak_rss_bytes", "peak_device_bytes"):
         seen = [size for one in rounds if (size := getattr(one, name)) is not None]
         found[name] = max(seen) if seen else None
-    joules = [one.energy_j for one in rounds if one.energy_j is not None]
-    found["energy_j"] = sum(joules) if joules else None
-    return found
+    return found | _energy(cell, rounds)
+
+
+def _energy(cell: Cell, rounds: list[Round]) -> dict[str, float | None]:
+    """Return the joules of all rounds, and millijoules an image: windows are as long for every arm."""
+    known = [one for one in rounds if one.energy_j is not None]
+    joules = sum(one.energy_j or 0.0 for one in known) if known else None
+    images = sum(one.count for one in known) * (1 if cell.scenario == "data" else cell.batch)
+    each = 1e3 * joules / images if joules is not None and images else None
+    return {"energy_j": joules, "energy_mj_per_image": each}
 
 
 def _merged(by_round: list[dict[str, Any]]) -> dict[str, Any]:

@@ -81,3 +81,7 @@ class Protocol(Section):
             for name in PROTOCOL_OF_PROFILES
             if getattr(decided, name) != getattr(self, name)
         }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON, and what is altered of the profile."""
+        return {**self.model_dump(mode="json"), "altered": self.altered}

@@ -65,6 +65,8 @@ class Measure:
     """Reads which predictions behind an accuracy are right; only where two accuracies are compared."""
     uncertified: bool = False
     """Timed without a passed parity certificate."""
+    replica: bool = False
+    """Whether it is the second arm of an A/A pair."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,22 @@ def of_run(path: Path) -> Side:
         measures={one.id: _of_cell(path, one, facts.get("noise", {}), unproven) for one in results},
         machine=machine,
         environment=environment,
-        protocol=facts.get("matrix", {}).get("protocol", {}),
+        protocol=_protocol(results) or facts.get("matrix", {}).get("protocol", {}),
         cells=tuple(result.axes for result in results),
         comparisons=tuple(store.comparisons(path)),
     )
+
+
+def _protocol(results: Sequence[CellResult]) -> dict[str, Any]:
+    """Return how the timed cells were measured; what they differ in as "3 and 7". {} of older versions."""
+    found = [one.protocol for one in results if one.protocol and one.axes.scenario in TIMED]
+    names = dict.fromkeys(name for one in found for name in one if name != "altered")
+    values = {name: dict.fromkeys(str(one.get(name)) for one in found) for name in names}
+    first = found[0] if found else {}
+    return {
+        name: first.get(name) if len(said) == 1 else " and ".join(sorted(said))
+        for name, said in values.items()
+    }
 
 
 def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: Collection[str]) -> Measure:
@@ -143,6 +157,7 @@ def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: 
         first_look=result.first_look,
         matches=partial(accuracy.matches, run, result) if kind == "accuracy" else None,
         uncertified=result.id in unproven,
+        replica=bool(result.axes.replica),
     )
 
 

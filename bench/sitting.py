@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import (
     accuracy,
+    aside,
     ceilings,
     cells,
     certificate,
     launch,
     machine,
     matrix,
+    noise_floor,
     selection,
     sides,
     stats,
     store,
     verdicts,
 )
-from bench.child import request
-from bench.contract import RUNNERS, Cell
+from bench.affinity import Cores
+from bench.child import memory_limit_bytes, request
+from bench.contract import RUNNERS, TIMED, Cell
 from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
@@ -88,41 +92,65 @@ def sit(
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
     sitting = Sitting.begin()
     here = machine.fingerprint()
-    _require_same_machine(run, here, {cell.id for cell in measured.cells} if wanted.again else set())
-    _note(run, matrix=chosen.to_dict(), machine=here, sitting=_described(sitting, wanted))
+    _require_same_machine(run, here, cells.with_replicas(picked) if wanted.again else set())
+    asked = profiles(run.path) | {chosen.name: chosen.profile_given or ""}
+    begun = {"profiles": asked, "sitting": _described(sitting, wanted)}
+    _note(run, matrix=chosen.to_dict(), machine=here, **begun)
 
-    def prepare() -> None:
-        if not pair:
-            return
-        tell("stage", {"what": "the harness's own cost"})
-        _note(run, null=overhead(run, pair[0]))
-        tell("stage", {"what": "the machine's ceilings"})
-        for device, name in ceilings.FACTS.items():
-            if ceilings.timed_on(measured, device):
-                _note(run, **{name: measure(measured, device)})
+    prepare = partial(_prepare, run, measured, pair[0], tell, measure) if pair else None
 
-    results = cells.run(
-        run.path,
-        measured,
-        timeout_s=wanted.timeout_s,
-        uncertified=wanted.uncertified,
-        again=wanted.again,
-        on_event=tell,
-        prepare=prepare,
-        runners=runners,
-        env=env,
-        sitting=sitting,
-        idle_w=ceilings.idle_w(measured),
-    )
-    return _closed(run, results, pair and pair[1], sitting)
+    def run_cells(matrix_: Matrix, sitting_: Sitting, again: bool) -> list[CellResult]:
+        return cells.run(
+            run.path,
+            matrix_,
+            timeout_s=wanted.timeout_s,
+            uncertified=wanted.uncertified,
+            again=again,
+            on_event=tell,
+            prepare=prepare if sitting_ is sitting else None,
+            runners=runners,
+            env=env,
+            sitting=sitting_,
+            idle_w=ceilings.idle_w(matrix_),
+        )
+
+    results = run_cells(measured, sitting, wanted.again)
+    if pair and (other := noise_floor.stand_in(results, pair)):
+        pair = (other, replace(other, replica=1))
+        later = replace(sitting, id=f"{sitting.id}-again")
+        anew = {one.id: one for one in run_cells(replace(chosen, cells=pair), later, False)}
+        results = [*({one.id: one for one in results} | anew).values()]
+    return _closed(run, results, pair, sitting)
 
 
-def _closed(run: RunFolder, results: list[CellResult], replica: Cell | None, sitting: Sitting) -> Sat:
-    """Write what the run's cells come to, and return it; replica is the second of the A/A pair."""
-    results = ceilings.with_shares(run, results, read_facts(run.path))
+def _prepare(
+    run: RunFolder,
+    measured: Matrix,
+    like: Cell,
+    tell: OnEvent,
+    measure: Callable[[Matrix, str], dict[str, Any]],
+) -> None:
+    """Measure what the harness costs, in the lane of a cell, and the ceilings of all lanes."""
+    tell("stage", {"what": "the harness's own cost"})
+    _note(run, null=overhead(run, like))
+    tell("stage", {"what": "the machine's ceilings"})
+    for device, name in ceilings.FACTS.items():
+        if ceilings.timed_on(measured, device):
+            known = read_facts(run.path).get(name)
+            _note(run, **{name: ceilings.merged(known, measure(measured, device))})
+
+
+def _closed(
+    run: RunFolder, results: list[CellResult], pair: tuple[Cell, Cell] | None, sitting: Sitting
+) -> Sat:
+    """Write what the run's cells come to, and return it."""
+    facts = read_facts(run.path)
+    results = ceilings.with_shares(run, results, facts)
     stored = store.cells(run.path)
     found = verdicts.compare(stored)
-    noise = _noise(run, found, replica, sitting) if replica else {}
+    known = facts.get("noise", {})
+    timed = any(one.status == "ok" and one.axes.scenario in TIMED for one in results)
+    noise = noise_floor.renewed(run.path, known, found, pair, sitting.id) if pair and timed else known
     if noise.get("verdict") == "INVALID":
         found = verdicts.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
     write_comparisons(run.path, found)
@@ -132,7 +160,7 @@ def _closed(run: RunFolder, results: list[CellResult], replica: Cell | None, sit
         results,
         found,
         noise,
-        read_facts(run.path).get("null", {}),
+        facts.get("null", {}),
         scored,
         certificate.unproven(stored),
         _flagged(stored),
@@ -144,16 +172,21 @@ def _flagged(stored: Sequence[CellResult]) -> dict[str, list[str]]:
 
 
 def _require_same_machine(run: RunFolder, fingerprint: dict[str, Any], forgotten: set[str]) -> None:
-    """Raise UserError when rounds that stay were measured on another machine than this one."""
-    staying = [one.id for one in store.cells(run.path) if one.rounds and one.id not in forgotten]
+    """Raise UserError when rounds that stay were measured on another machine than this one.
+
+    Where none stays, what bench.json says of that machine is forgotten.
+    """
+    staying = {one.id for one in store.cells(run.path) if one.rounds} | aside.ids(run.path)
     there, here = (sides.machine_of_run(one)[0] for one in (_machine_of(run), fingerprint))
     known = [one for one in sides.differing(there, here) if one["what"] in IDENTITY and one["a"] is not None]
-    if staying and known:
+    if known and staying - forgotten:
         what = "; ".join(f"{one['what']}: {one['a']} there, {one['b']} here" for one in known)
         raise UserError(
             f"{run.path} holds rounds of another machine ({what}); expected one machine a run: measure all "
             f"its cells with --again, or a copy of the run without its folder 'bench'"
         )
+    if known:
+        _note(run, **{name: {} for name in ("noise", "null", *ceilings.FACTS.values())})
 
 
 def _machine_of(run: RunFolder) -> dict[str, Any]:
@@ -178,6 +211,12 @@ def read_facts(run: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def profiles(run: Path) -> dict[str, str]:
+    """Return the profile that was last asked for instead of a matrix's own, by the matrix's name."""
+    found = read_facts(run).get("profiles")
+    return {str(k): str(v) for k, v in found.items() if v} if isinstance(found, dict) else {}
+
+
 def _note(run: RunFolder, **fields: Any) -> None:
     """Put fields into bench.json; `sitting` begins one and `ended` ends it."""
     found = {"schema": store.SCHEMA, "sittings": [], **read_facts(run.path)}
@@ -193,20 +232,26 @@ def _note(run: RunFolder, **fields: Any) -> None:
 def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
     """Return what a query costs with a runner that computes nothing: {"latency_us", "throughput_us", "n"}.
 
-    The null runner goes the whole way of a cell: its own process, the same loop, the same clock.
+    The null runner goes the whole way of a cell: its own process on the lane's processors, a parent that
+    looks at it as at any other, the same loop, the same clock.
     """
     found: dict[str, Any] = {"threads": like.threads}
+    cores = Cores.mine()
     protocol = Protocol.model_validate({"profile": "quick", **NULL_WINDOW_S, "images": 8})
     for scenario in NULL_SCENARIOS:
         folder = run.path / "bench" / "children" / f"null-{scenario}"
         cell = replace(like, mode="eager", precision="fp32", device="cpu", scenario=scenario)
-        outcome = launch.call(
-            "bench.measure:cell",
-            request(run, cell, protocol, folder / "samples.npz", runner=NULL_RUNNER),
-            folder,
-            timeout_s=60,
-            env=launch.thread_environment(like.threads, like.allocator),
-        )
+        with cores.parent_aside():
+            outcome = launch.call(
+                "bench.measure:cell",
+                request(run, cell, protocol, folder / "samples.npz", runner=NULL_RUNNER),
+                folder,
+                timeout_s=60,
+                env=launch.thread_environment(like.threads, like.allocator),
+                cpus=cores.for_child(like.threads),
+                memory_limit_bytes=memory_limit_bytes(),
+                on_event=lambda name, fields: None,
+            )
         value = launch.value_of(outcome)
         durations = store.load_samples(folder / "samples.npz")
         [raw] = durations.values()
@@ -225,26 +270,3 @@ def write_comparisons(run: Path, found: Sequence[Comparison]) -> None:
         run / "bench" / "comparisons.json",
         {"schema": store.SCHEMA, "comparisons": rows, "counts": counts},
     )
-
-
-def _noise(run: RunFolder, found: Sequence[Comparison], replica: Cell, sitting: Sitting) -> dict[str, Any]:
-    """Return the noise floor: the A/A intervals of this run's benches in order, and their verdict.
-
-    Rounds that a later sitting adds to a pair renew its interval; only a pair measured anew is another.
-    """
-    history = list(read_facts(run.path).get("noise", {}).get("history", []))
-    pair = next((one for one in found if one.set == verdicts.NOISE_FLOOR and one.a == replica.id), None)
-    if pair is not None and pair.interval is not None:
-        began = store.read(store.folder(run.path) / f"{pair.a}.json").rounds[0].pass_
-        figures = {"n": pair.n, "ratio": pair.ratio, "interval": list(pair.interval)}
-        known = {"a": pair.a, "b": pair.b, **figures, "began": began}
-        places = [i for i, one in enumerate(history) if (one["a"], one["began"]) == (pair.a, began)]
-        if not places:
-            history.append({**known, "sitting": sitting.id})
-        elif any(history[places[0]].get(name) != value for name, value in known.items()):
-            history[places[0]] = {**known, "sitting": sitting.id}
-    if not history:
-        reasons = ["the A/A pair has no interval: fewer than two of its rounds shared a pass"]
-        return {"history": [], "verdict": None, "reasons": reasons}
-    of_pair = [tuple(one["interval"]) for one in history if one["a"] == replica.id]
-    return {"history": history, **stats.noise_validity(of_pair)}

@@ -83,6 +83,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     rounds_wanted: int = 1
     first_look: int | None = None
     """The rounds at which the stopping rule of its protocol first looked; None for a fixed number."""
+    protocol: dict[str, Any] = {}
+    """bench.protocol.Protocol's fields, by which its last round was measured; {} of an older version."""
     rounds: list[Round] = []
     stats: dict[str, Any] = {}
     """Over all rounds together."""

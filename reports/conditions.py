@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from statistics import median
 from typing import Any
 
 from bench.contract import TIMED
 from bench.store import CellResult
 from reports import readings
-from reports.formats import Absent, Value, mebibytes, number, or_absent
+from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet
 from reports.parts import command
 from reports.run import Run
 from reports.table import Column, Row, Table
@@ -34,7 +33,7 @@ def table(run: Run) -> Table | None:
             Column("doubts", "Doubts: steal, load, clock, throttling"),
             Column("cores_used", "Cores used", number, "number"),
             Column("device_memory_bytes", "Device MiB", mebibytes, "number"),
-            Column("energy_j", "Energy, J", number, "number"),
+            Column("energy_mj_per_image", "Energy, mJ an image", number, "number"),
             Column("id", "Cell", only_csv=True),
         ),
         rows=tuple(Row(_values(cell), readings.heading(cell.axes.lane)) for cell in cells),
@@ -59,7 +58,6 @@ def _values(cell: CellResult) -> tuple[Value, ...]:
     recorded = [one for one in cell.rounds if one.conditions]
     doubtful = [one for one in recorded if one.conditions.get("doubts")]
     unrecorded = Absent("no round of this cell recorded its conditions")
-    joules = [one.energy_j for one in cell.rounds if one.energy_j is not None]
     memory = readings.most(cell, "peak_device_bytes")
     return (
         readings.name(cell.axes),
@@ -68,7 +66,7 @@ def _values(cell: CellResult) -> tuple[Value, ...]:
         _doubts(cell) or ("none" if recorded else unrecorded),
         or_absent(readings.cores_used(cell), "not recorded"),
         Absent("no device memory was read", quiet=True) if memory is None else memory,
-        float(median(joules)) if joules else Absent("no counter was read", quiet=True),
+        quiet(or_absent(cell.stats.get("energy_mj_per_image"), "no counter was read")),
         cell.id,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from bench.contract import TIMED
@@ -31,9 +32,23 @@ def part(run: Run, name: str) -> dict[str, Any]:
 
 
 def protocol(run: Run) -> dict[str, Any]:
-    """Return the matrix's protocol as the bench stored it; {} where it did not."""
+    """Return the protocol of the last bench's matrix as the bench stored it; {} where it did not."""
     found = part(run, "matrix").get("protocol")
     return found if isinstance(found, dict) else {}
+
+
+def protocols(run: Run) -> list[tuple[dict[str, Any], list[str]]]:
+    """Return by what protocols the timed cells were measured, each with their IDs; those of most cells first.
+
+    A cell of an older version says none: it is taken for the last bench's.
+    """
+    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    for cell in run.cells:
+        if cell.axes.scenario in TIMED and cell.rounds:
+            by = cell.protocol or protocol(run)
+            found.setdefault(json.dumps(by, sort_keys=True), (by, []))[1].append(cell.id)
+    kinds = sorted(found.values(), key=lambda one: -len(one[1]))
+    return kinds or [(protocol(run), [])]
 
 
 def floors(run: Run) -> list[dict[str, Any]]:
@@ -118,11 +133,12 @@ def citable(run: Run) -> str:
     flag = " and the run's flag" if part(run, "noise").get("verdict") == "FLAGGED" else ""
     return (
         f"May be cited, each with its interval{flag} and for this machine and these versions alone: "
-        f"{_counted(decided, 'difference')} and {_counted(even, 'equivalence')} of {sum(counts.values())} "
+        f"{counted(decided, 'difference')} and {counted(even, 'equivalence')} of {sum(counts.values())} "
         f"comparisons; {f'not the others ({others}), nor' if others else 'not'} two figures that no "
         "comparison pairs."
     )
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """Return a number of things: 1 cell, 2 cells."""
     return f"{count} {what}" + ("" if count == 1 else "s")

@@ -7,7 +7,7 @@ from typing import Any
 from reports import formats
 from reports.facts import minute
 from reports.formats import Absent, Value, or_absent
-from reports.measurement import floors, noise_verdict, null_us, part, protocol, sittings
+from reports.measurement import counted, floors, noise_verdict, null_us, part, protocols, sittings
 from reports.parts import command
 from reports.readings import name
 from reports.run import Run
@@ -38,7 +38,8 @@ def table(run: Run) -> Table | None:
         ),
         rows=(*_noise_rows(run), *_harness_rows(run), *_protocol_rows(run), *_ceiling_rows(run)),
         note="The noise floor is the difference that the protocol finds between a cell and itself. The "
-        "ceilings are what this machine reached in the same run; a cell's share of peak refers to them.",
+        "ceilings are what this machine reached in the bench that measured the lane last; a cell's share of "
+        "peak is of the ceiling in its own bench.",
         command=command(run, "bench"),
         source="bench/bench.json and bench/passes.jsonl",
         grouped_by="Kind",
@@ -102,11 +103,21 @@ def _with_unit(value: float | Absent, unit: str) -> Value:
 
 
 def _protocol_rows(run: Run) -> list[Row]:
-    found = protocol(run)
+    kinds = protocols(run)
+    return [
+        row
+        for found, ids in kinds
+        for row in _one_protocol(
+            run, found, "Protocol" if len(kinds) == 1 else f"Protocol of {counted(len(ids), 'timed cell')}"
+        )
+    ]
+
+
+def _one_protocol(run: Run, found: dict[str, Any], kind: str) -> list[Row]:
     if not found:
-        return [_row("Protocol", "Profile", Absent(NOT_SAID), "measured by an older bench")]
+        return [_row(kind, "Profile", Absent(NOT_SAID), "measured by an older bench")]
     rows: list[tuple[str, Value, str]] = [
-        ("Profile", _profile(run), "a round is one fresh process"),
+        ("Profile", _profile(run, found), "a round is one fresh process"),
         ("Rounds", or_absent(found.get("rounds"), NOT_SAID), f"{_more(found)}{_order_says(run)}"),
         ("Warm-up", _seconds(found, "warmup_s"), _warmup(found)),
         (
@@ -116,12 +127,12 @@ def _protocol_rows(run: Run) -> list[Row]:
         ),
         ("Percentiles", _percentiles(found), "nearest rank over the queries of all rounds, nothing trimmed"),
     ]
-    return [_row("Protocol", what, said, how) for what, said, how in rows]
+    return [_row(kind, what, said, how) for what, said, how in rows]
 
 
-def _profile(run: Run) -> Value:
+def _profile(run: Run, found: dict[str, Any]) -> Value:
     """Return the profile's name, and what the matrix has otherwise: official, but rounds 3 for 10."""
-    found, altered = protocol(run), part(run, "matrix").get("altered")
+    altered = found.get("altered", part(run, "matrix").get("altered"))
     changed = altered.items() if isinstance(altered, dict) else ()
     said = [f"{name} {found.get(name)} for {value}" for name, value in changed]
     named = or_absent(found.get("profile"), NOT_SAID)
@@ -186,6 +197,8 @@ def _peak_row(one: dict[str, Any], where: str) -> Row:
     threads, value = one.get("threads"), _number(one.get("gflops"))
     what = f"Peak, {where}{one.get('precision', '?')}, {threads} thread{'' if threads == 1 else 's'}"
     how = ", ".join(str(one[key]) for key in ("kernel", "library") if one.get(key)) or "kernel not recorded"
+    doubts = "; ".join(map(str, one.get("doubts") or []))
+    how += f"; the machine can do more than that: {doubts}" if doubts else ""
     said = _with_unit(value, "GFLOP/s")
     return _row("Ceilings", what, said, f"best kernel: {how}", exact=(value,), unit="GFLOP/s")
 

@@ -26,7 +26,8 @@ def bench(
         Device | None, typer.Option(help="Where CPU cells go instead; default the run's.")
     ] = None,
     profile: Annotated[
-        Profile | None, typer.Option(help="How long and how often; default the matrix's.")
+        Profile | None,
+        typer.Option(help="How long and how often, until another is given; 'matrix': its own."),
     ] = None,
     timeout_s: Annotated[
         float | None, typer.Option("--timeout", min=0.1, help="Seconds a round may take.")

@@ -38,6 +38,7 @@ class Profile(StrEnum):
     quick = "quick"
     standard = "standard"
     official = "official"
+    matrix = "matrix"
 
 
 class MeasuredBy(StrEnum):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from bench import stats
-from bench.contract import OnDevice
+from bench.contract import OnDevice, Runner
 from bench.scenarios.base import Job, Summary
 
 BATCHES_IN_BLOCK = 4
 """The least batches that one `submit_all` is given: enough for an asynchronous runtime to fill and drain."""
+
+
+DEVICE_S, DEVICE_CALLS = 1.0, 10
+"""The least that the device's own clock is read for, after the measured window."""
 
 
 def batches_in_block(threads: int) -> int:
@@ -25,29 +31,23 @@ class Latency:
     def __init__(self, job: Job) -> None:
         self.batches = job.images(job.protocol["images"])
         self.runner = job.runner()
-        self.timer = self.runner.device_timer() if isinstance(self.runner, OnDevice) else None
-        self.device_ns: list[int] = []
 
     def once(self, number: int) -> None:
-        """Infer one batch, synchronised at both ends; the device's own clock runs beside the host's."""
-        if self.timer:
-            self.timer.start()
+        """Infer one batch, synchronised at both ends."""
         self.runner.infer(self.batches[number % len(self.batches)])
-        if self.timer:
-            self.device_ns.append(self.timer.stop())
         self.runner.synchronize()
 
     def start(self) -> None:
         """Begin with a device that has nothing left to do."""
         self.runner.synchronize()
-        self.device_ns.clear()
 
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return the median latency in ms, and its percentiles; those of the device's clock beside."""
         found, samples = stats.latency(durations_ns), {"latency_ns": durations_ns}
-        if self.device_ns:
-            samples["device_ns"] = np.array(self.device_ns, np.int64)
-            found["device_ms"] = stats.latency(samples["device_ns"])["latency_ms"]
+        device_ns = on_device(self.runner, self.once)
+        if len(device_ns):
+            samples["device_ns"] = device_ns
+            found["device_ms"] = stats.latency(device_ns)["latency_ms"]
         return Summary(found["latency_ms"]["p50"], found, len(durations_ns), samples)
 
     def effective(self) -> dict[str, Any]:
@@ -62,33 +62,44 @@ class Throughput:
         self.batch = job.spec.batch
         self.batches = job.images(batches_in_block(job.spec.threads))
         self.runner = job.runner()
-        self.timer = self.runner.device_timer() if isinstance(self.runner, OnDevice) else None
-        self.device_ns: list[int] = []
 
     def once(self, number: int) -> None:
-        """Infer one block of batches; the device's own clock runs beside the host's."""
-        if self.timer:
-            self.timer.start()
+        """Infer one block of batches."""
         self.runner.submit_all(self.batches)
-        if self.timer:
-            self.device_ns.append(self.timer.stop())
         self.runner.synchronize()
 
     def start(self) -> None:
         """Begin with a device that has nothing left to do."""
         self.runner.synchronize()
-        self.device_ns.clear()
 
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return images a second over the whole phase; a block's percentiles by the device's clock beside."""
         found = stats.throughput(durations_ns, self.batch * len(self.batches), self.batch)
         samples = {"block_ns": durations_ns}
-        if self.device_ns:
-            samples["device_block_ns"] = np.array(self.device_ns, np.int64)
-            found["device_block_ms"] = stats.latency(samples["device_block_ns"])["latency_ms"]
+        device_ns = on_device(self.runner, self.once)
+        if len(device_ns):
+            samples["device_block_ns"] = device_ns
+            found["device_block_ms"] = stats.latency(device_ns)["latency_ms"]
         count = len(durations_ns) * len(self.batches)
         return Summary(found["images_per_s"], found, count, samples)
 
     def effective(self) -> dict[str, Any]:
         """Return what the runner reads back."""
         return self.runner.effective()
+
+
+def on_device(runner: Runner, action: Callable[[int], None]) -> np.ndarray:
+    """Return what action(0), action(1) ... take by the device's own clock (n,) int64, ns; (0,) without one.
+
+    In a window of its own, after the one that the host times: marking and reading cost microseconds, which
+    one runtime alone would pay.
+    """
+    timer = runner.device_timer() if isinstance(runner, OnDevice) else None
+    found: list[int] = []
+    if timer:
+        end = time.perf_counter() + DEVICE_S
+        while len(found) < DEVICE_CALLS or time.perf_counter() < end:
+            timer.start()
+            action(len(found))
+            found.append(timer.stop())
+    return np.array(found, np.int64)

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bench import console, matrix, parity, proving, sitting
 from bench.rundir import RunFolder
 from pose.errors import UserError
 
+OWN = "matrix"
+"""What is asked for as a profile to have the matrix's own protocol again."""
+
 
 def load_matrix(
     run: RunFolder, name: str | None, device: str | None = None, profile: str | None = None
 ) -> matrix.Matrix:
-    """Return a matrix (the recipe's unless named), on a device (the run's unless named) and by a profile."""
+    """Return a matrix (the recipe's unless named), on a device (the run's unless named) and by a profile.
+
+    `matrix` for a profile is the matrix's own. Without one it is what was last given for that matrix in
+    this run, or else its own.
+    """
     wanted = name or run.recipe.matrix
     if wanted is None:
         raise UserError(f"recipe '{run.recipe.name}' names no matrix; give one with --matrix")
     loaded = matrix.on_device(matrix.load(wanted), device or run.settings.device)
-    return matrix.with_profile(loaded, profile) if profile else loaded
+    profile = profile or sitting.profiles(run.path).get(loaded.name)
+    profile = None if profile == OWN else profile
+    loaded = matrix.with_profile(loaded, profile) if profile else loaded
+    said = {"--matrix": name, "--device": device, "--profile": profile}
+    options = [part for option, value in said.items() if value for part in (option, value)]
+    return replace(loaded, options=tuple(options))
 
 
 def prove(
@@ -45,7 +59,11 @@ def prove(
 def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitting.Sat:
     """Measure the cells of a matrix that `wanted` selects; return what the sitting leaves."""
 
+    console.say(f"matrix {chosen.name} by profile {chosen.protocol.profile}")
+
     def on_event(event: str, fields: dict[str, Any]) -> None:
+        if event == "put_aside":
+            console.say(_put_aside(fields["profiles"]))
         if event == "stage":
             console.say(f"measuring {fields['what']}")
         if event == "pass_started":
@@ -58,6 +76,15 @@ def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitt
             console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}{reason}")
 
     return sitting.sit(run, chosen, wanted, on_event)
+
+
+def _put_aside(profiles: Mapping[str, int]) -> str:
+    """Return what became of rounds that were measured otherwise than is asked for now."""
+    found = ", ".join(f"{count} by profile {profile}" for profile, count in profiles.items())
+    return (
+        f"cells with rounds by another protocol or version: {found}; they are put aside, and back when what "
+        f"measured them is asked for again (--profile; '{OWN}' for the matrix's own)"
+    )
 
 
 def round_text(fields: dict[str, Any]) -> str:

@@ -245,6 +245,20 @@ def test_a_cell_that_failed_before_is_tried_alone_first(run_folder: Path):
     assert shared(mended) == 2
 
 
+def test_a_round_that_was_measured_alone_is_no_pair(run_folder: Path):
+    """A worker killed in its last round is first tried alone; then it still lacks a pair."""
+    both = one(mode=["eager", "compiled"], protocol={"rounds": 2, "measured_s": 0.02})
+    first = bench(run_folder, both)
+    assert shared(first) == 2
+    killed = msgspec.structs.replace(first[0], status="failed", reason="killed", rounds=first[0].rounds[:1])
+    store.save(run_folder, killed)
+    mended = bench(run_folder, both)
+    assert [one.status for one in mended] == ["ok", "ok"]
+    assert shared(mended) == 2
+    assert [len(one.rounds) for one in mended] == [3, 3], "one alone, then one together"
+    assert bench(run_folder, both) == mended
+
+
 def test_a_cell_that_failed_beyond_its_rounds_is_tried_again(run_folder: Path):
     [good] = bench(run_folder, one(protocol={"rounds": 2}))
     store.save(run_folder, msgspec.structs.replace(good, status="oom", reason="used too much"))

@@ -6,9 +6,11 @@ import copy
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import run_folders
@@ -157,6 +159,22 @@ def test_a_cell_that_one_run_lacks_is_named(tmp_path: Path) -> None:
     assert lost.exit_code() == NOT_MEASURED
     gained = found(tmp_path / "2", [one], [one, other])
     assert (gained.only_in_b, gained.exit_code()) == ([THROUGHPUT.id], 0)
+
+
+def test_another_a_a_pair_in_b_is_no_gap(tmp_path: Path) -> None:
+    one = run_folders.result(LATENCY, around(20))
+    of_one, of_other = (
+        run_folders.result(replace(cell, replica=1), around(20)) for cell in (LATENCY, THROUGHPUT)
+    )
+    both = found(tmp_path, [one, of_one], [one, of_other])
+    assert [(row.id, row.status, row.exempt) for row in both.rows] == [
+        (LATENCY.id, "compared", False),
+        (of_one.id, "not measured", True),
+    ]
+    assert both.exit_code() == 0
+    assert found(tmp_path / "1", [one, of_one], [one]).exit_code() == NOT_MEASURED, "B has no pair at all"
+    failed = msgspec.structs.replace(of_one, status="failed", reason="it crashed")
+    assert found(tmp_path / "2", [one, of_one], [one, failed]).exit_code() == NOT_MEASURED
 
 
 def changed(**patch: Any) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bench import energy, nvml
+from bench import energy, gpu_conditions, nvml
 from bench.energy import Energy, Reading
 
 
@@ -22,6 +23,7 @@ class FakeNvml(ModuleType):
         super().__init__("pynvml")
         self.broken, self.opened, self.millijoules = broken or set(), 0, 5_000_000
         self.processes: list[Any] = []
+        self.throttled = 1
 
     def _may_fail(self, name: str) -> None:
         if name in self.broken:
@@ -47,6 +49,16 @@ class FakeNvml(ModuleType):
         self._may_fail("energy")
         self.millijoules += 6_000
         return self.millijoules
+
+    NVML_CLOCK_SM = 1
+
+    def nvmlDeviceGetClockInfo(self, handle: str, kind: int) -> int:
+        self._may_fail("clock")
+        return 1700 + kind
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: str) -> int:
+        self._may_fail("throttling")
+        return self.throttled
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[Any]:
         self._may_fail("processes")
@@ -133,3 +145,36 @@ def test_users_are_the_processes_on_any_gpu(fake: FakeNvml) -> None:
     assert nvml.users() == [nvml.User(1, 7, None)]
     fake.broken = {"processes"}
     assert nvml.users() == []
+
+
+def test_a_gpu_s_clock_throttling_and_users_are_read(fake: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpu_conditions.read() == gpu_conditions.Reading(1701, [], 0), "idleness (1) slows nothing"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    fake.throttled, fake.processes = 0x04 | 0x40, [SimpleNamespace(pid=1), SimpleNamespace(pid=2)]
+    found = gpu_conditions.read()
+    assert found == gpu_conditions.Reading(1701, ["its power cap", "heat, by the hardware"], 2)
+    fake.broken = {"clock", "throttling", "processes"}
+    assert gpu_conditions.read() == gpu_conditions.Reading(None, None, None)
+    fake.broken = {"init"}
+    assert gpu_conditions.read() is None
+
+
+QUIET = gpu_conditions.Reading(1700, [], 1)
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (QUIET, []),
+        (None, []),
+        (gpu_conditions.Reading(None, None, None), []),
+        (replace(QUIET, sm_mhz=1640), []),
+        (replace(QUIET, sm_mhz=1500), ["the GPU's clock moved from 1700 to 1500 MHz"]),
+        (replace(QUIET, slowed_by=["its power cap"]), ["the GPU was slowed by its power cap"]),
+        (replace(QUIET, processes=2), ["1 other process computed on the GPU"]),
+    ],
+)
+def test_what_a_gpu_did_meanwhile_is_a_doubt(
+    after: gpu_conditions.Reading | None, expected: list[str]
+) -> None:
+    assert gpu_conditions.doubts(QUIET, after) == expected

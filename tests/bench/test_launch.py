@@ -140,6 +140,9 @@ def test_a_child_above_its_memory_limit_is_ended(tmp_path: Path) -> None:
     outcome = run("eats_memory", {}, tmp_path, memory_limit_bytes=300 * 2**20, timeout_s=30)
     assert outcome.status == "oom"
     assert "limit 300 MiB" in str(outcome.reason)
+    assert (outcome.peak_rss_bytes or 0) > 300 * 2**20
+    unwatched = run("echo", {"x": 1}, tmp_path)
+    assert (unwatched.status, unwatched.peak_rss_bytes) == ("ok", None)
 
 
 def test_a_child_killed_from_outside_is_a_failure(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -42,3 +44,22 @@ def test_the_devices_clock_is_under_the_rule_of_the_hosts() -> None:
     assert (device_ms["p50"], device_ms["p90"], device_ms["max"]) == (2.5, None, 5.0)
     few = "20 queries in all rounds, needs 64"
     assert found["nulls"] == {"p90": few, "device_ms.p90": few}
+
+
+@pytest.mark.parametrize(("scenario", "images"), [("throughput", 8), ("latency", 1), ("data", 1)])
+def test_energy_is_told_for_an_image_since_windows_are_as_long_for_every_arm(
+    scenario: str, images: int
+) -> None:
+    axes = replace(run_folders.cell(scenario), batch=8 if images == 8 or scenario == "data" else 1)
+    rounds = [
+        msgspec.structs.replace(one, energy_j=joules, count=count)
+        for one, joules, count in zip(
+            run_folders.result(axes, [5.0] * 3).rounds, (30.0, 10.0, None), (100, 100, 7), strict=True
+        )
+    ]
+    found = pooled.figures(axes, PROTOCOL, rounds, {})
+    assert found["energy_j"] == 40.0
+    assert found["energy_mj_per_image"] == pytest.approx(1e3 * 40.0 / (200 * images))
+    absent = [msgspec.structs.replace(one, energy_j=None) for one in rounds]
+    nothing = pooled.figures(axes, PROTOCOL, absent, {})
+    assert (nothing["energy_j"], nothing["energy_mj_per_image"]) == (None, None)

@@ -83,7 +83,8 @@ def test_a_sitting_measures_an_a_a_pair_and_says_what_the_harness_costs(run_fold
     assert entry["interval"] == list(floor.interval or ())
     assert written["noise"]["verdict"] in {"VALID", "FLAGGED"}
     assert 0 < written["null"]["latency_us"]["p50"] < 1000
-    assert written["limits"] == CEILINGS
+    [peak] = written["limits"]["peaks"]
+    assert peak.items() >= CEILINGS["peaks"][0].items()
     assert written["matrix"]["cells"] == [cell.id for cell in two_arms().cells]
     assert written["machine"]["cpu"]["usable_cores"] >= 1
     [sitting_] = written["sittings"]
@@ -174,7 +175,7 @@ def test_two_missed_pairs_in_succession_invalidate_the_run(run_folder: Path):
 
 def test_an_invalid_run_ranks_nothing(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
     said = {"verdict": "INVALID", "reasons": ["a cell against itself is not itself"]}
-    monkeypatch.setattr(stats, "noise_validity", lambda intervals: said)
+    monkeypatch.setattr(stats, "noise_validity", lambda floors: said)
     sat = sit(run_folder, two_arms())
     ranked = [one for one in sat.comparisons if one.set != verdicts.NOISE_FLOOR]
     assert {one.verdict for one in ranked} <= {None}
@@ -202,15 +203,37 @@ def test_the_history_of_one_pair_is_not_mixed_with_anothers(run_folder: Path):
     history = facts(run_folder)["noise"]["history"]
     assert sit(run_folder, two_arms()).noise["history"] == history, "no stale interval is another bench"
     path = run_folder / "bench" / "bench.json"
-    missed = [{**one, "interval": [1.1, 1.2]} for one in history]
-    path.write_text(json.dumps(facts(run_folder) | {"noise": {"history": [*missed, *history]}}))
-    judged: list[Any] = []
+    missed = [{**one, "interval": [1.1, 1.2], "began": "before"} for one in history[1:]]
+    path.write_text(json.dumps(facts(run_folder) | {"noise": {"history": missed}}))
+    sat = sit(run_folder, two_arms())
+    assert sat.noise["history"][0] == missed[0]
+    assert f"{missed[0]['b']} against itself gives 1.1000 to 1.2000" in "; ".join(sat.noise["reasons"])
+
+
+def test_a_run_that_is_invalid_stays_so_where_nothing_timed_is_selected(run_folder: Path):
+    chosen = replace(two_arms(), cells=(*two_arms().cells, *one("accuracy", batch=4).cells))
+    sit(run_folder, chosen, only="latency")
+    path = run_folder / "bench" / "bench.json"
+    noise = {**facts(run_folder)["noise"], "verdict": "INVALID", "reasons": ["noise"]}
+    path.write_text(json.dumps(facts(run_folder) | {"noise": noise}))
+    withheld: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            stats, "noise_validity", lambda intervals: judged.extend(intervals) or {"verdict": None}
-        )
-        sit(run_folder, two_arms())
-    assert len(judged) == 2, "of two pairs' four"
+        patch.setattr(verdicts, "withheld", lambda found, reason: withheld.append(reason) or found)
+        sat = sit(run_folder, chosen, "Oracle", only="accuracy")
+    assert sat.noise == noise
+    assert withheld == ["the run is INVALID: noise"]
+
+
+def test_where_the_first_cell_cannot_be_measured_another_is_measured_twice(run_folder: Path):
+    absent = one("train", mode="compiled", batch=4).cells
+    chosen = replace(two_arms(), cells=(*absent, *two_arms().cells))
+    sat = sit(run_folder, chosen)
+    [floor] = [one for one in sat.comparisons if one.set == verdicts.NOISE_FLOOR and one.interval]
+    assert floor.b == two_arms().cells[0].id
+    assert floor.n == two_arms().protocol.rounds
+    [entry] = sat.noise["history"]
+    assert (entry["b"], sat.noise["verdict"] is None) == (floor.b, False)
+    assert [result.id for result in sat.cells][-1] == floor.a
 
 
 def test_rounds_of_another_machine_are_not_added_to(run_folder: Path):
@@ -276,5 +299,4 @@ def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Pat
 def test_a_failed_cell_is_a_row_and_the_sitting_goes_on(run_folder: Path):
     sat = sit(run_folder, two_arms(), "Raises")
     assert {result.status for result in sat.cells} == {"failed"}
-    assert sat.noise["history"] == []
-    assert sat.noise["verdict"] is None
+    assert sat.noise == {}, "where nothing is timed there is no floor"

@@ -172,6 +172,29 @@ GOOD, MISSED = (0.99, 1.01), (1.0001, 1.02)
 def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_it(
     benches: list[tuple[float, float]], expected: str
 ):
-    found = stats.noise_validity(benches)
+    found = stats.noise_validity([("x", interval, "") for interval in benches])
     assert found["verdict"] == expected
     assert len(found["reasons"]) == (expected != "VALID")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected", "named"),
+    [
+        ([("x", MISSED), ("y", GOOD)], "FLAGGED", ["x"]),  # a look elsewhere clears nothing
+        ([("x", MISSED), ("x", MISSED), ("y", GOOD)], "INVALID", ["x"]),
+        ([("x", MISSED), ("x", MISSED), ("y", GOOD), ("x", GOOD)], "VALID", []),
+        ([("x", MISSED), ("y", MISSED)], "INVALID", ["x", "y"]),
+        ([("x", MISSED), ("y", MISSED), ("y", GOOD)], "FLAGGED", ["x"]),
+        ([("x", MISSED), ("y", GOOD), ("x", MISSED)], "INVALID", ["x"]),
+        ([("x", GOOD), ("y", None)], "FLAGGED", ["y"]),  # a last bench that cannot tell is a doubt
+        ([("x", MISSED), ("x", MISSED), ("y", None)], "INVALID", ["x", "y"]),
+        ([("y", None), ("x", MISSED)], "FLAGGED", ["x"]),
+        ([("y", None), ("x", GOOD)], "VALID", []),
+    ],
+)
+def test_a_miss_stands_until_its_own_pair_is_measured_anew(
+    pairs: list[tuple[str, tuple[float, float] | None]], expected: str, named: list[str]
+):
+    found = stats.noise_validity([(name, interval, "it crashed") for name, interval in pairs])
+    assert found["verdict"] == expected
+    assert [reason.split()[0] for reason in found["reasons"]] == named

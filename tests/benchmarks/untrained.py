@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from bench import launch, rundir, store
-from bench.child import request
+from bench.affinity import Cores
+from bench.child import Child
 from bench.contract import RUNNERS, TWINS, Cell
+from bench.matrix import Matrix
 from bench.protocol import Protocol
 from bench.rundir import RunFolder, Settings
 from pose import recipe, synthetic
@@ -30,11 +32,21 @@ def untrained(folder: Path, name: str, threads: int) -> RunFolder:
 
 
 def measured(run: RunFolder, cell: Cell, protocol: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
-    """Return what one round of the bench gives, and its latencies (n,) in ns."""
-    folder = run.path / "children" / cell.id
-    samples = folder / "samples.npz"
+    """Return what one round of the bench gives, measured as the bench does, and its latencies (n,) in ns."""
     wanted = Protocol.model_validate({"profile": "quick", **protocol})
-    payload = request(run, cell, wanted, samples, runner=RUNNERS[cell.runtime])
-    env = launch.thread_environment(cell.threads, cell.allocator, cell.device)
-    value = launch.value_of(launch.call("bench.measure:cell", payload, folder, timeout_s=120, env=env))
-    return value, store.load_samples(samples)["latency_ns"]
+    cores = Cores.mine()
+    child = Child(
+        cell=cell,
+        run=run,
+        matrix=Matrix("untrained", wanted, (cell,)),
+        timeout_s=120,
+        runner=RUNNERS[cell.runtime],
+        env={},
+        cpus=cores.for_child(cell.threads),
+        idle_w=None,
+    )
+    with cores.parent_aside():
+        outcome = child.measure(
+            store.artifact_sha256(store.artifact(run.path, cell)), lambda name, fields: None
+        )
+    return launch.value_of(outcome), store.load_samples(child.samples)["latency_ns"]

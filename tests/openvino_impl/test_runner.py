@@ -36,8 +36,8 @@ def make(artifact: str, **patch: Any) -> Any:
     return runner.Runner(RunnerSpec(recipe={}, artifact=artifact, **(spec | patch)))
 
 
-def pictures(n: int) -> np.ndarray:
-    return np.random.default_rng(n).integers(0, 256, (n, 16, 12, 3), np.uint8)
+def pictures(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng([n, seed]).integers(0, 256, (n, 16, 12, 3), np.uint8)
 
 
 def expected(images: np.ndarray) -> np.ndarray:
@@ -105,16 +105,20 @@ def test_the_compiled_graph_tells_no_clock_and_no_memory_of_a_device(artifact: s
     assert made.effective()["device_clock"] == "none: on the CPU the host's clock is the device's"
 
 
-def test_throughput_has_a_stream_a_thread_and_does_every_batch(artifact: str):
+def test_throughput_is_openvino_s_own_mode_and_every_heatmap_is_kept(artifact: str):
     made = make(artifact, scenario="throughput")
-    assert made.effective()["streams"] == 2
-    done: list[np.ndarray] = []
-    made._queue.set_callback(lambda request, _: done.append(np.array(request.get_output_tensor(0).data)))
-    batches = [pictures(3) for _ in range(5)]
+    found = made.effective()
+    assert (found["hint"], found["threads"]) == ("THROUGHPUT", 2)
+    assert 1 <= found["streams"] <= found["requests"]
+    assert make(artifact).effective()["hint"] == "LATENCY"
+    batches = [pictures(3, seed) for seed in range(4 * found["requests"] + 1)]
     made.submit_all(batches)
     made.synchronize()
-    assert len(done) == 5
-    np.testing.assert_allclose(done[0], expected(batches[0]), rtol=1e-4, atol=1e-4)
+    assert len(made.heatmaps) == len(batches)
+    for images, heatmaps in zip(batches, made.heatmaps, strict=True):
+        np.testing.assert_allclose(heatmaps, expected(images), rtol=1e-4, atol=1e-4)
+    made.submit_all(batches[:1])
+    assert len(made.heatmaps) == 1
 
 
 def test_a_lower_precision_is_executed_or_refused(artifact: str):

@@ -69,6 +69,37 @@ def test_an_altered_profile_and_a_gpu_s_peak_are_said(run: Run):
     assert float(rows["Peak, fp32, 2 threads"]["value"]) == 141.3
 
 
+def test_cells_of_two_protocols_are_not_credited_with_one(run: Run):
+    assert run.bench is not None
+    official = run.bench["matrix"]["protocol"]
+    official = {**official, "altered": {}}
+    quick = {**official, "profile": "quick", "measured_s": 1.0, "altered": {"measured_s": 2.0}}
+    run = replace(run, bench={**run.bench, "matrix": {**run.bench["matrix"], "altered": {"rounds": 99}}})
+    first, *others = [one.id for one in run.cells if one.rounds and one.axes.scenario != "accuracy"]
+
+    def by(cell_id: str) -> dict[str, Any]:
+        return quick if cell_id == first else official
+
+    cells = tuple(msgspec.structs.replace(one, protocol=by(one.id)) for one in run.cells)
+    table = measurement_table.table(replace(run, cells=cells))
+    assert table is not None
+    said = {
+        (row.group, row.values[0]): row.values[1] for row in table.rows if str(row.group)[:8] == "Protocol"
+    }
+    assert said[f"Protocol of {len(others)} timed cells", "Profile"] == "official"
+    assert said["Protocol of 1 timed cell", "Profile"] == "quick, but measured_s 1.0 for 2.0"
+    assert said["Protocol of 1 timed cell", "Measured"] == "1 s"
+
+
+def test_what_disturbed_a_ceiling_stands_beside_it(run: Run):
+    assert run.bench is not None
+    limits = run.bench["limits"]
+    peaks = [{**limits["peaks"][0], "doubts": ["other work took 9% of the processors' time"]}]
+    table = measurement_table.table(replace(run, bench={**run.bench, "limits": {**limits, "peaks": peaks}}))
+    how = parsed(table)["Peak, fp32, 2 threads"]["how"]
+    assert how.endswith("the machine can do more than that: other work took 9% of the processors' time")
+
+
 @pytest.mark.parametrize("gone", ["null", "limits", "noise", "matrix", "sittings"])
 def test_what_a_bench_did_not_record_is_a_dash_with_a_reason(run: Run, gone: str):
     assert run.bench is not None

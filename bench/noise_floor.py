@@ -1,0 +1,68 @@
+"""The noise floor of a run: a cell against itself in every bench, and what that says of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import stats, store, verdicts
+from bench.contract import TIMED, Cell
+from bench.store import CellResult
+from bench.verdicts import Comparison
+
+
+def stand_in(results: Sequence[CellResult], pair: tuple[Cell, Cell]) -> Cell | None:
+    """Return the cell to measure twice where the first of the A/A pair could not be measured.
+
+    None where it was, or where no timed cell was.
+    """
+    measured = [one.axes for one in results if one.status == "ok" and one.axes.scenario in TIMED]
+    return None if pair[0] in measured else next((cell for cell in measured if not cell.replica), None)
+
+
+def renewed(
+    run: Path, before: Mapping[str, Any], found: Iterable[Comparison], pair: tuple[Cell, Cell], sitting: str
+) -> dict[str, Any]:
+    """Return {"history", "verdict", "reasons"} of a run after a bench that measured an A/A pair.
+
+    before: the same before it; found: the comparisons now. The history has an entry for each time that
+    a pair was measured anew, the one measured last at its end; its interval is null where the bench
+    could not tell. The verdict is None where no bench of the run could.
+    """
+    history = [one for one in before.get("history", []) if isinstance(one, dict)]
+    entry = _entry(run, found, pair)
+    began = (entry["a"], entry["began"])
+    same = [i for i, one in enumerate(history) if (one["a"], one.get("began")) == began]
+    if not same:
+        history.append({**entry, "sitting": sitting})
+    else:
+        known = history[same[-1]]
+        newest = max(i for i, one in enumerate(history) if one["a"] == entry["a"])
+        if any(known.get(name) != value for name, value in entry.items()):
+            # More rounds of a pair are no other look at it.
+            del history[same[-1]]
+            history.append({**entry, "sitting": sitting})
+        elif same[-1] != newest:  # they were aside and are back
+            history.append(history.pop(same[-1]))
+    return {"history": history, **judged(history)}
+
+
+def judged(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return {"verdict", "reasons"} of a run, of its A/A pairs in the order in which they were measured."""
+    floors = [(str(one["b"]), one["interval"], str(one.get("reason"))) for one in history]
+    if all(interval is None for _, interval, _ in floors):
+        return {"verdict": None, "reasons": [f"{name}: {why}" for name, _, why in floors[-1:]]}
+    return stats.noise_validity(floors)
+
+
+def _entry(run: Path, found: Iterable[Comparison], pair: tuple[Cell, Cell]) -> dict[str, Any]:
+    cell, again = pair[0].id, pair[1].id
+    named: dict[str, Any] = {"a": again, "b": cell}
+    one = next((one for one in found if one.set == verdicts.NOISE_FLOOR and one.a == again), None)
+    if one is None or one.interval is None:
+        why = (one and one.reason) or "fewer than two rounds of the A/A pair shared a pass"
+        n = one.n if one else 0
+        return {**named, "n": n, "ratio": None, "interval": None, "reason": why, "began": None}
+    began = store.read(store.folder(run) / f"{again}.json").rounds[0].pass_
+    return {**named, "n": one.n, "ratio": one.ratio, "interval": list(one.interval), "began": began}
