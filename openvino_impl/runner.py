@@ -110,7 +110,7 @@ class Runner:
             "convolutions": self._convolutions(),
             "switches": self._switches(),
             "threads": read("INFERENCE_NUM_THREADS") if on_cpu else None,
-            "hint": read("PERFORMANCE_HINT").name,
+            "hint": str(read("PERFORMANCE_HINT")),
             "streams": int(read("NUM_STREAMS")),
             "requests": read("OPTIMAL_NUMBER_OF_INFER_REQUESTS"),
             "device": ", ".join(read("EXECUTION_DEVICES")),
