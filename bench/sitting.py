@@ -93,7 +93,8 @@ def sit(
     sitting = Sitting.begin()
     here = machine.fingerprint()
     _require_same_machine(run, here, cells.with_replicas(picked) if wanted.again else set())
-    asked = profiles(run.path) | {chosen.name: chosen.profile_given or ""}
+    # What some cells were measured by holds for them; only a bench of all decides for the matrix.
+    asked = profiles(run.path) | ({} if wanted.only else {chosen.name: chosen.profile_given or ""})
     begun = {"profiles": asked, "sitting": _described(sitting, wanted)}
     _note(run, matrix=chosen.to_dict(), machine=here, **begun)
 

@@ -185,6 +185,18 @@ def test_an_invalid_run_ranks_nothing(run_folder: Path, monkeypatch: pytest.Monk
     assert {one.trouble for one in measures} == {"the run is INVALID: a cell against itself is not itself"}
 
 
+def test_only_a_bench_of_all_cells_decides_a_run_s_profile(run_folder: Path):
+    asked = replace(two_arms(), profile_given="official")
+    sit(run_folder, asked, only="compiled")
+    assert sitting.profiles(run_folder) == {}
+    sit(run_folder, asked)
+    assert sitting.profiles(run_folder) == {"t": "official"}
+    sit(run_folder, two_arms(), only="compiled")
+    assert sitting.profiles(run_folder) == {"t": "official"}
+    sit(run_folder, two_arms())
+    assert sitting.profiles(run_folder) == {}
+
+
 def test_selected_cells_that_are_measured_get_an_a_a_pair_of_their_own(run_folder: Path):
     sit(run_folder, two_arms())
     sat = sit(run_folder, two_arms(), only="compiled")
