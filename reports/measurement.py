@@ -16,6 +16,9 @@ NO_INTERVAL = (
     "differences as speed-ups."
 )
 
+NO_RULES = ("timeout_s", "altered")
+"""Of a protocol, what changes no figure: when a round is given up, and what follows from the rest."""
+
 
 def has_intervals(run: Run) -> bool:
     """Return whether the run compares in pairs, or every timed cell has several rounds and an interval."""
@@ -46,7 +49,8 @@ def protocols(run: Run) -> list[tuple[dict[str, Any], list[str]]]:
     for cell in run.cells:
         if cell.axes.scenario in TIMED and cell.rounds:
             by = cell.protocol or protocol(run)
-            found.setdefault(json.dumps(by, sort_keys=True), (by, []))[1].append(cell.id)
+            rules = {name: value for name, value in by.items() if name not in NO_RULES}
+            found.setdefault(json.dumps(rules, sort_keys=True), (by, []))[1].append(cell.id)
     kinds = sorted(found.values(), key=lambda one: -len(one[1]))
     return kinds or [(protocol(run), [])]
 

@@ -125,6 +125,11 @@ def _one_protocol(run: Run, found: dict[str, Any], kind: str) -> list[Row]:
             _seconds(found, "measured_s"),
             f"{_queries(found, 'measured_queries')}at least, in each round",
         ),
+        (
+            "Inputs",
+            or_absent(found.get("images"), NOT_SAID),
+            "distinct validation inputs, in turn",
+        ),
         ("Percentiles", _percentiles(found), "nearest rank over the queries of all rounds, nothing trimmed"),
     ]
     return [_row(kind, what, said, how) for what, said, how in rows]
