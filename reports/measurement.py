@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from bench.contract import TIMED
@@ -45,14 +44,21 @@ def protocols(run: Run) -> list[tuple[dict[str, Any], list[str]]]:
 
     A cell of an older version says none: it is taken for the last bench's.
     """
-    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    found: list[tuple[dict[str, Any], list[str]]] = []
     for cell in run.cells:
         if cell.axes.scenario in TIMED and cell.rounds:
             by = cell.protocol or protocol(run)
-            rules = {name: value for name, value in by.items() if name not in NO_RULES}
-            found.setdefault(json.dumps(rules, sort_keys=True), (by, []))[1].append(cell.id)
-    kinds = sorted(found.values(), key=lambda one: -len(one[1]))
-    return kinds or [(protocol(run), [])]
+            # By value: 50 and 50.0 are the same percentile.
+            same = next((ids for other, ids in found if _rules(other) == _rules(by)), None)
+            if same is None:
+                found.append((by, [cell.id]))
+            else:
+                same.append(cell.id)
+    return sorted(found, key=lambda one: -len(one[1])) or [(protocol(run), [])]
+
+
+def _rules(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name not in NO_RULES}
 
 
 def floors(run: Run) -> list[dict[str, Any]]:
