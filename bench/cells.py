@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench import aside, certificate, hashing, passes, pooled, rundir, selection, stats, store, verdicts
+from bench import aside, certificate, passes, pooled, rundir, selection, stats, store, verdicts
 from bench.affinity import Cores
 from bench.child import Child, round_of
 from bench.contract import RUNNERS, TIMED, Cell, Lane
@@ -20,8 +18,8 @@ from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.rundir import RunFolder
+from bench.stock import Stock
 from bench.store import CellResult, Round
-from pose.errors import UserError
 
 
 def run(
@@ -66,14 +64,12 @@ def run(
         matrix=matrix,
         chosen=chosen,
         timeout_s=matrix.protocol.timeout_s if timeout_s is None else timeout_s,
-        gate=gate,
+        stock=Stock.of(opened, matrix, chosen, gate),
         uncertified=uncertified,
         tell=on_event or (lambda name, fields: None),
         runners=runners,
         env=dict(env or {}),
         sitting=sitting or Sitting.begin(),
-        decided=hashing.decided_by_run(opened),
-        hashes=hashing.artifact_hashes(opened.path, chosen),
         idle_w=idle_w,
         broken=passes.broken(opened.path),
         alone=passes.alone(opened.path),
@@ -84,8 +80,8 @@ def run(
             aside.forget(opened.path, cell_id)
     lanes = passes.lanes(chosen)
     due = bench.take_stock(lanes)
-    if bench.put_aside:
-        bench.tell("put_aside", {"profiles": bench.put_aside})
+    if bench.stock.put_aside:
+        bench.tell("put_aside", {"profiles": bench.stock.put_aside})
     if due and prepare:
         prepare()
     with bench.cores.parent_aside():
@@ -107,14 +103,12 @@ class _Bench:
     matrix: Matrix
     chosen: list[Cell]
     timeout_s: float
-    gate: certificate.Gate
+    stock: Stock
     uncertified: bool
     tell: OnEvent
     runners: Mapping[str, str]
     env: dict[str, str]
     sitting: Sitting
-    decided: dict[str, Any]
-    hashes: dict[Path, str | None]
     idle_w: float | None
     broken: set[str]
     """Passes that an earlier sitting began and never ended."""
@@ -130,13 +124,14 @@ class _Bench:
     """IDs of cells that an earlier sitting could not measure."""
     finished: set[str] = field(default_factory=set)
     """IDs of cells that were told as finished."""
-    put_aside: Counter[str] = field(default_factory=Counter)
-    """By profile, how many cells have rounds that were put aside."""
 
     def take_stock(self, lanes: Mapping[Lane, list[Cell]]) -> bool:
         """Read what is stored of every cell, bar those that may not be timed; say whether a round is due."""
         for cell in self.chosen:
-            self.results[cell.id] = self._stored(cell)
+            found = self.stock.stored(cell)
+            if found and found.status != "ok":
+                self.failed_before.add(cell.id)
+            self.results[cell.id] = found or self.stock.empty(cell)
         for cell in self.chosen:
             self._bar(cell)
         return any(self._due(members) for members in lanes.values())
@@ -183,7 +178,7 @@ class _Bench:
         result = self.results[cell.id]
         if cell.id in self.barred or (result.status != "ok" and cell.id in self.touched):
             return True
-        return result.status == "ok" and self._counted(cell) >= self._wanted(cell)
+        return result.status == "ok" and self._counted(cell) >= self.stock.wanted(cell)
 
     def _counted(self, cell: Cell) -> int:
         """Return how many rounds of a measured cell count: none without a partner where there is one."""
@@ -204,64 +199,9 @@ class _Bench:
         narrow = stats.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
         return [] if narrow else good
 
-    def _wanted(self, cell: Cell) -> int:
-        return self.matrix.protocol.rounds if cell.scenario in TIMED else 1
-
-    def _artifact(self, cell: Cell) -> str | None:
-        return self.hashes[store.artifact(self.run.path, cell)]
-
-    def _stored(self, cell: Cell) -> CellResult:
-        """Return what is stored of a cell if it is of the same hash, with the certificate that it has now."""
-        key = hashing.cell_hash(cell, self.matrix, self._artifact(cell), self.decided)
-        granted, _ = self.gate.certificate(cell, self._artifact(cell))
-        aside.settle(self.run.path, cell.id)
-        try:
-            found = store.read(store.folder(self.run.path) / f"{cell.id}.json")
-        except UserError:  # absent, or damaged: measuring it again makes it whole
-            found = None
-        if found is None or found.hash != key:
-            found = self._changed(cell, found, key)
-        if found is None:
-            return self._empty(cell, key, granted)
-        if found.status != "ok":
-            self.failed_before.add(cell.id)
-        if found.certificate_id != granted:
-            found = msgspec.structs.replace(found, certificate_id=granted)
-            store.save(self.run.path, found)
-        return found
-
-    def _changed(self, cell: Cell, found: CellResult | None, key: str) -> CellResult | None:
-        """Return what lies aside under a hash, after what is there instead was put aside.
-
-        What is there of other weights or another split is no longer about this run: it is forgotten.
-        """
-        path, decided = self.run.path, (self._artifact(cell), self.decided["split"])
-        if found and found.rounds and (found.artifact_sha256, found.split_sha256) == decided:
-            aside.put(path, cell.id, found.hash)
-            self.put_aside[str(found.protocol.get("profile", "unknown"))] += 1
-        back = aside.take(path, cell.id, key)
-        if not back:
-            store.forget(path, cell.id)
-        return store.read(store.folder(path) / f"{cell.id}.json") if back else None
-
-    def _empty(self, cell: Cell, key: str, granted: str | None) -> CellResult:
-        name = cell.id.removesuffix("-again")
-        return CellResult(
-            id=cell.id,
-            status="failed",
-            reason="not measured yet",
-            axes=cell,
-            hash=key,
-            artifact_sha256=self._artifact(cell),
-            split_sha256=self.decided["split"],
-            rounds_wanted=self._wanted(cell),
-            certificate_id=granted,
-            command=shlex.join(("twinpose", "bench", str(self.run.path), *self.matrix.options, "-k", name)),
-        )
-
     def _bar(self, cell: Cell) -> None:
         """Turn a cell that may not be timed into a row with the reason; rounds that it has are kept."""
-        bars = None if self.uncertified else self.gate.bars(cell, self._artifact(cell))
+        bars = None if self.uncertified else self.stock.gate.bars(cell, self.stock.artifact(cell))
         if bars is None:
             return
         self.barred.add(cell.id)
@@ -291,7 +231,7 @@ class _Bench:
             idle_w=self.idle_w,
         )
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        outcome = child.measure(self._artifact(cell), self.tell)
+        outcome = child.measure(self.stock.artifact(cell), self.tell)
         value = outcome.value or {}
         if value:
             made = round_of(value, outcome, started, number, pass_id, before)
@@ -319,8 +259,8 @@ class _Bench:
             protocol=protocol.to_dict(),
             effective=effective,
             rounds=rounds,
-            rounds_wanted=self._wanted(cell),
-            validity=pooled.validity(rounds, self._wanted(cell)),
+            rounds_wanted=self.stock.wanted(cell),
+            validity=pooled.validity(rounds, self.stock.wanted(cell)),
         )
         # Those of an accuracy are no durations, and of no two rounds together.
         raw = store.samples(self.run.path, after) if cell.scenario in TIMED else {}
