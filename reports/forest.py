@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from bench.contract import LESS_IS_FASTER
 from reports import certified, comparing, measurement, style
 from reports.comparing import MARGIN, NOT_RANKED, Pair
 from reports.formats import times, times_interval
@@ -45,7 +46,7 @@ def plot(run: Run) -> Plot | None:
     if not found:
         return None
     rows, headings, bottom = _places(found)
-    floor = measurement.noise_floor(run)
+    floor = _floor(run)
     tips: dict[str, str] = {}
     with drawing():
         figure = Figure(figsize=(9.4, ROW_INCHES * bottom + 0.9))
@@ -71,6 +72,16 @@ def plot(run: Run) -> Plot | None:
         "95 % interval on a logarithmic axis; its numbers are in the table of comparisons.",
         tooltips=tips,
     )
+
+
+def _floor(run: Run) -> tuple[float, float, float] | None:
+    """Return the A/A pair as the plot has all pairs: how many times the second arm is faster, and its ends."""
+    found = measurement.noise_floor(run)
+    scenario = str(measurement.floors(run)[-1].get("b")).rpartition("-")[2] if found else ""
+    if found is None or not LESS_IS_FASTER.get(scenario):
+        return found
+    value, low, high = found
+    return 1 / value, 1 / high, 1 / low
 
 
 def _places(found: list[Pair]) -> tuple[list[tuple[float, Pair]], list[tuple[float, str]], float]:

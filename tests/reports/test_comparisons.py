@@ -167,8 +167,17 @@ def test_the_forest_plot_has_the_margin_and_the_noise_floor(run: Run):
     assert plot is not None
     dashed = [line for line in plot.figure.axes[0].lines if line.get_linestyle() == "--"]
     assert run.bench is not None
-    ends = run.bench["noise"]["history"][-1]["interval"]
-    assert [float(line.get_xdata()[0]) for line in dashed] == ends
+    last = run.bench["noise"]["history"][-1]
+    low, high = last["interval"]
+    drawn = [float(line.get_xdata()[0]) for line in dashed]
+    assert last["b"].endswith("latency"), "of which less is faster, as of every pair in the plot"
+    assert drawn == [1 / high, 1 / low]
+    rate = {**last, "b": last["b"].replace("latency", "throughput")}
+    bench = {**run.bench, "noise": {**run.bench["noise"], "history": [rate]}}
+    plotted = forest.plot(replace(run, bench=bench))
+    assert plotted is not None
+    lines = [line for line in plotted.figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert [float(line.get_xdata()[0]) for line in lines] == [low, high]
     assert "±2 %" in plot.note
     without = forest.plot(replace(run, bench={}))
     assert without is not None
