@@ -75,7 +75,7 @@ def plot(run: Run) -> Plot | None:
 
 
 def _floor(run: Run) -> tuple[float, float, float] | None:
-    """Return the A/A pair as the plot has all pairs: how many times the second arm is faster, and its ends."""
+    """Return the A/A pair as the plot has all pairs: how many times the second arm is faster, with ends."""
     found = measurement.noise_floor(run)
     scenario = str(measurement.floors(run)[-1].get("b")).rpartition("-")[2] if found else ""
     if found is None or not LESS_IS_FASTER.get(scenario):
