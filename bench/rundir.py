@@ -16,7 +16,7 @@ from typing import Any
 from bench import machine, native
 from pose import __version__, architecture, coco, recipe, splits, weights
 from pose.errors import UserError
-from pose.files import make_folder, read_json, write_json, write_text
+from pose.files import leftovers, make_folder, read_json, write_json, write_text
 from pose.recipe import Recipe
 
 SCHEMA = 1
@@ -107,16 +107,14 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
 
     given: canonical weights that are to be measured and not trained, which then are the initial ones too.
     Fixes the split, the ground truth and the initial weights. Raises UserError when the folder
-    holds a run of another recipe, dataset or settings, or files that are no run, and when the
-    detections have no box for a part that will be predicted.
+    holds a run of another recipe, dataset or settings, and when the detections have no box for a
+    part that will be predicted. That the folder is ours to write in is for `locked` to say.
     """
     if (path / "run.json").exists():
         existing = opened(path)
         require_recipe(existing, wanted)
         _require_settings(existing, settings)
         return existing
-    if (path.exists() and not path.is_dir()) or _foreign(path):
-        raise UserError(f"{path} exists and is no run folder; expected a new or an empty folder for --out")
     manifest = splits.make(wanted.split, settings.coco)
     _check_boxes(manifest, settings)
     splits.save(manifest, path / "split.json")
@@ -149,24 +147,6 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
     }
     write_json(path / "run.json", facts)
     return opened(path)
-
-
-_MADE_BEFORE = {
-    "data",
-    "split.json",
-    "recipe.yaml",
-    "ground_truth.json",
-    "ground_truth_test.json",
-    "weights",
-    ".lock",
-}
-"""What an interrupted preparation may have left; run.json is written last."""
-
-
-def _foreign(path: Path) -> list[str]:
-    """Return the names in `path` that no interrupted preparation left; unfinished ones start with a dot."""
-    names = [p.name for p in path.iterdir()] if path.is_dir() else []
-    return [name for name in names if not name.startswith(".") and name not in _MADE_BEFORE]
 
 
 def _check_boxes(manifest: splits.Manifest, settings: Settings) -> None:
@@ -219,18 +199,35 @@ def _write_initial(path: Path, wanted: Recipe) -> None:
     weights.save(path, made, {"seed": wanted.training.seed, "pretrained": source})
 
 
+LOCK = ".lock"
+_MADE_BEFORE = {
+    LOCK,
+    "data",
+    "split.json",
+    "recipe.yaml",
+    "ground_truth.json",
+    "ground_truth_test.json",
+    "weights",
+}
+"""What an interrupted preparation may have left; the lock is made first and run.json last."""
+
+
 @contextmanager
 def locked(path: Path, *, create: bool = False) -> Iterator[None]:
     """Hold the run folder for this process; UserError when another one works on it.
 
-    Only with `create` is a folder made that is not there: a mistyped name leaves nothing behind.
+    Only with `create` is a folder made that is not there, and only an empty one is taken, or what an
+    interrupted preparation left: in any other nothing is touched. A new folder in which nothing came to
+    be goes again.
     """
-    if create:
+    new = create and not (path / "run.json").exists()
+    if new:
+        _require_free(path)
         make_folder(path)
     else:
         _read_facts(path)
     try:
-        handle = open(path / ".lock", "a", encoding="utf-8")  # noqa: SIM115
+        handle = open(path / LOCK, "a", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise UserError(
             f"cannot write in {path}: {error.strerror}; expected a writable run folder"
@@ -242,16 +239,18 @@ def locked(path: Path, *, create: bool = False) -> Iterator[None]:
             raise UserError(
                 f"another twinpose process works on {path}; wait for it, or use another --out"
             ) from error
-        _sweep(path)
-        yield
-
-
-def _sweep(path: Path) -> None:
-    """Remove what killed writers left under temporary names; the lock says that none is writing now."""
-    for leftover in path.rglob(".*"):
-        if (
-            leftover.is_file()
-            and leftover.name != ".lock"
-            and "data" not in leftover.relative_to(path).parts[:1]
-        ):
+        for leftover in leftovers(path, but={"data"}):
             leftover.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            if new and [one.name for one in path.iterdir()] == [LOCK]:
+                (path / LOCK).unlink()
+                path.rmdir()
+
+
+def _require_free(path: Path) -> None:
+    """Raise UserError where `path` is neither absent, nor empty, nor an interrupted preparation of a run."""
+    names = {one.name for one in path.iterdir()} if path.is_dir() else set()
+    if (path.exists() and not path.is_dir()) or (names and not (LOCK in names and names <= _MADE_BEFORE)):
+        raise UserError(f"{path} exists and is no run folder; expected a new or an empty folder for --out")

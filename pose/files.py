@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,21 @@ from typing import Any
 import msgspec
 
 from pose.errors import UserError
+
+_MARK = ".twinpose."
+"""Begins every temporary name: what a killed process leaves can be told from anybody's own dotfiles."""
+
+
+def leftovers(folder: Path, *, but: Container[str] = ()) -> Iterator[Path]:
+    """Yield the temporary files below `folder` that a killed process left.
+
+    Hidden folders, links to folders and those called `but` at the top are not entered: nothing of ours is
+    written there under such a name.
+    """
+    for place, folders, names in os.walk(folder):
+        top = Path(place) == Path(folder)
+        folders[:] = [name for name in folders if not (name.startswith(".") or (top and name in but))]
+        yield from (Path(place) / name for name in names if name.startswith(_MARK))
 
 
 @contextmanager
@@ -28,7 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{_MARK}{path.stem}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary

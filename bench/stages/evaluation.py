@@ -53,9 +53,8 @@ def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Pat
         "threads": settings.threads,
         "out": str(out.resolve()),
     }
-    return call_with_bar(
-        "bench.predict:predict", payload, out.parent / f".{out.stem}.child", f"predict {runtime}", run
-    )
+    child = out.parent / f".twinpose.{out.stem}.child"
+    return call_with_bar("bench.predict:predict", payload, child, f"predict {runtime}", run)
 
 
 def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:

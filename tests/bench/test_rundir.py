@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import twins
 from bench import rundir
 from bench.rundir import Settings
 from pose.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +58,55 @@ def test_another_recipe_is_refused_by_the_key_that_differs(tmp_path: Path, setti
 
 def test_an_interrupted_preparation_is_taken_up_and_swept(tmp_path: Path, settings: Settings) -> None:
     run = tmp_path / "run"
-    run.mkdir()
-    (run / "split.json").write_text("half")
-    (run / ".ground_truth.abc.json").write_text("half")
+
+    def interrupt() -> None:
+        with rundir.locked(run, create=True):
+            (run / "split.json").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    killed = 'from pose.files import replacing\nwith replacing("weights/a.json"): import os; os._exit(9)'
+    subprocess.run([sys.executable, "-c", killed], cwd=run, env={"PYTHONPATH": str(ROOT)}, check=False)
+    assert [p.name for p in (run / "weights").iterdir()] != []
     with rundir.locked(run, create=True):
         rundir.prepare(run, twins.tiny(), settings)
-    assert not (run / ".ground_truth.abc.json").exists()
+    assert [p.name for p in (run / "weights").iterdir()] == ["init.safetensors"]
 
 
-def test_a_folder_of_the_users_is_left_alone(tmp_path: Path, settings: Settings) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="is no run folder"):
-        rundir.prepare(tmp_path, twins.tiny(), settings)
-    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+USERS = (".bashrc", ".netrc", ".git/.private", "proj/.gitignore", ".a.abcd1234.json", "notes.txt")
+
+
+def own(folder: Path, names: Sequence[str] = USERS) -> set[Path]:
+    """Put files of a user's into a folder and return them."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+    return {folder / name for name in names}
+
+
+@pytest.mark.parametrize(
+    "names", [USERS, (".bashrc",), ("data/mine.jpg",), ("weights/mine.pth", "split.json")]
+)
+def test_a_folder_of_the_users_is_left_as_it_was(tmp_path: Path, names: Sequence[str]) -> None:
+    mine = own(tmp_path, names)
+    with pytest.raises(UserError, match="is no run folder"), rundir.locked(tmp_path, create=True):
+        pytest.fail("a folder that is no run was taken")
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == mine
+
+
+def test_the_users_own_files_in_a_run_stay(tmp_path: Path, settings: Settings) -> None:
+    rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    mine = own(tmp_path / "run", (*USERS, "train/.gitkeep", "report/.note.md"))
+    with rundir.locked(tmp_path / "run"):
+        pass
+    assert all(path.read_text() == "mine" for path in mine)
+
+
+def test_a_new_folder_in_which_nothing_came_to_be_goes_again(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such dataset"), rundir.locked(tmp_path / "run", create=True):
+        raise UserError("no such dataset")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path, settings: Settings) -> None:
