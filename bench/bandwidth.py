@@ -30,7 +30,8 @@ and the work. NumPy needs two passes for STREAM's triad, so it is left out."""
 def array_bytes() -> int:
     """Return the size of one array: beyond the last cache, within the memory that may be used."""
     wanted = max(LEAST_BYTES, TIMES_THE_CACHE * machine.last_cache_bytes())
-    return int(min(wanted, machine.memory_limit_bytes() * MOST_SHARE_OF_MEMORY))
+    limit = machine.memory_limit_bytes()
+    return wanted if limit is None else min(wanted, int(limit * MOST_SHARE_OF_MEMORY))
 
 
 def time_all(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 
-from bench import clashes, machine, noise, nvml
+from bench import clashes, conditions, launch, machine, noise, nvml, procfs
 from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 
 BUSY_SHARE = 0.15
@@ -49,9 +49,8 @@ def turbo() -> list[Finding]:
 
 def load() -> list[Finding]:
     """Other work, by the load average."""
-    text = machine.read("proc/loadavg").split()[:1]
-    busy = float(text[0]) if text else 0.0
-    if busy < BUSY_SHARE * len(machine.affinity()):
+    busy = conditions.load_average()
+    if busy is None or busy < BUSY_SHARE * len(machine.affinity()):
         return []
     what = f"the load average is {busy:.1f}: other work shares these cores, or just ended"
     return [Finding(SPOILS, what, "end it (top shows it), or measure later")]
@@ -92,11 +91,12 @@ def memory() -> list[Finding]:
     """A memory limit below the machine's, and swap in use."""
     limit, total = machine.memory_limit_bytes(), machine.memory_bytes()
     found = []
-    if limit < total:
-        what = f"the cgroup allows {limit / 2**30:.1f} of {total / 2**30:.1f} GiB: cells may end as oom"
+    if limit is not None and limit != total:
+        whole = f"of {total / 2**30:.1f} GiB" if total else "GiB of an unknown whole"
+        what = f"the cgroup allows {limit / 2**30:.1f} {whole}: cells may end as oom"
         found.append(Finding(NOTE, what, "raise it (docker run --memory), or measure smaller batches"))
     rows = [line.split() for line in machine.read("proc/swaps").splitlines()[1:]]
-    used_kib = sum(int(row[3]) for row in rows if len(row) > 3 and row[3].isdigit())
+    used_kib = sum(procfs.whole(row[3]) or 0 for row in rows if len(row) > 3)
     if used_kib:
         what = f"{used_kib / 2**10:.0f} MiB are swapped out: a page that returns stalls what is measured"
         found.append(Finding(SPOILS, what, "end what needs the memory, then: sudo swapoff -a"))
@@ -122,9 +122,28 @@ def virtual() -> list[Finding]:
     return [Finding(NOTE, what, "trust the noise floor of each bench; measure on bare metal for publication")]
 
 
+def untold() -> list[Finding]:
+    """What this system does not tell, and so cannot raise a doubt; `virtual` has what a machine hides."""
+    now = conditions.read()
+    told = {
+        "steal time and other work (/proc/stat)": now.busy_s,
+        "the load average (/proc/loadavg)": now.load_average,
+        "the processor's features (/proc/cpuinfo)": machine.cpu_flags() or None,
+        "the memory (/proc/meminfo)": machine.memory_bytes(),
+        "what the kernel ended for want of memory (/proc/vmstat)": launch.oom_kills(),
+        "what the quota held back (cpu.stat)": now.quota_throttled_s if machine.quota_cores() else 0.0,
+    }
+    missing = [what for what, value in told.items() if value is None]
+    if not missing:
+        return []
+    what = f"the system does not tell {', nor '.join(missing)}: null in a record, and no round is flagged"
+    return [Finding(NOTE, what, "trust the noise floor of each bench, or measure where they are told")]
+
+
 def tensorflow_kernels() -> list[Finding]:
     """A processor on which TensorFlow leaves oneDNN off, as it is shipped."""
-    absent = ONEDNN_FLAGS.isdisjoint(machine.cpu_flags())
+    flags = machine.cpu_flags()
+    absent = flags and ONEDNN_FLAGS.isdisjoint(flags)
     if not absent or platform.machine() != "x86_64" or not machine.packages()["tensorflow"]:
         return []
     what = "TensorFlow leaves oneDNN off on this processor: its cells are of Eigen's kernels, as shipped"
@@ -159,7 +178,7 @@ def neighbours(probed: noise.Noise) -> list[Finding]:
 
 
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
-    *(governor, turbo, load, siblings, quota, memory, huge_pages, virtual, tensorflow_kernels, gpu),
+    *(governor, turbo, load, siblings, quota, memory, huge_pages, virtual, untold, tensorflow_kernels, gpu),
     *(clashes.environment, clashes.twins_of_a_module, clashes.torch_pair, clashes.cuda_libraries),
     *(clashes.compiler, clashes.frameworks),
 )

@@ -82,9 +82,10 @@ class Child:
         )
 
 
-def memory_limit_bytes() -> int:
-    """Return how much a cell's processes may hold."""
-    return int(machine.memory_limit_bytes() * MEMORY_SHARE)
+def memory_limit_bytes() -> int | None:
+    """Return how much a cell's processes may hold; None where the system tells no limit."""
+    limit = machine.memory_limit_bytes()
+    return None if limit is None else int(limit * MEMORY_SHARE)
 
 
 def request(

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from bench import machine
+from bench import machine, procfs
 
 STEAL_SHARE = 0.01
 """Of the processors' time: a hypervisor that takes more moves a median by about as much."""
@@ -57,7 +57,7 @@ class Conditions:
     throttle_events: int | None
     """Times that heat or power slowed `cpus` since the system started."""
     quota_throttled_s: float | None
-    """Time that the cgroup's processor quota held its tasks back."""
+    """Time that the processor quotas of all cgroups around this process held their tasks back."""
     clock_mhz: float | None
     """The fastest of `cpus`: idle ones clock down."""
 
@@ -81,7 +81,7 @@ def read(like: Conditions | None = None) -> Conditions:
         children_cpu_s=_children_cpu_s(),
         steal_s=steal_s,
         busy_s=busy_s,
-        load_average=_load_average(),
+        load_average=load_average(),
         voluntary_switches=used.ru_nvcsw,
         involuntary_switches=used.ru_nivcsw,
         throttle_events=_throttle_events(cpus),
@@ -93,9 +93,10 @@ def read(like: Conditions | None = None) -> Conditions:
 def _processor_times(cpus: Iterable[int]) -> tuple[float | None, float | None]:
     """Return steal and busy seconds of the processors (proc(5), /proc/stat), or None for both."""
     rows = [line.split() for line in machine.read("proc/stat").splitlines() if line.startswith("cpu")]
-    ticks = {row[0]: [int(value) for value in row[1:9]] for row in rows if len(row) >= 9}
-    found = [ticks[f"cpu{cpu}"] for cpu in cpus if f"cpu{cpu}" in ticks]
-    if not found:
+    ticks = {row[0]: [procfs.whole(value) for value in row[1:9]] for row in rows if len(row) >= 9}
+    told = [ticks[f"cpu{cpu}"] for cpu in cpus if f"cpu{cpu}" in ticks]
+    found = [[value for value in row if value is not None] for row in told]
+    if not found or any(len(row) < 8 for row in found):
         return None, None
     hertz = os.sysconf("SC_CLK_TCK")
     # user nice system idle iowait irq softirq steal
@@ -107,29 +108,29 @@ def _children_cpu_s() -> float:
     """Return the processor time of all descendants: loader workers compute for this process."""
     ended = os.times()
     total = ended.children_user + ended.children_system
-    for child in psutil.Process().children(recursive=True):
+    for child in machine.descendants():
         with suppress(psutil.Error):
             used = child.cpu_times()
             total += used.user + used.system + used.children_user + used.children_system
     return total
 
 
-def _load_average() -> float | None:
-    first = machine.read("proc/loadavg").split()[:1]
-    return float(first[0]) if first else None
+def load_average() -> float | None:
+    """Return how many processes ran or waited over the last minute, or None where it is not told."""
+    return procfs.number(machine.read("proc/loadavg").partition(" ")[0])
 
 
 def _throttle_events(cpus: Iterable[int]) -> int | None:
     folder = "sys/devices/system/cpu/cpu{}/thermal_throttle/{}_throttle_count"
     texts = [machine.read(folder.format(cpu, kind)) for cpu in cpus for kind in ("core", "package")]
-    counts = [int(text) for text in texts if text.strip().isdigit()]
+    counts = [count for text in texts if (count := procfs.whole(text)) is not None]
     return sum(counts) if counts else None
 
 
 def _clock_mhz(cpus: Iterable[int]) -> float | None:
     """Return the clock of the fastest processor: cpufreq's, or what /proc/cpuinfo says (x86)."""
     texts = [machine.read(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq") for cpu in cpus]
-    clocks = [int(text) / 1000 for text in texts if text.strip().isdigit()]
+    clocks = [khz / 1000 for text in texts if (khz := procfs.whole(text))]
     return max(clocks or machine.cpuinfo_mhz(set(cpus)), default=None)
 
 
@@ -235,18 +236,19 @@ def tasks() -> Tasks | None:
     folder = machine.SYSTEM / "proc/self/task"
     now_s = time.monotonic()
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    spent = {int(name): _task_cpu_s(name) for name in names if name.isdigit()}
+    spent = {int(name): _task_cpu_s(name) for name in names if procfs.whole(name) is not None}
     known = {task: cpu_s for task, cpu_s in spent.items() if cpu_s is not None}
     return Tasks(now_s, known) if known else None
 
 
 def _task_cpu_s(task: str) -> float | None:
     fine = machine.read(f"proc/self/task/{task}/schedstat").split()
-    if fine and fine[0].isdigit():
-        return int(fine[0]) / 1e9
+    if fine and (spent_ns := procfs.whole(fine[0])) is not None:
+        return spent_ns / 1e9
     # The name in parentheses may hold spaces; fields 14 and 15 are user and system ticks (proc(5)).
     fields = machine.read(f"proc/self/task/{task}/stat").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if len(fields) > 12 else None
+    ticks = [count for field in fields[11:13] if (count := procfs.whole(field)) is not None]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK") if len(ticks) == 2 else None
 
 
 def threads(before: Tasks | None = None, after: Tasks | None = None) -> dict[str, int | None]:

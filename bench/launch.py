@@ -23,6 +23,7 @@ from typing import IO, Any
 
 import psutil
 
+from bench import machine, procfs
 from bench.contract import plain
 from pose.errors import Unsupported, UserError
 from pose.files import read_json, write_json
@@ -118,7 +119,7 @@ def call(
     request = {"entry": entry, "payload": plain(payload), "parent": os.getpid(), "cpus": plain(cpus)}
     write_json(folder / "request.json", request)
     command = [interpreter or sys.executable, "-P", "-m", "bench.worker", str(folder)]
-    kills_before = _oom_kills()
+    kills_before = oom_kills() or 0
     started_s = time.monotonic()
     with open(folder / "log.txt", "wb") as log, _sigterm_raises():
         try:
@@ -137,7 +138,9 @@ def call(
     if (folder / "result.json").exists():
         return _read_result(folder, wall_s, child.most_bytes)
     returncode = child.process.returncode
-    status, reason = stopped or _post_mortem(returncode, _oom_kills() > kills_before, folder / "log.txt")
+    status, reason = stopped or _post_mortem(
+        returncode, (oom_kills() or 0) > kills_before, folder / "log.txt"
+    )
     return Outcome(status, reason, None, wall_s, child.most_bytes)
 
 
@@ -212,7 +215,7 @@ class _Child:
         total = 0
         with suppress(psutil.Error):
             root = psutil.Process(self.process.pid)
-            for process in [root, *root.children(recursive=True)]:
+            for process in [root, *machine.descendants(root.pid)]:
                 total += process.memory_info().rss
         return total
 
@@ -257,13 +260,9 @@ def _environment(over: Mapping[str, str]) -> dict[str, str]:
     return merged
 
 
-def _oom_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since it started; 0 if unknown."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+def oom_kills() -> int | None:
+    """Return how many processes the kernel has killed for want of memory since it started; None if untold."""
+    return procfs.fields(machine.read("proc/vmstat")).get("oom_kill")
 
 
 def _post_mortem(returncode: int, oom_killed: bool, log: Path) -> tuple[str, str]:

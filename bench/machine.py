@@ -6,12 +6,15 @@ import os
 import platform
 import shutil
 import subprocess
+from collections import defaultdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from bench import cgroup, procfs
 
 PACKAGES = (
     *("twinpose", "tensorflow", "keras", "torch", "torchvision", "openvino", "onnx", "onnxruntime"),
@@ -79,36 +82,36 @@ def _cpu_field(*names: str) -> str:
 
 def cpuinfo_mhz(cpus: set[int]) -> list[float]:
     """Return the clocks that /proc/cpuinfo gives for these logical processors; [] where it gives none."""
-    found, cpu = [], -1
+    found: list[float | None] = []
+    cpu: int | None = None
     for line in read("proc/cpuinfo").splitlines():
         name, _, value = (part.strip() for part in line.partition(":"))
-        if name == "processor" and value.isdigit():
-            cpu = int(value)
+        if name == "processor":
+            cpu = procfs.whole(value)
         elif name == "cpu MHz" and cpu in cpus:
-            found.append(float(value))
-    return found
+            found.append(procfs.number(value))
+    return [clock for clock in found if clock is not None]
 
 
 def read(path: str) -> str:
     """Return the text of a file under /proc, /sys or /etc (a path without the first slash), or ""."""
-    try:
-        return (SYSTEM / path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return procfs.text(SYSTEM / path)
 
 
 def usable_cores() -> int:
-    """Return the physical cores that this process may use: its affinity, within the cgroup's quota."""
+    """Return the physical cores that this process may use: its affinity, within the cgroups' quota."""
     cores = len(physical_cores(affinity()))
     quota = quota_cores()
     return max(1, cores if quota is None else min(cores, int(quota)))
 
 
 def affinity() -> set[int]:
-    """Return the logical processors on which this thread may run."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(psutil.cpu_count(logical=False) or 1))
+    """Return the logical processors on which this thread may run, within the cgroups' cpusets."""
+    if not hasattr(os, "sched_getaffinity"):
+        return set(range(psutil.cpu_count(logical=False) or 1))
+    # Linux has the cpuset in the affinity; a sandbox's kernel need not.
+    asked = os.sched_getaffinity(0)
+    return asked & (cgroup.processors(SYSTEM) or asked) or asked
 
 
 def physical_cores(cpus: set[int]) -> dict[str, list[int]]:
@@ -123,50 +126,60 @@ def physical_cores(cpus: set[int]) -> dict[str, list[int]]:
 def last_cache_bytes() -> int:
     """Return the size of the first processor's last cache, or 0 where the system does not tell."""
     # Linux writes it as 32768K.
-    sizes = [read(f"sys/devices/system/cpu/cpu0/cache/index{n}/size").strip() for n in range(5)]
-    return max((int(size[:-1]) * 1024 for size in sizes if size[:-1].isdigit()), default=0)
+    sizes = [read(f"sys/devices/system/cpu/cpu0/cache/index{n}/size") for n in range(5)]
+    return max(procfs.whole(size[:-1]) or 0 for size in sizes) * 1024
 
 
 def quota_cores() -> float | None:
-    """Return the cgroup's processor quota in cores (version 2 or 1), or None without one."""
-    for folder in _cgroup_folders():
-        quota, _, period = read(f"{folder}/cpu.max").strip().partition(" ")
-        if quota.isdigit() and period.isdigit():
-            return int(quota) / int(period)
-    quota, period = (read(f"sys/fs/cgroup/cpu/cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
+    """Return the tightest processor quota of this process's cgroups in cores, or None without one."""
+    return cgroup.quota_cores(SYSTEM)
 
 
 def quota_throttled_s() -> float | None:
-    """Return how long the cgroup's processor quota has held its tasks back, or None without a quota."""
-    if quota_cores() is None:
+    """Return how long the cgroups' processor quotas have held tasks back, or None without a quota."""
+    return None if quota_cores() is None else cgroup.throttled_s(SYSTEM)
+
+
+def memory_bytes() -> int | None:
+    """Return the machine's memory, or None where the system does not tell."""
+    told_kib = procfs.fields(read("proc/meminfo")).get("MemTotal")
+    if told_kib:
+        return told_kib * 1024
+    try:
+        pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
         return None
-    # Version 2 counts microseconds, version 1 nanoseconds; the cgroup that sets the quota counts.
-    for path in [*(f"{folder}/cpu.stat" for folder in _cgroup_folders()), "sys/fs/cgroup/cpu/cpu.stat"]:
-        fields = dict(line.split() for line in read(path).splitlines() if len(line.split()) == 2)
-        for name, units in (("throttled_usec", 1e6), ("throttled_time", 1e9)):
-            if name in fields:
-                return int(fields[name]) / units
-    return None
+    return pages * page_bytes if pages > 0 else None
 
 
-def memory_bytes() -> int:
-    """Return the machine's memory."""
-    return int(psutil.virtual_memory().total)
+def memory_limit_bytes() -> int | None:
+    """Return what processes here may hold together: the machine's memory, or the cgroups' smaller limit.
+
+    None where the system tells neither.
+    """
+    told = (memory_bytes(), cgroup.memory_limit_bytes(SYSTEM))
+    return min((limit for limit in told if limit is not None), default=None)
 
 
-def memory_limit_bytes() -> int:
-    """Return what processes here may hold together: the machine's memory, or the cgroup's smaller limit."""
-    found = [read(f"{folder}/memory.max").strip() for folder in _cgroup_folders()]
-    found.append(read("sys/fs/cgroup/memory/memory.limit_in_bytes").strip())
-    return min([memory_bytes(), *(int(limit) for limit in found if limit.isdigit())])
+def descendants(pid: int | None = None) -> list[psutil.Process]:
+    """Return the processes that this one (or `pid`) started, and those that they did, as far as listed."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except (psutil.Error, OSError):
+        return []
+    except (RuntimeError, ValueError, IndexError):
+        # psutil wants to know when the system booted, which /proc/stat need not tell.
+        return _below(os.getpid() if pid is None else pid)
 
 
-def _cgroup_folders() -> list[str]:
-    """Return this process's cgroup and its parents (version 2), innermost first: any may set a limit."""
-    own = next((line[3:] for line in read("proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
-    parts = own.strip("/").split("/")
-    return ["/".join(["sys/fs/cgroup", *parts[:n]]).rstrip("/") for n in range(len(parts), -1, -1)]
+def _below(pid: int) -> list[psutil.Process]:
+    started = defaultdict(list)
+    for process in psutil.process_iter(["ppid"]):
+        started[process.info["ppid"]].append(process)
+    found = started.pop(pid, [])
+    for process in found:
+        found += started.pop(process.pid, [])
+    return found
 
 
 def _os_name() -> str:
@@ -186,8 +199,8 @@ def gpus() -> list[dict[str, Any]]:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    rows = [[part.strip() for part in line.split(",")] for line in answer.splitlines() if line.strip()]
+    rows = [[part.strip() for part in line.split(",")] for line in answer.splitlines()]
     return [
-        {"name": name, "memory_mib": int(memory) if memory.isdigit() else None, "driver": driver}
-        for name, memory, driver in rows
+        {"name": name, "memory_mib": procfs.whole(memory), "driver": driver}
+        for name, memory, driver in (row for row in rows if len(row) == 3)
     ]

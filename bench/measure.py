@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench import conditions, energy, gpu_conditions, pools, stats
+from bench import conditions, energy, gpu_conditions, machine, pools, procfs, stats
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
@@ -254,10 +254,7 @@ def peak_device_bytes(subject: Subject) -> int | None:
 
 
 def peak_rss_bytes() -> int:
-    """Return the most resident memory this process has held."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage would do, but after exec it still counts the parent's memory.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    return int(psutil.Process().memory_info().rss)
+    """Return the most resident memory this process has held, or what it holds where that is not told."""
+    # getrusage would do, but after exec it still counts the parent's memory.
+    peak_kib = procfs.fields(machine.read("proc/self/status")).get("VmHWM")
+    return peak_kib * 1024 if peak_kib else int(psutil.Process().memory_info().rss)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, hashing, launch, machine, rundir, store
-from bench.child import MEMORY_SHARE, asked, missing, relative
+from bench import certificate, hashing, launch, rundir, store
+from bench.child import asked, memory_limit_bytes, missing, relative
 from bench.contract import RUNNERS, Cell
 from bench.launch import OnEvent
 from bench.matrix import Place
@@ -193,6 +193,6 @@ class _Child:
             env=pools | place.env | self.env,
             interpreter=place.python,
             working_folder=Path(place.folder) if place.folder else None,
-            memory_limit_bytes=int(machine.memory_limit_bytes() * MEMORY_SHARE),
+            memory_limit_bytes=memory_limit_bytes(),
             on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
         )
