@@ -1,4 +1,4 @@
-"""The command `twinpose`: one thin function per verb."""
+"""The command `twinpose`: its verbs, and how it ends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from bench import console, launch
-from bench.cli import artifacts, comparing, data, measuring, runs, scoring
 from pose.errors import Unsupported, UserError
+from twinpose import artifacts, bench, compare, data, parity, run, score
 
 app = typer.Typer(
     name="twinpose",
@@ -32,17 +32,17 @@ def main_options(
 
 
 # Registered here, not where they are defined: --help lists them in this order.
-app.command(name="run")(runs.run)
-app.command(name="train")(runs.train)
-app.command(name="eval")(scoring.eval_)
-app.command(name="predict")(scoring.predict)
+app.command(name="run")(run.run)
+app.command(name="train")(run.train)
+app.command(name="eval")(score.eval_)
+app.command(name="predict")(score.predict)
 app.command(name="convert")(artifacts.convert)
-app.command(name="bench")(measuring.bench)
-app.command(name="parity")(comparing.parity)
-app.command(name="report")(runs.report)
-app.command(name="compare")(comparing.compare)
-app.command(name="reproduce")(comparing.reproduce)
-app.command(name="doctor")(measuring.doctor)
+app.command(name="bench")(bench.bench)
+app.command(name="parity")(parity.parity)
+app.command(name="report")(run.report)
+app.command(name="compare")(compare.compare)
+app.command(name="reproduce")(compare.reproduce)
+app.command(name="doctor")(bench.doctor)
 app.add_typer(data.data_app, name="data")
 app.add_typer(artifacts.model_app, name="model")
 app.add_typer(artifacts.weights_app, name="weights")
