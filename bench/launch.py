@@ -15,17 +15,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import psutil
 
 from bench.contract import plain
 from pose.errors import Unsupported, UserError
 from pose.files import read_json, write_json
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL_S = 0.25
@@ -139,6 +142,24 @@ def call(
     returncode = child.process.returncode
     status, reason = stopped or _post_mortem(returncode, _oom_kills() > kills_before, folder / "log.txt")
     return Outcome(status, reason, None, wall_s, child.most_bytes)
+
+
+def together(tasks: Sequence[Callable[[], T]], at_once: int) -> list[T]:
+    """Return what each task gives, in their order; `at_once` run at a time, in threads, begun in that order.
+
+    Raises what the first that failed raised, when none is running any more. An interrupt ends
+    the children of all tasks, which this process would otherwise wait for.
+    """
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(task) for task in tasks]
+        try:
+            return [future.result() for future in futures]
+        except BaseException as error:
+            for future in futures:
+                future.cancel()
+            for child in psutil.Process().children() if not isinstance(error, Exception) else ():
+                child.terminate()
+            raise
 
 
 def _read_result(folder: Path, wall_s: float, most_bytes: int | None) -> Outcome:

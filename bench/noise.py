@@ -10,8 +10,8 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,9 @@ def probe(seconds: float, cpus: Sequence[int] | None = None) -> Noise:
     """
     chosen = list(cpus) if cpus is not None else probed_cpus()
     before = conditions.read()
-    with (
-        tempfile.TemporaryDirectory(prefix="twinpose-noise-") as folder,
-        ThreadPoolExecutor(len(chosen)) as pool,
-    ):
-        cores = list(pool.map(lambda cpu: _core(cpu, seconds, Path(folder) / str(cpu)), chosen))
+    with tempfile.TemporaryDirectory(prefix="twinpose-noise-") as folder:
+        tasks = [partial(_core, cpu, seconds, Path(folder) / str(cpu)) for cpu in chosen]
+        cores = launch.together(tasks, len(chosen))
     after = conditions.read(before)
     return Noise(seconds, cores, conditions.steal_share(before, after))
 

@@ -59,7 +59,7 @@ def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -
     subjects = _subjects(run, measured)
     if not subjects and parity.DEPLOYMENT in wanted.rungs:
         raise Unsupported(
-            f"{run.path} has no trained twin to certify; 'twinpose train {run.path}' makes them, "
+            f"{run.path} has no trained twin to certify; 'twinpose train {run.quoted}' makes them, "
             "'twinpose parity --recipe' needs none"
         )
     return _climb(context, subjects, _lower(measured), wanted, run.path, _before(run.path))

@@ -10,6 +10,7 @@ import typer
 from bench import console, info, native, rundir, stages
 from bench.contract import TWINS
 from pose import recipe as recipes
+from pose.files import require_writable
 from twinpose.exits import CHECK_FAILED
 from twinpose.options import AsJson, Out, RecipeName, RunDir, Set, Twin
 
@@ -30,7 +31,7 @@ def convert(
     with rundir.locked(run):
         made = rundir.opened(run)
         for name in [twin.value] if twin else TWINS:
-            with made.stage(f"convert {name}", f"twinpose convert {made.path} --twin {name}"):
+            with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}"):
                 records[name] = stages.convert(made, name, int8=int8)
     routes = [(name, route) for name, record in records.items() for route in record["routes"]]
     lines = [f"{name} {r['route']} -> {r['file']}  {stages.route_text(r)}" for name, r in routes]
@@ -79,6 +80,7 @@ def weights_import(
     as_json: AsJson = False,
 ) -> None:
     """Turn a published checkpoint into the suite's safetensors."""
+    require_writable(out)
     count = native.import_weights(file, recipes.load(recipe, set_), out)
     console.facts({"tensors": count, "out": str(out)}, as_json, f"{count} tensors -> {out}")
 
@@ -95,5 +97,6 @@ def weights_export(
     as_json: AsJson = False,
 ) -> None:
     """Write the suite's weights as a torch state dict, or as HDF5 in Keras's layouts."""
+    require_writable(out)
     native.write(recipes.load(recipe, set_), file, out)
     console.facts({"out": str(out)}, as_json, f"wrote {out}")

@@ -16,8 +16,9 @@ from bench import export as export_
 from bench.matrix import Matrix
 from bench.rundir import RunFolder
 from pose.errors import UserError
+from pose.files import require_writable
 from twinpose.exits import SOME_CELLS_FAILED, failed_cells
-from twinpose.options import AsJson, Device, MeasuredBy, Profile, RunDir, Uncertified
+from twinpose.options import AsJson, Device, MeasuredBy, Profile, RunDir, Uncertified, files_of_run
 
 
 def bench(
@@ -59,13 +60,12 @@ def bench(
     if mlperf_ and protocol is not MeasuredBy.mlperf:
         raise UserError("--mlperf is for LoadGen; give --protocol mlperf with it")
     options = mlperf.parse(mlperf_ or [])
+    asked = (matrix, device and device.value, profile and profile.value)
+    if list_:
+        return _list(stages.load_matrix(rundir.opened(run), *asked), only, as_json)
     with rundir.locked(run):
         made = rundir.opened(run)
-        cells = stages.load_matrix(
-            made, matrix, device.value if device else None, profile.value if profile else None
-        )
-        if list_:
-            return _list(cells, only, as_json)
+        cells = stages.load_matrix(made, *asked)
         if protocol is MeasuredBy.mlperf:
             return _by_loadgen(made, cells, only, options, timeout_s, uncertified, as_json)
         command = shlex.join(["twinpose", *sys.argv[1:]])
@@ -73,6 +73,7 @@ def bench(
 
 
 def _export(run: Path, path: Path, as_json: bool) -> int:
+    require_writable(path, but_not=files_of_run(run))
     rows = export_.to_parquet(run, path)
     console.facts({"rows": rows, "out": str(path)}, as_json, f"{rows} rows -> {path}")
     return 0
@@ -109,7 +110,7 @@ def _by_loadgen(
     as_json: bool,
 ) -> int:
     """Drive the cells by MLPerf LoadGen and print what it found; return the exit code."""
-    with made.stage("bench mlperf", f"twinpose bench {made.path} --protocol mlperf"):
+    with made.stage("bench mlperf", f"twinpose bench {made.quoted} --protocol mlperf"):
         rows = mlperf.run(
             made.path,
             selection.select(cells.cells, only),

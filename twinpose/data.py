@@ -15,10 +15,10 @@ from pose import recipe as recipes
 from pose import sample as sample_
 from pose import splits, synthetic
 from pose.errors import UserError
-from pose.files import replacing
+from pose.files import replacing, require_writable
 from pose.recipe import Synthetic
 from twinpose.exits import CHECK_FAILED
-from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers
+from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers, files_of_coco
 
 data_app = typer.Typer(help="Make, check, split and look at datasets.", no_args_is_help=True)
 
@@ -35,6 +35,8 @@ def make(
 ) -> None:
     """Render the built-in dataset in the official COCO layout."""
     given = {"train_images": train_images, "val_images": val_images, "seed": seed}
+    if contact_sheet:
+        require_writable(contact_sheet)
     chosen = _built_in(recipe).model_copy(update={n: v for n, v in given.items() if v is not None})
     with console.bar("render") as move:
         made = synthetic.make(
@@ -69,6 +71,7 @@ def check(coco: CocoDir, as_json: AsJson = False) -> int:
 @data_app.command(name="split")
 def split(recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json: AsJson = False) -> None:
     """Fix which images train, validate and test, in a manifest with a checksum."""
+    require_writable(out, but_not=files_of_coco(coco))
     manifest = splits.make(recipes.load(recipe, set_).split, coco)
     splits.save(manifest, out)
     counts = {
@@ -96,6 +99,7 @@ def sample(
 ) -> None:
     """Write one sample (.npz) as either twin is fed it."""
     resolved = recipes.load(recipe, set_)
+    require_writable(out, but_not=files_of_coco(coco))
     dataset = splits.select(splits.make(resolved.split, coco), coco, split.value)
     found = np.flatnonzero(dataset.ann_ids == ann)
     if not len(found):

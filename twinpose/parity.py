@@ -84,7 +84,7 @@ def _climb_run(path: Path, rungs: tuple[int, ...], matrix: str | None, device: s
     """Return the certificate of a run's trained twins, and renew its report."""
     with rundir.locked(path):
         made = rundir.opened(path)
-        with made.stage("parity", f"twinpose parity {shlex.quote(str(path))}"):
+        with made.stage("parity", f"twinpose parity {made.quoted}"):
             found = stages.prove(made, rungs, matrix, device)
         build.build(path)
     return found

@@ -163,19 +163,32 @@ def train_twins(made: RunFolder, twins: list[str]) -> dict[str, Any]:
             )
     summaries = {}
     for name in twins:
-        with made.stage(f"train {name}", f"twinpose train {made.path} --twin {name}"):
+        with made.stage(f"train {name}", f"twinpose train {made.quoted} --twin {name}"):
             summaries[name] = stages.train(made, name)
     return summaries
 
 
-def report(run: RunDir, as_json: AsJson = False) -> None:
+def report(
+    run: RunDir,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write; default RUN/report.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Write HTML, CSV, Markdown and plots from a run alone."""
-    with rundir.locked(run):
-        made = rundir.opened(run)
-        if any((run / "train").glob("*/summary.json")) and not stages.samples_hold(made):
-            try:
-                stages.samples(made)
-            except UserError as error:
-                console.say(f"no sample images: {error}")
-        written = build.build(run)
+    if out is None:
+        _renew_samples(run)
+    written = build.build(run, out)
     console.facts({"report": str(written)}, as_json, f"report: {written}")
+
+
+def _renew_samples(run: Path) -> None:
+    """Put the sample images of what is trained now into a run; where that is impossible, say why."""
+    made = rundir.opened(run)
+    if not any((run / "train").glob("*/summary.json")) or stages.samples_hold(made):
+        return
+    try:
+        with rundir.locked(run):
+            stages.samples(made)
+    except UserError as error:
+        console.say(f"no sample images: {error}")

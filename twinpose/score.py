@@ -12,6 +12,7 @@ from bench import console, launch, machine, rundir, stages
 from pose import evaluate, splits
 from pose import recipe as recipes
 from pose.errors import UserError
+from pose.files import require_writable
 from twinpose.options import (
     AsJson,
     Boxes,
@@ -25,6 +26,7 @@ from twinpose.options import (
     Set,
     Threads,
     Twin,
+    files_of_coco,
 )
 
 
@@ -32,22 +34,27 @@ def eval_(
     run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Score this run's test part.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Predictions in COCO results format.")] = None,
     coco: Coco = None,
-    split: Annotated[Part, typer.Option(help="The part that was predicted.")] = Part.val,
+    split: Annotated[Part | None, typer.Option(help="The part that was predicted; default val.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Whose split; default the official one.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score predictions by COCO's ten numbers; with a run alone its test part, on the best checkpoints."""
+    if run is not None and (coco is not None or recipe is not None):
+        raise UserError("a RUN has its data and recipe; give it without --coco and --recipe")
     if run is not None and predictions is None:
+        if split not in {None, Part.test}:
+            raise UserError(f"eval RUN scores the test part; give --predictions with --split {split}")
         _score_run(run, as_json)
         return
     if predictions is None or (coco is None and run is None):
         raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
+    part = (split or Part.val).value
     if run is not None:
-        truth = stages.stored_truth(rundir.opened(run), split.value)
+        truth = stages.stored_truth(rundir.opened(run), part)
     else:
         root = Path(coco or "")
         manifest = splits.make(recipes.load(recipe).split if recipe else recipes.Split(), root)
-        truth = splits.ground_truth(manifest, root, split.value)
+        truth = splits.ground_truth(manifest, root, part)
     numbers = evaluate.score(evaluate.read_predictions(predictions, truth), truth)
     console.facts(numbers, as_json, _numbers(numbers))
 
@@ -56,7 +63,7 @@ def _score_run(run: Path, as_json: bool) -> None:
     """Score the test part on each twin's best checkpoint."""
     with rundir.locked(run):
         made = rundir.opened(run)
-        with made.stage("test", f"twinpose eval {run}"):
+        with made.stage("test", f"twinpose eval {made.quoted}"):
             record = stages.evaluate(made)
     rows = [f"{twin}: {_numbers(row)}" for twin, row in record.get("twins", {}).items()]
     console.facts(record, as_json, "\n".join(rows) or record["reason"])
@@ -91,6 +98,10 @@ def predict(
     resolved = recipes.load(recipe, overrides)
     if not weights.is_file():
         raise UserError(f"no file {weights}; expected weights (.safetensors, .onnx or .xml)")
+    inputs = [weights, *files_of_coco(coco), *([boxes] if boxes else [])]
+    require_writable(out, but_not=inputs)
+    if heatmaps:
+        require_writable(heatmaps, but_not=[*inputs, out])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         splits.save(splits.make(resolved.split, coco), folder / "split.json")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from bench import launch
 from bench.contract import Emit
@@ -100,21 +98,7 @@ class Context:
         Raises what the first that failed raised, when none is running any more. An interrupt ends
         the children, which this process would otherwise wait for.
         """
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            futures = [pool.submit(task) for task in tasks]
-            try:
-                return [future.result() for future in futures]
-            except BaseException as error:
-                _stop(futures, kill=not isinstance(error, Exception))
-                raise
-
-
-def _stop(futures: list[Future[Any]], *, kill: bool) -> None:
-    """Begin none that has not begun, and end the children of the others if asked."""
-    for future in futures:
-        future.cancel()
-    for child in psutil.Process().children() if kill else ():
-        child.terminate()
+        return launch.together(tasks, AT_ONCE)
 
 
 def _numbered(parent: Path, name: str) -> Path:

@@ -77,7 +77,7 @@ def test_other_weights_are_placed_anew_and_what_is_not_whole_is_refused(run: Run
 @pytest.mark.parametrize("left", ["summary.json", "epochs.jsonl", "state.safetensors"])
 @pytest.mark.parametrize("twin", ["tf", "torch"])
 def test_a_training_is_not_replaced(run: RunFolder, twin: str, left: str) -> None:
-    write_text(run.train_folder(twin) / left, "{}")
+    write_text(run.train_folder(twin) / left, '{"best_epoch": 1}')
     with pytest.raises(UserError, match=rf"has a training of {twin}, which --weights .* would replace"):
         do_stages(run, uncertified=True, given=given(run))
     for name in ("tf", "torch"):
