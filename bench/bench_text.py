@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -29,7 +30,7 @@ def summary(sat: Sat, run: Path) -> str:
         lines += ["flagged:", *flagged]
     if sat.unproven:
         lines.append("uncertified: timed without a passed parity certificate (--uncertified)")
-    lines.append(f"the tables are in 'twinpose report {run}'")
+    lines.append(f"the tables are in 'twinpose report {shlex.quote(str(run))}'")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import machine, parity
+from bench import machine, parity, store
 from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING, Cell
 from bench.matrix import Place
 from bench.store import CellResult
@@ -157,9 +157,9 @@ def of_run(path: Path, places: Mapping[str, Place] | None = None) -> Gate:
     if not file.exists():
         return Gate(path, None)
     found = read_json(file, "a certificate that 'twinpose parity' wrote")
+    store.require_known(file, found, parity.SCHEMA)
     needed = {"schema", "id", "status", "rungs", "runtimes", "weights", "first_failure"}
-    if not isinstance(found, dict) or not found.keys() >= needed or found["schema"] != parity.SCHEMA:
-        raise UserError(
-            f"{file} is no certificate of schema {parity.SCHEMA}; climb again with 'twinpose parity {path}'"
-        )
+    if not isinstance(found, dict) or not found.keys() >= needed:
+        again = f"twinpose parity {shlex.quote(str(path))}"
+        raise UserError(f"{file} is no certificate of schema {parity.SCHEMA}; climb again with '{again}'")
     return Gate(path, found, places=places or {})

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import launch, machine, scenarios, store
+from bench import convert, launch, machine, scenarios, store
 from bench.contract import Cell, RunnerSpec
 from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.protocol import Protocol
 from bench.rundir import RunFolder
 from bench.store import CellResult, Round, Validity
-from pose.files import make_folder, read_json
+from pose.files import make_folder
 
 MEMORY_SHARE = 0.9
 """Of the memory that processes here may hold; a cell above it is ended before the kernel picks a victim."""
@@ -140,7 +140,7 @@ def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
     absent = store.artifact(run.path, cell).relative_to(run.path)
     maker = "train" if cell.runtime in {"tf", "torch"} else "convert"
     flag = " --int8" if cell.precision == "int8" and maker == "convert" else ""
-    reason = f"the run has no {absent}; 'twinpose {maker} {run.path}{flag}' makes it"
+    reason = f"the run has no {absent}; 'twinpose {maker} {run.quoted}{flag}' makes it"
     for record in _attempts(run, cell):
         if record.get("status") in {"unsupported", "failed"}:
             return launch.Outcome(record["status"], record.get("reason") or reason, None, 0.0)
@@ -154,7 +154,7 @@ def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
     if cell.runtime in {"tf", "torch"}:
         return found
     conversion = run.artifact_folder(cell.twin) / "conversion.json"
-    routes = read_json(conversion, "a conversion's record")["routes"] if conversion.exists() else []
+    routes = convert.read(conversion).routes if conversion.exists() else []
     name = store.artifact(run.path, cell).name
     return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]
 

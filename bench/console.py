@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pose.errors import UserError
 
 ERRORS = Console(stderr=True)
 
@@ -32,8 +35,38 @@ def say(text: str, *, level: int = 1) -> None:
 
 
 def facts(value: Any, as_json: bool, text: str) -> None:
-    """Print facts to standard output: as JSON, or as `text`."""
-    print(json.dumps(value, indent=2) if as_json else text)
+    """Print facts to standard output: as JSON, or as `text`; UserError when it cannot be written."""
+    write_out(f"{json.dumps(value, indent=2) if as_json else text}\n")
+
+
+def write_out(text: str = "") -> None:
+    """Write `text`, and what standard output still holds; UserError when that is impossible.
+
+    A reader that has gone (`| head`) wants no more: that is no mistake.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+    except OSError as error:
+        _discard_output()
+        raise UserError(
+            f"cannot write to standard output: {error.strerror or error}; expected a place with free space"
+        ) from error
+
+
+def _discard_output() -> None:
+    """Let what standard output still holds go nowhere: Python would try again as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_streams() -> None:
+    """Make the standard streams take any text: what the encoding lacks is escaped, a closed one is silent."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 class Bar(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bench import launch
@@ -16,7 +17,7 @@ from bench.contract import Emit, RunnerSpec, Source
 from bench.worker import explain, resolve
 from pose import inference, recipe, splits
 from pose.errors import Unsupported
-from pose.files import sha256_of_bytes, sha256_of_file, write_json
+from pose.files import read_as, sha256_of_bytes, sha256_of_file, write_json
 
 PROBE_IMAGES = 8
 FILES = {"ir": "model.xml", "onnx": "model.onnx", "int8": "model.int8.xml"}
@@ -70,6 +71,18 @@ def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     }
     write_json(job.out / "conversion.json", record)
     return record
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What the stages read of conversion.json."""
+
+    routes: list[dict[str, Any]]
+    weights_sha256: str
+
+
+def read(path: Path) -> Record:
+    """Return what a conversion recorded; UserError when it is malformed."""
+    return read_as(path, Record, "a conversion's record; 'twinpose convert' makes one")
 
 
 def _job(payload: dict[str, Any]) -> Job:

@@ -6,16 +6,14 @@ import difflib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from bench import machine
 from bench.contract import TIMED, Cell
 from bench.protocol import Protocol
-from pose import recipe
+from pose import recipe, strict_yaml
 from pose.errors import UserError
 from pose.files import sha256_of_bytes
 from pose.recipe import Positive, Section
@@ -172,10 +170,7 @@ def load(name_or_path: str, *, cores: int | None = None) -> Matrix:
     Raises UserError for a missing file, malformed YAML, an unknown key, a wrong value or a cell named twice.
     """
     path = recipe.find(name_or_path, "matrices")
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}; expected a matrix") from error
+    raw = strict_yaml.read(path, "a matrix")
     return from_dict(raw, source=str(path), cores=cores)
 
 

@@ -37,23 +37,6 @@ class Wanted:
     command: str
 
 
-def parse_rungs(text: str | None, *, quick: bool) -> tuple[int, ...]:
-    """Return the rungs that "2,3,5" names; all of them by default, the quick ones with `quick`."""
-    if text is None:
-        return parity.QUICK if quick else parity.ALL
-    if quick:
-        raise UserError("--rungs and --quick were both given; expected one of them")
-    known = {str(number): number for number in parity.ALL}
-    wanted = [part.strip() for part in text.split(",")]
-    for part in wanted:
-        if part not in known:
-            raise UserError(
-                f"--rungs {text!r}: '{part}' is no rung; expected numbers from 1 to {parity.ALL[-1]}, "
-                "such as 2,3,4"
-            )
-    return tuple(sorted({known[part] for part in wanted}))
-
-
 def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -> dict[str, Any]:
     """Climb for a run's trained twins and their exports; write and return its certificate.
 
@@ -76,7 +59,7 @@ def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -
     subjects = _subjects(run, measured)
     if not subjects and parity.DEPLOYMENT in wanted.rungs:
         raise Unsupported(
-            f"{run.path} has no trained twin to certify; 'twinpose train {run.path}' makes them, "
+            f"{run.path} has no trained twin to certify; 'twinpose train {run.quoted}' makes them, "
             "'twinpose parity --recipe' needs none"
         )
     return _climb(context, subjects, _lower(measured), wanted, run.path, _before(run.path))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
+from pose import strict_yaml
 from pose.errors import UserError
 from pose.files import read_bytes
 from pose.recipe import find as find_yaml
@@ -88,7 +89,7 @@ def tables() -> list[Stored]:
 
 def find(name: str) -> Stored:
     """Return the stored table called `name`; UserError with the nearest name otherwise."""
-    return Stored.model_validate(yaml.safe_load(find_yaml(name, "tables").read_text(encoding="utf-8")))
+    return Stored.model_validate(strict_yaml.read(find_yaml(name, "tables"), "a stored table"))
 
 
 def compare(table: Stored, run: Path | None) -> Comparison:
@@ -96,7 +97,8 @@ def compare(table: Stored, run: Path | None) -> Comparison:
     path = (run or Path(table.run)) / table.file
     if not path.exists():
         if run is not None:
-            raise UserError(f"no {path}; expected the report of a run; make it with 'twinpose report {run}'")
+            make = f"twinpose report {shlex.quote(str(run))}"
+            raise UserError(f"no {path}; expected the report of a run; make it with '{make}'")
         return Comparison(table=table, fresh=str(path), differences=[], agrees=None)
     fresh = {row[table.key]: row for row in csv.DictReader(io.StringIO(read_bytes(path, "a table").decode()))}
     differences = [_difference(table, row, fresh.get(str(row[table.key]), {})) for row in table.rows]

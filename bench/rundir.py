@@ -11,16 +11,27 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
-from bench import machine, native
+import msgspec
+
+from bench import machine, native, store
 from pose import __version__, architecture, coco, recipe, splits, weights
 from pose.errors import UserError
 from pose.files import leftovers, make_folder, read_json, write_json, write_text
 from pose.recipe import Recipe
 
-SCHEMA = 1
-_NEEDED = {"coco", "boxes", "device", "threads", "workers", "stages"}
+
+class _Facts(TypedDict):
+    """What must be in run.json, among the rest."""
+
+    schema: Literal[1]
+    coco: str
+    boxes: str
+    device: str
+    threads: int
+    workers: int
+    stages: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,11 @@ class RunFolder:
     path: Path
     recipe: Recipe
     settings: Settings
+
+    @property
+    def quoted(self) -> str:
+        """Return the path as a shell takes it, for a command to type."""
+        return shlex.quote(str(self.path))
 
     @property
     def split_file(self) -> Path:
@@ -80,11 +96,15 @@ class RunFolder:
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
-    facts = read_json(path / "run.json", "a run folder that 'twinpose run' or 'twinpose train' made")
-    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA or not facts.keys() >= _NEEDED:
+    file, expected = path / "run.json", "a run folder that 'twinpose run' or 'twinpose train' made"
+    facts: dict[str, Any] = read_json(file, expected)
+    store.require_known(file, facts, store.RUN_SCHEMA)
+    try:
+        msgspec.convert(facts, _Facts)
+    except msgspec.ValidationError as error:
         raise UserError(
-            f"{path / 'run.json'} is no run description of schema {SCHEMA}; expected a run folder"
-        )
+            f"{file} is no run description of schema {store.RUN_SCHEMA} ({error}); expected {expected}"
+        ) from error
     return facts
 
 
@@ -128,7 +148,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         described = architecture.build(wanted.model)
         weights.save(path / "weights" / "init.safetensors", weights.load(given, described))
     facts = {
-        "schema": SCHEMA,
+        "schema": store.RUN_SCHEMA,
         "twinpose": __version__,
         "name": wanted.name,
         "command": shlex.join(["twinpose", *sys.argv[1:]]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 2
-"""2 since a cell has rounds of several processes, each with its own figures; 1 is still read."""
+"""Of what a bench writes: 2 since a cell has rounds of several processes, each with its own figures; 1 is
+still read."""
+RUN_SCHEMA = 1
+"""Of run.json."""
 
 
 class Validity(msgspec.Struct, frozen=True):
@@ -177,19 +181,20 @@ def read(path: Path) -> CellResult:
         result = _CELL.decode(read_bytes(path, expected))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # What is newer may be shaped otherwise; what is no JSON at all is said to be that.
-        _require_known(path, read_json(path, expected))
+        require_known(path, read_json(path, expected))
         raise UserError(
             f"{path} is no cell of a bench ({error}); measure it again with 'twinpose bench'"
         ) from error
-    _require_known(path, {"schema": result.schema})
+    require_known(path, {"schema": result.schema})
     return result
 
 
-def _require_known(path: Path, raw: Any) -> None:
+def require_known(path: Path, raw: Any, newest: int = SCHEMA) -> None:
+    """Raise UserError where the JSON of a run's file says that it has a newer schema than `newest`."""
     schema = raw.get("schema") if isinstance(raw, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA:
+    if isinstance(schema, int) and schema > newest:
         raise UserError(
-            f"{path} has schema {schema}, this twinpose reads up to {SCHEMA}; expected an older run, "
+            f"{path} has schema {schema}, this twinpose reads up to {newest}; expected an older run, "
             "or upgrade twinpose"
         )
 
@@ -197,7 +202,7 @@ def _require_known(path: Path, raw: Any) -> None:
 def bench_facts(run: Path) -> dict[str, Any]:
     """Return bench/bench.json: the matrix and the machine; UserError before the first bench."""
     path = Path(run) / "bench" / "bench.json"
-    return _facts(path, f"a run folder with a bench; 'twinpose bench {run}' makes one")
+    return _facts(path, f"a run folder with a bench; 'twinpose bench {shlex.quote(str(run))}' makes one")
 
 
 def comparisons(run: Path) -> list[dict[str, Any]]:
@@ -227,18 +232,21 @@ def differences(run: Path) -> list[Difference]:
 
 def _facts(path: Path, expected: str) -> dict[str, Any]:
     raw = read_json(path, expected)
-    _require_known(path, raw)
+    require_known(path, raw)
     if not isinstance(raw, dict):
         raise UserError(f"{path} holds a {type(raw).__name__}; expected {expected}")
     return raw
 
 
 def cells(run: Path) -> list[CellResult]:
-    """Return all cells of a run by ID; [] before its first bench."""
+    """Return all cells of a run by ID; [] before its first bench.
+
+    A file of another name than its cell's is a copy that somebody's synchronisation made, and no cell.
+    """
     # A hidden file is what a killed process was still writing.
     paths = [path for path in folder(run).glob("*.json") if not path.name.startswith(".")]
     with _collector_paused():
-        return [read(path) for path in sorted(paths)]
+        return [found for path in sorted(paths) if (found := read(path)).id == path.stem]
 
 
 @contextmanager

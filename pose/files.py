@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pose.errors import UserError
+
+T = TypeVar("T")
 
 _MARK = ".twinpose."
 """Begins every temporary name: what a killed process leaves can be told from anybody's own dotfiles."""
@@ -59,6 +61,32 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def require_writable(out: Path, *, but_not: Iterable[Path] = ()) -> None:
+    """Raise UserError where `replacing(out)` would fail, or would replace what is read.
+
+    For a verb to ask before its work. but_not: the files that it reads, and folders of such files.
+    """
+    out = Path(out)
+    if str(out) == "-":
+        raise UserError("--out -: this is no name for a file here; expected a path, such as ./out")
+    if out.exists() and not out.is_file():
+        what = "a folder" if out.is_dir() else "no file that can be replaced"
+        raise UserError(f"{out} is {what}; expected the path of a file to write")
+    place = out.resolve()
+    for read in (one.resolve() for one in but_not):
+        if place == read or (out.exists() and read in place.parents):
+            raise UserError(f"{out} is read by this command, which would overwrite it; expected another path")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    try:
+        # Only the attempt tells of read-only file systems, quotas and a folder that is a file.
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise UserError(
+            f"cannot write {out}: {error.strerror or error}; expected a writable folder with "
+            "enough free space; nothing there was changed"
+        ) from error
 
 
 def make_folder(path: Path) -> None:
@@ -107,6 +135,15 @@ def read_json(path: Path, expected: str) -> Any:
         return msgspec.json.decode(read_bytes(path, expected))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not JSON ({error}); expected {expected}") from error
+
+
+def read_as(path: Path, kind: type[T], expected: str) -> T:
+    """Return the JSON in `path` as `kind` (what msgspec converts to); UserError says what differs."""
+    raw = read_json(path, expected)
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path} is not as it was written ({error}); expected {expected}") from error
 
 
 def sha256_of_bytes(data: bytes) -> str:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pose import strict_yaml
 from pose.errors import UserError
-from pose.files import read_bytes
 from pose.mistakes import did_you_mean, explain
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -227,20 +227,28 @@ def find(name_or_path: str, kind: str = "recipes") -> Path:
 def load(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
     """Return the recipe in a YAML file, `overrides` ("training.epochs=3") applied.
 
+    A matrix of one's own is looked for beside the recipe, then from the working folder, and its path made
+    absolute: a run has its matrix wherever one stands.
     Raises UserError for a missing file, malformed YAML, an unknown key or a wrong value.
     """
     path = find(name_or_path)
-    try:
-        raw = yaml.safe_load(read_bytes(path, "a recipe").decode())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {_one_line(error)}; expected a recipe") from error
+    raw = strict_yaml.read(path, "a recipe")
     if not isinstance(raw, dict):
         raise UserError(
             f"{path} holds a {type(raw).__name__}; expected a recipe (a mapping with 'name', 'model' ...)"
         )
+    if _is_path(raw.get("matrix")) and (path.parent / raw["matrix"]).is_file():
+        raw["matrix"] = str(path.parent / raw["matrix"])
     for override in overrides or []:
         _apply(raw, override)
+    if _is_path(raw.get("matrix")):
+        raw["matrix"] = str(Path(raw["matrix"]).absolute())
     return from_dict(raw, source=str(path))
+
+
+def _is_path(name: Any) -> bool:
+    """Return whether a matrix is named by its path, as `find` tells it from a shipped one."""
+    return isinstance(name, str) and Path(name).suffix in {".yaml", ".yml"}
 
 
 def from_dict(raw: dict[str, Any], source: str = "recipe") -> Recipe:
@@ -265,10 +273,6 @@ def _apply(raw: dict[str, Any], override: str) -> None:
             raise UserError(f"--set {override!r}: '{parent}' is a value, not a section")
         section = value
     try:
-        section[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override!r}: the value is not YAML: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        section[last] = strict_yaml.parse(text)
+    except ValueError as error:
+        raise UserError(f"--set {override!r}: the value is not YAML: {error}") from error

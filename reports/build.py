@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from pose.files import write_bytes, write_text
+from pose.errors import UserError
+from pose.files import write_bytes
 from reports import (
     accuracy_table,
     bench_tables,
@@ -33,27 +33,44 @@ from reports.run import Run, read
 from reports.table import Table, to_csv, to_markdown
 
 
-def build(run: Path) -> Path:
-    """Write RUN/report from the run alone; return the path of report.html.
+def build(run: Path, out: Path | None = None) -> Path:
+    """Write a report from the run alone, by default into RUN/report; return the path of report.html.
 
     The same run gives the same bytes. Files of an earlier report are replaced, those of parts that
-    are gone removed. Raises UserError when the folder is no run or a file in it is malformed.
+    are gone removed. Raises UserError when the folder is no run or a file in it is malformed, and when
+    `out` is neither new, nor empty, nor an earlier report.
     """
+    if out is not None:
+        _require_free(out)
     opened = read(run)
     found, drawn = all_tables(opened), [plots.draw(plot) for plot in all_plots(opened)]
     page = html.render(opened, found, drawn)
-    folder = opened.path / "report"
-    for stale in ("tables", "plots"):
-        shutil.rmtree(folder / stale, ignore_errors=True)
-    for table in found:
-        write_text(folder / "tables" / f"{table.name}.csv", to_csv(table))
-        write_text(folder / "tables" / f"{table.name}.md", to_markdown(table))
-    for plot in drawn:
-        write_text(folder / "plots" / f"{plot.plot.name}.svg", style.on_ground(plot.svg))
-        write_bytes(folder / "plots" / f"{plot.plot.name}.png", plot.png)
-    path = folder / "report.html"
-    write_text(path, page)
-    return path
+    folder = opened.path / "report" if out is None else out
+    files = {f"tables/{table.name}.csv": to_csv(table).encode() for table in found}
+    files |= {f"tables/{table.name}.md": to_markdown(table).encode() for table in found}
+    files |= {f"plots/{plot.plot.name}.svg": style.on_ground(plot.svg).encode() for plot in drawn}
+    files |= {f"plots/{plot.plot.name}.png": plot.png for plot in drawn}
+    # The page first: by it the folder is known as a report, should the rest be interrupted.
+    for name, content in {PAGE: page.encode(), **files}.items():
+        write_bytes(folder / name, content)
+    for stale in {*folder.glob("tables/*"), *folder.glob("plots/*")} - {folder / name for name in files}:
+        # A hidden file is what another process is writing this moment.
+        if not stale.name.startswith("."):
+            stale.unlink(missing_ok=True)
+    return folder / PAGE
+
+
+PAGE = "report.html"
+_MARK = b": TwinPose report</title>"
+
+
+def _require_free(out: Path) -> None:
+    """Raise UserError where `out` holds what no report of ours wrote: stale tables and plots are removed."""
+    page = out / PAGE
+    if (out.is_dir() and not any(out.iterdir())) or not out.exists():
+        return
+    if not page.is_file() or _MARK not in page.read_bytes():
+        raise UserError(f"{out} exists and is no report; expected a new or an empty folder for --out")
 
 
 def all_tables(run: Run) -> list[Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -157,9 +158,9 @@ def read(path: Path) -> Run:
     if not (path / "run.json").is_file():
         raise UserError(
             f"{path} is no run folder (no run.json in it); expected one that 'twinpose run' made; "
-            f"type: twinpose run --recipe demo --out {path}"
+            f"type: twinpose run --recipe demo --out {shlex.quote(str(path))}"
         )
-    facts = _versioned(path / "run.json", store.SCHEMA, dict[str, Any])
+    facts = _versioned(path / "run.json", store.RUN_SCHEMA, dict[str, Any])
     parity, bench = path / "parity.json", path / "bench"
     compared = bench / "comparisons.json"
     recipe, split = path / "recipe.yaml", path / "split.json"
@@ -177,7 +178,9 @@ def read(path: Path) -> Run:
             if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
         },
         parity=_versioned(parity, ladder.SCHEMA, Parity) if parity.is_file() else None,
-        bench=_optional(bench / "bench.json", dict[str, Any]),
+        bench=_versioned(bench / "bench.json", store.SCHEMA, dict[str, Any])
+        if (bench / "bench.json").is_file()
+        else None,
         cells=tuple(store.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
         comparisons=_versioned(compared, store.SCHEMA, Comparisons) if compared.is_file() else None,
@@ -189,9 +192,7 @@ def read(path: Path) -> Run:
 
 def _versioned(path: Path, newest: int, kind: type[T]) -> T:
     raw = _json(path, dict[str, Any])
-    schema = raw.get("schema")
-    if isinstance(schema, int) and schema > newest:
-        raise UserError(f"{path} has schema {schema}, this twinpose reads up to {newest}; upgrade it")
+    store.require_known(path, raw, newest)
     return _as(path, raw, kind)
 
 

@@ -44,6 +44,7 @@ def stubs(tmp_path: Path) -> Path:
     (tmp_path / "torch_impl" / "runner.py").write_text(
         "from bench.contract import RunnerSpec\nimport torch\n"
     )
+    (tmp_path / "twinpose" / "run.py").write_text("from bench import store\nfrom reports import build\n")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -75,6 +76,11 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
         ("bench/parity.py", "from torch_impl import runner"),
         ("bench/store.py", "from reports import build"),
         ("bench/cells.py", "from reports import build"),
+        ("bench/cells.py", "from twinpose import cli"),
+        ("reports/html.py", "from twinpose import cli"),
+        ("torch_impl/model.py", "from twinpose import cli"),
+        ("twinpose/data.py", "from torch_impl import data"),
+        ("twinpose/data.py", "import tensorflow"),
         ("reports/html.py", "from bench import launch"),
         ("reports/html.py", "import torch_impl"),
     ],

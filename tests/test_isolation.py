@@ -71,7 +71,12 @@ def test_an_implementation_imports_without_the_other_frameworks(package: str):
 
 @pytest.mark.parametrize(
     ("package", "blocked"),
-    [("pose", ["bench", "reports"]), ("bench", []), ("reports", [])],
+    [
+        ("pose", ["bench", "reports", "twinpose"]),
+        ("bench", ["reports", "twinpose"]),
+        ("reports", ["twinpose"]),
+        ("twinpose", []),
+    ],
 )
 def test_the_core_imports_without_any_framework(package: str, blocked: list[str]):
     assert import_all(package, [*others(package), *blocked])

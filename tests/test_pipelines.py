@@ -55,7 +55,7 @@ def test_the_verb_measures_each_twin_and_shows_that_the_causes_explain_it(
     resolved = recipe.load("smoke")
     initial = tmp_path / "init.safetensors"
     weights.save(initial, weights.initial(architecture.build(resolved.model), 0))
-    command = [sys.executable, "-m", "bench.cli", "data", "pipelines", "--recipe", "smoke"]
+    command = [sys.executable, "-m", "twinpose", "data", "pipelines", "--recipe", "smoke"]
     command += ["--coco", str(rendered), "--weights", str(initial), "--samples", "3", "--rounds", "2"]
     done = subprocess.run(
         [*command, "--workers", "0", "--json"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError
 
+from pose import strict_yaml
 from pose.errors import UserError
 from pose.mistakes import explain
 from pose.recipe import Positive, Section
@@ -66,8 +66,8 @@ def parse(given: Sequence[str]) -> Options:
         if not equals or not key:
             raise UserError(f"--mlperf {word!r} is not KEY=VALUE; expected for example min_duration_s=600")
         try:
-            raw[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            raw[key] = strict_yaml.parse(value)
+        except ValueError as error:
             raise UserError(
                 f"--mlperf {word!r} has no readable value; expected for example seed=1"
             ) from error

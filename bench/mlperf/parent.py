@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -175,7 +174,7 @@ class _Child:
     def _command(self, cell: Cell) -> str:
         given = self.options.model_dump(exclude_defaults=True)
         options = "".join(f" --mlperf {name}={value}" for name, value in given.items())
-        return f"twinpose bench {shlex.quote(str(self.run.path))} --protocol mlperf -k {cell.id}{options}"
+        return f"twinpose bench {self.run.quoted} --protocol mlperf -k {cell.id}{options}"
 
     def _call(self, cell: Cell, runner: str, logs: Path, tell: OnEvent) -> launch.Outcome:
         logs.mkdir(parents=True)

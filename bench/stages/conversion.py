@@ -19,7 +19,7 @@ def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
     out, weights = run.artifact_folder(twin), run.train_folder(twin) / "best.safetensors"
     if not weights.exists():
         raise Unsupported(
-            f"{run.path} has no trained {twin}; 'twinpose train {run.path} --twin {twin}' makes it"
+            f"{run.path} has no trained {twin}; 'twinpose train {run.quoted} --twin {twin}' makes it"
         )
     payload = {
         "recipe": run.recipe.model_dump(mode="json"),

@@ -5,12 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.rundir import RunFolder
 from bench.stages.calling import call_with_bar
 from bench.stages.training import trained
-from pose import splits
+from pose import coco, splits
 from pose.errors import UserError
 from pose.files import read_json, write_json
+
+
+class Score(msgspec.Struct, frozen=True):
+    """One twin's row of test.json, apart from its numbers."""
+
+    epoch: int
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """What the stages read of test.json."""
+
+    split: str | None
+    twins: dict[str, Score] = {}
 
 
 def evaluate(run: RunFolder) -> dict[str, Any]:
@@ -62,5 +77,6 @@ def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:
     names = {"val": "ground_truth.json", "test": "ground_truth_test.json"}
     if part not in names:
         raise UserError(f"a run stores no ground truth of '{part}'; expected --split val or test")
+    coco.read_annotations(run.path / names[part])
     truth: dict[str, Any] = read_json(run.path / names[part], f"the run's ground truth of '{part}'")
     return truth

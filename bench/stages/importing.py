@@ -8,9 +8,10 @@ from typing import Any
 from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.stages.evaluation import predict
+from bench.stages.training import summary
 from pose import architecture, weights
 from pose.errors import UserError
-from pose.files import read_json, sha256_of_file, write_json
+from pose.files import sha256_of_file, write_json
 
 EPOCH = 0
 """What imported weights are called where a trained twin's are of an epoch."""
@@ -36,9 +37,9 @@ def place(run: RunFolder, twin: str, given: Path) -> dict[str, Any]:
         out=out / "predictions" / f"epoch_{EPOCH:04d}.json",
     )["numbers"]
     source = {"name": given.name, "sha256": sha256_of_file(given)}
-    summary = {"best_epoch": EPOCH, "best_ap": scored["AP"], "epochs": 0, "imported": source}
-    write_json(out / "summary.json", summary)
-    return summary
+    placed = {"best_epoch": EPOCH, "best_ap": scored["AP"], "epochs": 0, "imported": source}
+    write_json(out / "summary.json", placed)
+    return placed
 
 
 def require_one_source(run: RunFolder, given: Path | None) -> None:
@@ -64,13 +65,10 @@ def _has_training(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("summary.json", "epochs.jsonl", "state.safetensors"))
 
 
-def imported(run: RunFolder, twin: str) -> dict[str, Any] | None:
+def imported(run: RunFolder, twin: str) -> dict[str, str] | None:
     """Return the name and the hash of the file that a twin's weights came from; None for a trained twin."""
-    path = run.train_folder(twin) / "summary.json"
-    if not path.exists():
-        return None
-    found: dict[str, Any] | None = read_json(path, "a training summary").get("imported")
-    return found
+    found = summary(run, twin)
+    return found.imported if found else None
 
 
 def is_placed(run: RunFolder, twin: str, given: Path) -> bool:

@@ -48,7 +48,7 @@ def prove(
     """
     proving.require_device(device)
     measured = load_matrix(run, matrix_name, device) if device or matrix_name or run.recipe.matrix else None
-    command = f"twinpose parity {shlex.quote(str(run.path))}"
+    command = f"twinpose parity {run.quoted}"
     command += f" --matrix {shlex.quote(matrix_name)}" if matrix_name else ""
     command += f" --device {device}" if device else ""
     if rungs != parity.ALL:

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from bench import certificate, proving, sitting
+from bench import convert as converting
 from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.stages.conversion import convert
-from bench.stages.evaluation import evaluate
+from bench.stages.evaluation import Tested, evaluate
 from bench.stages.importing import is_placed, place
 from bench.stages.measuring import bench, load_matrix, prove
 from bench.stages.pictures import samples, samples_hold
 from bench.stages.training import best_epochs, is_trained, train
-from pose.files import read_json, sha256_of_file
+from pose.files import read_as, sha256_of_file
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def sequence(run: RunFolder, *, uncertified: bool = False, given: Path | None = 
 
     given: canonical weights that take the place of both trainings.
     """
-    path = shlex.quote(str(run.path))
+    path = run.quoted
     stages = [_weights(run, twin, given) if given else _training(run, twin) for twin in TWINS]
     stages.append(Stage("test", f"twinpose eval {path}", partial(evaluate, run), partial(_is_tested, run)))
     stages += [
@@ -67,14 +68,14 @@ def sequence(run: RunFolder, *, uncertified: bool = False, given: Path | None = 
 
 
 def _training(run: RunFolder, twin: str) -> Stage:
-    command = f"twinpose train {shlex.quote(str(run.path))} --twin {twin}"
+    command = f"twinpose train {run.quoted} --twin {twin}"
     return Stage(f"train {twin}", command, partial(train, run, twin), partial(is_trained, run, twin))
 
 
 def _weights(run: RunFolder, twin: str, given: Path) -> Stage:
     command = f"twinpose run --recipe {shlex.quote(str(run.path / 'recipe.yaml'))} "
     command += f"--weights {shlex.quote(str(given))} --coco {shlex.quote(str(run.settings.coco))} "
-    command += f"--out {shlex.quote(str(run.path))}"
+    command += f"--out {run.quoted}"
     put, holds = partial(place, run, twin, given), partial(is_placed, run, twin, given)
     return Stage(f"weights {twin}", command, put, holds)
 
@@ -83,19 +84,17 @@ def _is_tested(run: RunFolder) -> bool:
     path = run.path / "test.json"
     if not path.exists():
         return False
-    record = read_json(path, "the test part's scores")
-    if record["split"] is None:
-        return True
-    return {t: row["epoch"] for t, row in record["twins"].items()} == best_epochs(run)
+    record = read_as(path, Tested, "the test part's scores; 'twinpose eval' makes them")
+    return record.split is None or {t: row.epoch for t, row in record.twins.items()} == best_epochs(run)
 
 
 def _is_converted(run: RunFolder, twin: str) -> bool:
     path, weights = run.artifact_folder(twin) / "conversion.json", run.train_folder(twin) / "best.safetensors"
     if not path.exists() or not weights.exists():
         return False
-    record = read_json(path, "a conversion's record")
-    ended_well = all(route.get("status", "ok") == "ok" for route in record["routes"])
-    return ended_well and bool(record["weights_sha256"] == sha256_of_file(weights))
+    record = converting.read(path)
+    ended_well = all(route.get("status", "ok") == "ok" for route in record.routes)
+    return ended_well and record.weights_sha256 == sha256_of_file(weights)
 
 
 def _is_proven(run: RunFolder) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from bench.rundir import RunFolder
+from bench.stages.evaluation import stored_truth
 from bench.stages.training import best_epochs, trained
 from pose import splits
 from pose.evaluate import read_predictions
@@ -16,7 +17,7 @@ SAMPLE_IMAGES = 6
 def samples(run: RunFolder) -> None:
     """Copy a few validation images and both twins' predictions on them into the run, for the report."""
     manifest = splits.read(run.split_file)
-    truth = read_json(run.path / "ground_truth.json", "the run's ground truth")
+    truth = stored_truth(run, "val")
     predicted = {
         twin: read_predictions(run.train_folder(twin) / "predictions" / f"epoch_{epoch:04d}.json", truth)
         for twin, epoch in trained(run).items()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench import console, launch
 from bench.contract import TWINS
 from bench.rundir import RunFolder
 from pose import synthetic
 from pose.errors import Unsupported, UserError
-from pose.files import read_json
+from pose.files import read_as
 from pose.recipe import Recipe
 
 
@@ -68,22 +70,32 @@ def train(run: RunFolder, twin: str) -> dict[str, Any]:
     return launch.value_of(outcome)
 
 
+class Summary(msgspec.Struct, frozen=True):
+    """What the stages read of a twin's summary.json."""
+
+    best_epoch: int
+    imported: dict[str, str] | None = None
+    """The name and the SHA-256 of the file that the weights came from; None for a training."""
+
+
+def summary(run: RunFolder, twin: str) -> Summary | None:
+    """Return what a twin's training left; None while it is not finished."""
+    path = run.train_folder(twin) / "summary.json"
+    return read_as(path, Summary, "a training summary; 'twinpose train' makes one") if path.exists() else None
+
+
 def is_trained(run: RunFolder, twin: str) -> bool:
     return (run.train_folder(twin) / "summary.json").exists()
 
 
 def best_epochs(run: RunFolder) -> dict[str, int]:
     """Return the best epoch of each trained twin."""
-    trained = [twin for twin in TWINS if is_trained(run, twin)]
-    return {
-        t: read_json(run.train_folder(t) / "summary.json", "a training summary")["best_epoch"]
-        for t in trained
-    }
+    return {twin: found.best_epoch for twin in TWINS if (found := summary(run, twin))}
 
 
 def trained(run: RunFolder) -> dict[str, int]:
     """Return the best epoch of each trained twin; Unsupported when there is none."""
     done = best_epochs(run)
     if not done:
-        raise Unsupported(f"{run.path} has no trained twin; 'twinpose train {run.path}' makes one")
+        raise Unsupported(f"{run.path} has no trained twin; 'twinpose train {run.quoted}' makes one")
     return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -183,6 +184,8 @@ def _mapper(processes: int) -> Iterator[Callable[[list[_Chunk]], Iterator[list[l
 
 
 def _prepare_worker() -> None:
+    # Ctrl-C reaches the whole group of a terminal; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     # Freeing a large block once lets glibc keep freed memory (mallopt(3), M_TRIM_THRESHOLD); else
     # every image would fault its arrays in again.

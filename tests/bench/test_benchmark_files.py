@@ -13,7 +13,7 @@ import pytest
 
 from bench import launch, sides
 from bench.compare import REGRESSED
-from bench.verbs import comparing
+from twinpose import compare as command
 
 NAME = "tests/benchmarks/test_components.py::test_flip_back"
 
@@ -42,7 +42,7 @@ def test_two_files_of_the_suites_own_benchmarks_are_compared(
     a, b = tmp_path / "a.json", tmp_path / "b.json"
     written = [benchmark(path)["benchmarks"][0]["stats"]["data"] for path in (a, b)]
     # Busy neighbours may slow one of them; no neighbour makes it a hundred times slower.
-    assert comparing.compare(a, b, "10000%", None, False, as_json=True) == 0
+    assert command.compare(a, b, "10000%", as_json=True) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["machine"] == []
     [row] = facts["rows"]
@@ -56,5 +56,5 @@ def test_two_files_of_the_suites_own_benchmarks_are_compared(
     for made in slower["benchmarks"]:
         made["stats"]["data"] = [500 * second for second in made["stats"]["data"]]
     b.write_text(json.dumps(slower))
-    assert comparing.compare(a, b, "5%", None, False, as_json=False) == REGRESSED
+    assert command.compare(a, b, "5%") == REGRESSED
     assert NAME in capsys.readouterr().out

@@ -11,12 +11,12 @@ import pytest
 from bench import rundir, stages
 from bench.rundir import RunFolder
 from bench.stages import importing
-from bench.verbs import runs
 from pose import architecture, weights
 from pose.errors import UserError
 from pose.files import read_json, write_text
 from reports import facts, parts, summary
 from reports.run import read
+from twinpose.run import do_stages, train_twins
 
 AP = 0.704
 
@@ -77,9 +77,9 @@ def test_other_weights_are_placed_anew_and_what_is_not_whole_is_refused(run: Run
 @pytest.mark.parametrize("left", ["summary.json", "epochs.jsonl", "state.safetensors"])
 @pytest.mark.parametrize("twin", ["tf", "torch"])
 def test_a_training_is_not_replaced(run: RunFolder, twin: str, left: str) -> None:
-    write_text(run.train_folder(twin) / left, "{}")
+    write_text(run.train_folder(twin) / left, '{"best_epoch": 1}')
     with pytest.raises(UserError, match=rf"has a training of {twin}, which --weights .* would replace"):
-        runs.run(run, uncertified=True, given=given(run), as_json=False)
+        do_stages(run, uncertified=True, given=given(run))
     for name in ("tf", "torch"):
         assert not (run.train_folder(name) / "best.safetensors").exists()
 
@@ -88,9 +88,9 @@ def test_a_training_is_not_replaced(run: RunFolder, twin: str, left: str) -> Non
 def test_imported_weights_are_not_trained_over_nor_beside(run: RunFolder, first: str) -> None:
     importing.place(run, first, given(run))
     with pytest.raises(UserError, match=r"has the imported weights official-0\.safetensors in the place"):
-        runs.train(run, None, as_json=False)
+        train_twins(run, ["tf", "torch"])
     with pytest.raises(UserError, match=rf"has imported weights for {first} alone; give the same --weights"):
-        runs.run(run, uncertified=True, given=None, as_json=False)
+        do_stages(run, uncertified=True, given=None)
     importing.require_one_source(run, given(run))
     importing.place(run, {"tf": "torch", "torch": "tf"}[first], given(run))
     importing.require_one_source(run, None)

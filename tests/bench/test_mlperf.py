@@ -393,7 +393,7 @@ def test_the_table_has_a_line_for_each_scenario_and_claims_nothing(run_folder: P
 
 def twinpose(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+        [sys.executable, "-m", "twinpose", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(launch.ROOT)},

@@ -13,8 +13,9 @@ import twins
 from bench import parity, parity_page, proving
 from bench.launch import ChildFailed
 from bench.rungs.base import Check, Context, within
-from bench.verbs import comparing
 from pose.errors import Unsupported, UserError
+from twinpose import parity as command
+from twinpose.options import Device
 
 STARTED = datetime(2026, 1, 2, tzinfo=UTC)
 GOOD = Check("heatmaps", 1e-15, 1e-12, True, "why")
@@ -157,25 +158,20 @@ def test_the_command_that_is_recorded_climbs_the_same_again(
     monkeypatch.setattr(proving, "recipe", refuse)
     out, sets = tmp_path / "a folder", ["training.epochs=3", "name=a b"]
     with pytest.raises(UserError, match="far enough"):
-        comparing.parity_of_recipe("smoke", sets, out, (2, 3), Path("c d"), Path("w"), 3, "cpu", False)
+        command.parity(
+            recipe="smoke",
+            set_=sets,
+            out=out,
+            rungs="2,3",
+            coco=Path("c d"),
+            weights=Path("w"),
+            threads=3,
+            device=Device.cpu,
+        )
     with pytest.raises(UserError, match="far enough"):
-        comparing.parity_of_recipe("smoke", None, None, parity.ALL, None, None, None, None, False)
+        command.parity(recipe="smoke")
     assert climbed[0].command == (
         "twinpose parity --recipe smoke --set training.epochs=3 --set 'name=a b' --weights w "
         f"--coco 'c d' --rungs 2,3 --threads 3 --device cpu --out '{out}'"
     )
     assert climbed[1].command == "twinpose parity --recipe smoke"
-
-
-@pytest.mark.parametrize(
-    ("text", "quick", "expected"),
-    [(None, False, parity.ALL), (None, True, parity.QUICK), ("5, 2,2", False, (2, 5))],
-)
-def test_rungs_are_named_by_number(text: str | None, quick: bool, expected: tuple[int, ...]) -> None:
-    assert proving.parse_rungs(text, quick=quick) == expected
-
-
-@pytest.mark.parametrize(("text", "quick"), [("9", False), ("two", False), ("", False), ("2", True)])
-def test_what_is_no_rung_is_refused(text: str, quick: bool) -> None:
-    with pytest.raises(UserError, match="--rungs"):
-        proving.parse_rungs(text, quick=quick)

@@ -133,10 +133,18 @@ def test_wrong_detections_are_noticed_before_anything_is_trained(
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"schema": 99}', '{"schema": 1}'])
-def test_a_damaged_run_json_is_the_users_error(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "no run description of schema 1"),
+        ("[]", "no run description of schema 1"),
+        ('{"schema": 99}', "has schema 99, this twinpose reads up to 1"),
+        ('{"schema": 1}', "missing required field `coco`"),
+    ],
+)
+def test_a_damaged_run_json_is_the_users_error(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(UserError, match="schema 1"):
+    with pytest.raises(UserError, match=said):
         rundir.opened(tmp_path)
 
 

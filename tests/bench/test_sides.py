@@ -11,8 +11,8 @@ import run_folders
 
 from bench import compare, sides, store
 from bench.compare import MACHINES_DIFFER, NOT_MEASURED, REGRESSED
-from bench.verbs import comparing
 from pose.errors import UserError
+from twinpose import compare as command
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -47,18 +47,18 @@ def test_benchmark_files_have_the_same_verdicts_and_exit_codes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a, slower = GOLDEN / "benchmarks.json", benchmarks(tmp_path, 1.5)
-    assert comparing.compare(a, slower, "5%", None, False, as_json=False) == REGRESSED
+    assert command.compare(a, slower, "5%") == REGRESSED
     said = capsys.readouterr().out
     assert "the rounds of one process" in said
     assert "3 regressed" in said
-    assert comparing.compare(a, slower, "60%", "sum and not 5", False, as_json=True) == 0
+    assert command.compare(a, slower, "60%", "sum and not 5", as_json=True) == 0
     facts = json.loads(capsys.readouterr().out)
     [row] = facts["rows"]
     assert (row["id"], row["verdict"]) == ("test_small.py::test_sum[3]", "slower")
     other = benchmarks(tmp_path, 1.0, release="6.2.0", python_version="3.12.1")
-    assert comparing.compare(a, other, "5%", None, False, as_json=False) == MACHINES_DIFFER
+    assert command.compare(a, other, "5%") == MACHINES_DIFFER
     with pytest.raises(UserError, match="no benchmark has 'decode'"):
-        comparing.compare(a, other, "5%", "decode", False, as_json=False)
+        command.compare(a, other, "5%", "decode")
 
 
 def test_rounds_are_taken_in_stretches_of_which_the_median_counts() -> None:

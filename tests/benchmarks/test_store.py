@@ -25,10 +25,10 @@ SLOWER = 100
 PROGRAM = """
 import json, sys, time
 started = time.perf_counter()
-from bench.verbs import comparing
+from twinpose import compare
 from pathlib import Path
 loaded = time.perf_counter()
-code = comparing.compare(Path(sys.argv[1]), Path(sys.argv[2]), "5%", None, False, as_json=False)
+code = compare.compare(Path(sys.argv[1]), Path(sys.argv[2]), "5%")
 print(json.dumps({"import_s": loaded - started, "compare_s": time.perf_counter() - loaded,
                   "processor_s": time.process_time(), "code": code}),
       file=sys.stderr)

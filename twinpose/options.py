@@ -74,3 +74,13 @@ Uncertified = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
+
+
+def files_of_coco(root: Path) -> list[Path]:
+    """Return the folders of a COCO folder, whose files no verb may overwrite that reads them."""
+    return [one for one in root.glob("*") if one.is_dir()]
+
+
+def files_of_run(run: Path) -> list[Path]:
+    """Return the files and folders of a run that no verb may overwrite which reads it."""
+    return [one for one in run.glob("*") if one.is_dir() or one.suffix in {".json", ".yaml"}]

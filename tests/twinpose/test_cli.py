@@ -21,7 +21,7 @@ GOLDEN = ROOT / "tests" / "golden"
 def twinpose(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does: a real process."""
     return subprocess.run(
-        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+        [sys.executable, "-m", "twinpose", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd or ROOT,

@@ -1,0 +1,102 @@
+"""Verbs about a network and its weights: in other formats, and what they cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench import console, info, native, rundir, stages
+from bench.contract import TWINS
+from pose import recipe as recipes
+from pose.files import require_writable
+from twinpose.exits import CHECK_FAILED
+from twinpose.options import AsJson, Out, RecipeName, RunDir, Set, Twin
+
+model_app = typer.Typer(help="What a recipe's network is and costs.", no_args_is_help=True)
+weights_app = typer.Typer(help="Checkpoints in other formats.", no_args_is_help=True)
+
+
+def convert(
+    run: RunDir,
+    twin: Annotated[Twin | None, typer.Option("--twin", help="One twin; default both.")] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Quantise the IR too, on images of the training part.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Turn trained weights into OpenVINO IR and ONNX, and record how far the output moved."""
+    records = {}
+    with rundir.locked(run):
+        made = rundir.opened(run)
+        for name in [twin.value] if twin else TWINS:
+            with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}"):
+                records[name] = stages.convert(made, name, int8=int8)
+    routes = [(name, route) for name, record in records.items() for route in record["routes"]]
+    lines = [f"{name} {r['route']} -> {r['file']}  {stages.route_text(r)}" for name, r in routes]
+    console.facts(records, as_json, "\n".join(lines))
+    return CHECK_FAILED if any(route["status"] == "failed" for _, route in routes) else 0
+
+
+@model_app.command(name="info")
+def model_info(recipe: RecipeName, set_: Set = None, as_json: AsJson = False) -> int:
+    """Print parameters and multiply-adds, by stage and as each twin counts them; exits 1 when they differ."""
+    resolved = recipes.load(recipe, set_)
+    found = info.model_info(resolved)
+    console.facts(found, as_json, _costs(resolved.model.backbone, found))
+    counts = [own for own in found["twins"].values() if "unsupported" not in own]
+    differing = [own for own in counts for key in ("trainable_parameters", "macs") if own[key] != found[key]]
+    return CHECK_FAILED if differing else 0
+
+
+def _costs(backbone: str, found: dict[str, Any]) -> str:
+    """Return what a network costs, a line a stage, then their sum, then a line a twin."""
+    width, height = found["input_size"]
+    lines = [f"{backbone} at {width}x{height} -> heatmaps {'x'.join(map(str, found['heatmap_size']))}"]
+    lines += [_cost(s["name"], s["parameters"], s["macs"]) for s in found["stages"]]
+    lines.append(_cost("sum", found["trainable_parameters"], found["macs"]))
+    lines += [
+        f"{twin:14s} {own['unsupported']}"
+        if "unsupported" in own
+        else _cost(f"{twin} counts", own["trainable_parameters"], own["macs"])
+        for twin, own in found["twins"].items()
+    ]
+    return "\n".join(lines)
+
+
+def _cost(name: str, parameters: int, macs: int) -> str:
+    return f"{name:14s} {parameters:>12,} parameters {macs:>15,} MACs"
+
+
+@weights_app.command(name="import")
+def weights_import(
+    file: Annotated[
+        str, typer.Argument(help="A .pth, a .weights.h5 of 'weights export', a .safetensors, or 'imagenet'.")
+    ],
+    recipe: RecipeName,
+    out: Out,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a published checkpoint into the suite's safetensors."""
+    require_writable(out)
+    count = native.import_weights(file, recipes.load(recipe, set_), out)
+    console.facts({"tensors": count, "out": str(out)}, as_json, f"{count} tensors -> {out}")
+
+
+@weights_app.command(name="export")
+def weights_export(
+    file: Annotated[Path, typer.Argument(help="Weights of the suite (.safetensors).")],
+    recipe: RecipeName,
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="A .pth (torch state dict) or .weights.h5 (our HDF5 in Keras's layouts)."),
+    ],
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the suite's weights as a torch state dict, or as HDF5 in Keras's layouts."""
+    require_writable(out)
+    native.write(recipes.load(recipe, set_), file, out)
+    console.facts({"out": str(out)}, as_json, f"wrote {out}")

@@ -1,0 +1,141 @@
+"""Verbs that measure, and the one that says what would spoil a measurement."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from bench import bench_text, console, mlperf, rundir, selection, sitting, stages, verdicts
+from bench import doctor as doctor_
+from bench import export as export_
+from bench.matrix import Matrix
+from bench.rundir import RunFolder
+from pose.errors import UserError
+from pose.files import require_writable
+from twinpose.exits import SOME_CELLS_FAILED, failed_cells
+from twinpose.options import AsJson, Device, MeasuredBy, Profile, RunDir, Uncertified, files_of_run
+
+
+def bench(
+    run: RunDir,
+    matrix: Annotated[
+        str | None, typer.Option(help="A shipped matrix or a YAML; default the recipe's.")
+    ] = None,
+    only: Annotated[str | None, typer.Option("-k", help="Which cells, such as 'torch and cpu'.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the cells and stop.")] = False,
+    device: Annotated[
+        Device | None, typer.Option(help="Where CPU cells go instead; default the run's.")
+    ] = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option(help="How long and how often, until another is given; 'matrix': its own."),
+    ] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout", min=0.1, help="Seconds a round may take.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Forget the selected cells' rounds and measure them anew.")
+    ] = False,
+    protocol: Annotated[
+        MeasuredBy, typer.Option(help="This suite's, or the scenarios of MLPerf LoadGen (extra 'mlperf').")
+    ] = MeasuredBy.twinpose,
+    mlperf_: Annotated[
+        list[str] | None,
+        typer.Option("--mlperf", metavar="KEY=VALUE", help="What LoadGen is given, as min_duration_s=60."),
+    ] = None,
+    uncertified: Uncertified = False,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is measured as Parquet and stop.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Measure the cells of a matrix in interleaved rounds of fresh processes; finished rounds are kept."""
+    if parquet is not None:
+        return _export(run, parquet, as_json)
+    if mlperf_ and protocol is not MeasuredBy.mlperf:
+        raise UserError("--mlperf is for LoadGen; give --protocol mlperf with it")
+    options = mlperf.parse(mlperf_ or [])
+    asked = (matrix, device and device.value, profile and profile.value)
+    if list_:
+        return _list(stages.load_matrix(rundir.opened(run), *asked), only, as_json)
+    with rundir.locked(run):
+        made = rundir.opened(run)
+        cells = stages.load_matrix(made, *asked)
+        if protocol is MeasuredBy.mlperf:
+            return _by_loadgen(made, cells, only, options, timeout_s, uncertified, as_json)
+        command = shlex.join(["twinpose", *sys.argv[1:]])
+        return _measure(made, cells, sitting.Wanted(only, timeout_s, uncertified, again, command), as_json)
+
+
+def _export(run: Path, path: Path, as_json: bool) -> int:
+    require_writable(path, but_not=files_of_run(run))
+    rows = export_.to_parquet(run, path)
+    console.facts({"rows": rows, "out": str(path)}, as_json, f"{rows} rows -> {path}")
+    return 0
+
+
+def _list(cells: Matrix, only: str | None, as_json: bool) -> int:
+    ids = [cell.id for cell in selection.select(cells.cells, only)]
+    console.facts(ids, as_json, "\n".join(ids))
+    return 0
+
+
+def _measure(made: RunFolder, cells: Matrix, wanted: sitting.Wanted, as_json: bool) -> int:
+    """Measure the wanted cells and print what it found; return the exit code."""
+    with made.stage("bench", wanted.command):
+        sat = stages.bench(made, cells, wanted)
+    facts = {
+        "cells": [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in sat.cells],
+        "comparisons": verdicts.to_json(sat.comparisons),
+        "accuracies": [msgspec.to_builtins(one) for one in sat.accuracies],
+        "noise": sat.noise,
+        "null": sat.null,
+    }
+    console.facts(facts, as_json, bench_text.summary(sat, made.path))
+    return SOME_CELLS_FAILED if failed_cells(sat.cells) else 0
+
+
+def _by_loadgen(
+    made: RunFolder,
+    cells: Matrix,
+    only: str | None,
+    options: mlperf.Options,
+    timeout_s: float | None,
+    uncertified: bool,
+    as_json: bool,
+) -> int:
+    """Drive the cells by MLPerf LoadGen and print what it found; return the exit code."""
+    with made.stage("bench mlperf", f"twinpose bench {made.quoted} --protocol mlperf"):
+        rows = mlperf.run(
+            made.path,
+            selection.select(cells.cells, only),
+            options,
+            timeout_s=cells.protocol.timeout_s if timeout_s is None else timeout_s,
+            uncertified=uncertified,
+            on_event=_say_event,
+            places=cells.places,
+        )
+    console.facts(rows, as_json, mlperf.text(rows))
+    return SOME_CELLS_FAILED if any(row["status"] not in {"ok", "unsupported"} for row in rows) else 0
+
+
+def _say_event(event: str, fields: dict[str, Any]) -> None:
+    if event == "cell_finished":
+        mark = "kept" if fields["skipped"] else fields["status"]
+        console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}")
+
+
+def doctor(
+    probe_s: Annotated[
+        float, typer.Option("--probe-s", min=0, help="Seconds of the probe of noise; 0 leaves it out.")
+    ] = doctor_.PROBE_S,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is installed, what hardware is there, and what would spoil a measurement."""
+    found = doctor_.examine(probe_s)
+    console.facts(found.to_dict(), as_json, found.text())

@@ -1,0 +1,50 @@
+"""Verbs that compare: two runs cell by cell, a table with the stored one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import compare as compare_
+from bench import compare_text, console, sides
+from bench import reproduce as reproduce_
+from twinpose.exits import CHECK_FAILED
+from twinpose.options import AsJson
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run, or a file of pytest's --benchmark-json.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another of the same kind, measured later.")],
+    fail_over: Annotated[
+        str, typer.Option(metavar="SHARE", help="How much slower is still fine, such as 5%.")
+    ] = "0%",
+    only: Annotated[str | None, typer.Option("-k", help="Which cells, such as 'torch and cpu'.")] = None,
+    across_machines: Annotated[
+        bool, typer.Option("--across-machines", help="Judge although the machines differ.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Compare two runs cell by cell; exits 4 where one regressed, 5 where one is missing, 6 elsewhere."""
+    share = compare_.parse_share(fail_over)
+    found = compare_.compare(sides.read(a), sides.read(b), only=only, fail_over=share)
+    console.facts(found.to_dict(across_machines), as_json, compare_text.text(found, across_machines))
+    return found.exit_code(across_machines)
+
+
+def reproduce(
+    table: Annotated[str | None, typer.Argument(help="A stored table; without one they are listed.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The run to compare; default the command's own folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Print the command behind a table and its cost; once it has run, the difference from the stored one."""
+    if table is None:
+        known = reproduce_.tables()
+        console.facts([t.name for t in known], as_json, "\n".join(f"{t.name:28s} {t.title}" for t in known))
+        return 0
+    found = reproduce_.compare(reproduce_.find(table), run)
+    console.facts(found.to_dict(), as_json, found.text())
+    return CHECK_FAILED if found.agrees is False else 0

@@ -1,0 +1,194 @@
+"""Verbs that make a run: all of it, its trainings alone, its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench import certificate, console, machine, rundir, stages, store
+from bench.contract import TWINS
+from bench.rundir import RunFolder, Settings
+from pose import architecture
+from pose import recipe as recipes
+from pose.errors import Unsupported, UserError
+from pose.recipe import Recipe
+from pose.weights import load as load_weights
+from reports import build
+from twinpose.exits import CHECK_FAILED, SOME_CELLS_FAILED, failed_cells
+from twinpose.options import (
+    AsJson,
+    Boxes,
+    Coco,
+    DeviceName,
+    Out,
+    RecipeName,
+    RunDir,
+    Set,
+    Threads,
+    Twin,
+    Uncertified,
+    Workers,
+)
+
+
+def run(
+    recipe: RecipeName,
+    out: Out,
+    coco: Coco = None,
+    boxes: Boxes = None,
+    device: DeviceName = None,
+    threads: Threads = None,
+    workers: Workers = None,
+    set_: Set = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Canonical weights (.safetensors) for both twins; nothing is trained."),
+    ] = None,
+    uncertified: Uncertified = False,
+    as_json: AsJson = False,
+) -> int:
+    """From data to report, the parity ladder on the way; continues where it was interrupted."""
+    resolved = recipes.load(recipe, set_)
+    if weights is not None:
+        load_weights(weights, architecture.build(resolved.model))
+    with rundir.locked(out, create=True):
+        on = device and device.value
+        made = _prepare(out, resolved, coco, boxes, on, threads, workers, weights)
+        do_stages(made, uncertified=uncertified, given=weights)
+        path = build.build(out)
+    failed = failed_cells(store.cells(out))
+    proven = certificate.of_run(out).found
+    status = str(proven["status"]) if proven else None
+    facts = {"report": str(path), "parity": status, "cells_failed": [cell.id for cell in failed]}
+    console.facts(facts, as_json, f"report: {path}")
+    if status == "fail":
+        return CHECK_FAILED
+    return SOME_CELLS_FAILED if failed else 0
+
+
+def _prepare(
+    out: Path,
+    recipe: Recipe,
+    coco: Path | None,
+    boxes: Path | None,
+    device: str | None,
+    threads: int | None,
+    workers: int | None,
+    given: Path | None = None,
+) -> RunFolder:
+    """Return the run folder of a recipe, its dataset rendered first when no COCO folder is given.
+
+    Settings that are not given are those of the run that is there, else the defaults; `given` is
+    `bench.rundir.prepare`'s.
+    """
+    before = None
+    if (out / "run.json").exists():
+        existing = rundir.opened(out)
+        rundir.require_recipe(existing, recipe)
+        before = existing.settings
+    if coco is None:
+        stages.make_data(recipe, out / "data")
+        coco = out / "data"
+    if boxes is not None and not boxes.is_file():
+        raise UserError(f"no file {boxes}; expected detections in COCO results format")
+    settings = Settings(
+        coco,
+        boxes or (before.boxes if before else None),
+        device or (before.device if before else "cpu"),
+        threads or (before.threads if before else machine.usable_cores()),
+        workers if workers is not None else before.workers if before else 2,
+    )
+    return rundir.prepare(out, recipe, settings, given)
+
+
+def do_stages(made: RunFolder, *, uncertified: bool, given: Path | None) -> None:
+    """Do every stage of a run that is not done yet; one that this machine cannot do is recorded as such.
+
+    given: canonical weights that take the place of both trainings.
+    """
+    stages.require_one_source(made, given)
+    for stage in stages.sequence(made, uncertified=uncertified, given=given):
+        if stage.holds():
+            console.say(f"{stage.name}: done before", level=2)
+            continue
+        console.say(f"{stage.name}  ({stage.command})")
+        try:
+            with made.stage(stage.name, stage.command):
+                stage.action()
+        except Unsupported as reason:
+            console.say(f"{stage.name}: unsupported here: {reason}")
+            unsupported = {"status": "unsupported", "reason": str(reason), "command": stage.command}
+            made.record(stage.name, unsupported)
+
+
+def train(
+    run: RunDir,
+    twin: Annotated[Twin | None, typer.Option("--twin", help="One twin; default both.")] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="The recipe of a new run folder.")] = None,
+    coco: Coco = None,
+    device: DeviceName = None,
+    threads: Threads = None,
+    workers: Workers = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train one twin or both; resumes from the last finished epoch."""
+    if recipe is None and any(option is not None for option in (coco, device, threads, workers, set_)):
+        raise UserError(
+            "--coco, --device, --threads, --workers and --set make a run; give --recipe with them"
+        )
+    resolved = recipes.load(recipe, set_) if recipe is not None else None
+    with rundir.locked(run, create=recipe is not None):
+        if resolved is not None:
+            made = _prepare(run, resolved, coco, None, device and device.value, threads, workers)
+        else:
+            made = rundir.opened(run)
+        summaries = train_twins(made, [twin.value] if twin else list(TWINS))
+    lines = [
+        f"{n}: best AP {s['best_ap']:.3f} at epoch {s['best_epoch']} of {s['epochs']}"
+        for n, s in summaries.items()
+    ]
+    console.facts(summaries, as_json, "\n".join(lines))
+
+
+def train_twins(made: RunFolder, twins: list[str]) -> dict[str, Any]:
+    """Return the summaries of the twins' trainings; UserError where a run has imported weights instead."""
+    for name in TWINS:
+        if source := stages.imported(made, name):
+            raise UserError(
+                f"{made.path} has the imported weights {source['name']} in the place of a trained {name}; "
+                "expected a run of its own for a training"
+            )
+    summaries = {}
+    for name in twins:
+        with made.stage(f"train {name}", f"twinpose train {made.quoted} --twin {name}"):
+            summaries[name] = stages.train(made, name)
+    return summaries
+
+
+def report(
+    run: RunDir,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write; default RUN/report.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write HTML, CSV, Markdown and plots from a run alone."""
+    if out is None:
+        _renew_samples(run)
+    written = build.build(run, out)
+    console.facts({"report": str(written)}, as_json, f"report: {written}")
+
+
+def _renew_samples(run: Path) -> None:
+    """Put the sample images of what is trained now into a run; where that is impossible, say why."""
+    made = rundir.opened(run)
+    if not any((run / "train").glob("*/summary.json")) or stages.samples_hold(made):
+        return
+    try:
+        with rundir.locked(run):
+            stages.samples(made)
+    except UserError as error:
+        console.say(f"no sample images: {error}")

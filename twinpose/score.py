@@ -1,0 +1,146 @@
+"""Verbs that predict and score: COCO's ten numbers of a run, of a file, or of one runtime."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench import console, launch, machine, rundir, stages
+from pose import evaluate, splits
+from pose import recipe as recipes
+from pose.errors import UserError
+from pose.files import require_writable
+from twinpose.options import (
+    AsJson,
+    Boxes,
+    Coco,
+    CocoDir,
+    DeviceName,
+    Out,
+    Part,
+    RecipeName,
+    Runtime,
+    Set,
+    Threads,
+    Twin,
+    files_of_coco,
+)
+
+
+def eval_(
+    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Score this run's test part.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Predictions in COCO results format.")] = None,
+    coco: Coco = None,
+    split: Annotated[Part | None, typer.Option(help="The part that was predicted; default val.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Whose split; default the official one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score predictions by COCO's ten numbers; with a run alone its test part, on the best checkpoints."""
+    if run is not None and (coco is not None or recipe is not None):
+        raise UserError("a RUN has its data and recipe; give it without --coco and --recipe")
+    if run is not None and predictions is None:
+        if split not in {None, Part.test}:
+            raise UserError(f"eval RUN scores the test part; give --predictions with --split {split}")
+        _score_run(run, as_json)
+        return
+    if predictions is None or (coco is None and run is None):
+        raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
+    part = (split or Part.val).value
+    if run is not None:
+        truth = stages.stored_truth(rundir.opened(run), part)
+    else:
+        root = Path(coco or "")
+        manifest = splits.make(recipes.load(recipe).split if recipe else recipes.Split(), root)
+        truth = splits.ground_truth(manifest, root, part)
+    numbers = evaluate.score(evaluate.read_predictions(predictions, truth), truth)
+    console.facts(numbers, as_json, _numbers(numbers))
+
+
+def _score_run(run: Path, as_json: bool) -> None:
+    """Score the test part on each twin's best checkpoint."""
+    with rundir.locked(run):
+        made = rundir.opened(run)
+        with made.stage("test", f"twinpose eval {made.quoted}"):
+            record = stages.evaluate(made)
+    rows = [f"{twin}: {_numbers(row)}" for twin, row in record.get("twins", {}).items()]
+    console.facts(record, as_json, "\n".join(rows) or record["reason"])
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {row[name]:.3f}" for name in evaluate.NUMBERS)
+
+
+def predict(
+    runtime: Annotated[Runtime, typer.Option(help="What runs the network.")],
+    weights: Annotated[Path, typer.Option(help="safetensors, or an .onnx or .xml for its runtime.")],
+    recipe: RecipeName,
+    coco: CocoDir,
+    out: Out,
+    split: Annotated[Part, typer.Option(help="The part to predict.")] = Part.val,
+    boxes: Boxes = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="The flip test; default the recipe's.")
+    ] = None,
+    heatmaps: Annotated[Path | None, typer.Option(help="Also write the decoded heatmaps (.npz).")] = None,
+    twin: Annotated[
+        Twin, typer.Option(help="Whose export ONNX Runtime and OpenVINO are given.")
+    ] = Twin.torch,
+    device: DeviceName = None,
+    threads: Threads = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one runtime over a split and save keypoints in COCO results format."""
+    overrides = [*(set_ or []), *([] if flip is None else [f"evaluation.flip_test={str(flip).lower()}"])]
+    resolved = recipes.load(recipe, overrides)
+    if not weights.is_file():
+        raise UserError(f"no file {weights}; expected weights (.safetensors, .onnx or .xml)")
+    inputs = [weights, *files_of_coco(coco), *([boxes] if boxes else [])]
+    require_writable(out, but_not=inputs)
+    if heatmaps:
+        require_writable(heatmaps, but_not=[*inputs, out])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        splits.save(splits.make(resolved.split, coco), folder / "split.json")
+        common = {
+            "recipe": resolved.model_dump(mode="json"),
+            "coco": str(coco.resolve()),
+            "split": str(folder / "split.json"),
+        }
+        artifact = _artifact(runtime.value, twin.value, weights, common, folder)
+        payload = common | {
+            "boxes": str(boxes.resolve()) if boxes else None,
+            "part": split.value,
+            "runtime": runtime.value,
+            "artifact": str(artifact.resolve()),
+            "device": device.value if device else "cpu",
+            "threads": threads or machine.usable_cores(),
+            "out": str(out.resolve()),
+            "heatmaps": str(heatmaps.resolve()) if heatmaps else None,
+        }
+        value = stages.call_with_bar(
+            "bench.predict:predict", payload, folder / "predict", f"predict {runtime.value}"
+        )
+    used = f"boxes of {boxes.name}" if boxes else "ground-truth boxes"
+    text = f"{value['predictions']} people of {value['images']} images ({used}) -> {out}\n"
+    console.facts(value | {"out": str(out)}, as_json, text + _numbers(value["numbers"]))
+
+
+_ARTIFACTS = {"onnxruntime": ("onnx", "model.onnx"), "openvino": ("ir", "model.xml")}
+
+
+def _artifact(runtime: str, twin: str, weights: Path, common: dict[str, Any], folder: Path) -> Path:
+    """Return what a runtime loads: the weights, or in `folder` what safetensors were converted to for it."""
+    if runtime not in _ARTIFACTS or weights.suffix != ".safetensors":
+        return weights
+    kind, file = _ARTIFACTS[runtime]
+    wanted = {"twin": twin, "weights": str(weights.resolve()), "formats": [kind]}
+    payload = common | wanted | {"out": str(folder / "artifact")}
+    record = stages.call_with_bar("bench.convert:convert", payload, folder / "convert", "convert")
+    route = record["routes"][0]
+    if route["status"] != "ok":
+        raise launch.ChildFailed(f"conversion for {runtime} {stages.route_text(route)}")
+    return folder / "artifact" / file
