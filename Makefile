@@ -1,18 +1,20 @@
 # Everything a fresh machine needs is git, make and Python 3.11; the rest lives in .venv.
 .DELETE_ON_ERROR:
-.PHONY: help env demo test lint types slow benchmarks clean
+.PHONY: help env demo test core frameworks implementations lint types slow benchmarks clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := tf,torch,onnx,openvino,dev
-# Their tests have a process each: two frameworks in one may crash.
-IMPLEMENTATIONS := tf_impl torch_impl onnx_impl openvino_impl
+# Their tests have a process each: two frameworks in one may crash. The longest come first.
+IMPLEMENTATIONS := tf_impl torch_impl openvino_impl onnx_impl
+# What `make test` leaves out, by mark; .ci/run leaves out the hours alone.
+SKIP := slow or hours
 
 help:
 	@echo 'make env         set up .venv with every framework'
 	@echo 'make demo        train, convert, measure and report on the built-in dataset'
-	@echo 'make test        all tests but the slow ones, then the core tests without any framework'
+	@echo 'make test        all tests but the slow ones: core, frameworks, implementations'
 	@echo 'make lint types  the static checks'
 	@echo 'make slow        the tests that take minutes'
 	@echo 'make benchmarks  the suite'"'"'s own speed, into benchmarks.json'
@@ -33,11 +35,20 @@ $(STAMP): pyproject.toml constraints.txt
 demo: env
 	$(BIN)/twinpose run --recipe demo --out runs/demo
 
-# Most tests wait for a child to import its framework: two at a time take little more than one.
-test: env
-	$(BIN)/python -m pytest -n 2 --dist loadfile
-	for name in $(IMPLEMENTATIONS); do $(BIN)/python -m pytest tests/$$name || exit; done
-	$(BIN)/python -m tox run -e core
+# No test runs twice: each part has the tests that the others leave out.
+test: core frameworks implementations
+
+# pose, bench and reports, where no framework is installed: a test that needs one unsaid fails there.
+core: env
+	$(BIN)/python -m tox run -e core -- -m "not frameworks and not ($(SKIP))"
+
+# The tests marked `frameworks` start them in children; those of a file share what is long to make.
+frameworks: env
+	$(BIN)/python -m pytest -m "frameworks and not ($(SKIP))" -n 2 --dist loadfile
+
+# Two processes at a time: one alone starts, traces and compiles on one core.
+implementations: env
+	printf 'tests/%s\n' $(IMPLEMENTATIONS) | xargs -n 1 -P 2 $(BIN)/python -m pytest -m "not ($(SKIP))"
 
 lint: env
 	$(BIN)/ruff check .

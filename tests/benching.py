@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from bench import cells, matrix
+from bench import cells, launch, matrix, worker
+from bench.contract import plain
 from bench.store import CellResult
+from pose.files import write_json
 
 TESTS = str(Path(__file__).parent / "bench")
 PROTOCOL = {
     "rounds": 1,
     "warmup_s": 0.05,
+    "warmup_gpu_s": 0.05,
     "warmup_queries": 3,
     "measured_s": 0.1,
     "images": 4,
@@ -29,3 +37,30 @@ def bench(run: Path, chosen: matrix.Matrix, runner: str = "Sleeper", **options: 
     runners = {"torch": f"fake_runners:{runner}", "onnxruntime": "fake_runners:Sleeper"}
     given = {"uncertified": True, **options}
     return cells.run(run, chosen, runners=runners, env={"PYTHONPATH": TESTS}, **given)
+
+
+def call_here(
+    entry: str,
+    payload: Mapping[str, Any],
+    folder: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    on_event: launch.OnEvent | None = None,
+    **bounds: Any,
+) -> launch.Outcome:
+    """Do in this process what launch.call does in a fresh one: for tests of what becomes of a round.
+
+    A runner must neither crash nor hang here: nothing bounds it.
+    """
+    (folder / "events.jsonl").unlink(missing_ok=True)
+    write_json(folder / "request.json", {"entry": entry, "payload": plain(payload)})
+    began_s = time.monotonic()
+    with mock.patch.dict(os.environ, env or {}):
+        found = worker.run(folder)
+    wall_s = time.monotonic() - began_s
+    for line in (folder / "events.jsonl").read_text().splitlines():
+        fields = json.loads(line)
+        name = fields.pop("event")
+        if on_event:
+            on_event(name, fields)
+    return launch.Outcome(found["status"], found["reason"], found["value"], wall_s)

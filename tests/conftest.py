@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -41,6 +42,15 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what a bare `pytest` leaves to processes of their own."""
     left = ", ".join(f"pytest tests/{name}" for name in left_out(config))
     return f"not in this process: {left}" if left else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose frameworks are not all installed; unlike importorskip, import none of them here."""
+    needed = [name for mark in item.iter_markers("frameworks") for name in mark.args]
+    absent = [name for name in needed if find_spec(name) is None]
+    if absent:
+        pytest.skip(f"not installed: {', '.join(absent)}")
 
 
 # A shared machine may stall for seconds: a deadline would report that as a bug.

@@ -35,9 +35,8 @@ def parameters(payload: dict[str, str], emit: object) -> dict[str, int]:
     return {name: model.count_parameters(model.build(recipe.load(name))) for name in RECIPES}
 
 
-@pytest.mark.parametrize("twin", ["tf", "torch"])
+@pytest.mark.parametrize("twin", twins.EITHER)
 def test_every_recipes_model_is_built_by_both_twins(twin: str, tmp_path: Path) -> None:
-    twins.need(twins.FRAMEWORKS[twin])
     env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
     counted = launch.value_of(launch.call("test_configs:parameters", {"twin": twin}, tmp_path, env=env))
     assert counted == {name: architecture.build(recipe.load(name).model).parameters for name in RECIPES}

@@ -74,10 +74,10 @@ def four_ways(folder: Path, coco: Path, seed: int) -> dict[tuple[str, int], Curv
     return curves
 
 
-@pytest.mark.slow
+@pytest.mark.hours
+@pytest.mark.frameworks("tensorflow", "torch")
 @pytest.mark.timeout(4 * 3600)
 def test_ap_of_the_demo_drifts_no_further_than_a_framework_from_itself(tmp_path: Path) -> None:
-    twins.need("tensorflow", "torch")
     coco = tmp_path / "coco"
     stages.make_data(recipe.load("demo"), coco)
     distances, differences = [], []

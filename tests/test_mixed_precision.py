@@ -9,7 +9,6 @@ import pytest
 import twins
 
 from bench import launch
-from bench.contract import TWINS
 from pose import weights
 
 
@@ -34,9 +33,8 @@ def evaluated(payload: dict[str, str], emit: object) -> dict[str, float]:
     return {"distance": _distance(maps[1], maps[0])}
 
 
-@pytest.mark.parametrize("twin", TWINS)
+@pytest.mark.parametrize("twin", twins.EITHER)
 def test_mixed_precision_validates_in_bfloat16_in_both_twins(twin: str, tmp_path: Path) -> None:
-    twins.need(twins.FRAMEWORKS[twin])
     env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
     outcome = launch.call("test_mixed_precision:evaluated", {"twin": twin}, tmp_path, env=env)
     assert 1e-4 < launch.value_of(outcome)["distance"] < 0.1

@@ -23,6 +23,8 @@ from bench.rungs.base import Check, Context
 from pose import architecture, splits
 from pose.weights import initial, save
 
+pytestmark = pytest.mark.frameworks("tensorflow", "torch")
+
 STEPS = 2
 CLIMBS: dict[int, Callable[[Context], list[Check]]] = {
     1: data.climb,
@@ -38,7 +40,6 @@ BOTH = ("tf", "torch")
 @pytest.fixture(scope="module")
 def ladder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     """Return a context without mistakes, whose folder is made anew for each climb."""
-    twins.need("tensorflow", "torch")
     folder = tmp_path_factory.mktemp("mutations")
     coco = twins.dataset(folder / "coco")
     resolved = twins.tiny()

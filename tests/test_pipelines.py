@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,23 +50,31 @@ def test_weights_that_are_not_there_are_refused_before_anything_is_measured(rend
         pipelines.compare(twins.tiny(), request(rendered, weights=Path("nowhere.safetensors")))
 
 
+def measured(coco: Path, folder: Path, *first: Path) -> dict[str, Any]:
+    """Return what `data pipelines` prints of three people and untrained weights.
+
+    first: folders in which the command and its children look for modules before anywhere else.
+    """
+    initial = folder / "init.safetensors"
+    weights.save(initial, weights.initial(architecture.build(recipe.load("smoke").model), 0))
+    command = [sys.executable, "-m", "twinpose", "data", "pipelines", "--recipe", "smoke"]
+    command += ["--coco", str(coco), "--weights", str(initial), "--samples", "3", "--rounds", "2"]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*first, ROOT)))}
+    done = subprocess.run(
+        [*command, "--workers", "0", "--json"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert list(found["twins"]) == ["tf", "torch"]
+    return found
+
+
+@pytest.mark.frameworks("tensorflow", "torch")
 def test_the_verb_measures_each_twin_and_shows_that_the_causes_explain_it(
     rendered: Path, tmp_path: Path
 ) -> None:
-    resolved = recipe.load("smoke")
-    initial = tmp_path / "init.safetensors"
-    weights.save(initial, weights.initial(architecture.build(resolved.model), 0))
-    command = [sys.executable, "-m", "twinpose", "data", "pipelines", "--recipe", "smoke"]
-    command += ["--coco", str(rendered), "--weights", str(initial), "--samples", "3", "--rounds", "2"]
-    done = subprocess.run(
-        [*command, "--workers", "0", "--json"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    for twin, own in found["twins"].items():
-        if find_spec(twins.FRAMEWORKS[twin]) is None:
-            assert "is not installed" in own["unsupported"]
-            continue
+    found = measured(rendered, tmp_path)
+    for own in found["twins"].values():
         distances = own["pixels"]["distances"]
         assert distances["decoder_aligned"]["max"] == 0
         assert distances["warp_aligned"]["max"] <= 1
@@ -76,7 +85,16 @@ def test_the_verb_measures_each_twin_and_shows_that_the_causes_explain_it(
         assert len(own["speed"]["ratios"]) == 2
         assert own["speed"]["ratio"] > 0
         assert own["pixels"]["why"]["warp"] in pipelines.text(found)
-    assert list(found["twins"]) == ["tf", "torch"]
+
+
+def test_a_twin_whose_framework_is_not_installed_has_the_reason_in_its_place(
+    rendered: Path, tmp_path: Path
+) -> None:
+    for name in twins.FRAMEWORKS.values():
+        words = f"No module named {name!r}"
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError({words!r}, name={name!r})\n")
+    for twin, own in measured(rendered, tmp_path, tmp_path)["twins"].items():
+        assert f"{twins.FRAMEWORKS[twin]} is not installed" in own["unsupported"]
 
 
 def test_the_table_names_a_twin_that_cannot_run_here_with_the_reason() -> None:

@@ -12,6 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
+TESTS = ROOT / "tests"
+IN_PROCESS = {"tf_impl", "torch_impl", "onnx_impl", "openvino_impl", "benchmarks"}
+"""The folders whose tests load their framework themselves; they run when they are named."""
+SKIPPED_BY_ITSELF = re.compile(
+    r"importorskip\(.(?:tensorflow|keras|torch|onnx|openvino|nncf)|find_spec\([^,]*\) is (?:not )?None"
+)
 LARGEST_BYTES = 1_000_000
 # A package index, by host or as an option (the brackets keep this file from naming one); and
 # folders that exist on one machine only.
@@ -59,6 +65,13 @@ def test_every_line_of_the_constraints_is_an_exact_pin():
     pins = [line for line in lines if not line.startswith("#")]
     assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
     assert {"torch", "torchvision", "tensorflow", "keras", "openvino"} <= {pin.split("==")[0] for pin in pins}
+
+
+def test_a_test_says_by_its_mark_that_it_needs_a_framework(tracked: list[Path]):
+    """One that skips by itself runs nowhere: skipped where no framework is, not chosen where they are."""
+    tests = [path for path in tracked if path.is_relative_to(TESTS) and path != TESTS / "conftest.py"]
+    chosen = [path for path in tests if path.relative_to(TESTS).parts[0] not in IN_PROCESS]
+    assert lines_matching(SKIPPED_BY_ITSELF, chosen) == []
 
 
 def test_every_decision_is_listed_in_the_index():

@@ -21,9 +21,8 @@ MOMENTS = (
 )
 
 
-@pytest.fixture(scope="module", params=["tf", "torch"])
+@pytest.fixture(scope="module", params=twins.EITHER)
 def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    twins.need(twins.FRAMEWORKS[request.param])
     folder = tmp_path_factory.mktemp(request.param)
     payload = twins.job(folder, twins.dataset(folder / "coco"), twins.tiny())
     assert _train(request.param, payload, folder / "child").status == "ok"

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import twins
 
 from bench import parity
 from pose import weights
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whole runs in real processes: on a machine that others use too, several times what they take alone.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.frameworks("tensorflow", "torch", "openvino", "onnxruntime"),
+]
 
 TRAINED = ("--set", "training.epochs=2", "--set", "data.synthetic.train_images=16", "--uncertified")
 """Without the parity ladder, which takes minutes and has a test of its own below."""
@@ -51,7 +53,6 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a smoke run that was killed after its first epoch, and continued."""
-    twins.need("tensorflow", "torch", "openvino", "onnxruntime")
     folder = tmp_path_factory.mktemp("runs") / "smoke"
     arguments = ("run", "--recipe", "smoke", "--out", folder, *TRAINED)
     process = start(*arguments)
@@ -231,7 +232,6 @@ def _alter(path: Path, name: str) -> None:
 
 
 def test_real_coco_goes_the_whole_way(coco_mini: Path, tmp_path: Path) -> None:
-    twins.need("tensorflow", "torch", "openvino")
     out = tmp_path / "run"
     code, _, err = twinpose(
         *("run", "--recipe", "smoke", "--coco", coco_mini, "--out", out),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ TINY = {
 
 
 FRAMEWORKS = {"tf": "tensorflow", "torch": "torch"}
+EITHER = [pytest.param(twin, marks=pytest.mark.frameworks(name)) for twin, name in FRAMEWORKS.items()]
+"""The twins as a test's or a fixture's parameters, each with the framework that it needs."""
 
 
 def tiny(**training: Any) -> recipe.Recipe:
@@ -73,10 +74,3 @@ def end_state(out: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
         tensors |= {f"{name}/{k}": v for k, v in weights.read(out / f"{name}.safetensors").items()}
     lines = [json.loads(line) for line in (out / "epochs.jsonl").read_text().splitlines()]
     return tensors, [{k: v for k, v in line.items() if not k.endswith("_s")} for line in lines]
-
-
-def need(*packages: str) -> None:
-    """Skip the test where a package is not installed; unlike importorskip, import none of them here."""
-    absent = [package for package in packages if find_spec(package) is None]
-    if absent:
-        pytest.skip(f"{', '.join(absent)} is not installed")

@@ -55,7 +55,7 @@ OTHER_LAYOUT = {"TF_ENABLE_ONEDNN_OPTS": "0"}
 def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[Check]:
     """Return the checks of parameters and of loss; `seeds` trainings of `steps` steps in every arm."""
     folder = context.folder / "trajectory"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     resolved = recipe.load(RECIPE)
     coco, manifest = _data(resolved, folder)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from benching import TESTS, call_here
 
-from bench import machine
+from bench import launch, machine
 from pose import inference, recipe, splits
 from pose.skeleton import COCO
 
@@ -73,6 +74,22 @@ def run_folder(tmp_path: Path) -> Path:
     with open(artifact, "wb") as handle:
         np.savez(handle, images=inputs.batch(0, len(inputs)), heatmaps=inputs.targets(0, len(inputs))[0])
     return folder
+
+
+IN_CHILDREN = launch.call
+
+
+@pytest.fixture
+def in_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure rounds in fresh processes after all, in a file whose other tests need none."""
+    monkeypatch.setattr(launch, "call", IN_CHILDREN)
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure rounds in this process: a hundredth of the time, where no test asks what a process does."""
+    monkeypatch.syspath_prepend(TESTS)
+    monkeypatch.setattr(launch, "call", call_here)
 
 
 class FakeSystem:

@@ -13,6 +13,8 @@ from bench import aside, matrix, rundir, sitting, store
 from bench.stages import measuring
 from bench.store import CellResult
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def by(measured_s: float, rounds: int = 2) -> matrix.Matrix:
     return one(protocol={"measured_s": measured_s, "rounds": rounds})

@@ -173,6 +173,7 @@ def test_a_cell_runs_in_the_place_that_the_matrix_names(run_folder: Path, tmp_pa
     assert result.effective.items() >= {"folder": str(tmp_path), **place["env"]}.items()
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("content", ["", "[1, 2", "{}", '{"schema": 1, "id": "x"}'])
 def test_a_damaged_cell_is_measured_again(run_folder: Path, content: str):
     [first] = bench(run_folder, one())
@@ -201,6 +202,7 @@ def test_a_finished_cell_is_not_measured_again_until_something_that_decides_it_c
     assert not skipped(one(protocol={"measured_s": 0.11}))
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_failed_cell_is_tried_again(run_folder: Path):
     [failed] = bench(run_folder, one(), "Raises")
     [mended] = bench(run_folder, one())
@@ -214,6 +216,7 @@ def shared(results: list[CellResult]) -> int:
     return len(first.intersection(*others))
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_cell_that_joins_a_measured_lane_shares_its_passes(run_folder: Path):
     [alone] = bench(run_folder, one(protocol={"rounds": 2}))
     both = one(mode=["eager", "compiled"], protocol={"rounds": 2})
@@ -230,6 +233,7 @@ def test_a_cell_that_joins_a_measured_lane_shares_its_passes(run_folder: Path):
     assert bench(run_folder, both) == results, "and then nothing is due"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_cell_that_failed_before_is_tried_alone_first(run_folder: Path):
     block = {"twin": "torch", "mode": "eager", "scenario": "latency", "batch": 1, "threads": 2}
     broken = {**block, "runtime": "onnxruntime", "mode": "ir"}
@@ -245,6 +249,7 @@ def test_a_cell_that_failed_before_is_tried_alone_first(run_folder: Path):
     assert shared(mended) == 2
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_round_that_was_measured_alone_is_no_pair(run_folder: Path):
     """A worker killed in its last round is first tried alone; then it still lacks a pair."""
     both = one(mode=["eager", "compiled"], protocol={"rounds": 2, "measured_s": 0.02})
@@ -259,6 +264,7 @@ def test_a_round_that_was_measured_alone_is_no_pair(run_folder: Path):
     assert bench(run_folder, both) == mended
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_cell_that_failed_beyond_its_rounds_is_tried_again(run_folder: Path):
     [good] = bench(run_folder, one(protocol={"rounds": 2}))
     store.save(run_folder, msgspec.structs.replace(good, status="oom", reason="used too much"))
@@ -266,6 +272,7 @@ def test_a_cell_that_failed_beyond_its_rounds_is_tried_again(run_folder: Path):
     assert (again.status, len(again.rounds)) == ("ok", 3)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_an_upgraded_runtime_is_measured_anew(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
     [before] = bench(run_folder, one())
     versions = machine.packages()
@@ -277,6 +284,7 @@ def test_an_upgraded_runtime_is_measured_anew(run_folder: Path, monkeypatch: pyt
     assert bench(run_folder, one()) == [after], "another runtime's version decides nothing"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_cell_says_where_its_stopping_rule_first_looked(run_folder: Path):
     [stopped] = bench(run_folder, one(protocol={"rounds": 2, "rounds_max": 3, "half_width": 1e9}))
     assert store.read(store.folder(run_folder) / f"{stopped.id}.json").first_look == 2
@@ -326,6 +334,7 @@ def passes_of(run: Path) -> list[dict[str, Any]]:
     return [line for line in lines if "order" in line]
 
 
+@pytest.mark.usefixtures("in_process")
 def test_rounds_of_a_lane_are_interleaved_in_an_order_that_is_drawn_and_recorded(run_folder: Path):
     runs: list[str] = []
 
@@ -358,6 +367,7 @@ def lane_of_three(rounds: int, **protocol: Any) -> matrix.Matrix:
     return replace(chosen, cells=(*chosen.cells, pair[1]))
 
 
+@pytest.mark.usefixtures("in_process")
 def test_more_rounds_are_added_to_those_that_are_there(run_folder: Path):
     bench(run_folder, one(protocol={"rounds": 2}))
     [more] = bench(run_folder, one(protocol={"rounds": 3}))
@@ -368,6 +378,7 @@ def test_more_rounds_are_added_to_those_that_are_there(run_folder: Path):
     assert kept == more
 
 
+@pytest.mark.usefixtures("in_process")
 def test_again_forgets_what_was_there(run_folder: Path):
     [first] = bench(run_folder, one(protocol={"rounds": 2}))
     [again] = bench(run_folder, one(protocol={"rounds": 2}), again=True)
@@ -375,6 +386,7 @@ def test_again_forgets_what_was_there(run_folder: Path):
     assert {r.pass_ for r in first.rounds}.isdisjoint(r.pass_ for r in again.rounds)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_stopping_rule_adds_rounds_until_every_interval_is_narrow_enough(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -390,6 +402,7 @@ def test_a_stopping_rule_adds_rounds_until_every_interval_is_narrow_enough(
     assert rounds(half_width=1e9) == {2}
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_failure_in_a_later_round_keeps_the_earlier_ones(run_folder: Path):
     bench(run_folder, one(protocol={"rounds": 2}))
     [failed] = bench(run_folder, one(protocol={"rounds": 3}), "Raises")
@@ -400,6 +413,7 @@ def test_a_failure_in_a_later_round_keeps_the_earlier_ones(run_folder: Path):
     assert [one.number for one in mended.rounds] == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("in_process")
 def test_lanes_follow_each_other_and_a_replica_stands_in_its_own_lane(run_folder: Path):
     chosen = one(["latency", "throughput"], protocol={"rounds": 2})
     bench(run_folder, chosen)

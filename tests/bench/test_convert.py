@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from twins import FRAMEWORKS, dataset, job, need, tiny
+from twins import EITHER, dataset, job, tiny
 
 from bench import convert, launch, rundir
 from bench.convert import Job
@@ -63,9 +63,9 @@ def test_without_nncf_the_extra_is_named():
     assert (status, reason.rpartition(": ")[2]) == ("unsupported", "pip install twinpose[openvino]")
 
 
-@pytest.mark.parametrize("twin", FRAMEWORKS)
+@pytest.mark.frameworks("openvino", "nncf")
+@pytest.mark.parametrize("twin", EITHER)
 def test_either_twin_is_quantised_beside_its_ir(twin: str, tmp_path: Path):
-    need("openvino", "nncf", FRAMEWORKS[twin])
     coco, out = dataset(tmp_path / "coco"), tmp_path / "artifacts"
     given = job(tmp_path / "job", coco, tiny())
     # Of untrained weights heatmaps are nearly nothing, and what rounding does to them too.

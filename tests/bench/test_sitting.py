@@ -39,9 +39,13 @@ CEILINGS = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
+
 @pytest.fixture(autouse=True)
 def _a_busy_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every cell for valid: an invalid one is not ranked, whatever this test is about."""
+    monkeypatch.setattr(sitting, "NULL_WINDOW_S", {"warmup_s": 0.01, "measured_s": 0.05})
     monkeypatch.setattr(stats, "cell_validity", lambda rounds: {"verdict": "VALID", "reasons": []})
 
 
@@ -72,7 +76,7 @@ def facts(run: Path) -> dict[str, Any]:
     return read
 
 
-def test_a_sitting_measures_an_a_a_pair_and_says_what_the_harness_costs(run_folder: Path):
+def test_a_sitting_measures_an_a_a_pair_and_says_what_the_harness_costs(run_folder: Path, in_children):
     sat = sit(run_folder, two_arms())
     ids = [result.id for result in sat.cells]
     assert ids == [cell.id for cell in two_arms().cells] + [f"{two_arms().cells[0].id}-again"]
@@ -145,7 +149,7 @@ def test_comparisons_are_written_as_they_are_returned(run_folder: Path):
     assert sum(written["counts"].values()) == len(sat.comparisons) - 1
 
 
-def test_two_equal_arms_are_never_said_to_differ_by_much(run_folder: Path):
+def test_two_equal_arms_are_never_said_to_differ_by_much(run_folder: Path, in_children):
     chosen = one(mode="eager", protocol={"rounds": 3, "measured_s": 0.1})
     [floor] = sit(run_folder, chosen).comparisons
     assert floor.speedup == pytest.approx(1, abs=0.5)

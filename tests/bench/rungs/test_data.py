@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import twins
 
 from bench.rungs import data, samples
 from bench.rungs.base import Check, Context
@@ -26,7 +25,6 @@ def failed(checks: list[Check]) -> dict[str, str | None]:
 @pytest.fixture(scope="module")
 def torchs(context: Context) -> data.Epochs:
     """Return what torch's loader gives."""
-    twins.need("torch")
     return data.loaded(context, "torch")
 
 
@@ -35,14 +33,15 @@ def part(context: Context) -> list[int]:
     return splits.read(context.split).part("train").annotation_ids
 
 
+@pytest.mark.frameworks("tensorflow", "torch")
 def test_both_loaders_give_the_same_epoch_whatever_the_workers(context, torchs, part):
-    twins.need("tensorflow")
     checks = data.between({**data.loaded(context, "tf"), **torchs}, part, ARRAYS)
     assert failed(checks) == {}
     assert [(check.measured, check.bound) for check in checks] == [(0, 0)] * 6
     assert len({check.note.split("running hash ")[1].split(" ")[0] for check in checks}) == 1
 
 
+@pytest.mark.frameworks("torch")
 @pytest.mark.parametrize(
     ("plant", "words"),
     [

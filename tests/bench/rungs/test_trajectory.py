@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import twins
 
 from bench.rungs import trajectory
 from bench.rungs.base import Context
@@ -108,7 +107,7 @@ def test_distances_are_relative() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.frameworks("tensorflow", "torch")
 @pytest.mark.timeout(3600)
 def test_the_twins_drift_no_further_apart_than_each_from_itself(context: Context) -> None:
-    twins.need("tensorflow", "torch")
     assert [check.passed for check in trajectory.climb(context)] == [True, True]
