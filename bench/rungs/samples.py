@@ -17,8 +17,9 @@ import numpy as np
 from bench.contract import Emit
 from bench.rungs.base import Check, Context, told, within, worst
 from pose import augment, coco, published, recipe, sample, splits, training
-from pose.coco import Dataset, Person
+from pose.coco import Dataset
 from pose.recipe import Recipe
+from pose.records import Person
 
 SAMPLES = 64
 EPOCHS = 3

@@ -41,6 +41,8 @@ def evaluate_predictions(
         manifest = splits.make(recipes.load(recipe).split if recipe else recipes.Split(), root)
         truth = splits.ground_truth(manifest, root, part)
     numbers = evaluate.score(evaluate.read_predictions(predictions, truth), truth)
+    if reason := evaluate.why_nobody(truth):
+        console.say(f"every number is -1: {reason}")
     console.facts(numbers, as_json, _numbers(numbers))
 
 
