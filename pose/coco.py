@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,7 +31,8 @@ from pose.skeleton import NUM_JOINTS
 SOURCES = ("train2017", "val2017")
 
 
-class Files(NamedTuple):
+@dataclass(frozen=True)
+class Files:
     """An annotation file and the folder of its images, below the dataset's folder or absolute."""
 
     annotations: str
@@ -136,30 +137,36 @@ def read_annotations(path: Path) -> AnnotationFile:
 
     Only people are looked at: what records of other categories lack or share does not matter.
     """
-    file = _decoded(path, read_bytes(path, records.EXPECTED))
+    data = read_bytes(path, records.EXPECTED)
+    try:
+        return held_together(*_decoded(data))
+    except msgspec.DecodeError as error:
+        what = f"{path} is no COCO annotation file: {error}"
+    except UserError as error:
+        what = f"{path}: {error}"
+    raise UserError(f"{what}; run 'twinpose data check' to see every problem")
+
+
+def _decoded(data: bytes) -> tuple[records.StrictFile, Mapping[int, int]]:
+    """Return the records, and how often each category stands among all; msgspec.DecodeError says why not."""
+    try:
+        file = msgspec.json.decode(as_utf8(data), type=records.StrictFile)
+        return file, Counter(person.category_id for person in file.annotations)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        loose = records.loosely(data)
+    if isinstance(loose, records.Malformed):
+        raise msgspec.DecodeError(f"{loose.where}: {loose.what}")
+    return records.strictly(loose), Counter(row.category_id for row in loose.annotations)
+
+
+def held_together(file: records.StrictFile, categories: Mapping[int, int]) -> AnnotationFile:
+    """Return the people of the records and their images; UserError where they contradict each other."""
     people = [person for person in file.annotations if person.category_id == PERSON]
-    others = Counter(person.category_id for person in file.annotations if person.category_id != PERSON)
+    others = {category: count for category, count in categories.items() if category != PERSON}
     read = AnnotationFile(file.images, people, others)
     for what in _contradictions(read):
-        raise UserError(f"{path}: {what}; run 'twinpose data check' to see every problem")
+        raise UserError(what)
     return read
-
-
-def _decoded(path: Path, data: bytes) -> records.StrictFile:
-    """Return the records; a file that is not strictly as expected is read again, leniently."""
-    try:
-        return msgspec.json.decode(as_utf8(data), type=records.StrictFile)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = str(error)
-    loose = records.loosely(data)
-    try:
-        if isinstance(loose, records.LooseFile):
-            return records.strictly(loose)
-    except msgspec.ValidationError as error:
-        reason = str(error)
-    raise UserError(
-        f"{path} is no COCO annotation file: {reason}; run 'twinpose data check' to see every problem"
-    )
 
 
 def _contradictions(file: AnnotationFile) -> Iterator[str]:

@@ -131,16 +131,17 @@ def strictly(file: LooseFile) -> StrictFile:
 
     Raises msgspec.ValidationError that names the first record that is wrong.
     """
-    images = [_strict(row, Image, f"images[{n}]") for n, row in enumerate(file.images)]
+    images = [strict(row, Image, f"images[{n}]") for n, row in enumerate(file.images)]
     rows = [(n, row) for n, row in enumerate(file.annotations) if _may_be_person(row)]
-    return StrictFile(images, [_strict(row, Person, f"annotations[{n}]") for n, row in rows])
+    return StrictFile(images, [strict(row, Person, f"annotations[{n}]") for n, row in rows])
 
 
 def _may_be_person(row: LoosePerson) -> bool:
     return row.category_id == PERSON or not is_id(row.category_id)
 
 
-def _strict(row: LooseImage | LoosePerson, kind: type[Record], place: str) -> Record:
+def strict(row: LooseImage | LoosePerson, kind: type[Record], place: str = "it") -> Record:
+    """Return one record as it must be; msgspec.ValidationError says what is wrong, and in which."""
     fields = msgspec.structs.asdict(row)
     if kind is Person and fields["keypoints"] is None:
         fields["keypoints"] = []

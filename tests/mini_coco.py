@@ -20,6 +20,8 @@ def build(
     """Write a COCO folder; return its documents by source. `change(document, source)` edits one."""
     documents, number = {}, 0
     for source, count in (("train2017", train), ("val2017", val)):
+        if not count:
+            continue
         document: dict[str, Any] = {
             "images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}],
         }  # fmt: skip
@@ -31,10 +33,9 @@ def build(
             document["annotations"].append(person)
         if change:
             change(document, source)
-        if count:
-            path(root, source).parent.mkdir(exist_ok=True)
-            path(root, source).write_text(json.dumps(document))
-            documents[source] = document
+        path(root, source).parent.mkdir(exist_ok=True)
+        path(root, source).write_text(json.dumps(document))
+        documents[source] = document
     return documents
 
 

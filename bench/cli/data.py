@@ -31,9 +31,14 @@ def make(
 
 
 @data_app.command(name="check")
-def check(coco: CocoDir, as_json: AsJson = False) -> None:
+def check(
+    coco: CocoDir,
+    recipe: Annotated[str | None, typer.Option(help="Whose files; default the official layout.")] = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
     """Count a COCO folder's instances and name every problem; exits 1 when there is one."""
-    raise typer.Exit(data.check(coco, as_json))
+    raise typer.Exit(data.check(coco, recipes.load(recipe, set_) if recipe else None, as_json))
 
 
 @data_app.command(name="split")

@@ -11,6 +11,7 @@ from pose import check as check_
 from pose import recipe as recipes
 from pose import sample as sample_
 from pose import splits, synthetic
+from pose.coco import annotation_path
 from pose.errors import UserError
 from pose.files import replacing
 from pose.recipe import Recipe
@@ -42,17 +43,19 @@ def make(
     console.facts(made, as_json, "  ".join(f"{key} {value}" for key, value in made.items()))
 
 
-def check(coco: Path, as_json: bool) -> int:
-    """Check a COCO folder; 1 when there is a problem."""
+def check(coco: Path, recipe: Recipe | None, as_json: bool) -> int:
+    """Check a COCO folder, the files being where a recipe has them; 1 when there is a problem."""
+    joined = recipe is not None and recipe.split.method == "fractions" and len(recipe.split.sources) > 1
+    layout = splits.layout(recipe.data if recipe else recipes.Data())
     with console.bar("check") as move:
-        found = check_.check(coco, on_progress=move)
+        found = check_.check(coco, layout, joined=joined, on_progress=move)
     console.facts(found.to_dict(), as_json, found.text())
     return 1 if found.problems else 0
 
 
 def split(recipe: Recipe, coco: Path, out: Path, as_json: bool) -> None:
     """Write a split manifest."""
-    manifest = splits.make(recipe.split, coco)
+    manifest = _of_what_is_there(recipe, coco)
     splits.save(manifest, out)
     counts = {
         name: {"images": len(part.image_ids), "people": len(part.annotation_ids)}
@@ -62,6 +65,20 @@ def split(recipe: Recipe, coco: Path, out: Path, as_json: bool) -> None:
     lines = [f"{name}: {c['images']} images, {c['people']} people" for name, c in counts.items()]
     facts = {"sha256": manifest.sha256, "out": str(out), "parts": counts}
     console.facts(facts, as_json, "\n".join([*lines, f"SHA-256 {manifest.sha256} -> {out}"]))
+
+
+def _of_what_is_there(recipe: Recipe, coco: Path) -> splits.Manifest:
+    """Return the split; of the official one the part alone whose annotation file is there, if it is one."""
+    layout = splits.layout(recipe.data)
+    there = [
+        name
+        for name, source in splits.SOURCES.items()
+        if source in layout and annotation_path(coco, source, layout).is_file()
+    ]
+    if recipe.split.method == "official" and len(there) == 1:
+        console.say(f"only '{there[0]}' has an annotation file in {coco}; the split has no other part")
+        return splits.of(recipe, coco, there[0])
+    return splits.of(recipe, coco)
 
 
 def sample(
@@ -75,7 +92,7 @@ def sample(
     as_json: bool,
 ) -> None:
     """Write one sample as both twins are fed it."""
-    dataset = splits.select(splits.make(recipe.split, coco), coco, part)
+    dataset = splits.select(splits.of(recipe, coco, part), coco, part)
     found = np.flatnonzero(dataset.ann_ids == ann)
     if not len(found):
         raise UserError(

@@ -38,7 +38,10 @@ def evaluate_predictions(
         truth = stages.stored_truth(rundir.opened(run), part)
     else:
         root = Path(coco or "")
-        manifest = splits.make(recipes.load(recipe).split if recipe else recipes.Split(), root)
+        if recipe:
+            manifest = splits.of(recipes.load(recipe), root, part)
+        else:
+            manifest = splits.make(recipes.Split(), root, only=part)
         truth = splits.ground_truth(manifest, root, part)
     numbers = evaluate.score(evaluate.read_predictions(predictions, truth), truth)
     if reason := evaluate.why_nobody(truth):
@@ -75,7 +78,7 @@ def predict(recipe: Recipe, request: PredictRequest, as_json: bool) -> None:
         raise UserError(f"no file {request.weights}; expected weights (.safetensors, .onnx or .xml)")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        splits.save(splits.make(recipe.split, request.coco), folder / "split.json")
+        splits.save(splits.of(recipe, request.coco, request.part), folder / "split.json")
         payload: dict[str, Any] = {
             "recipe": recipe.model_dump(mode="json"),
             "coco": str(request.coco.resolve()),
