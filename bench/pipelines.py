@@ -87,7 +87,7 @@ def compare(resolved: Recipe, request: Request) -> dict[str, Any]:
     found: dict[str, Any] = {"recipe": resolved.name, "part": request.part, "workers": request.workers}
     with tempfile.TemporaryDirectory() as name:
         split = Path(name) / "split.json"
-        manifest = splits.make(resolved.split, request.coco)
+        manifest = splits.of(resolved, request.coco, request.part)
         splits.save(manifest, split)
         people = len(splits.select(manifest, request.coco, request.part))
         found |= {"people": people, "samples": min(request.samples, people), "twins": {}}

@@ -157,16 +157,17 @@ def recipe(
     _require_free(out)
     require_device(device)
     make_folder(out)
-    split = resolved.split
-    if coco is None:
+    if coco is None and resolved.data.synthetic is None:
         coco = out / "data"
-        if resolved.data.synthetic:
+        synthetic.make(coco, train_images=PEOPLE_IMAGES[0], val_images=PEOPLE_IMAGES[1], seed=0)
+        manifest = splits.make(Split(), coco)
+    else:
+        if coco is None:
+            coco = out / "data"
             make_data(resolved, coco)
-        else:
-            synthetic.make(coco, train_images=PEOPLE_IMAGES[0], val_images=PEOPLE_IMAGES[1], seed=0)
-            split = Split()
+        manifest = splits.of(resolved, coco)
     folder = _fresh(out / SCRATCH, wanted)
-    splits.save(splits.make(split, coco), folder / "split.json")
+    splits.save(manifest, folder / "split.json")
     proven = folder / "weights.safetensors"
     described = architecture.build(resolved.model)
     if given is None:

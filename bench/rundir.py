@@ -135,7 +135,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         require_recipe(existing, wanted)
         _require_settings(existing, settings)
         return existing
-    manifest = splits.make(wanted.split, settings.coco)
+    manifest = splits.of(wanted, settings.coco)
     _check_boxes(manifest, settings)
     splits.save(manifest, path / "split.json")
     write_text(path / "recipe.yaml", wanted.to_yaml())

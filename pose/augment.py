@@ -43,7 +43,7 @@ def _uniforms(seed: int, epoch: int, number: int, stream: int, count: int) -> np
     """Return `count` float64 in [0, 1), a pure function of the arguments."""
     # As uint64 arrays: NumPy takes a list with a number of 2^63 or more through float64.
     key = np.array([seed % 2**64, stream], np.uint64)
-    counter = np.array([0, 0, epoch, number], np.uint64)
+    counter = np.array([0, 0, epoch, number % 2**64], np.uint64)
     generator = np.random.Philox(key=key, counter=counter)
     return np.asarray((generator.random_raw(count) >> np.uint64(11)) * 2.0**-53)
 

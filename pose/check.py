@@ -7,8 +7,8 @@ touches either border is inside. Boxes are rounded in the official files, so tha
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import msgspec
 
-from pose import records
-from pose.coco import PERSON, SOURCES, annotation_path
+from pose import coco, records
+from pose.coco import OFFICIAL, Layout, annotation_path
 from pose.errors import UserError
-from pose.geometry import clip_box
 from pose.images import read_image
-from pose.records import LooseImage, LoosePerson
+from pose.records import PERSON, LooseFile, LooseImage, LoosePerson, is_id
 from pose.skeleton import NUM_JOINTS
 
 BOX_TOLERANCE_PX = 1.0
@@ -42,7 +41,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much one annotation file holds; `visibility` counts people's joints by 0, 1 and 2."""
+    """How much one annotation file holds.
+
+    visibility: people's joints that are unlabelled (0 and below), hidden (1), visible (all else).
+    """
 
     images: int
     annotations: int
@@ -59,12 +61,15 @@ class Report:
     root: Path
     counts: dict[str, Counts]
     problems: tuple[Problem, ...]
+    absent: tuple[str, ...] = ()
+    """Sources without an annotation file: what needs them alone cannot be done."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-able values."""
         return {
             "coco": str(self.root),
             "counts": {source: asdict(counts) for source, counts in self.counts.items()},
+            "absent": list(self.absent),
             "problems": [asdict(problem) for problem in self.problems],
         }
 
@@ -76,68 +81,94 @@ class Report:
             "unlabelled {}, hidden {}, visible {}".format(*c.visibility)
             for source, c in self.counts.items()
         ]
+        lines += [f"{source}: no annotation file" for source in self.absent]
         lines += [f"{problem.kind}: {problem.where}: {problem.what}" for problem in self.problems]
         return "\n".join([*lines, f"{len(self.problems)} problems" if self.problems else "no problem"])
 
 
-def check(root: Path, *, on_progress: Progress | None = None, threads: int | None = None) -> Report:
-    """Return the counts and every problem of the COCO folder `root`; every JPEG is decoded.
+def check(
+    root: Path,
+    layout: Layout = OFFICIAL,
+    *,
+    joined: bool = False,
+    on_progress: Progress | None = None,
+    threads: int | None = None,
+) -> Report:
+    """Return the counts and every problem of the COCO folder `root`; every picture is decoded.
 
-    on_progress(done, total) counts images. Raises UserError when `root` is no COCO folder.
+    joined: one split is drawn from all the files, so that no id may stand in two of them.
+    on_progress(done, total) counts images. Raises UserError when `root` has none of the annotation files.
     """
     root = Path(root)
-    present = [source for source in SOURCES if annotation_path(root, source).is_file()]
+    paths = {source: annotation_path(root, source, layout) for source in layout}
+    present = {source: path for source, path in paths.items() if path.is_file()}
     if not present:
-        raise UserError(
-            f"{root} is no COCO folder; expected annotations/person_keypoints_train2017.json or "
-            "..._val2017.json in it, and the images in train2017/ and val2017/"
-        )
-    files = {source: records.read(annotation_path(root, source)) for source in present}
+        names = " or ".join(files.annotations for files in layout.values())
+        folders = " and ".join(f"{files.images}/" for files in layout.values())
+        raise UserError(f"{root} is no COCO folder; expected {names} in it, and the images in {folders}")
+    read = {source: records.read(path) for source, path in present.items()}
     problems = [
-        Problem("missing annotation file", str(annotation_path(root, source)), "no such file")
-        for source in SOURCES
-        if source not in present
-    ]
-    problems += [
-        Problem("malformed annotation file", f"{annotation_path(root, source)}, {file.where}", file.what)
-        for source, file in files.items()
+        Problem("malformed annotation file", f"{present[source]}, {file.where}", file.what)
+        for source, file in read.items()
         if isinstance(file, records.Malformed)
     ]
-    readable = {source: file for source, file in files.items() if isinstance(file, records.LooseFile)}
-    problems += _repeated_ids(readable)
-    counts: dict[str, Counts] = {}
+    readable = {source: file for source, file in read.items() if isinstance(file, LooseFile)}
     for source, file in readable.items():
-        images = {image.id: image for image in file.images if _is_id(image.id)}
-        for person in file.annotations:
-            problems += _annotation_problems(person, images, f"{source} annotation {person.id}")
-        counts[source] = _count(file, images)
-    problems += _picture_problems(root, readable, on_progress, threads)
-    return Report(root, counts, tuple(problems))
+        problems += _file_problems(source, file)
+    problems += _repeated_ids(readable, joined)
+    problems += _picture_problems(root, layout, readable, on_progress, threads)
+    counts = {source: _count(file) for source, file in readable.items()}
+    return Report(root, counts, tuple(problems), tuple(paths.keys() - present.keys()))
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _file_problems(source: str, file: LooseFile) -> Iterator[Problem]:
+    images = {image.id: image for image in file.images if is_id(image.id)}
+    for kind, rows in (("image", file.images), ("annotation", file.annotations)):
+        for row in rows:
+            if not is_id(row.id):
+                expected = "an integer of 64 bits"
+                yield Problem(f"malformed {kind}", source, f"id {row.id!r}; expected {expected}")
+    for person in file.annotations:
+        yield from _annotation_problems(person, images, f"{source} annotation {person.id}")
+    for name, count in Counter(str(image.file_name) for image in file.images).items():
+        if count > 1:
+            yield Problem("picture listed twice", source, f"{name} is the file of {count} images")
+    if reason := _why_nobody(file):
+        yield Problem("no usable person", source, reason)
 
 
-def _repeated_ids(files: dict[str, records.LooseFile]) -> Iterator[Problem]:
-    """Ids that stand more than once, in one annotation file or in both."""
-    for kind in ("images", "annotations"):
-        singular = kind.removesuffix("s")
-        places: dict[int, list[str]] = {}
-        for source, file in files.items():
-            for record in getattr(file, kind):
-                if _is_id(record.id):
-                    places.setdefault(record.id, []).append(source)
-                else:
-                    yield Problem(f"malformed {singular}", source, f"id {record.id!r}; expected an integer")
-        for number, found in places.items():
-            if len(found) > 1:
-                listed = ", ".join(f"{n} times in {source}" for source, n in Counter(found).items())
-                yield Problem(f"duplicate {singular} id", f"{singular} {number}", listed)
+def _why_nobody(file: LooseFile) -> str | None:
+    """Return why nobody of a file that can be loaded is used; None too where it cannot be loaded."""
+    try:
+        categories = Counter(row.category_id for row in file.annotations if is_id(row.category_id))
+        return coco.why_nobody(coco.held_together(records.strictly(file), categories))
+    except (msgspec.ValidationError, UserError):
+        return None
+
+
+def _repeated_ids(files: dict[str, LooseFile], joined: bool) -> Iterator[Problem]:
+    """Ids that stand more than once in one annotation file or, where the files are joined, in all."""
+    groups = [files] if joined else [{source: file} for source, file in files.items()]
+    for group in groups:
+        for kind in ("images", "annotations"):
+            places: dict[int, list[str]] = {}
+            for source, file in group.items():
+                for record in getattr(file, kind):
+                    if is_id(record.id):
+                        places.setdefault(record.id, []).append(source)
+            for number, found in places.items():
+                if len(found) > 1:
+                    listed = ", ".join(f"{n} times in {source}" for source, n in Counter(found).items())
+                    singular = kind.removesuffix("s")
+                    yield Problem(f"duplicate {singular} id", f"{singular} {number}", listed)
 
 
 def _finite(values: Any, length: int) -> bool:
-    return _numbers(values, length) and all(map(math.isfinite, values))
+    return _numbers(values, length) and all(map(_is_finite, values))
+
+
+def _is_finite(value: float) -> bool:
+    return abs(value) <= sys.float_info.max
 
 
 def _numbers(values: Any, length: int) -> bool:
@@ -145,23 +176,33 @@ def _numbers(values: Any, length: int) -> bool:
 
 
 def _annotation_problems(person: LoosePerson, images: dict[int, LooseImage], where: str) -> Iterator[Problem]:
-    image = images.get(person.image_id) if _is_id(person.image_id) else None
+    image = images.get(person.image_id) if is_id(person.image_id) else None
     if image is None:
         yield Problem("unlisted image", where, f"image {person.image_id!r} is not among the file's images")
+    if not is_id(person.category_id):
+        yield Problem(
+            "malformed annotation", where, f"category_id {person.category_id!r}; expected an integer"
+        )
     if person.category_id != PERSON:
         return
     size = _size(image) if image else None
     if not _numbers([person.area], 1):
         yield Problem("malformed annotation", where, f"area {person.area!r}; expected a number")
-    elif not math.isfinite(person.area):
+    elif not _is_finite(person.area):
         yield Problem("number not finite", where, f"area {person.area}")
+    if not _is_flag(person.iscrowd):
+        yield Problem("malformed annotation", where, f"iscrowd {person.iscrowd!r}; expected 0 or 1")
     yield from _box_problems(person.bbox, size, where)
     yield from _keypoint_problems(person, size, where)
 
 
+def _is_flag(value: Any) -> bool:
+    return type(value) is int and value in (0, 1)
+
+
 def _size(image: LooseImage) -> tuple[int, int] | None:
     sides = (image.width, image.height)
-    return sides if all(_is_id(side) and side > 0 for side in sides) else None
+    return sides if all(is_id(side) and side > 0 for side in sides) else None
 
 
 def _box_problems(box: Any, size: tuple[int, int] | None, where: str) -> Iterator[Problem]:
@@ -192,10 +233,13 @@ def _keypoint_problems(person: LoosePerson, size: tuple[int, int] | None, where:
         return
     for joint in range(NUM_JOINTS):
         x, y, visibility = values[3 * joint : 3 * joint + 3]
-        if not all(map(math.isfinite, (x, y, visibility))):
+        if not all(map(_is_finite, (x, y, visibility))):
             yield Problem("number not finite", where, f"joint {joint} is ({x}, {y}, {visibility})")
         elif visibility not in (0, 1, 2):
-            yield Problem("wrong visibility", where, f"joint {joint} has {visibility}; expected 0, 1 or 2")
+            given = f"joint {joint} has {visibility}, used as {'' if visibility > 0 else 'un'}labelled"
+            yield Problem("wrong visibility", where, f"{given}; expected 0, 1 or 2")
+        elif visibility and x == y == 0:
+            yield Problem("keypoint at the origin", where, f"joint {joint} at (0, 0) has {visibility}")
         elif visibility and size and not (0 <= x <= size[0] and 0 <= y <= size[1]):
             yield Problem(
                 "keypoint outside the image", where, f"joint {joint} at ({x}, {y}) of {size[0]}x{size[1]}"
@@ -207,51 +251,65 @@ def _keypoint_problems(person: LoosePerson, size: tuple[int, int] | None, where:
         )
 
 
-def _count(file: records.LooseFile, images: dict[int, LooseImage]) -> Counts:
+def _count(file: LooseFile) -> Counts:
+    images = {image.id: image for image in file.images if is_id(image.id)}
     people = [p for p in file.annotations if p.category_id == PERSON]
-    visibility = Counter(v for p in people if _finite(p.keypoints, 3 * NUM_JOINTS) for v in p.keypoints[2::3])
+    joints = Counter(
+        "unlabelled" if v <= 0 else "hidden" if v == 1 else "visible"
+        for p in people
+        if _finite(p.keypoints, 3 * NUM_JOINTS)
+        for v in p.keypoints[2::3]
+    )
     return Counts(
         images=len(file.images),
         annotations=len(file.annotations),
         people=len(people),
-        crowds=sum(bool(p.iscrowd) for p in people),
+        crowds=sum(p.iscrowd == 1 for p in people),
         used=sum(_used(p, images) for p in people),
-        visibility=(visibility[0], visibility[1], visibility[2]),
+        visibility=(joints["unlabelled"], joints["hidden"], joints["visible"]),
     )
 
 
-def _used(person: LoosePerson, images: dict[int, LooseImage]) -> bool:
+def _used(row: LoosePerson, images: dict[int, LooseImage]) -> bool:
     """Whether `pose.coco.load` would keep the annotation."""
-    sound = (
-        _finite(person.bbox, 4) and _finite([person.area], 1) and _finite(person.keypoints, 3 * NUM_JOINTS)
-    )
-    if not sound or person.iscrowd or person.area <= 0 or not any(v > 0 for v in person.keypoints[2::3]):
+    found = images.get(row.image_id) if is_id(row.image_id) else None
+    if found is None or not _finite(row.keypoints, 3 * NUM_JOINTS) or not _finite([row.area], 1):
         return False
-    image = images.get(person.image_id) if _is_id(person.image_id) else None
-    size = _size(image) if image else None
-    return size is not None and clip_box(np.array(person.bbox), *size) is not None
+    try:
+        person, image = records.strict(row, records.Person), records.strict(found, records.Image)
+    except msgspec.ValidationError:
+        return False
+    return not coco.unused(person) and coco.usable_box(person, image) is not None
 
 
 def _picture_problems(
-    root: Path, files: dict[str, records.LooseFile], on_progress: Progress | None, threads: int | None
+    root: Path,
+    layout: Layout,
+    files: dict[str, LooseFile],
+    on_progress: Progress | None,
+    threads: int | None,
 ) -> list[Problem]:
     """Problems of every listed image; OpenCV decodes outside the interpreter's lock, so threads help."""
     jobs = [(source, image) for source, file in files.items() for image in file.images]
+
+    def look(job: tuple[str, LooseImage]) -> Problem | None:
+        return _picture_problem(root / layout[job[0]].images, *job)
+
     found: list[Problem] = []
     with ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool:
-        for done, problem in enumerate(pool.map(lambda job: _picture_problem(root, *job), jobs), 1):
+        for done, problem in enumerate(pool.map(look, jobs), 1):
             found += [problem] if problem else []
             if on_progress:
                 on_progress(done, len(jobs))
     return found
 
 
-def _picture_problem(root: Path, source: str, image: LooseImage) -> Problem | None:
+def _picture_problem(folder: Path, source: str, image: LooseImage) -> Problem | None:
     where = f"{source} image {image.id}"
     if not isinstance(image.file_name, str) or not image.file_name or not _size(image):
         given = f"file_name {image.file_name!r}, width {image.width!r}, height {image.height!r}"
         return Problem("malformed image", where, f"{given}; expected a name and two positive integers")
-    path = root / source / image.file_name
+    path = folder / image.file_name
     if not path.is_file():
         return Problem("missing image", where, f"no file {path}")
     try:

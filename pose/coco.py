@@ -1,4 +1,4 @@
-"""Reads the official COCO layout and detection files.
+"""Reads COCO keypoint annotations, in the official layout or a recipe's own, and detection files.
 
     DIR/annotations/person_keypoints_{train,val}2017.json
     DIR/{train,val}2017/000000000000.jpg
@@ -10,7 +10,8 @@ parsing, which keeps the real train2017 (118,287 images) within seconds and a gi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -19,50 +20,50 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from pose import records
 from pose.errors import UserError
-from pose.files import read_bytes, read_json
+from pose.files import as_utf8, read_bytes, read_json
 from pose.geometry import clip_box
 from pose.images import read_image as read_image
+from pose.records import PERSON, Id, Image, Person
 from pose.skeleton import NUM_JOINTS
 
-PERSON = 1
 SOURCES = ("train2017", "val2017")
 
 
-class Image(msgspec.Struct, frozen=True, gc=False):
-    """One image record of an annotation file."""
+@dataclass(frozen=True)
+class Files:
+    """An annotation file and the folder of its images, below the dataset's folder or absolute."""
 
-    id: int
-    file_name: str
-    width: int
-    height: int
-
-
-class Person(msgspec.Struct, frozen=True, gc=False):
-    """One annotation record, in image pixels."""
-
-    id: int
-    image_id: int
-    category_id: int
-    bbox: tuple[float, float, float, float]
-    area: float
-    iscrowd: int = 0
-    num_keypoints: int | None = None
-    keypoints: list[float] = []
+    annotations: str
+    images: str
 
 
-class AnnotationFile(msgspec.Struct, frozen=True):
-    """What is read of person_keypoints_*.json."""
+Layout = Mapping[str, Files]
+"""By the name of a source."""
+
+OFFICIAL: Layout = {name: Files(f"annotations/person_keypoints_{name}.json", name) for name in SOURCES}
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """What is read of an annotation file: its images, its people, and how often other categories stand there.
+
+    Image ids are unique, so are the people's; every person names an image of the file and has 51 keypoint
+    numbers or none.
+    """
 
     images: list[Image]
     annotations: list[Person]
+    others: Mapping[int, int]
+    """Category id -> number of records."""
 
 
 class Detection(msgspec.Struct, frozen=True, gc=False):
     """One row of a detection file in COCO results format."""
 
-    image_id: int
-    category_id: int
+    image_id: Id
+    category_id: Id
     bbox: tuple[float, float, float, float]
     score: float
 
@@ -126,56 +127,91 @@ class Dataset:
         )
 
 
-def annotation_path(root: Path, source: str) -> Path:
+def annotation_path(root: Path, source: str, layout: Layout = OFFICIAL) -> Path:
     """Return the path of the person keypoint annotations of `source` (train2017 or val2017)."""
-    return Path(root) / "annotations" / f"person_keypoints_{source}.json"
+    return Path(root) / layout[source].annotations
 
 
 def read_annotations(path: Path) -> AnnotationFile:
-    """Return the decoded annotation file; UserError names what is wrong and where."""
-    data = read_bytes(path, "COCO person keypoint annotations (official layout)")
+    """Return the annotation file at `path`; UserError names what is wrong and where.
+
+    Only people are looked at: what records of other categories lack or share does not matter.
+    """
+    data = read_bytes(path, records.EXPECTED)
     try:
-        return msgspec.json.decode(data, type=AnnotationFile)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = "; NaN and Infinity are no JSON" if b"NaN" in data or b"Infinity" in data else ""
-        raise UserError(
-            f"{path} is no COCO annotation file: {error}{hint}; "
-            "run 'twinpose data check' to see every problem"
-        ) from error
+        return held_together(*_decoded(data))
+    except msgspec.DecodeError as error:
+        what = f"{path} is no COCO annotation file: {error}"
+    except UserError as error:
+        what = f"{path}: {error}"
+    raise UserError(f"{what}; run 'twinpose data check' to see every problem")
 
 
-def load(root: Path, source: str) -> Dataset:
-    """Return the usable instances of one official annotation file, in order of image id, then annotation id.
+def _decoded(data: bytes) -> tuple[records.StrictFile, Mapping[int, int]]:
+    """Return the records, and how often each category stands among all; msgspec.DecodeError says why not."""
+    try:
+        file = msgspec.json.decode(as_utf8(data), type=records.StrictFile)
+        return file, Counter(person.category_id for person in file.annotations)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        loose = records.loosely(data)
+    if isinstance(loose, records.Malformed):
+        raise msgspec.DecodeError(f"{loose.where}: {loose.what}")
+    return records.strictly(loose), Counter(row.category_id for row in loose.annotations)
+
+
+def held_together(file: records.StrictFile, categories: Mapping[int, int]) -> AnnotationFile:
+    """Return the people of the records and their images; UserError where they contradict each other."""
+    people = [person for person in file.annotations if person.category_id == PERSON]
+    others = {category: count for category, count in categories.items() if category != PERSON}
+    read = AnnotationFile(file.images, people, others)
+    for what in _contradictions(read):
+        raise UserError(what)
+    return read
+
+
+def _contradictions(file: AnnotationFile) -> Iterator[str]:
+    """Yield what in the file cannot be used, though every record by itself can be read."""
+    images = Counter(image.id for image in file.images)
+    if len(images) < len(file.images):
+        yield f"image id twice: {images.most_common(1)[0][0]}"
+    people = Counter(person.id for person in file.annotations)
+    if len(people) < len(file.annotations):
+        yield f"annotation id twice: {people.most_common(1)[0][0]}"
+    for person in file.annotations:
+        if person.image_id not in images:
+            yield f"annotation {person.id} names image {person.image_id}, which the file does not list"
+        if len(person.keypoints) not in (0, 3 * NUM_JOINTS):
+            given = f"{len(person.keypoints)} keypoint numbers; expected {3 * NUM_JOINTS}"
+            yield f"annotation {person.id} has {given}"
+        if not all(map(math.isfinite, (person.area, *person.bbox, *person.keypoints))):
+            yield f"annotation {person.id} holds a number that is not finite"
+
+
+def load(root: Path, source: str, layout: Layout = OFFICIAL) -> Dataset:
+    """Return the usable instances of one annotation file, in order of image id, then annotation id.
 
     Skipped: crowds, area <= 0, no labelled joint, nothing left of the box in the image
-    (Xiao et al. 2018, code, lib/dataset/coco.py). Visibility 1 and 2 both count as labelled.
+    (Xiao et al. 2018, code, lib/dataset/coco.py). Visibilities above 0 count as labelled.
     Raises UserError for a missing or malformed file, an unknown image id, an id given twice,
     non-finite numbers. A file that has not changed is read once in a process.
     """
-    path = annotation_path(root, source)
+    path = annotation_path(root, source, layout)
     stamp = path.stat() if path.is_file() else None
-    return _load(Path(root), source, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino) if stamp else None)
+    key = (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino) if stamp else None
+    return _load(Path(root), layout[source], key)
 
 
 @lru_cache(maxsize=4)
-def _load(root: Path, source: str, _stamp: tuple[int, int, int] | None) -> Dataset:
-    file = read_annotations(annotation_path(root, source))
-    images = {image.id: (source, image) for image in sorted(file.images, key=lambda image: image.id)}
-    if len(images) < len(file.images):
-        raise UserError(f"{source} lists an image id twice; run 'twinpose data check' to see which")
-    people = sorted(
-        (p for p in file.annotations if p.category_id == PERSON and not p.iscrowd and p.area > 0),
-        key=lambda p: (p.image_id, p.id),
-    )
+def _load(root: Path, files: Files, _stamp: tuple[int, int, int] | None) -> Dataset:
+    file = read_annotations(root / files.annotations)
+    images = {image.id: (files.images, image) for image in sorted(file.images, key=lambda image: image.id)}
     kept: list[Person] = []
     boxes: list[np.ndarray] = []
-    for person in people:
-        box = _usable_box(person, images, source)
+    for person in sorted(file.annotations, key=lambda p: (p.image_id, p.id)):
+        box = None if unused(person) else usable_box(person, images[person.image_id][1])
         if box is not None:
             kept.append(person)
             boxes.append(box)
-    if len({p.id for p in kept}) < len(kept):
-        raise UserError(f"{source} has an annotation id twice; run 'twinpose data check' to see which")
     keypoints = np.array([p.keypoints for p in kept], np.float64).reshape(-1, NUM_JOINTS, 3)
     return Dataset(
         root=root,
@@ -189,25 +225,36 @@ def _load(root: Path, source: str, _stamp: tuple[int, int, int] | None) -> Datas
     )
 
 
-def _usable_box(person: Person, images: dict[int, tuple[str, Image]], source: str) -> np.ndarray | None:
-    where = f"annotation {person.id} of {source}"
-    if person.image_id not in images:
-        raise UserError(
-            f"{where} names image {person.image_id}, which the file does not list; run 'twinpose data check'"
-        )
-    if not person.keypoints or not any(person.keypoints):
-        return None
-    if len(person.keypoints) != 3 * NUM_JOINTS:
-        raise UserError(
-            f"{where} has {len(person.keypoints)} keypoint numbers; "
-            f"expected {3 * NUM_JOINTS}; run 'twinpose data check'"
-        )
-    if not all(map(math.isfinite, (*person.bbox, *person.keypoints))):
-        raise UserError(f"{where} holds a number that is not finite; run 'twinpose data check'")
-    if not any(v > 0 for v in person.keypoints[2::3]):
-        return None
-    image = images[person.image_id][1]
+def unused(person: Person) -> str | None:
+    """Return why a person is no instance whatever its image, None for one that may be."""
+    if person.iscrowd:
+        return "a crowd"
+    if person.area <= 0:
+        return "without area"
+    if not any(person.keypoints) or not any(v > 0 for v in person.keypoints[2::3]):
+        return "without a labelled joint"
+    return None
+
+
+def usable_box(person: Person, image: Image) -> np.ndarray | None:
+    """Return a person's box (x, y, w, h) clipped to its image, None when nothing is left of it."""
     return clip_box(np.array(person.bbox), image.width, image.height)
+
+
+def why_nobody(file: AnnotationFile) -> str | None:
+    """Return why no person of an annotation file can be used, None where one can."""
+    if not file.annotations:
+        there = ", ".join(map(str, sorted(file.others))) or "no annotation at all"
+        return f"no annotation has category_id {PERSON}, the person (there are: {there})"
+    images = {image.id: image for image in file.images}
+    reasons: Counter[str] = Counter()
+    for person in file.annotations:
+        reason = unused(person)
+        if reason is None and usable_box(person, images[person.image_id]) is not None:
+            return None
+        reasons[reason or "with nothing of the box inside the image"] += 1
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+    return f"of {len(file.annotations)} people none can be used: {counts}"
 
 
 def merge(parts: Sequence[Dataset]) -> Dataset:
@@ -241,20 +288,24 @@ def with_detections(dataset: Dataset, path: Path) -> Dataset:
     rows from 1; no joint is labelled. Raises UserError for a malformed file or no box left.
     """
     try:
-        rows = msgspec.convert(read_json(path, "detections in COCO results format"), list[Detection])
+        rows = records.rows_as(read_json(path, "detections in COCO results format"), Detection)
     except msgspec.ValidationError as error:
         raise UserError(
             f"{path}: {error}; expected a list of {{image_id, category_id, bbox: [x, y, w, h], score}}"
         ) from error
-    kept = [(i, d) for i, d in enumerate(rows, 1) if d.category_id == PERSON and d.image_id in dataset.images]
+    here = [(i, d) for i, d in enumerate(rows, 1) if d.image_id in dataset.images]
+    kept = [(i, d) for i, d in here if d.category_id == PERSON]
     if not kept:
-        raise UserError(
-            f"{path} has no person box for this split's images; expected the detector's output for them"
-        )
+        raise UserError(f"{path} has {_no_box(rows, here)}; expected the detector's output for them")
     for i, d in kept:
         if d.bbox[2] <= 0 or d.bbox[3] <= 0:
             raise UserError(
                 f"{path}: row {i} has a box of {d.bbox[2]}x{d.bbox[3]}; expected positive width and height"
+            )
+        if max(d.bbox[2:]) <= 1:
+            raise UserError(
+                f"{path}: row {i} has a box of {d.bbox[2]}x{d.bbox[3]}, no larger than a pixel; expected "
+                "pixels (boxes from 0 to 1 are to be multiplied by the image's width and height)"
             )
     return Dataset(
         dataset.root,
@@ -268,13 +319,25 @@ def with_detections(dataset: Dataset, path: Path) -> Dataset:
     )
 
 
-def ground_truth(root: Path, sources: Sequence[str], image_ids: Sequence[int]) -> dict[str, Any]:
+def _no_box(rows: list[Detection], here: list[tuple[int, Detection]]) -> str:
+    if not here:
+        return f"no person box for this split's images ({len(rows)} rows, all of other images)"
+    there = ", ".join(map(str, sorted({d.category_id for _, d in here})))
+    return (
+        f"no person box for this split's images: of {len(here)} boxes none has category_id {PERSON}, "
+        f"the person (there are: {there})"
+    )
+
+
+def ground_truth(
+    root: Path, sources: Sequence[str], image_ids: Sequence[int], layout: Layout = OFFICIAL
+) -> dict[str, Any]:
     """Return COCO ground truth of `image_ids`: every person, crowds too, without segmentations."""
     wanted = set(image_ids)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for source in sources:
-        file = read_annotations(annotation_path(root, source))
+        file = read_annotations(annotation_path(root, source, layout))
         images += [msgspec.to_builtins(i) for i in file.images if i.id in wanted]
         annotations += [_truth(p) for p in file.annotations if p.image_id in wanted]
     return {

@@ -15,10 +15,10 @@ from pycocotools.coco import COCO as CocoApi
 from pycocotools.cocoeval import COCOeval
 
 from pose import geometry, heatmap
-from pose.coco import PERSON
 from pose.errors import UserError
 from pose.files import read_json, write_json
 from pose.recipe import Evaluation
+from pose.records import PERSON, Id, rows_as
 from pose.skeleton import COCO, NUM_JOINTS
 
 NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
@@ -28,10 +28,12 @@ NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL
 class Result(msgspec.Struct, frozen=True, gc=False):
     """One row of predictions in COCO results format; keypoints are x, y, score in image pixels."""
 
-    image_id: int
-    category_id: int
+    image_id: Id
+    category_id: Id
     keypoints: list[float]
     score: float
+    bbox: list[float] | None = None
+    """Where the rows carry one, its area decides a prediction's size, as pycocotools has it."""
 
 
 def keypoints_in_image(
@@ -118,7 +120,7 @@ def results(
 def score(predictions: Sequence[dict[str, Any]], ground_truth: dict[str, Any]) -> dict[str, float]:
     """Return COCOeval's ten numbers; -1 where the ground truth has no person of that size.
 
-    predictions: COCO results rows; ground_truth: a COCO annotation dict.
+    predictions: COCO results rows; ground_truth: a COCO annotation dict. `why_nobody` says why all are -1.
     """
     evaluation = matched(predictions, ground_truth)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -142,11 +144,28 @@ def matched(predictions: Sequence[dict[str, Any]], ground_truth: dict[str, Any])
 
 
 def _indexed(ground_truth: dict[str, Any]) -> Any:
-    """Return pycocotools' index over copies of the annotations, since COCOeval writes into them."""
+    """Return pycocotools' index over copies of the people, since COCOeval writes into them.
+
+    They are numbered anew from 1: COCOeval takes a person with the id 0 for one that was not found, and of
+    two with one id it sees the last.
+    """
+    people = [row for row in ground_truth["annotations"] if row["category_id"] == PERSON]
     api = CocoApi()
-    api.dataset = {**ground_truth, "annotations": [dict(row) for row in ground_truth["annotations"]]}
+    api.dataset = {**ground_truth, "annotations": [row | {"id": n} for n, row in enumerate(people, 1)]}
     api.createIndex()
     return api
+
+
+def why_nobody(ground_truth: dict[str, Any]) -> str | None:
+    """Return why no person of a ground truth counts, so that every number is -1; None where one does."""
+    people = [row for row in ground_truth["annotations"] if row["category_id"] == PERSON]
+    crowds = sum(bool(row["iscrowd"]) for row in people)
+    if any(row["num_keypoints"] and not row["iscrowd"] for row in people):
+        return None
+    return (
+        f"no person of the ground truth counts: of {len(people)} people {crowds} are crowds and "
+        f"{len(people) - crowds} have num_keypoints 0"
+    )
 
 
 def save_predictions(path: Path, predictions: Sequence[dict[str, Any]]) -> None:
@@ -158,7 +177,7 @@ def read_predictions(path: Path, ground_truth: dict[str, Any]) -> list[dict[str,
     """Return the predictions in `path`; UserError for a malformed file or an unknown image."""
     raw = read_json(path, "predictions in COCO results format")
     try:
-        rows = msgspec.convert(raw, list[Result])
+        rows = rows_as(raw, Result)
     except msgspec.ValidationError as error:
         raise UserError(
             f"{path}: {error}; expected a list of {{image_id, category_id, keypoints: [51 numbers], score}}"
@@ -174,4 +193,26 @@ def read_predictions(path: Path, ground_truth: dict[str, Any]) -> list[dict[str,
                 f"{path}: row {number} is of image {row.image_id}, which is not in the ground truth; "
                 "expected predictions of the same split"
             )
-    return [msgspec.to_builtins(row) for row in rows]
+        if rows[0].bbox and len(row.bbox or ()) != 4:
+            raise UserError(
+                f"{path}: row {number} has the bbox {row.bbox}; expected [x, y, width, height] in every row, "
+                "as in the first, or in none"
+            )
+    _require_people(rows, path)
+    return [_as_row(row, bool(rows[0].bbox)) for row in rows]
+
+
+def _require_people(rows: list[Result], path: Path) -> None:
+    found = {row.category_id for row in rows}
+    if found and PERSON not in found:
+        raise UserError(
+            f"{path}: of {len(rows)} rows none has category_id {PERSON}, the person "
+            f"(there are: {', '.join(map(str, sorted(found)))})"
+        )
+
+
+def _as_row(row: Result, with_box: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(row)
+    if not with_box:
+        del fields["bbox"]
+    return fields

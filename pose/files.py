@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -129,10 +130,21 @@ def read_bytes(path: Path, expected: str) -> bytes:
         raise UserError(f"cannot read {path}: {error.strerror or error}; expected {expected}") from error
 
 
+def as_utf8(data: bytes) -> bytes:
+    """Return text in UTF-8 without a mark of its encoding; one in UTF-16 or UTF-32 with its mark is turned.
+
+    Raises UnicodeDecodeError where the mark lies.
+    """
+    marks = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
+    marks |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+    encoding = next((name for mark, name in marks.items() if data.startswith(mark)), None)
+    return data.decode(encoding).encode() if encoding else data
+
+
 def read_json(path: Path, expected: str) -> Any:
     """Return the JSON value in `path`; `expected` names the kind of file for the UserError."""
     try:
-        return msgspec.json.decode(read_bytes(path, expected))
+        return msgspec.json.decode(as_utf8(read_bytes(path, expected)))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not JSON ({error}); expected {expected}") from error
 

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from pose import strict_yaml
 from pose.errors import UserError
@@ -32,13 +40,42 @@ class Synthetic(Section):
     seed: int = 0
 
 
+class Files(Section):
+    """A part's COCO annotation file and the folder of its images, below the folder of --coco or absolute."""
+
+    annotations: Annotated[str, Field(min_length=1)]
+    images: Annotated[str, Field(min_length=1)]
+
+
+class PartFiles(Section):
+    """One's own data set; a part that is not named lies where the official layout has it (none tests)."""
+
+    train: Files | None = None
+    val: Files | None = None
+    test: Files | None = None
+
+
 class Data(Section):
     """Where samples come from. `synthetic` names the built-in dataset that `run` renders."""
 
     synthetic: Synthetic | None = None
+    files: PartFiles | None = None
     channel_order: Literal["rgb", "bgr"] = "rgb"
     pipeline: Literal["shared", "native"] = "shared"
     """`native`: each framework's own decoder and warp, to see what the framework itself gives."""
+
+    @model_validator(mode="after")
+    def _one_data_set(self) -> Data:
+        if self.synthetic is not None and self.files is not None:
+            raise ValueError(
+                "synthetic and files are two data sets; give --set data.synthetic=null, or no files"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_files(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Cells hash this section: those of the official layout keep the hash that they had before.
+        return {key: value for key, value in dump(self).items() if (key, value) != ("files", None)}
 
 
 class Split(Section):

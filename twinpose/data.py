@@ -14,9 +14,10 @@ from pose import check as check_
 from pose import recipe as recipes
 from pose import sample as sample_
 from pose import splits, synthetic
+from pose.coco import annotation_path
 from pose.errors import UserError
 from pose.files import replacing, require_writable
-from pose.recipe import Synthetic
+from pose.recipe import Recipe, Synthetic
 from twinpose.exits import CHECK_FAILED
 from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers, files_of_coco
 
@@ -60,10 +61,18 @@ def _built_in(recipe: str | None) -> Synthetic:
 
 
 @data_app.command(name="check")
-def check(coco: CocoDir, as_json: AsJson = False) -> int:
+def check(
+    coco: CocoDir,
+    recipe: Annotated[str | None, typer.Option(help="Whose files; default the official layout.")] = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> int:
     """Count a COCO folder's instances and name every problem; exits 1 when there is one."""
+    resolved = recipes.load(recipe, set_) if recipe else None
+    joined = resolved is not None and resolved.split.method == "fractions" and len(resolved.split.sources) > 1
+    layout = splits.layout(resolved.data if resolved else recipes.Data())
     with console.bar("check") as move:
-        found = check_.check(coco, on_progress=move)
+        found = check_.check(coco, layout, joined=joined, on_progress=move)
     console.facts(found.to_dict(), as_json, found.text())
     return CHECK_FAILED if found.problems else 0
 
@@ -72,7 +81,7 @@ def check(coco: CocoDir, as_json: AsJson = False) -> int:
 def split(recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json: AsJson = False) -> None:
     """Fix which images train, validate and test, in a manifest with a checksum."""
     require_writable(out, but_not=files_of_coco(coco))
-    manifest = splits.make(recipes.load(recipe, set_).split, coco)
+    manifest = _of_what_is_there(recipes.load(recipe, set_), coco)
     splits.save(manifest, out)
     counts = {
         name: {"images": len(part.image_ids), "people": len(part.annotation_ids)}
@@ -82,6 +91,20 @@ def split(recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json
     lines = [f"{name}: {c['images']} images, {c['people']} people" for name, c in counts.items()]
     facts = {"sha256": manifest.sha256, "out": str(out), "parts": counts}
     console.facts(facts, as_json, "\n".join([*lines, f"SHA-256 {manifest.sha256} -> {out}"]))
+
+
+def _of_what_is_there(recipe: Recipe, coco: Path) -> splits.Manifest:
+    """Return the split; of the official one the part alone whose annotation file is there, if it is one."""
+    layout = splits.layout(recipe.data)
+    there = [
+        name
+        for name, source in splits.SOURCES.items()
+        if source in layout and annotation_path(coco, source, layout).is_file()
+    ]
+    if recipe.split.method == "official" and len(there) == 1:
+        console.say(f"only '{there[0]}' has an annotation file in {coco}; the split has no other part")
+        return splits.of(recipe, coco, there[0])
+    return splits.of(recipe, coco)
 
 
 @data_app.command(name="sample")
@@ -100,7 +123,7 @@ def sample(
     """Write one sample (.npz) as either twin is fed it."""
     resolved = recipes.load(recipe, set_)
     require_writable(out, but_not=files_of_coco(coco))
-    dataset = splits.select(splits.make(resolved.split, coco), coco, split.value)
+    dataset = splits.select(splits.of(resolved, coco, split.value), coco, split.value)
     found = np.flatnonzero(dataset.ann_ids == ann)
     if not len(found):
         raise UserError(

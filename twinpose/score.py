@@ -53,9 +53,14 @@ def eval_(
         truth = stages.stored_truth(rundir.opened(run), part)
     else:
         root = Path(coco or "")
-        manifest = splits.make(recipes.load(recipe).split if recipe else recipes.Split(), root)
+        if recipe:
+            manifest = splits.of(recipes.load(recipe), root, part)
+        else:
+            manifest = splits.make(recipes.Split(), root, only=part)
         truth = splits.ground_truth(manifest, root, part)
     numbers = evaluate.score(evaluate.read_predictions(predictions, truth), truth)
+    if reason := evaluate.why_nobody(truth):
+        console.say(f"every number is -1: {reason}")
     console.facts(numbers, as_json, _numbers(numbers))
 
 
@@ -104,7 +109,7 @@ def predict(
         require_writable(heatmaps, but_not=[*inputs, out])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        splits.save(splits.make(resolved.split, coco), folder / "split.json")
+        splits.save(splits.of(resolved, coco, split.value), folder / "split.json")
         common = {
             "recipe": resolved.model_dump(mode="json"),
             "coco": str(coco.resolve()),

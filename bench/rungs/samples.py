@@ -16,9 +16,10 @@ import numpy as np
 
 from bench.contract import Emit
 from bench.rungs.base import Check, Context, told, within, worst
-from pose import augment, coco, published, recipe, sample, splits, training
-from pose.coco import Dataset, Person
+from pose import augment, published, recipe, sample, splits, training
+from pose.coco import Dataset
 from pose.recipe import Recipe
+from pose.records import Person
 
 SAMPLES = 64
 EPOCHS = 3
@@ -79,9 +80,9 @@ def checks(context: Context) -> list[Check]:
 def compare(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Return the largest error of each kind and where it is (in the child)."""
     resolved = without_extras(recipe.from_dict(payload["recipe"]))
-    dataset = splits.select(splits.read(Path(payload["split"])), Path(payload["coco"]), "train")
+    manifest, root = splits.read(Path(payload["split"])), Path(payload["coco"])
+    dataset, people = splits.select(manifest, root, "train"), splits.people(manifest, root, "train")
     indices = np.unique(np.linspace(0, len(dataset) - 1, SAMPLES).astype(np.int64)).tolist()
-    people = _annotations(dataset)
     epochs = [None, *range(1, 1 + max(EPOCHS, math.ceil(SAMPLES / len(indices))))]
     errors, mirrored = Errors(), 0
     for index in indices:
@@ -107,12 +108,6 @@ def read_picture(path: Path) -> np.ndarray:
     """Return a JPEG as (H, W, 3) uint8 RGB: OpenCV's blue, green, red turned round."""
     pixels = np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION))
     return np.ascontiguousarray(pixels[:, :, [2, 1, 0]])
-
-
-def _annotations(dataset: Dataset) -> dict[int, Person]:
-    """Return the raw annotations of the dataset's sources by id."""
-    files = {coco.annotation_path(dataset.root, source) for source, _ in dataset.images.values()}
-    return {person.id: person for path in sorted(files) for person in coco.read_annotations(path).annotations}
 
 
 def _one(

@@ -7,9 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pose.coco import Person, annotation_path, read_annotations, read_image
+from pose.coco import annotation_path, read_annotations, read_image
 from pose.errors import UserError
 from pose.files import replacing
+from pose.records import Person
 from pose.skeleton import COCO
 
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 0), (0, 190, 255), (120, 255, 80)

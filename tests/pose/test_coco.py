@@ -106,8 +106,8 @@ def duplicate(kind):
     [
         ({"image_id": 77}, "names image 77, which the file does not list"),
         ({"keypoints": [1, 2, 2] * 16}, "has 48 keypoint numbers; expected 51"),
-        ({"keypoints": [float("nan"), 2, 2] * 17}, "NaN and Infinity are no JSON"),
-        ({"bbox": [1, 2, float("inf"), 4]}, "NaN and Infinity are no JSON"),
+        ({"keypoints": [float("nan"), 2, 2] * 17}, "holds a number that is not finite"),
+        ({"bbox": [1, 2, float("inf"), 4]}, "holds a number that is not finite"),
         ({"bbox": [1, 2, 3]}, "bbox"),
         ({"area": "big"}, "Expected `float`, got `str`"),
         ({"id": None}, "Expected `int`, got `null`"),
