@@ -53,10 +53,14 @@ def keypoints_in_image(
 
 
 def rescore(joint_scores: np.ndarray, box_scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Return person scores (N,): box score x mean of the joint scores above `threshold`, 0 without any."""
+    """Return person scores (N,): box score x mean of the joint scores above `threshold`, 0 without any.
+
+    Summed joint by joint and in the reference's order of operations: which of two people is the better by
+    the last bit decides whom OKS-NMS keeps.
+    """
     valid = joint_scores > threshold
-    total = np.where(valid, joint_scores, 0).sum(axis=1, dtype=np.float64)
-    return np.asarray(box_scores * total / np.maximum(valid.sum(axis=1), 1))
+    total = np.add.accumulate(np.where(valid, joint_scores, 0), axis=1, dtype=np.float64)[:, -1]
+    return np.asarray(total / np.maximum(valid.sum(axis=1), 1) * box_scores)
 
 
 def oks(keypoints: np.ndarray, others: np.ndarray, area: float, other_areas: np.ndarray) -> np.ndarray:
