@@ -25,7 +25,11 @@ pytestmark = [
     pytest.mark.frameworks("tensorflow", "torch", "openvino", "onnxruntime"),
 ]
 
-TRAINED = ("--set", "training.epochs=2", "--set", "data.synthetic.train_images=16", "--uncertified")
+MATRICES = Path(__file__).parent / "matrices"
+TRAINED = (
+    *("--set", "training.epochs=2", "--set", "data.synthetic.train_images=16"),
+    *("--set", f"matrix={MATRICES / 'every_runtime.yaml'}", "--uncertified"),
+)
 """Without the parity ladder, which takes minutes and has a test of its own below."""
 
 
@@ -48,6 +52,19 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def exported(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return torch's best weights in each native format and back, by the name of the native file."""
+    best, folder = run_folder / "train" / "torch" / "best.safetensors", tmp_path_factory.mktemp("native")
+    found = {}
+    for name in ("w.pth", "w.weights.h5"):
+        native, back = folder / name, folder / f"{name}.safetensors"
+        assert twinpose("weights", "export", best, "--recipe", "smoke", "--out", native)[0] == 0
+        assert twinpose("weights", "import", native, "--recipe", "smoke", "--out", back)[0] == 0
+        found[name] = back
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +163,9 @@ def test_every_runtime_predicts_the_same_people(run_folder: Path, tmp_path: Path
         assert np.abs(row["heatmaps"] - found["torch"]["heatmaps"]).max() < 1e-4 * scale + 1e-7, runtime
 
 
-def test_weights_leave_and_come_back_unchanged(run_folder: Path, tmp_path: Path) -> None:
+def test_weights_leave_and_come_back_unchanged(run_folder: Path, exported: dict[str, Path]) -> None:
     best = run_folder / "train" / "torch" / "best.safetensors"
-    for name in ("w.pth", "w.weights.h5"):
-        native, back = tmp_path / name, tmp_path / f"{name}.safetensors"
-        assert twinpose("weights", "export", best, "--recipe", "smoke", "--out", native)[0] == 0
-        assert twinpose("weights", "import", native, "--recipe", "smoke", "--out", back)[0] == 0
+    for back in exported.values():
         assert weights.fingerprint(weights.read(best)) == weights.fingerprint(weights.read(back))
 
 
@@ -182,14 +196,10 @@ def test_the_ladder_certifies_a_run_and_the_bench_refuses_altered_weights(
     assert [json.loads(p.read_text()) for p in folder.glob("bench/cells/*.json")] == cells
 
 
-def test_imported_weights_are_proven_in_both_twins(run_folder: Path, tmp_path: Path) -> None:
-    best, native, back = (
-        run_folder / "train" / "torch" / "best.safetensors",
-        tmp_path / "official.pth",
-        tmp_path / "imported.safetensors",
-    )
-    assert twinpose("weights", "export", best, "--recipe", "smoke", "--out", native)[0] == 0
-    assert twinpose("weights", "import", native, "--recipe", "smoke", "--out", back)[0] == 0
+def test_imported_weights_are_proven_in_both_twins(
+    run_folder: Path, exported: dict[str, Path], tmp_path: Path
+) -> None:
+    back = exported["w.pth"]
     code, out, err = twinpose(
         *("parity", "--recipe", "smoke", "--weights", back, "--coco", run_folder / "data"),
         *("--rungs", "2,3", "--out", tmp_path / "proof", "--json"),
@@ -235,7 +245,7 @@ def test_real_coco_goes_the_whole_way(coco_mini: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     code, _, err = twinpose(
         *("run", "--recipe", "smoke", "--coco", coco_mini, "--out", out),
-        *("--set", "training.epochs=1", "--uncertified"),
+        *("--set", "training.epochs=1", "--set", f"matrix={MATRICES / 'accuracy.yaml'}", "--uncertified"),
     )
     assert code == 0, err
     assert (out / "report" / "report.html").exists()
