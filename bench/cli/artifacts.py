@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench import console, native, rundir
-from bench.cli.options import AsJson, Out, RecipeName, RunDir, Set, Twin
+from bench.cli.options import AsJson, Moved, Out, RecipeName, RunDir, Set, Twin
 from bench.verbs import artifacts
 from pose import recipe as recipes
 
@@ -22,11 +22,13 @@ def convert(
     int8: Annotated[
         bool, typer.Option("--int8", help="Quantise the IR too, on images of the training part.")
     ] = False,
+    coco: Moved = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn trained weights into OpenVINO IR and ONNX, and record how far the output moved."""
     with rundir.locked(run):
-        raise typer.Exit(artifacts.convert(rundir.opened(run), twin.value if twin else None, int8, as_json))
+        made = rundir.opened(run, coco)
+        raise typer.Exit(artifacts.convert(made, twin.value if twin else None, int8, as_json))
 
 
 @model_app.command(name="info")

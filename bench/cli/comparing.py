@@ -36,10 +36,10 @@ def parity(
     """Prove the twins equal, rung by rung, and write the certificate; exits 1 when a rung failed."""
     wanted, on = proving.parse_rungs(rungs, quick=quick), device and device.value
     if run is not None:
-        if any(option is not None for option in (recipe, weights, coco, out, threads, set_)):
-            raise UserError("a RUN has its recipe, data and weights; give it without --recipe and the others")
+        if any(option is not None for option in (recipe, weights, out, threads, set_)):
+            raise UserError("a RUN has its recipe and weights; give it without --recipe and the others")
         with rundir.locked(run):
-            raise typer.Exit(comparing.parity_of_run(rundir.opened(run), wanted, matrix, on, as_json))
+            raise typer.Exit(comparing.parity_of_run(rundir.opened(run, coco), wanted, matrix, on, as_json))
     if matrix is not None:
         raise UserError("--matrix goes with a RUN: it names what is measured there")
     if recipe is None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bench import mlperf, rundir, sitting, stages
-from bench.cli.options import AsJson, Device, MeasuredBy, Profile, RunDir, Uncertified
+from bench.cli.options import AsJson, Device, MeasuredBy, Moved, Profile, RunDir, Uncertified
 from bench.verbs import measuring
 from pose.errors import UserError
 
@@ -43,6 +43,7 @@ def bench(
         typer.Option("--mlperf", metavar="KEY=VALUE", help="What LoadGen is given, as min_duration_s=60."),
     ] = None,
     uncertified: Uncertified = False,
+    coco: Moved = None,
     parquet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is measured as Parquet and stop.")
     ] = None,
@@ -56,7 +57,7 @@ def bench(
         raise UserError("--mlperf is for LoadGen; give --protocol mlperf with it")
     options = mlperf.parse(mlperf_ or [])
     with rundir.locked(run):
-        made = rundir.opened(run)
+        made = rundir.opened(run, coco)
         cells = stages.load_matrix(
             made, matrix, device.value if device else None, profile.value if profile else None
         )

@@ -67,17 +67,15 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train one twin or both; resumes from the last finished epoch."""
-    if recipe is None and any(option is not None for option in (coco, device, threads, workers, set_)):
-        raise UserError(
-            "--coco, --device, --threads, --workers and --set make a run; give --recipe with them"
-        )
+    if recipe is None and any(option is not None for option in (device, threads, workers, set_)):
+        raise UserError("--device, --threads, --workers and --set make a run; give --recipe with them")
     if recipe is not None:
         recipes.load(recipe, set_)
     with rundir.locked(run, create=recipe is not None):
         if recipe is not None:
             made = runs.prepare(recipe, run, coco, None, device and device.value, threads, workers, set_)
         else:
-            made = rundir.opened(run)
+            made = rundir.opened(run, coco)
         runs.train(made, twin.value if twin else None, as_json)
 
 

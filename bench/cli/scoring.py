@@ -37,7 +37,7 @@ def eval_(
     """Score predictions by COCO's ten numbers; with a run alone its test part, on the best checkpoints."""
     if run is not None and predictions is None:
         with rundir.locked(run):
-            scoring.evaluate_run(rundir.opened(run), as_json)
+            scoring.evaluate_run(rundir.opened(run, coco), as_json)
     else:
         scoring.evaluate_predictions(predictions, run, coco, split.value, recipe, as_json)
 

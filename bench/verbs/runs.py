@@ -36,8 +36,9 @@ def prepare(
         rundir.require_recipe(existing, recipe)
         before = existing.settings
     if coco is None:
-        stages.make_data(recipe, out / "data")
-        coco = out / "data"
+        coco = before.coco if before else out / "data"
+        if coco == out / "data":
+            stages.make_data(recipe, coco)
     if boxes is not None and not boxes.is_file():
         raise UserError(f"no file {boxes}; expected detections in COCO results format")
     settings = Settings(

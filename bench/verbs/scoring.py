@@ -34,6 +34,8 @@ def evaluate_predictions(
     """Score a predictions file against a split's ground truth."""
     if predictions is None or (coco is None and run is None):
         raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
+    if run is not None and coco is not None:
+        raise UserError("a RUN has its ground truth; give --predictions with a RUN or with --coco, not both")
     if run is not None:
         truth = stages.stored_truth(rundir.opened(run), part)
     else:
