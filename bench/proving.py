@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, console, kept, machine, matrix, parity, store
+from bench import certificate, console, kept, machine, matrix, parity, rundir, store
 from bench.contract import TWINS, Cell
 from bench.rundir import RunFolder
 from bench.rungs import arms
@@ -152,11 +152,31 @@ def recipe(
     """Climb for a recipe's network with `given` weights, or generic ones; write and return its certificate.
 
     Without `coco` the recipe's built-in dataset is rendered, or a small one for a recipe that has none.
-    Raises UserError when `out` is a run, or holds a scratch folder that no climb made.
+    Raises UserError when `out` is a run, holds a scratch folder that no climb made, or another climbs there.
     """
     _require_free(out)
     require_device(device)
     make_folder(out)
+    with rundir.exclusive(out):
+        context = _of_recipe(resolved, out, wanted, coco, given, threads, device, make_data)
+        subjects = []
+        if parity.DEPLOYMENT in wanted.rungs:
+            name = "probe" if given is None else "imported"
+            subjects = [arms.converted(context, name, "torch", context.weights)]
+        return _climb(context, subjects, {}, wanted, out)
+
+
+def _of_recipe(
+    resolved: Recipe,
+    out: Path,
+    wanted: Wanted,
+    coco: Path | None,
+    given: Path | None,
+    threads: int,
+    device: str,
+    make_data: Callable[[Recipe, Path], Any],
+) -> Context:
+    """Return what a climb for a recipe looks at, made in a fresh scratch folder below `out`."""
     if coco is None and resolved.data.synthetic is None:
         coco = out / "data"
         synthetic.make(coco, train_images=PEOPLE_IMAGES[0], val_images=PEOPLE_IMAGES[1], seed=0)
@@ -174,7 +194,7 @@ def recipe(
         _save_generic(resolved, proven)
     else:
         weights.save(proven, weights.load(given, described))
-    context = Context(
+    return Context(
         recipe=resolved,
         folder=folder,
         coco=coco,
@@ -184,11 +204,6 @@ def recipe(
         device=device,
         say=console.say,
     )
-    subjects = []
-    if parity.DEPLOYMENT in wanted.rungs:
-        name = "probe" if given is None else "imported"
-        subjects = [arms.converted(context, name, "torch", context.weights)]
-    return _climb(context, subjects, {}, wanted, out)
 
 
 def require_device(device: str | None) -> None:

@@ -108,8 +108,11 @@ def _read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def opened(path: Path) -> RunFolder:
-    """Return an existing run folder; UserError when it is none, or not whole."""
+def opened(path: Path, coco: Path | None = None) -> RunFolder:
+    """Return an existing run folder; UserError when it is none, or not whole.
+
+    coco: where the data set lies now, which is recorded; UserError unless it is the run's.
+    """
     facts = _read_facts(path)
     boxes = facts["boxes"]
     settings = Settings(
@@ -119,7 +122,21 @@ def opened(path: Path) -> RunFolder:
         threads=facts["threads"],
         workers=facts["workers"],
     )
-    return RunFolder(path, recipe.load(str(path / "recipe.yaml")), settings)
+    run = RunFolder(path, recipe.load(str(path / "recipe.yaml")), settings)
+    return run if coco is None else _moved(run, coco)
+
+
+def _moved(run: RunFolder, coco: Path) -> RunFolder:
+    """Return the run with its data set in the folder `coco`, where the same annotation files must lie."""
+    if coco.resolve() == run.settings.coco.resolve():
+        return run
+    try:
+        splits.require_sources(splits.read(run.split_file), coco)
+    except UserError as error:
+        made_with = f"{run.path} was made with coco {run.settings.coco}"
+        raise UserError(f"{made_with}, and --coco {coco} is another data set: {error}") from error
+    write_json(run.path / "run.json", run.facts() | {"coco": str(coco.resolve())})
+    return opened(run.path)
 
 
 def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None = None) -> RunFolder:
@@ -134,7 +151,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         existing = opened(path)
         require_recipe(existing, wanted)
         _require_settings(existing, settings)
-        return existing
+        return _moved(existing, settings.coco)
     manifest = splits.of(wanted, settings.coco)
     _check_boxes(manifest, settings)
     splits.save(manifest, path / "split.json")
@@ -198,7 +215,7 @@ def _require_settings(existing: RunFolder, settings: Settings) -> None:
 
 def _comparable(settings: Settings) -> dict[str, Any]:
     boxes = settings.boxes.resolve() if settings.boxes else "ground truth"
-    return asdict(settings) | {"coco": settings.coco.resolve(), "boxes": boxes}
+    return {name: value for name, value in asdict(settings).items() if name != "coco"} | {"boxes": boxes}
 
 
 def _differences(stored: Any, given: Any, key: str = "") -> list[str]:
@@ -246,19 +263,7 @@ def locked(path: Path, *, create: bool = False) -> Iterator[None]:
         make_folder(path)
     else:
         _read_facts(path)
-    try:
-        handle = open(path / LOCK, "a", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise UserError(
-            f"cannot write in {path}: {error.strerror}; expected a writable run folder"
-        ) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                f"another twinpose process works on {path}; wait for it, or use another --out"
-            ) from error
+    with exclusive(path):
         for leftover in leftovers(path, but={"data"}):
             leftover.unlink(missing_ok=True)
         try:
@@ -267,6 +272,23 @@ def locked(path: Path, *, create: bool = False) -> Iterator[None]:
             if new and [one.name for one in path.iterdir()] == [LOCK]:
                 (path / LOCK).unlink()
                 path.rmdir()
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a folder for this process; UserError when another one works there."""
+    try:
+        handle = open(path / LOCK, "a", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise UserError(f"cannot write in {path}: {error.strerror}; expected a writable folder") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"another twinpose process works on {path}; wait for it, or use another --out"
+            ) from error
+        yield
 
 
 def _require_free(path: Path) -> None:

@@ -12,7 +12,7 @@ from bench.contract import TWINS
 from pose import recipe as recipes
 from pose.files import require_writable
 from twinpose.exits import CHECK_FAILED
-from twinpose.options import AsJson, Out, RecipeName, RunDir, Set, Twin
+from twinpose.options import AsJson, Moved, Out, RecipeName, RunDir, Set, Twin
 
 model_app = typer.Typer(help="What a recipe's network is and costs.", no_args_is_help=True)
 weights_app = typer.Typer(help="Checkpoints in other formats.", no_args_is_help=True)
@@ -24,12 +24,13 @@ def convert(
     int8: Annotated[
         bool, typer.Option("--int8", help="Quantise the IR too, on images of the training part.")
     ] = False,
+    coco: Moved = None,
     as_json: AsJson = False,
 ) -> int:
     """Turn trained weights into OpenVINO IR and ONNX, and record how far the output moved."""
     records = {}
     with rundir.locked(run):
-        made = rundir.opened(run)
+        made = rundir.opened(run, coco)
         for name in [twin.value] if twin else TWINS:
             with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}"):
                 records[name] = stages.convert(made, name, int8=int8)

@@ -18,7 +18,7 @@ from bench.rundir import RunFolder
 from pose.errors import UserError
 from pose.files import require_writable
 from twinpose.exits import SOME_CELLS_FAILED, failed_cells
-from twinpose.options import AsJson, Device, MeasuredBy, Profile, RunDir, Uncertified, files_of_run
+from twinpose.options import AsJson, Device, MeasuredBy, Moved, Profile, RunDir, Uncertified, files_of_run
 
 
 def bench(
@@ -49,6 +49,7 @@ def bench(
         typer.Option("--mlperf", metavar="KEY=VALUE", help="What LoadGen is given, as min_duration_s=60."),
     ] = None,
     uncertified: Uncertified = False,
+    coco: Moved = None,
     parquet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is measured as Parquet and stop.")
     ] = None,
@@ -64,7 +65,7 @@ def bench(
     if list_:
         return _list(stages.load_matrix(rundir.opened(run), *asked), only, as_json)
     with rundir.locked(run):
-        made = rundir.opened(run)
+        made = rundir.opened(run, coco)
         cells = stages.load_matrix(made, *asked)
         if protocol is MeasuredBy.mlperf:
             return _by_loadgen(made, cells, only, options, timeout_s, uncertified, as_json)

@@ -62,6 +62,8 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")
 ]
 Coco = Annotated[Path | None, typer.Option("--coco", help="A folder in the official COCO layout.")]
+Moved = Annotated[Path | None, typer.Option("--coco", help="Where the run's data set lies now.")]
+Moved = Annotated[Path | None, typer.Option("--coco", help="Where the run's data set lies now.")]
 CocoDir = Annotated[Path, typer.Option("--coco", help="A folder in the official COCO layout.")]
 Boxes = Annotated[Path | None, typer.Option("--boxes", help="Detections in COCO results format.")]
 DeviceName = Annotated[Device | None, typer.Option("--device", help="Where the twins compute; default cpu.")]

@@ -40,9 +40,9 @@ def parity(
     """Prove the twins equal, rung by rung, and write the certificate; exits 1 when a rung failed."""
     wanted, on = parse_rungs(rungs, quick=quick), device and device.value
     if run is not None:
-        if any(option is not None for option in (recipe, weights, coco, out, threads, set_)):
-            raise UserError("a RUN has its recipe, data and weights; give it without --recipe and the others")
-        return _tell(_climb_run(run, wanted, matrix, on), run, as_json)
+        if any(option is not None for option in (recipe, weights, out, threads, set_)):
+            raise UserError("a RUN has its recipe and weights; give it without --recipe and the others")
+        return _tell(_climb_run(run, coco, wanted, matrix, on), run, as_json)
     if matrix is not None:
         raise UserError("--matrix goes with a RUN: it names what is measured there")
     if recipe is None:
@@ -80,10 +80,12 @@ def parse_rungs(text: str | None, *, quick: bool) -> tuple[int, ...]:
     return tuple(sorted({known[part] for part in wanted}))
 
 
-def _climb_run(path: Path, rungs: tuple[int, ...], matrix: str | None, device: str | None) -> dict[str, Any]:
+def _climb_run(
+    path: Path, coco: Path | None, rungs: tuple[int, ...], matrix: str | None, device: str | None
+) -> dict[str, Any]:
     """Return the certificate of a run's trained twins, and renew its report."""
     with rundir.locked(path):
-        made = rundir.opened(path)
+        made = rundir.opened(path, coco)
         with made.stage("parity", f"twinpose parity {made.quoted}"):
             found = stages.prove(made, rungs, matrix, device)
         build.build(path)

@@ -89,8 +89,9 @@ def _prepare(
         rundir.require_recipe(existing, recipe)
         before = existing.settings
     if coco is None:
-        stages.make_data(recipe, out / "data")
-        coco = out / "data"
+        coco = before.coco if before else out / "data"
+        if coco == out / "data":
+            stages.make_data(recipe, coco)
     if boxes is not None and not boxes.is_file():
         raise UserError(f"no file {boxes}; expected detections in COCO results format")
     settings = Settings(
@@ -135,16 +136,14 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train one twin or both; resumes from the last finished epoch."""
-    if recipe is None and any(option is not None for option in (coco, device, threads, workers, set_)):
-        raise UserError(
-            "--coco, --device, --threads, --workers and --set make a run; give --recipe with them"
-        )
+    if recipe is None and any(option is not None for option in (device, threads, workers, set_)):
+        raise UserError("--device, --threads, --workers and --set make a run; give --recipe with them")
     resolved = recipes.load(recipe, set_) if recipe is not None else None
     with rundir.locked(run, create=recipe is not None):
         if resolved is not None:
             made = _prepare(run, resolved, coco, None, device and device.value, threads, workers)
         else:
-            made = rundir.opened(run)
+            made = rundir.opened(run, coco)
         summaries = train_twins(made, [twin.value] if twin else list(TWINS))
     lines = [
         f"{n}: best AP {s['best_ap']:.3f} at epoch {s['best_epoch']} of {s['epochs']}"

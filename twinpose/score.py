@@ -39,12 +39,14 @@ def eval_(
     as_json: AsJson = False,
 ) -> None:
     """Score predictions by COCO's ten numbers; with a run alone its test part, on the best checkpoints."""
-    if run is not None and (coco is not None or recipe is not None):
-        raise UserError("a RUN has its data and recipe; give it without --coco and --recipe")
+    if run is not None and recipe is not None:
+        raise UserError("a RUN has its recipe; give it without --recipe")
+    if run is not None and coco is not None and predictions is not None:
+        raise UserError("a RUN has its ground truth; give --predictions with a RUN or with --coco, not both")
     if run is not None and predictions is None:
         if split not in {None, Part.test}:
             raise UserError(f"eval RUN scores the test part; give --predictions with --split {split}")
-        _score_run(run, as_json)
+        _score_run(run, coco, as_json)
         return
     if predictions is None or (coco is None and run is None):
         raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
@@ -64,10 +66,10 @@ def eval_(
     console.facts(numbers, as_json, _numbers(numbers))
 
 
-def _score_run(run: Path, as_json: bool) -> None:
+def _score_run(run: Path, coco: Path | None, as_json: bool) -> None:
     """Score the test part on each twin's best checkpoint."""
     with rundir.locked(run):
-        made = rundir.opened(run)
+        made = rundir.opened(run, coco)
         with made.stage("test", f"twinpose eval {made.quoted}"):
             record = stages.evaluate(made)
     rows = [f"{twin}: {_numbers(row)}" for twin, row in record.get("twins", {}).items()]

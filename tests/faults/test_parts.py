@@ -7,12 +7,12 @@ import shutil
 
 import mini_coco
 import pytest
-from bench.cli import app
 from typer.testing import CliRunner
 
 from pose import coco, recipe, splits
 from pose.check import check
 from pose.errors import UserError
+from twinpose.cli import app
 
 
 @pytest.fixture

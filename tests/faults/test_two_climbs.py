@@ -1,0 +1,35 @@
+"""Two climbs do not share a folder."""
+
+from __future__ import annotations
+
+import pytest
+import twins
+
+from bench import proving, rundir
+from pose.errors import UserError
+
+
+def nothing(*_):
+    pytest.fail("data were made")
+
+
+def test_a_second_climb_into_a_folder_is_told_and_touches_nothing(tmp_path):
+    out = tmp_path / "p"
+    (out / "parity").mkdir(parents=True)
+    (out / "parity" / proving.MARK).write_text("{}")
+    (out / "parity" / "half.npz").write_bytes(b"of the first")
+    wanted = proving.Wanted((1,), "twinpose parity")
+    with (
+        rundir.exclusive(out),
+        pytest.raises(UserError, match="another twinpose process works on"),
+    ):
+        proving.recipe(
+            twins.tiny(),
+            out,
+            wanted,
+            coco=None,
+            given=None,
+            threads=1,
+            make_data=lambda *_: pytest.fail("made"),
+        )
+    assert (out / "parity" / "half.npz").read_bytes() == b"of the first"
