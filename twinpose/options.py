@@ -63,7 +63,6 @@ Set = Annotated[
 ]
 Coco = Annotated[Path | None, typer.Option("--coco", help="A folder in the official COCO layout.")]
 Moved = Annotated[Path | None, typer.Option("--coco", help="Where the run's data set lies now.")]
-Moved = Annotated[Path | None, typer.Option("--coco", help="Where the run's data set lies now.")]
 CocoDir = Annotated[Path, typer.Option("--coco", help="A folder in the official COCO layout.")]
 Boxes = Annotated[Path | None, typer.Option("--boxes", help="Detections in COCO results format.")]
 DeviceName = Annotated[Device | None, typer.Option("--device", help="Where the twins compute; default cpu.")]

@@ -55,7 +55,7 @@ def run(
         load_weights(weights, architecture.build(resolved.model))
     with rundir.locked(out, create=True):
         on = device and device.value
-        made = _prepare(out, resolved, coco, boxes, on, threads, workers, weights)
+        made = prepare(out, resolved, coco, boxes, on, threads, workers, weights)
         do_stages(made, uncertified=uncertified, given=weights)
         path = build.build(out)
     failed = failed_cells(store.cells(out))
@@ -68,7 +68,7 @@ def run(
     return SOME_CELLS_FAILED if failed else 0
 
 
-def _prepare(
+def prepare(
     out: Path,
     recipe: Recipe,
     coco: Path | None,
@@ -141,7 +141,7 @@ def train(
     resolved = recipes.load(recipe, set_) if recipe is not None else None
     with rundir.locked(run, create=recipe is not None):
         if resolved is not None:
-            made = _prepare(run, resolved, coco, None, device and device.value, threads, workers)
+            made = prepare(run, resolved, coco, None, device and device.value, threads, workers)
         else:
             made = rundir.opened(run, coco)
         summaries = train_twins(made, [twin.value] if twin else list(TWINS))

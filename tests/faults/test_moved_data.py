@@ -7,14 +7,15 @@ import shutil
 import mini_coco
 import pytest
 import twins
-from bench.verbs import runs
 from typer.testing import CliRunner
 
 from bench import rundir
 from bench.rundir import Settings
+from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
 from twinpose.cli import app
+from twinpose.run import prepare
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_another_data_set_is_refused_and_nothing_is_recorded(made, tmp_path):
 def test_a_run_that_is_continued_without_coco_keeps_its_own(made, tmp_path):
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(twins.tiny().to_yaml())
-    again = runs.prepare(str(recipe), made.path, None, None, None, None, None, None)
+    again = prepare(made.path, recipes.load(str(recipe)), None, None, None, None, None)
     assert again.settings == rundir.opened(made.path).settings
     assert not (made.path / "data").exists()
 
