@@ -142,7 +142,7 @@ class _Bench:
         while due := self._due(members):
             number += 1
             drawn = self.sitting.draw(lane, number, due)
-            passes.begin(self.run.path, self.sitting, drawn)
+            passes.begin(self.run.path, drawn)
             if len(drawn.order) == 1:
                 self.alone.add(drawn.id)
             self.tell("pass_started", {"lane": lane.id, "number": number, "cells": len(drawn.order)})

@@ -35,7 +35,7 @@ class Sitting:
         """Return the `number`-th pass over a lane: its due cells in a random order that the seed repeats."""
         order = sorted(due, key=lambda cell: cell.id)
         random.Random(f"{self.seed} {lane.id} {number}").shuffle(order)
-        return Pass(f"{self.id}/{lane.id}/{number}", lane, tuple(order))
+        return Pass(f"{self.id}/{lane.id}/{number}", lane, tuple(order), self.id, self.seed)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Pass:
     id: str
     lane: Lane
     order: tuple[Cell, ...]
+    sitting: str
+    """The id of the bench that drew it."""
+    seed: int
+    """Of that bench, from which the order was drawn."""
 
 
 def lanes(cells: Sequence[Cell]) -> dict[Lane, list[Cell]]:
@@ -60,7 +64,7 @@ def rounds_done(result: CellResult | None, unpaired: Collection[str]) -> int:
     return sum(one.pass_ not in unpaired for one in result.rounds) if result else 0
 
 
-def begin(run: Path, sitting: Sitting, drawn: Pass) -> None:
+def begin(run: Path, drawn: Pass) -> None:
     """Note in the journal that a pass begins, and its order."""
     _append(
         run,
@@ -68,8 +72,8 @@ def begin(run: Path, sitting: Sitting, drawn: Pass) -> None:
             "pass": drawn.id,
             "lane": drawn.lane.id,
             "order": [cell.id for cell in drawn.order],
-            "seed": sitting.seed,
-            "sitting": sitting.id,
+            "seed": drawn.seed,
+            "sitting": drawn.sitting,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )

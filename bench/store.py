@@ -202,7 +202,7 @@ def require_known(path: Path, raw: Any, newest: int = SCHEMA) -> None:
 def bench_facts(run: Path) -> dict[str, Any]:
     """Return bench/bench.json: the matrix and the machine; UserError before the first bench."""
     path = Path(run) / "bench" / "bench.json"
-    return _facts(path, f"a run folder with a bench; 'twinpose bench {shlex.quote(str(run))}' makes one")
+    return json_object(path, f"a run folder with a bench; 'twinpose bench {shlex.quote(str(run))}' makes one")
 
 
 def comparisons(run: Path) -> list[dict[str, Any]]:
@@ -211,7 +211,7 @@ def comparisons(run: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     expected = "the comparisons that 'twinpose bench' wrote"
-    found = _facts(path, expected).get("comparisons")
+    found = json_object(path, expected).get("comparisons")
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise UserError(f"{path} holds no list of comparisons; expected {expected}")
     return found
@@ -223,14 +223,14 @@ def differences(run: Path) -> list[Difference]:
     if not path.exists():
         return []
     expected = "the differences of AP that 'twinpose bench' wrote"
-    found = _facts(path, expected).get("differences")
+    found = json_object(path, expected).get("differences")
     try:
         return msgspec.convert(found, list[Difference])
     except msgspec.ValidationError as error:
         raise UserError(f"{path} holds no list of differences ({error}); expected {expected}") from error
 
 
-def _facts(path: Path, expected: str) -> dict[str, Any]:
+def json_object(path: Path, expected: str) -> dict[str, Any]:
     raw = read_json(path, expected)
     require_known(path, raw)
     if not isinstance(raw, dict):

@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from bench import console, launch, machine
-from bench.rundir import RunFolder
 
 
 def call_with_bar(
-    entry: str, payload: dict[str, Any], folder: Path, title: str, run: RunFolder | None = None
+    entry: str, payload: dict[str, Any], folder: Path, title: str, threads: int | None = None
 ) -> dict[str, Any]:
-    """Return what a child gives, its "batch" events shown as a bar; its folder goes when it went well."""
-    threads = run.settings.threads if run else machine.usable_cores()
-    device = payload.get("device", "cpu")
+    """Return what a child gives, its "batch" events shown as a bar; its folder goes when it went well.
+
+    threads bounds its pools; None for all usable cores.
+    """
+    pools = launch.thread_environment(threads or machine.usable_cores(), device=payload.get("device", "cpu"))
     with console.bar(title) as move:
         outcome = launch.call(
             entry,
             payload,
             folder,
-            env=launch.thread_environment(threads, device=device) | launch.PASSIVE,
+            env=pools | launch.PASSIVE,
             on_event=lambda name, event: move(event["seen"], event["of"]) if name == "batch" else None,
         )
     value = launch.value_of(outcome)

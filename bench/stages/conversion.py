@@ -34,7 +34,9 @@ def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
             *(["int8"] if int8 or _measures_int8(run) else []),
         ],
     }
-    record = call_with_bar("bench.convert:convert", payload, out / "child", f"convert {twin}", run)
+    record = call_with_bar(
+        "bench.convert:convert", payload, out / "child", f"convert {twin}", run.settings.threads
+    )
     for route in record["routes"]:
         console.say(f"{twin:5s} {route['route']}: {route_text(route)}")
     return record

@@ -45,7 +45,7 @@ def test_lanes_keep_the_order_of_the_matrix():
 def a_pass(tmp_path: Path, number: int, *, ended: bool) -> str:
     sitting = Sitting("here", 1)
     drawn = sitting.draw(LANE, number, CELLS)
-    passes.begin(tmp_path, sitting, drawn)
+    passes.begin(tmp_path, drawn)
     if ended:
         passes.end(tmp_path, drawn)
     return drawn.id
