@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := tf,torch,onnx,openvino,dev
-# Their tests have a process each: two frameworks in one may crash. The longest come first.
-IMPLEMENTATIONS := tf_impl torch_impl openvino_impl onnx_impl
+# Their tests have processes of their own: two frameworks in one may crash.
+IMPLEMENTATIONS := tf_impl torch_impl onnx_impl openvino_impl
 # What `make test` leaves out, by mark; .ci/run leaves out the hours alone.
 SKIP := slow or hours
 
@@ -46,9 +46,10 @@ core: env
 frameworks: env
 	$(BIN)/python -m pytest -m "frameworks and not ($(SKIP))" -n 2 --dist loadfile
 
-# Two processes at a time: one alone starts, traces and compiles on one core.
 implementations: env
-	printf 'tests/%s\n' $(IMPLEMENTATIONS) | xargs -n 1 -P 2 $(BIN)/python -m pytest -m "not ($(SKIP))"
+	for name in $(IMPLEMENTATIONS); do \
+	  $(BIN)/python -m pytest tests/$$name -m "not ($(SKIP))" -n 2 --dist loadfile || exit; \
+	done
 
 lint: env
 	$(BIN)/ruff check .

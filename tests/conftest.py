@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from pose import weights
+from pose.architecture import Architecture
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,6 +62,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+Draw = Callable[[Architecture, int], weights.Weights]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """Draw a network's weights once a process: a pure function of it that takes a second each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("initial", "generic"):
+            patch.setattr(weights, name, _remembering(getattr(weights, name)))
+        yield
+
+
+def _remembering(draw: Draw) -> Draw:
+    once = functools.lru_cache(maxsize=4)(draw)
+
+    @functools.wraps(draw)
+    def drawn(architecture: Architecture, seed: int) -> weights.Weights:
+        return {name: value.copy() for name, value in once(architecture, seed).items()}
+
+    return drawn
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,13 @@ TINY = architecture.Architecture(
 BODY = ["conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"]
 
 
+@pytest.fixture(autouse=True)
+def _drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw each time, where drawing is the subject."""
+    for name in ("initial", "generic"):
+        monkeypatch.setattr(weights, name, getattr(weights, name).__wrapped__)
+
+
 @pytest.fixture
 def made() -> weights.Weights:
     return weights.initial(TINY, seed=0)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import benching
 import numpy as np
 import pytest
 import twins
@@ -18,7 +19,7 @@ torch = pytest.importorskip("torch")
 
 import torchvision  # noqa: E402
 
-from bench import native  # noqa: E402
+from bench import launch, native  # noqa: E402
 from pose import architecture, recipe, weights  # noqa: E402
 from pose.errors import UserError  # noqa: E402
 from torch_impl import export, model  # noqa: E402
@@ -34,16 +35,29 @@ def saved(path: Path, tensors: weights.Weights, prefix: str = "") -> Path:
     return path
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_the_official_naming_is_read_with_or_without_its_prefix(
-    canonical: weights.Weights, tmp_path: Path, prefix: str
-) -> None:
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read checkpoints in this process, which has torch already, and not in a child as `native` does."""
+    monkeypatch.setattr(launch, "call", benching.call_here)
+
+
+def test_the_official_naming_is_read_without_its_prefix(canonical: weights.Weights, tmp_path: Path) -> None:
+    _comes_in_whole(canonical, tmp_path, "")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_the_official_naming_is_read_with_its_prefix(canonical: weights.Weights, tmp_path: Path) -> None:
+    _comes_in_whole(canonical, tmp_path, "module.")
+
+
+def _comes_in_whole(canonical: weights.Weights, tmp_path: Path, prefix: str) -> None:
     out = tmp_path / "w.safetensors"
     count = native.import_weights(str(saved(tmp_path / "w.pth", canonical, prefix)), twins.tiny(), out)
     assert count == len(canonical)
     assert weights.fingerprint(weights.read(out)) == weights.fingerprint(canonical)
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
