@@ -46,6 +46,10 @@ class Manifest:
         """Return where every source lies."""
         return {**coco.OFFICIAL, **self.files}
 
+    def at_hand(self, wanted: str) -> str:
+        """Return the name of the part `wanted` or, in a split of one part alone, of that."""
+        return next(name for name in (wanted, *PARTS) if self.parts.get(name))
+
     def sources_of(self, name: str) -> list[str]:
         """Return the sources whose images part `name` may hold."""
         return _sources_of(self.method, self.sources, name)
@@ -75,6 +79,16 @@ def _no_part(method: str, name: str, there: Sequence[str]) -> UserError:
 def of(wanted: recipe.Recipe, root: Path, only: str | None = None) -> Manifest:
     """Return the manifest of a recipe's split over its files in the folder `root`; see `make`."""
     return make(wanted.split, root, layout(wanted.data), only)
+
+
+def of_what_is_there(wanted: recipe.Recipe, root: Path) -> Manifest:
+    """Return the manifest of a recipe's split; where one part's annotation file alone is there, of it."""
+    places, there = layout(wanted.data), []
+    for name, source in SOURCES.items():
+        if source in places and coco.annotation_path(root, source, places).is_file():
+            there.append(name)
+    alone = wanted.split.method == "official" and len(there) == 1
+    return of(wanted, root, there[0] if alone else None)
 
 
 def layout(data: recipe.Data) -> coco.Layout:

@@ -11,7 +11,6 @@ from pose import check as check_
 from pose import recipe as recipes
 from pose import sample as sample_
 from pose import splits, synthetic
-from pose.coco import annotation_path
 from pose.errors import UserError
 from pose.files import replacing
 from pose.recipe import Recipe
@@ -55,7 +54,7 @@ def check(coco: Path, recipe: Recipe | None, as_json: bool) -> int:
 
 def split(recipe: Recipe, coco: Path, out: Path, as_json: bool) -> None:
     """Write a split manifest."""
-    manifest = _of_what_is_there(recipe, coco)
+    manifest = splits.of_what_is_there(recipe, coco)
     splits.save(manifest, out)
     counts = {
         name: {"images": len(part.image_ids), "people": len(part.annotation_ids)}
@@ -63,22 +62,10 @@ def split(recipe: Recipe, coco: Path, out: Path, as_json: bool) -> None:
         if part
     }
     lines = [f"{name}: {c['images']} images, {c['people']} people" for name, c in counts.items()]
+    if len(counts) == 1:
+        console.say(f"no other part has an annotation file in {coco}")
     facts = {"sha256": manifest.sha256, "out": str(out), "parts": counts}
     console.facts(facts, as_json, "\n".join([*lines, f"SHA-256 {manifest.sha256} -> {out}"]))
-
-
-def _of_what_is_there(recipe: Recipe, coco: Path) -> splits.Manifest:
-    """Return the split; of the official one the part alone whose annotation file is there, if it is one."""
-    layout = splits.layout(recipe.data)
-    there = [
-        name
-        for name, source in splits.SOURCES.items()
-        if source in layout and annotation_path(coco, source, layout).is_file()
-    ]
-    if recipe.split.method == "official" and len(there) == 1:
-        console.say(f"only '{there[0]}' has an annotation file in {coco}; the split has no other part")
-        return splits.of(recipe, coco, there[0])
-    return splits.of(recipe, coco)
 
 
 def sample(
