@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pose import coco, recipe
+from pose import annotation_file, coco, recipe
 from pose.augment import order
 from pose.errors import UserError
 from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
@@ -139,7 +139,7 @@ def _why_empty(root: Path, sources: Sequence[str], layout: coco.Layout) -> str:
     """Return why a part of these sources is empty: of the first whose people are all unusable, its reason."""
     for source in sources:
         path = coco.annotation_path(root, source, layout)
-        if reason := coco.why_nobody(coco.read_annotations(path)):
+        if reason := annotation_file.why_nobody(annotation_file.read_annotations(path)):
             return f"{path}: {reason}"
     return "expected more images or other fractions"
 
@@ -195,7 +195,9 @@ def require_sources(manifest: Manifest, root: Path, sources: Sequence[str] | Non
 def people(manifest: Manifest, root: Path, name: str) -> dict[int, Person]:
     """Return by id the raw annotations, used or not, of the people in the files of part `name`."""
     paths = [coco.annotation_path(root, s, manifest.layout) for s in manifest.sources_of(name)]
-    return {person.id: person for path in paths for person in coco.read_annotations(path).annotations}
+    return {
+        person.id: person for path in paths for person in annotation_file.read_annotations(path).annotations
+    }
 
 
 def ground_truth(manifest: Manifest, root: Path, name: str) -> dict[str, Any]:
