@@ -90,7 +90,7 @@ def _job(payload: dict[str, Any]) -> Job:
     twin, out, weights = payload["twin"], Path(payload["out"]), Path(payload["weights"])
     out.mkdir(parents=True, exist_ok=True)
     coco = Path(payload["coco"])
-    probe = inference.Inputs(resolved, coco, manifest, "val").batch(0, PROBE_IMAGES)
+    probe = inference.Inputs(resolved, coco, manifest, manifest.at_hand("val")).batch(0, PROBE_IMAGES)
     source = resolve(f"{twin}_impl.export:source")(resolved, weights, len(probe))
     return Job(twin, resolved, weights, coco, manifest, source, probe, source.infer(probe), out)
 
@@ -141,6 +141,8 @@ def _int8(job: Job) -> dict[str, Any]:
 
 def _calibration(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
     """Return unaugmented inputs (n, H, W, 3) uint8 of the training part, and which they are."""
+    if job.manifest.parts.get("train") is None:
+        raise Unsupported("int8 is calibrated on images of the training part, which the split has not")
     inputs = inference.Inputs(job.recipe, job.coco, job.manifest, "train")
     count = min(CALIBRATION_IMAGES, len(inputs))
     chosen = np.sort(np.random.default_rng(CALIBRATION_SEED).choice(len(inputs), count, replace=False))

@@ -152,7 +152,8 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         require_recipe(existing, wanted)
         _require_settings(existing, settings)
         return _moved(existing, settings.coco)
-    manifest = splits.of(wanted, settings.coco)
+    # Weights that are given need no training part.
+    manifest = (splits.of_what_is_there if given else splits.of)(wanted, settings.coco)
     _check_boxes(manifest, settings)
     splits.save(manifest, path / "split.json")
     write_text(path / "recipe.yaml", wanted.to_yaml())

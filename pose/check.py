@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from pose import coco, records
+from pose import annotation_file, records
 from pose.coco import OFFICIAL, Layout, annotation_path
 from pose.errors import UserError
 from pose.images import read_image
@@ -141,7 +141,7 @@ def _why_nobody(file: LooseFile) -> str | None:
     """Return why nobody of a file that can be loaded is used; None too where it cannot be loaded."""
     try:
         categories = Counter(row.category_id for row in file.annotations if is_id(row.category_id))
-        return coco.why_nobody(coco.held_together(records.strictly(file), categories))
+        return annotation_file.why_nobody(annotation_file.held_together(records.strictly(file), categories))
     except (msgspec.ValidationError, UserError):
         return None
 
@@ -279,7 +279,7 @@ def _used(row: LoosePerson, images: dict[int, LooseImage]) -> bool:
         person, image = records.strict(row, records.Person), records.strict(found, records.Image)
     except msgspec.ValidationError:
         return False
-    return not coco.unused(person) and coco.usable_box(person, image) is not None
+    return not annotation_file.unused(person) and annotation_file.usable_box(person, image) is not None
 
 
 def _picture_problems(

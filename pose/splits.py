@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pose import coco, recipe
+from pose import annotation_file, coco, recipe
 from pose.augment import order
 from pose.errors import UserError
 from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
@@ -46,6 +46,10 @@ class Manifest:
         """Return where every source lies."""
         return {**coco.OFFICIAL, **self.files}
 
+    def at_hand(self, wanted: str) -> str:
+        """Return the name of the part `wanted` or, in a split of one part alone, of that."""
+        return next(name for name in (wanted, *PARTS) if self.parts.get(name))
+
     def sources_of(self, name: str) -> list[str]:
         """Return the sources whose images part `name` may hold."""
         return _sources_of(self.method, self.sources, name)
@@ -75,6 +79,16 @@ def _no_part(method: str, name: str, there: Sequence[str]) -> UserError:
 def of(wanted: recipe.Recipe, root: Path, only: str | None = None) -> Manifest:
     """Return the manifest of a recipe's split over its files in the folder `root`; see `make`."""
     return make(wanted.split, root, layout(wanted.data), only)
+
+
+def of_what_is_there(wanted: recipe.Recipe, root: Path) -> Manifest:
+    """Return the manifest of a recipe's split; where one part's annotation file alone is there, of it."""
+    places, there = layout(wanted.data), []
+    for name, source in SOURCES.items():
+        if source in places and coco.annotation_path(root, source, places).is_file():
+            there.append(name)
+    alone = wanted.split.method == "official" and len(there) == 1
+    return of(wanted, root, there[0] if alone else None)
 
 
 def layout(data: recipe.Data) -> coco.Layout:
@@ -125,7 +139,7 @@ def _why_empty(root: Path, sources: Sequence[str], layout: coco.Layout) -> str:
     """Return why a part of these sources is empty: of the first whose people are all unusable, its reason."""
     for source in sources:
         path = coco.annotation_path(root, source, layout)
-        if reason := coco.why_nobody(coco.read_annotations(path)):
+        if reason := annotation_file.why_nobody(annotation_file.read_annotations(path)):
             return f"{path}: {reason}"
     return "expected more images or other fractions"
 
@@ -181,7 +195,9 @@ def require_sources(manifest: Manifest, root: Path, sources: Sequence[str] | Non
 def people(manifest: Manifest, root: Path, name: str) -> dict[int, Person]:
     """Return by id the raw annotations, used or not, of the people in the files of part `name`."""
     paths = [coco.annotation_path(root, s, manifest.layout) for s in manifest.sources_of(name)]
-    return {person.id: person for path in paths for person in coco.read_annotations(path).annotations}
+    return {
+        person.id: person for path in paths for person in annotation_file.read_annotations(path).annotations
+    }
 
 
 def ground_truth(manifest: Manifest, root: Path, name: str) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from pose import check as check_
 from pose import recipe as recipes
 from pose import sample as sample_
 from pose import splits, synthetic
-from pose.coco import annotation_path
 from pose.errors import UserError
 from pose.files import replacing, require_writable
-from pose.recipe import Recipe, Synthetic
+from pose.recipe import Synthetic
 from twinpose.exits import CHECK_FAILED
 from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers, files_of_coco
 
@@ -81,7 +80,7 @@ def check(
 def split(recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json: AsJson = False) -> None:
     """Fix which images train, validate and test, in a manifest with a checksum."""
     require_writable(out, but_not=files_of_coco(coco))
-    manifest = _of_what_is_there(recipes.load(recipe, set_), coco)
+    manifest = splits.of_what_is_there(recipes.load(recipe, set_), coco)
     splits.save(manifest, out)
     counts = {
         name: {"images": len(part.image_ids), "people": len(part.annotation_ids)}
@@ -89,22 +88,10 @@ def split(recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json
         if part
     }
     lines = [f"{name}: {c['images']} images, {c['people']} people" for name, c in counts.items()]
+    if len(counts) == 1:
+        console.say(f"no other part has an annotation file in {coco}")
     facts = {"sha256": manifest.sha256, "out": str(out), "parts": counts}
     console.facts(facts, as_json, "\n".join([*lines, f"SHA-256 {manifest.sha256} -> {out}"]))
-
-
-def _of_what_is_there(recipe: Recipe, coco: Path) -> splits.Manifest:
-    """Return the split; of the official one the part alone whose annotation file is there, if it is one."""
-    layout = splits.layout(recipe.data)
-    there = [
-        name
-        for name, source in splits.SOURCES.items()
-        if source in layout and annotation_path(coco, source, layout).is_file()
-    ]
-    if recipe.split.method == "official" and len(there) == 1:
-        console.say(f"only '{there[0]}' has an annotation file in {coco}; the split has no other part")
-        return splits.of(recipe, coco, there[0])
-    return splits.of(recipe, coco)
 
 
 @data_app.command(name="sample")

@@ -54,7 +54,8 @@ def climb(context: Context) -> list[Check]:
         *(partial(loaded, context, twin) for twin in TWINS), partial(samples.checks, context)
     )
     found: dict[tuple[str, int], Loaded] = {key: epoch for one in both for key, epoch in one.items()}
-    part = splits.read(context.split).part("train")
+    manifest = splits.read(context.split)
+    part = manifest.part(manifest.at_hand("train"))
     arrays = ARRAYS[context.recipe.data.pipeline]
     return [*between(found, part.annotation_ids, arrays), *shared]
 
@@ -82,7 +83,8 @@ def load(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Write what one twin's loader gives, return the running hash, by number of workers (in the child)."""
     twin, folder = payload["twin"], Path(payload["folder"])
     resolved = recipe.from_dict(payload["recipe"])
-    instances = splits.select(splits.read(Path(payload["split"])), Path(payload["coco"]), "train")
+    manifest = splits.read(Path(payload["split"]))
+    instances = splits.select(manifest, Path(payload["coco"]), manifest.at_hand("train"))
     running = {}
     for workers in payload["workers"]:
         loader = resolve(f"{twin}_impl.data:Loader")(instances, resolved, workers)

@@ -36,7 +36,8 @@ def batch(context: Context) -> Arrays:
     """
     path = context.folder / "probe.npz"
     if not path.exists():
-        dataset = splits.select(splits.read(context.split), context.coco, "train")
+        manifest = splits.read(context.split)
+        dataset = splits.select(manifest, context.coco, manifest.at_hand("train"))
         made, ids = [], []
         # People with few labelled joints say little about a gradient.
         order = np.argsort(-dataset.labelled.sum(axis=1), kind="stable")[:STEP_SAMPLES]

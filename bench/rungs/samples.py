@@ -81,7 +81,8 @@ def compare(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Return the largest error of each kind and where it is (in the child)."""
     resolved = without_extras(recipe.from_dict(payload["recipe"]))
     manifest, root = splits.read(Path(payload["split"])), Path(payload["coco"])
-    dataset, people = splits.select(manifest, root, "train"), splits.people(manifest, root, "train")
+    part = manifest.at_hand("train")
+    dataset, people = splits.select(manifest, root, part), splits.people(manifest, root, part)
     indices = np.unique(np.linspace(0, len(dataset) - 1, SAMPLES).astype(np.int64)).tolist()
     epochs = [None, *range(1, 1 + max(EPOCHS, math.ceil(SAMPLES / len(indices))))]
     errors, mirrored = Errors(), 0

@@ -7,9 +7,12 @@ import shutil
 
 import mini_coco
 import pytest
+import twins
 from typer.testing import CliRunner
 
-from pose import coco, recipe, splits
+from bench import rundir
+from bench.rundir import Settings
+from pose import architecture, coco, recipe, splits, weights
 from pose.check import check
 from pose.errors import UserError
 from twinpose.cli import app
@@ -67,6 +70,24 @@ def test_a_part_that_the_split_has_not_is_said(val_alone, tmp_path, verb):
     code, said = typed(*words[verb], "--coco", val_alone, "--split", "test")
     assert code == 2
     assert "the 'official' split has no part 'test'; it has: train, val" in said
+
+
+def test_given_weights_need_no_training_part_and_a_training_does(val_alone, tmp_path):
+    settings, given = Settings(val_alone, None, "cpu", 2, 1), tmp_path / "w.safetensors"
+    described = architecture.build(twins.tiny().model)
+    weights.save(given, weights.initial(described, 0))
+    made = rundir.prepare(tmp_path / "run", twins.tiny(), settings, given)
+    manifest = splits.read(made.split_file)
+    assert [name for name in splits.PARTS if manifest.parts[name]] == ["val"]
+    assert manifest.at_hand("train") == manifest.at_hand("val") == "val"
+    with pytest.raises(UserError, match=r"person_keypoints_train2017\.json: No such file"):
+        rundir.prepare(tmp_path / "other", twins.tiny(), settings)
+
+
+def test_the_part_at_hand_is_the_wanted_one_where_there_is_a_choice(tmp_path):
+    mini_coco.build(tmp_path)
+    manifest = splits.make(recipe.Split(), tmp_path)
+    assert (manifest.at_hand("train"), manifest.at_hand("val")) == ("train", "val")
 
 
 OWN = {
