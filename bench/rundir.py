@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
@@ -32,6 +32,9 @@ class _Facts(TypedDict):
     threads: int
     workers: int
     stages: dict[str, dict[str, Any]]
+    machine: NotRequired[dict[str, Any]]
+    started: NotRequired[str]
+    command: NotRequired[str]
 
 
 @dataclass(frozen=True)

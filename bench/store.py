@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 import numpy as np
@@ -202,7 +202,22 @@ def require_known(path: Path, raw: Any, newest: int = SCHEMA) -> None:
 def bench_facts(run: Path) -> dict[str, Any]:
     """Return bench/bench.json: the matrix and the machine; UserError before the first bench."""
     path = Path(run) / "bench" / "bench.json"
-    return json_object(path, f"a run folder with a bench; 'twinpose bench {shlex.quote(str(run))}' makes one")
+    found = json_object(
+        path, f"a run folder with a bench; 'twinpose bench {shlex.quote(str(run))}' makes one"
+    )
+    try:
+        msgspec.convert(found, _BenchFacts)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path} is not as it was written ({error}); bench again") from error
+    return found
+
+
+class _BenchFacts(TypedDict, total=False):
+    """What bench.json is read for, if it is there."""
+
+    matrix: dict[str, Any]
+    machine: dict[str, Any]
+    noise: dict[str, Any]
 
 
 def comparisons(run: Path) -> list[dict[str, Any]]:

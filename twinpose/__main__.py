@@ -6,6 +6,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from twinpose import INTERRUPTED
+
 HOME = Path(__file__).resolve().parent.parent
 SIBLINGS = ("pose", "bench", "reports", "tf_impl", "torch_impl", "onnx_impl", "openvino_impl")
 
@@ -19,7 +21,7 @@ def main() -> None:
         # Not before: these imports are what would fail, and they take a second in which Ctrl-C may come.
         from twinpose import cli
     except KeyboardInterrupt:
-        print("twinpose: interrupted", file=sys.stderr)
+        print(f"twinpose: {INTERRUPTED}", file=sys.stderr)
         sys.exit(130)
     cli.main()
 

@@ -11,10 +11,10 @@ import typer
 from bench import console, launch
 from pose import __version__
 from pose.errors import Unsupported, UserError
-from twinpose import artifacts, bench, compare, data, parity, run, score
+from twinpose import INTERRUPTED, artifacts, bench, compare, data, parity, run, score
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as a shell has it."""
+AFTER_CTRL_C = 130
+"""The exit code of an interrupt, as a shell has it."""
 
 app = typer.Typer(
     name="twinpose",
@@ -92,9 +92,9 @@ def _ended(command: Callable[..., int | None]) -> int | None:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror}; 'twinpose -v VERB' shows where it was needed", 2)
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    if code == INTERRUPTED:  # typer makes an exit code of Ctrl-C
-        _fail("interrupted; the same command goes on where it stopped", code)
+        code = AFTER_CTRL_C
+    if code == AFTER_CTRL_C:  # typer makes an exit code of Ctrl-C
+        _fail(INTERRUPTED, code)
     return code
 
 

@@ -175,19 +175,17 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write HTML, CSV, Markdown and plots from a run alone."""
-    if out is None:
-        _renew_samples(run)
+    made = rundir.opened(run)
+    if stages.best_epochs(made) and out is None and not stages.samples_hold(made):
+        _renew_samples(made)
     written = build.build(run, out)
     console.facts({"report": str(written)}, as_json, f"report: {written}")
 
 
-def _renew_samples(run: Path) -> None:
+def _renew_samples(made: RunFolder) -> None:
     """Put the sample images of what is trained now into a run; where that is impossible, say why."""
-    made = rundir.opened(run)
-    if not any((run / "train").glob("*/summary.json")) or stages.samples_hold(made):
-        return
     try:
-        with rundir.locked(run):
+        with rundir.locked(made.path):
             stages.samples(made)
     except UserError as error:
         console.say(f"no sample images: {error}")

@@ -7,11 +7,12 @@ from bench.stages.importing import imported, require_one_source
 from bench.stages.measuring import bench, load_matrix, prove
 from bench.stages.order import Stage, sequence
 from bench.stages.pictures import samples, samples_hold
-from bench.stages.training import make_data, train
+from bench.stages.training import best_epochs, make_data, train
 
 __all__ = [
     "Stage",
     "bench",
+    "best_epochs",
     "call_with_bar",
     "convert",
     "evaluate",

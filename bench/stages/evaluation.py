@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -13,6 +13,14 @@ from bench.stages.training import trained
 from pose import coco, splits
 from pose.errors import UserError
 from pose.files import read_json, write_json
+
+
+class _Truth(TypedDict):
+    """What must be in a ground truth, among the rest."""
+
+    images: list[coco.Image]
+    annotations: list[coco.Person]
+    categories: list[dict[str, Any]]
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -77,6 +85,10 @@ def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:
     names = {"val": "ground_truth.json", "test": "ground_truth_test.json"}
     if part not in names:
         raise UserError(f"a run stores no ground truth of '{part}'; expected --split val or test")
-    coco.read_annotations(run.path / names[part])
-    truth: dict[str, Any] = read_json(run.path / names[part], f"the run's ground truth of '{part}'")
+    path, expected = run.path / names[part], f"the run's ground truth of '{part}'"
+    truth: dict[str, Any] = read_json(path, expected)
+    try:
+        msgspec.convert(truth, _Truth)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path} is no ground truth ({error}); expected {expected}") from error
     return truth

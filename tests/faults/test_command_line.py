@@ -1,0 +1,411 @@
+"""The last line that a user sees: after a full disk, a closed pipe, Ctrl-C, a damaged file, a wrong path."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import twins
+import yaml
+
+from bench import certificate, rundir, stages, store
+from bench.rundir import RunFolder, Settings
+from pose import recipe, strict_yaml, synthetic
+from pose.errors import UserError
+from pose.files import require_writable, write_json, write_text
+from reports.run import read
+from twinpose import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHED = ROOT / "tests" / "golden" / "schema_2"
+CELL = "torch-torch-eager-fp32-cpu-b1-t2-glibc-latency"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int | None
+    out: str
+    error: str
+
+
+Say = Callable[..., Ended]
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run the command in this process."""
+
+    def ended(*words: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["twinpose", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return Ended(left.value.code or 0, said.out, said.err)  # type: ignore[arg-type]
+
+    return ended
+
+
+def shell(line: str, folder: Path = ROOT, **variables: str) -> Ended:
+    """Run a line of a shell in which `twinpose` is the command."""
+    define = f'twinpose() {{ {shlex.quote(sys.executable)} -m twinpose "$@"; }}; '
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    done = subprocess.run(["bash", "-c", define + line], cwd=folder, env=env, capture_output=True, text=True)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "coco"
+    synthetic.make(folder, train_images=4, val_images=2, seed=5, processes=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("prepared") / "run"
+    return rundir.prepare(path, twins.tiny(), Settings(coco, None, "cpu", 2, 0)).path
+
+
+@pytest.fixture
+def run(prepared: Path, tmp_path: Path) -> RunFolder:
+    return rundir.opened(shutil.copytree(prepared, tmp_path / "a run"))
+
+
+# Streams
+
+
+def test_a_full_standard_output_is_one_line() -> None:
+    ended = shell("twinpose reproduce > /dev/full")
+    assert (ended.code, ended.error.count("\n")) == (2, 1)
+    assert ended.error.startswith("twinpose: cannot write to standard output: No space left on device")
+
+
+@pytest.mark.parametrize("end", ["| head -0; exit ${PIPESTATUS[0]}", ">&-"])
+def test_nobody_who_reads_is_no_mistake(end: str) -> None:
+    ended = shell(f"twinpose reproduce {end}")
+    assert (ended.code, ended.error) == (0, "")
+
+
+def test_what_the_output_cannot_encode_is_escaped(coco: Path, tmp_path: Path) -> None:
+    shutil.copytree(coco, tmp_path / "Größe")
+    next((tmp_path / "Größe" / "train2017").iterdir()).unlink()
+    ended = shell("twinpose data check --coco Größe", tmp_path, PYTHONIOENCODING="ascii")
+    assert ended.code == 1
+    assert "Gr\\xf6\\xdfe" in ended.out
+    assert "Traceback" not in ended.error
+
+
+# Ctrl-C
+
+
+def test_an_interrupt_is_said_in_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("twinpose.compare.reproduce_.tables", interrupt)
+    line = "twinpose: interrupted; the same command goes on where it stopped\n"
+    assert say("reproduce") == Ended(130, "", line)
+
+
+def test_an_interrupt_ends_the_probe_of_noise_at_once() -> None:
+    code = "from bench import noise; noise.probe(60)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True) as child:
+        time.sleep(3)
+        started = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        child.wait(timeout=30)
+    assert time.monotonic() - started < 5
+
+
+# The command itself
+
+
+def test_the_version_is_said(say: Say) -> None:
+    assert say("--version") == Ended(0, f"twinpose {cli.__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [[], ["data"], ["model"], ["weights"]])
+def test_no_verb_is_a_sentence(say: Say, words: list[str]) -> None:
+    assert say(*words).error.startswith("twinpose: no verb was given; ")
+
+
+@pytest.mark.parametrize("file", ["bench/__init__.py", "pose.py"])
+def test_a_package_of_another_project_under_our_name_is_one_line(file: str, tmp_path: Path) -> None:
+    write_text(tmp_path / file, "import nothing_of_ours")
+    ended = shell("twinpose reproduce", Path("/"), PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (ended.code, ended.error.count("\n")) == (2, 1)
+    assert f"in {tmp_path / file}, expected {ROOT}" in ended.error
+
+
+def test_folders_called_as_our_packages_do_not_matter(tmp_path: Path) -> None:
+    for name in ("bench", "pose", "twinpose", "reports"):
+        (tmp_path / name).mkdir()
+    assert shell("twinpose --version", tmp_path).code == 0
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_what_the_file_system_refuses_is_one_line(
+    say: Say, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse() -> None:
+        raise OSError(number, os.strerror(number), "a/file")
+
+    monkeypatch.setattr("twinpose.compare.reproduce_.tables", refuse)
+    ended = say("reproduce")
+    assert (ended.code, ended.error.count("\n")) == (2, 1)
+    assert ended.error.startswith(f"twinpose: a/file: {os.strerror(number)}; ")
+    monkeypatch.setattr(sys, "argv", ["twinpose", "-v", "reproduce"])
+    with pytest.raises(OSError, match="a/file"):
+        cli.main()
+
+
+# What is written
+
+
+def test_what_cannot_be_written_is_noticed_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.jpg").touch()
+    os.mkfifo(tmp_path / "pipe")
+    refused = {
+        "-": "expected a path",
+        tmp_path: "is a folder",
+        tmp_path / "pipe": "no file that can be replaced",
+        "/dev/null": "no file that can be replaced",
+        tmp_path / "file" / "below.json": "Not a directory",
+        "/proc/p.json": "cannot write /proc/p.json",
+        tmp_path / "images" / ".." / "file": "would overwrite it",
+        tmp_path / "images" / "1.jpg": "would overwrite it",
+    }
+    for out, said in refused.items():
+        with pytest.raises(UserError, match=said):
+            require_writable(Path(out), but_not=[tmp_path / "file", tmp_path / "images"])
+    for out in ("new.json", "images/new.json", "a/new/folder/p.json", "file"):
+        require_writable(tmp_path / out, but_not=[tmp_path / "images"])
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "images", "pipe"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "--runtime", "torch", "--weights", "{w}", "--recipe", "smoke", "--coco", "{c}", "--out"],
+        [
+            *["predict", "--runtime", "torch", "--weights", "{w}", "--recipe", "smoke", "--coco", "{c}"],
+            *["--out", "p.json", "--heatmaps"],
+        ],
+        ["data", "split", "--recipe", "smoke", "--coco", "{c}", "--out"],
+        ["data", "sample", "--recipe", "smoke", "--coco", "{c}", "--ann", "1", "--out"],
+        ["data", "make", "--out", "new", "--train-images", "2", "--val-images", "2", "--contact-sheet"],
+        ["weights", "import", "imagenet", "--recipe", "smoke", "--out"],
+        ["weights", "export", "{w}", "--recipe", "smoke", "--out"],
+        ["bench", str(BENCHED), "--parquet"],
+    ],
+)
+def test_every_verb_that_writes_asks_before_its_work(
+    say: Say, words: list[str], coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.safetensors").touch()
+    given = [word.format(w=tmp_path / "w.safetensors", c=coco) for word in words]
+    ended = say(*given, tmp_path)
+    assert (ended.code, ended.error) == (
+        2,
+        f"twinpose: {tmp_path} is a folder; expected the path of a file to write\n",
+    )
+    assert [one.name for one in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+@pytest.mark.parametrize("verb", [["split"], ["sample", "--ann", "1"]])
+def test_no_verb_overwrites_the_annotations_that_it_reads(say: Say, coco: Path, verb: list[str]) -> None:
+    file = coco / "annotations" / "person_keypoints_val2017.json"
+    before = file.read_bytes()
+    ended = say("data", *verb, "--recipe", "smoke", "--coco", coco, "--out", file)
+    assert ended.code == 2
+    assert "is read by this command, which would overwrite it" in ended.error
+    assert file.read_bytes() == before
+
+
+# What is read
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [("a: 1\nb: 2\na: 3\n", "lines 1 and 3"), ("b:\n- c: 1\n  d: 2\n  c: 1\n", "lines 2 and 4")],
+)
+def test_a_key_that_is_given_twice_is_named_with_its_lines(text: str, lines: str, tmp_path: Path) -> None:
+    write_text(tmp_path / "own.yaml", text)
+    with pytest.raises(UserError, match=rf"own\.yaml .*'[ac]' is given twice, in {lines}"):
+        strict_yaml.read(tmp_path / "own.yaml", "a recipe")
+
+
+def test_a_key_beside_those_that_an_alias_merges_is_given_once() -> None:
+    assert strict_yaml.parse("x: &x {a: 1}\ny: {<<: *x, a: 2}") == {"x": {"a": 1}, "y": {"a": 2}}
+
+
+@pytest.mark.parametrize("kind", ["recipe", "matrix"])
+def test_recipes_and_matrices_refuse_a_key_given_twice(say: Say, kind: str, tmp_path: Path) -> None:
+    shipped = recipe.find("smoke", {"recipe": "recipes", "matrix": "matrices"}[kind])
+    write_text(tmp_path / "own.yaml", shipped.read_text() + "name: another\n")
+    with pytest.raises(UserError, match="'name' is given twice"):
+        recipe.load(str(tmp_path / "own.yaml")) if kind == "recipe" else stages.load_matrix(
+            None,  # type: ignore[arg-type]
+            str(tmp_path / "own.yaml"),
+        )
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_run_has_its_own_matrix_wherever_one_stands(
+    beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    own = yaml.safe_load(recipe.find("smoke").read_text()) | {"matrix": "mine.yaml"}
+    write_text(folder / "own.yaml", yaml.safe_dump(own))
+    mine = (folder if beside else tmp_path) / "mine.yaml"
+    shutil.copy(recipe.find("smoke", "matrices"), mine)
+    monkeypatch.chdir(tmp_path)
+    loaded = recipe.load("recipes/own.yaml")
+    assert loaded.matrix == str(mine)
+    assert recipe.load("smoke", ["matrix=mine.yaml"]).matrix == str(tmp_path / "mine.yaml")
+    write_text(tmp_path / "run" / "recipe.yaml", loaded.to_yaml())
+    monkeypatch.chdir("/")
+    assert recipe.load(str(tmp_path / "run" / "recipe.yaml")).matrix == str(mine)
+
+
+DAMAGED = ["{}", "[]", "3", "null", "[3]", '{"best_epoch": "x", "comparisons": 3}', "{"]
+
+
+def test_a_damaged_summary_of_a_training_is_named(say: Say, run: RunFolder) -> None:
+    file = run.train_folder("torch") / "summary.json"
+    for text in DAMAGED:
+        write_text(file, text)
+        ended = say("report", run.path)
+        assert (ended.code, ended.error.count("\n")) == (2, 1)
+        assert str(file) in ended.error
+        assert "expected a training summary" in ended.error
+
+
+@pytest.mark.parametrize(
+    ("name", "legal"),
+    [
+        *[(name, []) for name in ("run.json", "split.json", "ground_truth.json", "parity.json", "test.json")],
+        ("artifacts/torch/conversion.json", []),
+        ("bench/bench.json", ["{}", DAMAGED[5]]),
+        ("bench/comparisons.json", ["{}"]),
+        ("bench/accuracies.json", []),
+        (f"bench/cells/{CELL}.json", []),
+        ("samples/samples.json", ["[]"]),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(run: RunFolder, name: str, legal: list[str]) -> None:
+    """As the stages, the gate and the report read it."""
+    write_text(run.train_folder("torch") / "best.safetensors", "")
+    for text in [one for one in DAMAGED if one not in legal]:
+        write_text(run.path / name, text)
+        with pytest.raises(UserError, match=Path(name).stem):
+            _read_all(run)
+
+
+def _read_all(run: RunFolder) -> None:
+    rundir.opened(run.path)
+    stages.stored_truth(run, "val")
+    certificate.of_run(run.path)
+    for stage in stages.sequence(run, uncertified=True):
+        stage.holds()
+    read(run.path)
+
+
+@pytest.mark.parametrize("part", ["matrix", "machine", "noise"])
+def test_a_bench_whose_facts_are_damaged_is_not_compared(say: Say, part: str, tmp_path: Path) -> None:
+    shutil.copytree(BENCHED, tmp_path / "run")
+    file = tmp_path / "run" / "bench" / "bench.json"
+    write_json(file, json.loads(file.read_text()) | {part: 3})
+    ended = say("compare", tmp_path / "run", BENCHED)
+    assert (ended.code, ended.error.count("\n")) == (2, 1)
+    assert str(file) in ended.error
+
+
+@pytest.mark.parametrize(("name", "newest"), [("run.json", 1), ("parity.json", 1), ("bench/bench.json", 2)])
+def test_each_file_is_read_up_to_its_own_schema(run: RunFolder, name: str, newest: int) -> None:
+    path = run.path / name
+    before = json.loads(path.read_text()) if path.exists() else {}
+    write_json(path, before | {"schema": newest + 1})
+    with pytest.raises(UserError, match=rf"has schema {newest + 1}, this twinpose reads up to {newest}"):
+        read(run.path)
+
+
+def test_a_run_of_another_schema_is_told_by_its_number(run: RunFolder) -> None:
+    write_json(run.path / "run.json", run.facts() | {"schema": 7})
+    with pytest.raises(UserError, match=r"run\.json has schema 7, this twinpose reads up to 1"):
+        rundir.opened(run.path)
+
+
+def test_a_conflict_copy_of_a_cell_is_no_cell(tmp_path: Path) -> None:
+    shutil.copytree(BENCHED, tmp_path / "run")
+    cells = store.folder(tmp_path / "run")
+    for name in (f"{CELL} (conflicted copy 2026-01-01).json", f"{CELL}.sync-conflict-20260101-1.json"):
+        shutil.copy(cells / f"{CELL}.json", cells / name)
+    assert store.cells(tmp_path / "run") == store.cells(BENCHED)
+
+
+def test_eval_does_not_take_a_run_and_other_data(say: Say, run: RunFolder, coco: Path) -> None:
+    for words in (["--coco", coco], ["--recipe", "smoke"]):
+        ended = say("eval", run.path, *words)
+        assert (ended.code, ended.error.count("\n")) == (2, 1)
+        assert "without --coco and --recipe" in ended.error
+    assert "--predictions with --split val" in say("eval", run.path, "--split", "val").error
+
+
+# Commands to type, and locks
+
+
+def test_a_command_to_type_survives_a_shell(run: RunFolder) -> None:
+    with pytest.raises(UserError, match=r"twinpose bench '.*a run'"):
+        store.bench_facts(run.path)
+    for stage in stages.sequence(run):
+        assert str(run.path) in shlex.split(stage.command)
+    write_text(run.path / "parity.json", "{}")
+    with pytest.raises(UserError, match=r"twinpose parity '.*a run'"):
+        certificate.of_run(run.path)
+
+
+def test_what_only_reads_a_run_does_not_take_its_lock(say: Say, run: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(BENCHED / "bench", run.path / "bench")
+    write_json(run.train_folder("torch") / "summary.json", {"best_epoch": 1})
+    before = set(run.path.rglob("*"))
+    with open(run.path / rundir.LOCK, "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert say("bench", run.path, "--matrix", "smoke", "--list").code == 0
+        assert say("report", run.path, "--out", tmp_path / "report").code == 0
+        assert set(run.path.rglob("*")) - before == {run.path / rundir.LOCK}
+        ended = say("report", run.path)
+        assert ended.code == 0
+        assert "no sample images: another twinpose process works on" in ended.error
+        pytest.importorskip("pyarrow")
+        assert say("bench", run.path, "--parquet", tmp_path / "p.parquet").code == 0
+
+
+def test_a_report_elsewhere_replaces_nothing_but_a_report(say: Say, run: RunFolder, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "tables" / "thesis.csv"
+    write_text(mine, "precious")
+    ended = say("report", run.path, "--out", tmp_path / "mine")
+    assert (ended.code, mine.read_text()) == (2, "precious")
+    assert "exists and is no report" in ended.error
+    assert say("report", run.path, "--out", tmp_path / "new").code == 0
+    write_text(tmp_path / "new" / "tables" / "stale.csv", "")
+    assert say("report", run.path, "--out", tmp_path / "new").code == 0
+    assert not (tmp_path / "new" / "tables" / "stale.csv").exists()
