@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine, native
-from pose import __version__, architecture, coco, recipe, splits, weights
+from pose import __version__, architecture, channel_order, coco, recipe, splits, weights
 from pose.errors import UserError
 from pose.files import leftovers, make_folder, read_json, write_json, write_text
 from pose.recipe import Recipe
@@ -126,7 +126,8 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         _write_initial(path / "weights" / "init.safetensors", wanted)
     else:
         described = architecture.build(wanted.model)
-        weights.save(path / "weights" / "init.safetensors", weights.load(given, described))
+        order = {channel_order.KEY: wanted.data.channel_order}
+        weights.save(path / "weights" / "init.safetensors", weights.load(given, described), order)
     facts = {
         "schema": SCHEMA,
         "twinpose": __version__,
@@ -196,7 +197,8 @@ def _write_initial(path: Path, wanted: Recipe) -> None:
         body = path.with_name("pretrained.safetensors")
         native.read(source, wanted.model, body)
         made = weights.overlay(made, weights.read(body), source)
-    weights.save(path, made, {"seed": wanted.training.seed, "pretrained": source})
+    order = {channel_order.KEY: wanted.data.channel_order}
+    weights.save(path, made, {"seed": wanted.training.seed, "pretrained": source, **order})
 
 
 LOCK = ".lock"

@@ -126,6 +126,11 @@ class Dataset:
         )
 
 
+def inputs(root: Path) -> list[Path]:
+    """Return the folders of `root` that are read: nothing is written there."""
+    return [Path(root) / name for name in ("annotations", *SOURCES)]
+
+
 def annotation_path(root: Path, source: str) -> Path:
     """Return the path of the person keypoint annotations of `source` (train2017 or val2017)."""
     return Path(root) / "annotations" / f"person_keypoints_{source}.json"

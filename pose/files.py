@@ -61,6 +61,23 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def require_target(path: Path, *reads: Path | None, option: str = "--out") -> None:
+    """Raise UserError unless a file can be written at `path` that is none of those that are read.
+
+    reads: files, or folders all of whose content is read. Asked before the work: an hour of it would be lost,
+    or what it was made of.
+    """
+    target = Path(path).resolve()
+    if target.is_dir():
+        raise UserError(f"{option} {path} is a folder; expected the path of a file to write")
+    for source in reads:
+        if source is not None and target.is_relative_to(Path(source).resolve()) and target.exists():
+            raise UserError(f"{option} {path} is a file that this command reads; expected another path")
+    place = next(folder for folder in target.parents if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path}: {place} is no writable folder; expected another {option}")
+
+
 def make_folder(path: Path) -> None:
     """Make the folder `path` and its parents; UserError where that is impossible."""
     try:

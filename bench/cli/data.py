@@ -12,6 +12,7 @@ from bench import pipelines as pipelines_
 from bench.cli.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers
 from bench.verbs import data
 from pose import recipe as recipes
+from pose.files import require_target
 
 data_app = typer.Typer(help="Make, check, split and look at datasets.", no_args_is_help=True)
 
@@ -39,6 +40,7 @@ def check(coco: CocoDir, as_json: AsJson = False) -> None:
 @data_app.command(name="split")
 def split(recipe: RecipeName, coco: CocoDir, out: Out, set_: Set = None, as_json: AsJson = False) -> None:
     """Fix which images train, validate and test, in a manifest with a checksum."""
+    require_target(out, recipes.find(recipe))
     data.split(recipes.load(recipe, set_), coco, out, as_json)
 
 
@@ -56,6 +58,7 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Write one sample (.npz) as either twin is fed it."""
+    require_target(out, recipes.find(recipe))
     data.sample(
         recipes.load(recipe, set_),
         coco,

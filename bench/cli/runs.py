@@ -23,7 +23,7 @@ from bench.cli.options import (
     Workers,
 )
 from bench.verbs import runs
-from pose import architecture
+from pose import architecture, channel_order
 from pose import recipe as recipes
 from pose.errors import UserError
 from pose.weights import load as load_weights
@@ -49,6 +49,7 @@ def run(
     resolved = recipes.load(recipe, set_)
     if weights is not None:
         load_weights(weights, architecture.build(resolved.model))
+        channel_order.require(weights, resolved)
     with rundir.locked(out, create=True):
         on = device and device.value
         made = runs.prepare(recipe, out, coco, boxes, on, threads, workers, set_, weights)

@@ -24,6 +24,7 @@ from bench.cli.options import (
 )
 from bench.verbs import scoring
 from pose import recipe as recipes
+from pose.files import require_target
 
 
 def eval_(
@@ -64,6 +65,7 @@ def predict(
 ) -> None:
     """Run one runtime over a split and save keypoints in COCO results format."""
     overrides = [*(set_ or []), *([] if flip is None else [f"evaluation.flip_test={str(flip).lower()}"])]
+    require_target(out, recipes.find(recipe))
     scoring.predict(
         recipes.load(recipe, overrides),
         scoring.PredictRequest(

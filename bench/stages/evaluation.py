@@ -8,7 +8,7 @@ from typing import Any
 from bench.rundir import RunFolder
 from bench.stages.calling import call_with_bar
 from bench.stages.training import trained
-from pose import splits
+from pose import channel_order, splits
 from pose.errors import UserError
 from pose.files import read_json, write_json
 
@@ -20,7 +20,8 @@ def evaluate(run: RunFolder) -> dict[str, Any]:
     if manifest.parts.get("test") is None:
         record = {"split": None, "reason": f"the '{manifest.method}' split has no labelled test part"}
     else:
-        record = {"split": "test", "split_sha256": manifest.sha256, "boxes": _boxes(run), "twins": {}}
+        record = {"split": "test", "split_sha256": manifest.sha256, "boxes": _boxes(run)}
+        record |= {channel_order.KEY: run.recipe.data.channel_order, "twins": {}}
         for twin, epoch in trained(run).items():
             numbers = predict(
                 run,

@@ -11,8 +11,9 @@ from pose import check as check_
 from pose import recipe as recipes
 from pose import sample as sample_
 from pose import splits, synthetic
+from pose.coco import inputs
 from pose.errors import UserError
-from pose.files import replacing
+from pose.files import replacing, require_target
 from pose.recipe import Recipe
 
 
@@ -52,6 +53,7 @@ def check(coco: Path, as_json: bool) -> int:
 
 def split(recipe: Recipe, coco: Path, out: Path, as_json: bool) -> None:
     """Write a split manifest."""
+    require_target(out, *inputs(coco))
     manifest = splits.make(recipe.split, coco)
     splits.save(manifest, out)
     counts = {
@@ -75,6 +77,7 @@ def sample(
     as_json: bool,
 ) -> None:
     """Write one sample as both twins are fed it."""
+    require_target(out, *inputs(coco))
     dataset = splits.select(splits.make(recipe.split, coco), coco, part)
     found = np.flatnonzero(dataset.ann_ids == ann)
     if not len(found):

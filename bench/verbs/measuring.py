@@ -12,6 +12,7 @@ from bench import doctor as doctor_
 from bench import export as export_
 from bench.rundir import RunFolder
 from bench.verbs.exits import SOME_CELLS_FAILED, failed_cells
+from pose.files import require_target
 
 
 def bench(made: RunFolder, cells: matrix.Matrix, wanted: sitting.Wanted, list_: bool, as_json: bool) -> int:
@@ -65,6 +66,7 @@ def bench_mlperf(
 
 def export(run: Path, path: Path, as_json: bool) -> None:
     """Write a run's cells as Parquet."""
+    require_target(path, run / "run.json", run / "bench", option="--parquet")
     rows = export_.to_parquet(run, path)
     console.facts({"rows": rows, "out": str(path)}, as_json, f"{rows} rows -> {path}")
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from bench import console, launch, machine, rundir, stages
 from bench.rundir import RunFolder
-from pose import evaluate, splits
+from pose import channel_order, evaluate, splits
 from pose import recipe as recipes
+from pose.coco import inputs
 from pose.errors import UserError
+from pose.files import require_target
 from pose.recipe import Recipe
 
 
@@ -71,6 +73,14 @@ def predict(recipe: Recipe, request: PredictRequest, as_json: bool) -> None:
     """Predict a part of a split; safetensors are converted first where the runtime needs it."""
     if not request.weights.is_file():
         raise UserError(f"no file {request.weights}; expected weights (.safetensors, .onnx or .xml)")
+    reads = [request.weights, request.weights.with_suffix(".bin"), request.boxes, *inputs(request.coco)]
+    require_target(request.out, *reads)
+    if request.heatmaps:
+        require_target(request.heatmaps, request.out, *reads, option="--heatmaps")
+    order = ""
+    if request.weights.suffix not in {".onnx", ".xml"}:  # their graphs hold the order
+        channel_order.require(request.weights, recipe)
+        order = f", channel order {recipe.data.channel_order}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         splits.save(splits.make(recipe.split, request.coco), folder / "split.json")
@@ -104,5 +114,5 @@ def predict(recipe: Recipe, request: PredictRequest, as_json: bool) -> None:
             "bench.predict:predict", payload, folder / "predict", f"predict {request.runtime}"
         )
     boxes = f"boxes of {request.boxes.name}" if request.boxes else "ground-truth boxes"
-    text = f"{value['predictions']} people of {value['images']} images ({boxes}) -> {request.out}\n"
+    text = f"{value['predictions']} people of {value['images']} images ({boxes}{order}) -> {request.out}\n"
     console.facts(value | {"out": str(request.out)}, as_json, text + _numbers(value["numbers"]))
