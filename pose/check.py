@@ -19,14 +19,16 @@ from typing import Any
 import numpy as np
 
 from pose import records
-from pose.coco import PERSON, SOURCES, annotation_path
+from pose.coco import PERSON, SOURCES, annotation_path, turned
 from pose.errors import UserError
 from pose.geometry import clip_box
-from pose.images import read_image
+from pose.images import decoders_words, read_image
 from pose.records import LooseImage, LoosePerson
 from pose.skeleton import NUM_JOINTS
 
 BOX_TOLERANCE_PX = 1.0
+TOGETHER = 64
+"""Images that are decoded between two looks at what the decoders said."""
 
 Progress = Callable[[int, int], None]
 
@@ -236,14 +238,31 @@ def _picture_problems(
     root: Path, files: dict[str, records.LooseFile], on_progress: Progress | None, threads: int | None
 ) -> list[Problem]:
     """Problems of every listed image; OpenCV decodes outside the interpreter's lock, so threads help."""
-    jobs = [(source, image) for source, file in files.items() for image in file.images]
+    jobs = [(root, source, image) for source, file in files.items() for image in file.images]
     found: list[Problem] = []
     with ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool:
-        for done, problem in enumerate(pool.map(lambda job: _picture_problem(root, *job), jobs), 1):
-            found += [problem] if problem else []
+        for start in range(0, len(jobs), TOGETHER):
+            some = jobs[start : start + TOGETHER]
+            with decoders_words() as said:
+                problems = list(pool.map(lambda job: _picture_problem(*job), some))
+            if said:  # of which image, only one at a time can tell
+                problems = [_mended(job, problem) for job, problem in zip(some, problems, strict=True)]
+            found += filter(None, problems)
             if on_progress:
-                on_progress(done, len(jobs))
+                for done in range(start, start + len(some)):
+                    on_progress(done + 1, len(jobs))
     return found
+
+
+def _mended(job: tuple[Path, str, LooseImage], problem: Problem | None) -> Problem | None:
+    """Return what is wrong with an image, be it only that its decoder complains."""
+    if problem:
+        return problem
+    root, source, image = job
+    path = root / source / str(image.file_name)
+    with decoders_words() as said:
+        read_image(path)
+    return Problem("damaged image", f"{source} image {image.id}", f"{path}: {said[0]}") if said else None
 
 
 def _picture_problem(root: Path, source: str, image: LooseImage) -> Problem | None:
@@ -260,6 +279,9 @@ def _picture_problem(root: Path, source: str, image: LooseImage) -> Problem | No
         return Problem("unreadable image", where, str(error))
     if (width, height) != _size(image):
         return Problem(
-            "wrong size", where, f"{path} is {width}x{height}; recorded as {image.width}x{image.height}"
+            "wrong size",
+            where,
+            f"{path} is {width}x{height}; recorded as {image.width}x{image.height}"
+            f"{turned(path, (width, height), _size(image) or (0, 0))}",
         )
     return None

@@ -22,6 +22,7 @@ import numpy as np
 from pose.errors import UserError
 from pose.files import read_bytes, read_json
 from pose.geometry import clip_box
+from pose.images import is_turned
 from pose.images import read_image as read_image
 from pose.skeleton import NUM_JOINTS
 
@@ -107,9 +108,10 @@ class Dataset:
         """Raise UserError unless the decoded image of instance `index` is as its annotation says."""
         record = self.record(index)
         if (width, height) != (record.width, record.height):
+            path = self.image_path(record.id)
             raise UserError(
-                f"{self.image_path(record.id)} is {width}x{height}; its annotation says "
-                f"{record.width}x{record.height}; run 'twinpose data check'"
+                f"{path} is {width}x{height}; its annotation says {record.width}x{record.height}"
+                f"{turned(path, (width, height), (record.width, record.height))}; run 'twinpose data check'"
             )
 
     def take(self, indices: np.ndarray, image_ids: Sequence[int]) -> Dataset:
@@ -124,6 +126,13 @@ class Dataset:
             self.labelled[indices],
             self.box_scores[indices],
         )
+
+
+def turned(path: Path, stored: tuple[int, int], said: tuple[int, int]) -> str:
+    """Return why an image's stored size (width, height) is not the one that is said, where EXIF is why."""
+    if stored != said[::-1] or not is_turned(path):
+        return ""
+    return " as EXIF turns it for display, which COCO does not; turn its pixels and drop the EXIF tag"
 
 
 def inputs(root: Path) -> list[Path]:

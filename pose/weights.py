@@ -152,7 +152,7 @@ def read_with_metadata(path: Path) -> tuple[Weights, dict[str, object]]:
     """
     data = read_bytes(path, "a whole safetensors file")
     try:
-        tensors = {name: _array(name, stored) for name, stored in safetensors.deserialize(data)}
+        tensors = {name: _array(name, stored) for name, stored in safetensors.deserialize(data)}  # type: ignore[no-untyped-call]
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         return tensors, json.loads(header.get("__metadata__", {}).get(_METADATA, "{}"))
     except (safetensors.SafetensorError, ValueError) as error:
