@@ -108,5 +108,5 @@ def write_in_child(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 def in_child(entry: str, payload: dict[str, Any]) -> dict[str, Any]:
     """Return what `entry` gives in a short-lived child on the CPU; raise what went wrong there."""
     with tempfile.TemporaryDirectory() as folder:
-        outcome = launch.call(entry, payload, Path(folder), env=launch.thread_environment(2))
+        outcome = launch.call(entry, payload, Path(folder), env=launch.thread_environment(2), log_stays=False)
         return launch.value_of(outcome)

@@ -66,8 +66,9 @@ def _ended(data: bytes, path: Path) -> bytes:
         body += b"\0" if body.endswith(b"\xff") else b""
     tails = (b"", *(_restarts(filler) for filler in (b"\x5a", b"\xa5")))
     seen = [_decode(body + tail + _END) for tail in tails]
+    whole = np.zeros(0) if seen[0] is None else seen[0]
     several = _PROGRESSIVE in data or data.count(_SCAN, data.rfind(_END) + 1) > 1
-    if several or any(one is None or not np.array_equal(one, seen[0]) for one in seen):
+    if several or not all(one is not None and np.array_equal(one, whole) for one in seen):
         raise UserError(
             f"{path} is truncated ({len(data)} bytes, no end marker); expected a whole JPEG; copy it again"
         )
