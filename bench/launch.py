@@ -104,6 +104,7 @@ def call(
     cpus: Sequence[int] | None = None,
     memory_limit_bytes: int | None = None,
     on_event: OnEvent | None = None,
+    log_stays: bool = True,
 ) -> Outcome:
     """Run `entry` ("module:function") on `payload` in a fresh process and return what became of it.
 
@@ -111,6 +112,7 @@ def call(
     cpus are the logical processors that the child may run on; None leaves it those that it inherits.
     memory_limit_bytes bounds the resident memory of the child and its children together.
     on_event(name, fields) is called here, in this thread, soon after the child emits.
+    log_stays: whether the folder outlives the command; only then does a reason name the log in it.
     The child and its children are gone when this returns or raises.
     """
     folder = Path(folder).resolve()
@@ -135,20 +137,21 @@ def call(
         finally:
             child.end()
     wall_s = time.monotonic() - started_s
+    see = f" (see {folder / 'log.txt'})" if log_stays else ""
     if (folder / "result.json").exists():
-        return _read_result(folder, wall_s, child.most_bytes)
+        return _read_result(folder, wall_s, child.most_bytes, see)
     returncode = child.process.returncode
     status, reason = stopped or _post_mortem(
-        returncode, (oom_kills() or 0) > kills_before, folder / "log.txt"
+        returncode, (oom_kills() or 0) > kills_before, folder / "log.txt", see
     )
     return Outcome(status, reason, None, wall_s, child.most_bytes)
 
 
-def _read_result(folder: Path, wall_s: float, most_bytes: int | None) -> Outcome:
+def _read_result(folder: Path, wall_s: float, most_bytes: int | None, see: str) -> Outcome:
     result = read_json(folder / "result.json", "a result that bench.worker wrote")
     status, reason = result["status"], result["reason"]
     if status == "failed":
-        reason = f"{reason} (see {folder / 'log.txt'})"
+        reason = f"{reason}{see}"
     return Outcome(status, reason, result["value"], wall_s, most_bytes)
 
 
@@ -265,14 +268,14 @@ def oom_kills() -> int | None:
     return procfs.fields(machine.read("proc/vmstat")).get("oom_kill")
 
 
-def _post_mortem(returncode: int, oom_killed: bool, log: Path) -> tuple[str, str]:
+def _post_mortem(returncode: int, oom_killed: bool, log: Path, see: str) -> tuple[str, str]:
     if returncode == -signal.SIGKILL and oom_killed:
         return "oom", "killed by the kernel for want of memory"
     if returncode < 0:
         what = f"killed by {signal.Signals(-returncode).name}"
     else:
         what = f"ended with exit code {returncode} and no result"
-    return "failed", f"{what}{_last_words(log)} (see {log})"
+    return "failed", f"{what}{_last_words(log)}{see}"
 
 
 def _last_words(log: Path) -> str:

@@ -144,7 +144,13 @@ def _child(
     # A library that hangs must not hold the bench; the plan is an expectation, so the limit is wide.
     timeout_s = 30 + 3 * budget_s
     outcome = launch.call(
-        entry, payload, folder, timeout_s=timeout_s, env=environment | STRICT, interpreter=python
+        entry,
+        payload,
+        folder,
+        timeout_s=timeout_s,
+        env=environment | STRICT,
+        interpreter=python,
+        log_stays=False,
     )
     return (outcome.value or {}, None) if outcome.status == "ok" else ({}, outcome.reason or outcome.status)
 

@@ -9,63 +9,92 @@ from typing import Any
 from bench import launch
 from bench.contract import Emit
 from bench.worker import resolve
-from pose import architecture, recipe, weights
+from pose import architecture, channel_order, magic, recipe, weights
 from pose.errors import UserError
+from pose.files import require_writable
 
-SUFFIXES = {".pth": "torch", ".pt": "torch", ".tar": "torch", ".h5": "tf"}
+SUFFIXES = {".pth": "torch", ".pt": "torch", ".tar": "torch", ".ckpt": "torch", ".weights.h5": "tf"}
 """Which twin reads and writes a file; `imagenet` is torchvision's."""
+HOLDS = {"torch": (magic.ZIP, magic.PICKLE), "tf": (magic.HDF5,)}
 
 
-def twin_of(path: str) -> str:
-    """Return the twin whose framework reads `path`; UserError for another suffix."""
+def twin_of(path: str, *others: str) -> str:
+    """Return the twin whose framework reads `path`, or raise UserError naming all suffixes, `others` too."""
     if path == "imagenet":
         return "torch"
-    try:
-        return SUFFIXES[Path(path).suffix]
-    except KeyError:
-        known = ", ".join((".safetensors", *SUFFIXES))
-        raise UserError(f"{path} is of no known kind of weights; expected a file ending in {known}") from None
+    for suffix, twin in SUFFIXES.items():
+        if path.lower().endswith(suffix):
+            return twin
+    known = ", ".join((*others, *SUFFIXES))
+    raise UserError(
+        f"{path} is of no known kind of weights{magic.also(Path(path))}; expected a file ending in {known}"
+    )
 
 
 def read(source: str, model: recipe.Model, out: Path) -> None:
-    """Write the tensors of any checkpoint, by canonical name, to `out` (safetensors)."""
+    """Write the tensors of any checkpoint, by canonical name, to `out` (safetensors).
+
+    Its metadata say the channel order where the checkpoint does.
+    """
     if source != "imagenet" and not Path(source).is_file():
         raise UserError(f"no file {source}; expected 'imagenet' or the path of a checkpoint")
-    if Path(source).suffix == ".safetensors":
-        weights.save(out, weights.canonical_names(weights.read(Path(source))))
+    if source.lower().endswith(".safetensors"):
+        tensors, metadata = weights.read_with_metadata(Path(source))
+        weights.save(out, weights.canonical_names(tensors), metadata)
         return
-    in_child("bench.native:read_in_child", {"source": source, "backbone": model.backbone, "out": str(out)})
+    kind, expected = magic.kind_of(Path(source)), HOLDS[twin_of(source, ".safetensors")]
+    if kind not in (None, *expected):
+        raise UserError(f"{source} is {kind}; expected {'; or '.join(expected)}")
+    payload = {"source": source, "model": model.model_dump(mode="json"), "out": str(out)}
+    in_child("bench.native:read_in_child", payload)
 
 
 def write(resolved: recipe.Recipe, weights_path: Path, out: Path) -> None:
     """Write canonical weights in the format that the suffix of `out` names."""
     twin_of(str(out))
+    require_writable(out, but_not=[weights_path])
     payload = {"recipe": resolved.model_dump(mode="json"), "weights": str(weights_path), "out": str(out)}
     in_child("bench.native:write_in_child", payload)
 
 
-def import_weights(source: str, resolved: recipe.Recipe, out: Path) -> int:
+def import_weights(source: str, resolved: recipe.Recipe, out: Path, order: str | None = None) -> int:
     """Write a checkpoint as canonical weights of the recipe's model; return the number of tensors.
 
-    Raises UserError naming a missing, extra, wrongly shaped or non-finite tensor. torchvision's
-    files hold a body alone: the head then keeps the recipe's initial weights.
+    order: the channel order of the images that it was trained on, for a checkpoint that does not say.
+    Raises UserError naming a missing, extra, wrongly shaped or non-finite tensor, and for an order that is
+    not known. torchvision's files hold a body alone: the head then keeps the recipe's initial weights.
     """
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out {out} would hold safetensors; expected a name ending in .safetensors")
+    require_writable(out, but_not=[Path(source)])
     described = architecture.build(resolved.model)
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw.safetensors"
         read(source, resolved.model, raw)
-        loaded = weights.read(raw)
+        loaded, metadata = weights.read_with_metadata(raw)
     if not any(name.startswith(("deconv_layers.", "final_layer.")) for name in loaded):
         loaded = weights.overlay(weights.initial(described, resolved.training.seed), loaded, source)
     canonical = weights.check(loaded, described, source)
-    weights.save(out, canonical, {"imported_from": Path(source).name})
+    known = {channel_order.KEY: _order(source, channel_order.of(metadata), order)}
+    weights.save(out, canonical, {"imported_from": Path(source).name, **known})
     return len(canonical)
+
+
+def _order(source: str, said: str | None, told: str | None) -> str:
+    if said and told and said != told:
+        raise UserError(f"{source} says that it is {said}; --channel-order {told} contradicts it")
+    if not (said or told):
+        raise UserError(
+            f"{source} does not say the channel order of the images that it was trained on; "
+            f"give --channel-order bgr or --channel-order rgb ({channel_order.HINT})"
+        )
+    return said or told or ""
 
 
 def read_in_child(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Read a checkpoint with its own framework (runs in the child)."""
     reader = resolve(f"{twin_of(payload['source'])}_impl.export:read_native")
-    reader(payload["source"], payload["backbone"], Path(payload["out"]))
+    reader(payload["source"], recipe.Model(**payload["model"]), Path(payload["out"]))
     return {}
 
 
@@ -79,5 +108,5 @@ def write_in_child(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 def in_child(entry: str, payload: dict[str, Any]) -> dict[str, Any]:
     """Return what `entry` gives in a short-lived child on the CPU; raise what went wrong there."""
     with tempfile.TemporaryDirectory() as folder:
-        outcome = launch.call(entry, payload, Path(folder), env=launch.thread_environment(2))
+        outcome = launch.call(entry, payload, Path(folder), env=launch.thread_environment(2), log_stays=False)
         return launch.value_of(outcome)

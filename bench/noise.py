@@ -96,6 +96,7 @@ def _core(cpu: int, seconds: float, folder: Path) -> CoreNoise:
         folder,
         timeout_s=START_S + 2 * seconds,
         env=launch.thread_environment(1),
+        log_stays=False,
     )
     return summary(cpu, launch.value_of(outcome)["block_ns"])
 

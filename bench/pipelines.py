@@ -14,7 +14,7 @@ from bench import machine, stages
 from bench.contract import RUNNERS, TWINS, Emit, RunnerSpec
 from bench.predict import MODES
 from bench.worker import resolve
-from pose import bootstrap, coco, geometry, inference, recipe, sample, splits
+from pose import bootstrap, channel_order, coco, geometry, inference, recipe, sample, splits
 from pose.errors import Unsupported, UserError
 from pose.recipe import Recipe
 
@@ -83,6 +83,8 @@ def compare(resolved: Recipe, request: Request) -> dict[str, Any]:
     """
     if request.weights is not None and not request.weights.is_file():
         raise UserError(f"no file {request.weights}; expected weights (.safetensors)")
+    if request.weights is not None:
+        channel_order.require(request.weights, resolved)
     _as(resolved, "native")
     found: dict[str, Any] = {"recipe": resolved.name, "part": request.part, "workers": request.workers}
     with tempfile.TemporaryDirectory() as name:
@@ -111,6 +113,7 @@ def compare(resolved: Recipe, request: Request) -> dict[str, Any]:
                         payload,
                         Path(name) / twin,
                         f"{twin} {entry.__name__}",
+                        log_stays=False,
                     )
                     for entry in (pixels, accuracy, speed)
                     if request.weights or entry is not accuracy

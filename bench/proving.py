@@ -16,7 +16,7 @@ from bench.rundir import RunFolder
 from bench.rungs import arms
 from bench.rungs.arms import Kind, Precisions, Subject
 from bench.rungs.base import Context
-from pose import architecture, splits, synthetic, weights
+from pose import architecture, channel_order, splits, synthetic, weights
 from pose.errors import Unsupported, UserError
 from pose.files import make_folder, write_json
 from pose.recipe import Recipe, Split
@@ -194,6 +194,7 @@ def _of_recipe(
         _save_generic(resolved, proven)
     else:
         weights.save(proven, weights.load(given, described))
+        channel_order.require(given, resolved)
     return Context(
         recipe=resolved,
         folder=folder,

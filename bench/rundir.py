@@ -16,7 +16,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import msgspec
 
 from bench import machine, native, store
-from pose import __version__, architecture, coco, recipe, splits, weights
+from pose import __version__, architecture, channel_order, coco, recipe, splits, weights
 from pose.errors import UserError
 from pose.files import leftovers, make_folder, read_json, write_json, write_text
 from pose.recipe import Recipe
@@ -167,7 +167,8 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         _write_initial(path / "weights" / "init.safetensors", wanted)
     else:
         described = architecture.build(wanted.model)
-        weights.save(path / "weights" / "init.safetensors", weights.load(given, described))
+        order = {channel_order.KEY: wanted.data.channel_order}
+        weights.save(path / "weights" / "init.safetensors", weights.load(given, described), order)
     facts = {
         "schema": store.RUN_SCHEMA,
         "twinpose": __version__,
@@ -237,7 +238,8 @@ def _write_initial(path: Path, wanted: Recipe) -> None:
         body = path.with_name("pretrained.safetensors")
         native.read(source, wanted.model, body)
         made = weights.overlay(made, weights.read(body), source)
-    weights.save(path, made, {"seed": wanted.training.seed, "pretrained": source})
+    order = {channel_order.KEY: wanted.data.channel_order}
+    weights.save(path, made, {"seed": wanted.training.seed, "pretrained": source, **order})
 
 
 LOCK = ".lock"

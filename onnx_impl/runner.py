@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from bench.contract import RunnerSpec
+from pose import interface
 from pose.errors import Unsupported, UserError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -37,8 +38,9 @@ class Runner:
         self.compile_s = time.perf_counter() - started
         if provider not in self.session.get_providers():
             raise Unsupported(f"ONNX Runtime could not start {provider}; it fell back to another")
-        self.spec = spec
-        self.input = self.session.get_inputs()[0]
+        inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        interface.require(spec.artifact, list(map(_port, inputs)), list(map(_port, outputs)), spec.recipe)
+        self.spec, self.input = spec, inputs[0]
         size = self.input.shape[0]
         if isinstance(size, int) and size != spec.batch:
             raise UserError(
@@ -93,6 +95,12 @@ class Runner:
             fast_gemm = None
         cuda = self.session.get_provider_options().get(PROVIDERS["cuda"], {})
         return {FAST_GEMM: fast_gemm, TF32: cuda.get(TF32)}
+
+
+def _port(node: ort.NodeArg) -> interface.Port:
+    kind = node.type.removeprefix("tensor(").removesuffix(")")
+    sides = (side if isinstance(side, int) else None for side in node.shape)
+    return interface.Port({"float": "float32"}.get(kind, kind), tuple(sides))
 
 
 def _provider(device: str) -> str:

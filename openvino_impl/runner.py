@@ -12,6 +12,7 @@ import numpy as np
 import openvino as ov
 
 from bench.contract import STRICT_ENVIRONMENT, RunnerSpec, strict_environment
+from pose import interface
 from pose.errors import Unsupported, UserError
 
 DEVICES = {"cpu": "CPU", "intel-gpu": "GPU"}
@@ -34,6 +35,8 @@ class Runner:
             _require(core, self.device, spec.precision)
             os.environ.update(STRICT_ENVIRONMENT)
         network = _read(core, spec.artifact)
+        inputs, outputs = list(map(_port, network.inputs)), list(map(_port, network.outputs))
+        interface.require(spec.artifact, inputs, outputs, spec.recipe)
         network.reshape([spec.batch, *list(network.inputs[0].partial_shape)[1:]])
         started = time.perf_counter()
         self.compiled = core.compile_model(network, self.device, _properties(spec, self.device))
@@ -167,6 +170,12 @@ def _read(core: ov.Core, path: str) -> ov.Model:
             f"OpenVINO cannot read {path} ({cause}); expected an IR, its .bin beside its .xml, "
             "as 'twinpose convert' writes it"
         ) from error
+
+
+def _port(node: ov.Output) -> interface.Port:
+    kind, shape = node.element_type.get_type_name(), node.get_partial_shape()
+    sides = () if shape.rank.is_dynamic else tuple(s.get_length() if s.is_static else None for s in shape)
+    return interface.Port({"u8": "uint8", "f32": "float32"}.get(kind, kind), sides)
 
 
 def _properties(spec: RunnerSpec, device: str) -> dict[str, Any]:

@@ -19,13 +19,15 @@ from typing import Any
 import msgspec
 
 from pose import annotation_file, records
-from pose.coco import OFFICIAL, Layout, annotation_path
+from pose.coco import OFFICIAL, Layout, annotation_path, turned
 from pose.errors import UserError
-from pose.images import read_image
+from pose.images import decoders_words, read_image
 from pose.records import PERSON, LooseFile, LooseImage, LoosePerson, is_id
 from pose.skeleton import NUM_JOINTS
 
 BOX_TOLERANCE_PX = 1.0
+TOGETHER = 64
+"""Images that are decoded between two looks at what the decoders said."""
 
 Progress = Callable[[int, int], None]
 
@@ -290,18 +292,35 @@ def _picture_problems(
     threads: int | None,
 ) -> list[Problem]:
     """Problems of every listed image; OpenCV decodes outside the interpreter's lock, so threads help."""
-    jobs = [(source, image) for source, file in files.items() for image in file.images]
-
-    def look(job: tuple[str, LooseImage]) -> Problem | None:
-        return _picture_problem(root / layout[job[0]].images, *job)
-
+    jobs = [
+        (root / layout[source].images, source, image)
+        for source, file in files.items()
+        for image in file.images
+    ]
     found: list[Problem] = []
     with ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool:
-        for done, problem in enumerate(pool.map(look, jobs), 1):
-            found += [problem] if problem else []
+        for start in range(0, len(jobs), TOGETHER):
+            some = jobs[start : start + TOGETHER]
+            with decoders_words() as said:
+                problems = list(pool.map(lambda job: _picture_problem(*job), some))
+            if said:  # of which image, only one at a time can tell
+                problems = [_mended(job, problem) for job, problem in zip(some, problems, strict=True)]
+            found += filter(None, problems)
             if on_progress:
-                on_progress(done, len(jobs))
+                for done in range(start, start + len(some)):
+                    on_progress(done + 1, len(jobs))
     return found
+
+
+def _mended(job: tuple[Path, str, LooseImage], problem: Problem | None) -> Problem | None:
+    """Return what is wrong with an image, be it only that its decoder complains."""
+    if problem:
+        return problem
+    folder, source, image = job
+    path = folder / str(image.file_name)
+    with decoders_words() as said:
+        read_image(path)
+    return Problem("damaged image", f"{source} image {image.id}", f"{path}: {said[0]}") if said else None
 
 
 def _picture_problem(folder: Path, source: str, image: LooseImage) -> Problem | None:
@@ -318,6 +337,9 @@ def _picture_problem(folder: Path, source: str, image: LooseImage) -> Problem | 
         return Problem("unreadable image", where, str(error))
     if (width, height) != _size(image):
         return Problem(
-            "wrong size", where, f"{path} is {width}x{height}; recorded as {image.width}x{image.height}"
+            "wrong size",
+            where,
+            f"{path} is {width}x{height}; recorded as {image.width}x{image.height}"
+            f"{turned(path, (width, height), _size(image) or (0, 0))}",
         )
     return None

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pose import weights
+from pose import channel_order, weights
 from pose.errors import UserError
 from pose.files import sha256_of_bytes, write_text
 from pose.training import Job, Progress
@@ -31,6 +31,8 @@ class State:
     progress: Progress
     model: Weights
     optimizer: Weights
+    channel_order: str | None = None
+    """Of the images that it trains on; None where a version before this wrote the state."""
 
 
 def identity(job: Job) -> str:
@@ -48,7 +50,7 @@ def commit(out: Path, state: State, identity_: str) -> None:
     tensors = {_MODEL + name: value for name, value in state.model.items()}
     tensors |= {_OPTIMIZER + name: value for name, value in state.optimizer.items()}
     metadata: Mapping[str, object] = {"progress": state.progress.to_dict(), "identity": identity_}
-    weights.save(out / "state.safetensors", tensors, metadata)
+    weights.save(out / "state.safetensors", tensors, {**metadata, **_order(state)})
     _publish(out, state)
 
 
@@ -67,7 +69,8 @@ def resume(out: Path, identity_: str) -> State | None:
             "use a new run folder, or the recipe that it began with"
         )
     progress = _progress(metadata.get("progress"), path)
-    state = State(progress, _with_prefix(tensors, _MODEL), _with_prefix(tensors, _OPTIMIZER))
+    model, optimizer = (_with_prefix(tensors, prefix) for prefix in (_MODEL, _OPTIMIZER))
+    state = State(progress, model, optimizer, channel_order.of(metadata))
     _require_best(out, progress)
     _publish(out, state)
     return state
@@ -87,20 +90,28 @@ def _require_best(out: Path, progress: Progress) -> None:
     path = out / "best.safetensors"
     if progress.best_epoch == progress.epoch:
         return
-    found = weights.read_with_metadata(path)[1].get("epoch")
-    if found != progress.best_epoch:
+    try:
+        epoch = weights.read_with_metadata(path)[1].get("epoch")
+        found = None if epoch == progress.best_epoch else f"is of epoch {epoch}"
+    except UserError:
+        found = "is damaged" if path.exists() else "is lost"
+    if found:
         raise UserError(
-            f"{path} is of epoch {found}; expected epoch {progress.best_epoch}, the best of the training; "
-            "restore it, or remove the folder to train again"
+            f"{path} {found}; expected epoch {progress.best_epoch}, the best of the training; "
+            f"restore it, or remove {out} to train again"
         )
 
 
 def _publish(out: Path, state: State) -> None:
-    metadata = {"epoch": state.progress.epoch, "ap": state.progress.lines[-1]["ap"]}
+    metadata = {"epoch": state.progress.epoch, "ap": state.progress.lines[-1]["ap"], **_order(state)}
     if state.progress.best_epoch == state.progress.epoch:
         weights.save(out / "best.safetensors", state.model, metadata)
     weights.save(out / "last.safetensors", state.model, metadata)
     write_text(out / "epochs.jsonl", "".join(json.dumps(line) + "\n" for line in state.progress.lines))
+
+
+def _order(state: State) -> dict[str, str]:
+    return {channel_order.KEY: state.channel_order} if state.channel_order else {}
 
 
 def _with_prefix(tensors: Mapping[str, np.ndarray], prefix: str) -> Weights:

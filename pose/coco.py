@@ -22,6 +22,7 @@ from pose.annotation_file import read_annotations as read_annotations
 from pose.annotation_file import unused, usable_box
 from pose.errors import UserError
 from pose.files import read_json
+from pose.images import is_turned
 from pose.images import read_image as read_image
 from pose.records import PERSON, Id, Image, Person
 from pose.skeleton import NUM_JOINTS
@@ -92,9 +93,10 @@ class Dataset:
         """Raise UserError unless the decoded image of instance `index` is as its annotation says."""
         record = self.record(index)
         if (width, height) != (record.width, record.height):
+            path = self.image_path(record.id)
             raise UserError(
-                f"{self.image_path(record.id)} is {width}x{height}; its annotation says "
-                f"{record.width}x{record.height}; run 'twinpose data check'"
+                f"{path} is {width}x{height}; its annotation says {record.width}x{record.height}"
+                f"{turned(path, (width, height), (record.width, record.height))}; run 'twinpose data check'"
             )
 
     def take(self, indices: np.ndarray, image_ids: Sequence[int]) -> Dataset:
@@ -109,6 +111,13 @@ class Dataset:
             self.labelled[indices],
             self.box_scores[indices],
         )
+
+
+def turned(path: Path, stored: tuple[int, int], said: tuple[int, int]) -> str:
+    """Return why an image's stored size (width, height) is not the one that is said, where EXIF is why."""
+    if stored != said[::-1] or not is_turned(path):
+        return ""
+    return " as EXIF turns it for display, which COCO does not; turn its pixels and drop the EXIF tag"
 
 
 def annotation_path(root: Path, source: str, layout: Layout = OFFICIAL) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pose import coco, evaluate, geometry, heatmap, sample, splits, training
+from pose.errors import UserError
 from pose.recipe import Evaluation, Recipe
 from pose.skeleton import COCO
 
@@ -95,10 +96,18 @@ class Collector:
         self.scores: list[np.ndarray] = []
 
     def add(self, start: int, stop: int, maps: np.ndarray) -> None:
-        """Decode heatmaps (n, K, h, w) of the inputs start..stop."""
+        """Decode heatmaps (n, K, h, w) of the inputs start..stop; UserError where they are not finite."""
         found = evaluate.keypoints_in_image(
             maps, self.inputs.centers[start:stop], self.inputs.scales[start:stop]
         )
+        # A maximum over numbers of which one is not finite is not finite either.
+        lost = ~np.isfinite(found[1]).all(axis=1)
+        if lost.any():
+            person = self.inputs.dataset.ann_ids[start + int(lost.argmax())]
+            raise UserError(
+                f"the heatmaps of {int(lost.sum())} of {len(lost)} people are not finite (first: {person}); "
+                "expected finite numbers; look at the weights, and at the precision that they ran in"
+            )
         self.keypoints.append(found[0])
         self.scores.append(found[1])
 

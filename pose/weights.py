@@ -1,15 +1,19 @@
 """Canonical parameters: names and layouts that both twins load, as safetensors.
 
 Names are torchvision's (body) and Simple Baselines' (head). Convolutions are OIHW, transposed
-ones IOHW, all float32. Optimizer state is kept in files of its own.
+ones IOHW, all float32: floats of another width become it, other numbers are refused. Optimizer
+state is kept in files of its own.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -18,7 +22,8 @@ import safetensors.numpy
 from pose.architecture import HEAD_STD, Architecture
 from pose.augment import deviates
 from pose.errors import UserError
-from pose.files import sha256_of_bytes, write_bytes
+from pose.files import read_bytes, sha256_of_bytes, write_bytes
+from pose.magic import HDF5, PICKLE, ZIP, also, kind_of
 
 Weights = dict[str, np.ndarray]
 
@@ -81,20 +86,24 @@ def generic(architecture: Architecture, seed: int) -> Weights:
 def check(weights: Mapping[str, np.ndarray], architecture: Architecture, source: str) -> Weights:
     """Return `weights` as float32 in canonical order.
 
-    Raises UserError naming the first missing, extra, wrongly shaped or non-finite tensor.
+    Raises UserError naming the first missing, extra or wrongly shaped tensor, or one that is not of finite
+    floats.
     """
     shapes = architecture.shapes()
+    checked: Weights = {}
     for name, shape in shapes.items():
         if name not in weights:
             raise UserError(
-                f"{source} lacks the tensor '{name}' {shape}; expected the weights of the recipe's model"
+                f"{source} lacks the tensor '{name}' {shape}{_found(weights)}; "
+                "expected the weights of the recipe's model"
             )
         given = weights[name].shape
         if given != shape:
             raise UserError(
                 f"{source}: tensor '{name}' has shape {given}; the recipe's model expects {shape}"
             )
-        if not np.isfinite(weights[name]).all():
+        checked[name] = _float32(weights[name], name, source)
+        if not np.isfinite(checked[name]).all():
             raise UserError(
                 f"{source}: tensor '{name}' holds numbers that are not finite; expected trained weights"
             )
@@ -103,7 +112,19 @@ def check(weights: Mapping[str, np.ndarray], architecture: Architecture, source:
             raise UserError(
                 f"{source} has the tensor '{name}', which the recipe's model does not; use its own recipe"
             )
-    return {name: np.ascontiguousarray(weights[name], np.float32) for name in shapes}
+    return checked
+
+
+def _found(tensors: Mapping[str, np.ndarray]) -> str:
+    return f" (it has {len(tensors)}: {', '.join(list(tensors)[:2])} ...)" if tensors else " (it has none)"
+
+
+def _float32(value: np.ndarray, name: str, source: str) -> np.ndarray:
+    """Return a float of any width as float32, infinite where that cannot hold it."""
+    if value.dtype.kind != "f":
+        raise UserError(f"{source}: tensor '{name}' is of {value.dtype}; expected floating-point numbers")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(value, np.float32)
 
 
 def save(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None) -> None:
@@ -129,23 +150,52 @@ def read_with_metadata(path: Path) -> tuple[Weights, dict[str, object]]:
 
     The metadata are those that `save` was given, empty for a file that something else wrote.
     """
+    data = read_bytes(path, "a whole safetensors file")
     try:
-        with safetensors.safe_open(path, framework="numpy") as handle:
-            metadata = json.loads((handle.metadata() or {}).get(_METADATA, "{}"))
-            return {name: handle.get_tensor(name) for name in handle.keys()}, metadata  # noqa: SIM118 - no mapping
-    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        tensors = {name: _array(name, stored) for name, stored in safetensors.deserialize(data)}  # type: ignore[no-untyped-call]
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return tensors, json.loads(header.get("__metadata__", {}).get(_METADATA, "{}"))
+    except (safetensors.SafetensorError, ValueError) as error:
         raise UserError(
-            f"cannot read weights from {path}: {error}; expected a whole safetensors file"
+            f"cannot read weights from {path}: {error}{also(path)}; "
+            f"expected a whole safetensors file{_hint(path)}"
         ) from error
+
+
+def _hint(path: Path) -> str:
+    other = kind_of(path) in {ZIP, PICKLE, HDF5}
+    verb = f"twinpose weights import {shlex.quote(str(path))} --recipe NAME --out NEW.safetensors"
+    return f"; '{verb}' makes one of it" if other else ""
+
+
+_DTYPES = {
+    **{f"F{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
+    **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},
+    "BOOL": "?",
+}
+"""safetensors' names of what NumPy has; bfloat16 is the upper half of a float32."""
+
+
+def _array(name: str, stored: Mapping[str, Any]) -> np.ndarray:
+    dtype, shape, data = (stored[key] for key in ("dtype", "shape", "data"))
+    if dtype == "BF16":
+        return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4").reshape(shape)
+    if dtype not in _DTYPES:
+        raise ValueError(f"tensor '{name}' is of {dtype}, expected floats of 16, 32 or 64 bits")
+    return np.frombuffer(data, _DTYPES[dtype]).reshape(shape).copy()
+
+
+_PREFIXES = re.compile(r"^(module\.)?((backbone|keypoint_head)\.)?")
+"""Of a wrapped model (torch's DataParallel), and of mmpose's body and head."""
 
 
 def canonical_names(raw: Mapping[str, np.ndarray]) -> Weights:
     """Return a published checkpoint's tensors by canonical name.
 
-    Accepts torchvision's ResNet files and Simple Baselines', with a `module.` prefix or none; the
-    classifier (`fc`) and batch counters are left out.
+    Accepts torchvision's ResNet files, Simple Baselines' and mmpose's, with a `module.` prefix or none;
+    the classifier (`fc`) and batch counters are left out.
     """
-    names = {name: name.removeprefix("module.") for name in raw}
+    names = {name: _PREFIXES.sub("", name) for name in raw}
     dropped = ("fc.weight", "fc.bias")
     return {
         short: np.asarray(raw[name])
@@ -163,7 +213,8 @@ def overlay(base: Weights, loaded: Weights, source: str) -> Weights:
     missing = [name for name in base if name not in loaded and not name.startswith(head)]
     if missing:
         raise UserError(
-            f"{source} lacks the tensor '{missing[0]}'; expected weights of the recipe's backbone"
+            f"{source} lacks the tensor '{missing[0]}'{_found(loaded)}; "
+            "expected weights of the recipe's backbone"
         )
     for name, value in loaded.items():
         if name not in base:
@@ -172,7 +223,7 @@ def overlay(base: Weights, loaded: Weights, source: str) -> Weights:
             )
         if value.shape != base[name].shape:
             raise UserError(f"{source}: tensor '{name}' has shape {value.shape}; expected {base[name].shape}")
-    return base | {name: np.ascontiguousarray(value, np.float32) for name, value in loaded.items()}
+    return base | {name: _float32(value, name, source) for name, value in loaded.items()}
 
 
 def load(path: Path, architecture: Architecture) -> Weights:

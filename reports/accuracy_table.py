@@ -70,7 +70,7 @@ def table(run: Run) -> Table | None:
         ),
         note="AP of A less AP of B on the validation part, with the interval of a paired bootstrap over "
         f"images. Equal: the interval lies within the margin; higher and lower: it leaves out 0.{luck} "
-        f"Boxes: {run.boxes}.",
+        f"{run.scored_on}",
         command=command(run, "bench"),
         source="bench/accuracies.json",
         grouped_by="Question",

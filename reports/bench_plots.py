@@ -174,7 +174,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         name="ap_against_latency",
         title="AP against latency",
         note="Up and to the left is better. AP is of the same network, runtime, mode, precision and device. "
-        f"Boxes: {run.boxes}. "
+        f"{run.scored_on} "
         + (f"{left_out} of {timed} latency cells have no valid pair and are not drawn. " if left_out else "")
         + _caution(run)
         + certified.note(run),

@@ -68,7 +68,7 @@ def overview(run: Run) -> Table | None:
         rows=tuple(rows),
         note="Compare rows under one heading only: they share device, numerics, threads and allocator. Two "
         "figures side by side are no comparison: those are in the table of comparisons. A word in "
-        f"place of a figure is what became of that cell. Boxes: {run.boxes}.{certified.note(run)}",
+        f"place of a figure is what became of that cell. {run.scored_on}{certified.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Lane",

@@ -63,7 +63,7 @@ def every_cell(run: Run) -> Table | None:
         note="One row for each cell, failed ones included. Rounds are done of wanted; a stopping rule "
         "may ask for more. Percentiles are of the queries of all rounds. A rate is of images, steps (train) "
         "or samples (data). The interval is of p50 or rate, over rounds. AP is that of the same network, "
-        f"runtime, mode, precision and device. {NO_ENERGY} Boxes: {run.boxes}.{certified.note(run)}",
+        f"runtime, mode, precision and device. {NO_ENERGY} {run.scored_on}{certified.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Lane",

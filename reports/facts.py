@@ -72,6 +72,7 @@ def _data(run: Run) -> list[Fact]:
     # Names, not paths: a report is shown to others, and a path tells of one machine only.
     dataset = run.facts.get("dataset") or Path(_said(run, "coco")).name
     facts = [Fact("Dataset", str(dataset)), Fact("Boxes", Path(_said(run, "boxes")).name)]
+    facts += [Fact("Channel order", run.recipe.data.channel_order if run.recipe else UNKNOWN)]
     if run.split:
         counts = ", ".join(
             f"{name} {len(part.image_ids)} images with {len(part.annotation_ids)} people"

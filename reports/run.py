@@ -148,6 +148,16 @@ class Run:
         said = (self.test.boxes if self.test else None) or self.facts.get("boxes") or "not recorded"
         return Path(str(said)).name
 
+    @property
+    def scored_on(self) -> str:
+        """Return what an AP depends on beside the weights, as a note says it: boxes, channel order."""
+        return f"Boxes: {self.boxes}.{self.order}"
+
+    @property
+    def order(self) -> str:
+        """Return the channel order of the networks' input as a sentence; empty where no recipe is stored."""
+        return f" Channel order: {self.recipe.data.channel_order}." if self.recipe else ""
+
 
 def read(path: Path) -> Run:
     """Return the run in a folder.

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import imread
 from matplotlib.patheffects import Normal, Stroke
 
 from bench.contract import TWINS
 from pose.errors import UserError
 from pose.files import read_bytes
+from pose.images import as_jpeg, read_image
 from pose.skeleton import COCO, NUM_JOINTS
 from reports import style
 from reports.formats import TWIN_NAMES
@@ -108,11 +108,9 @@ def image_path(run: Run, sample: Sample) -> Path:
 
 
 def data_uri(run: Run, sample: Sample) -> str:
-    """Return the sample's JPEG as a data URI; UserError when it is missing or no JPEG."""
+    """Return the sample's image as a JPEG in a data URI; UserError when it is missing or no image."""
     path = image_path(run, sample)
-    content = read_bytes(path, "a JPEG that samples.json names")
-    if not content.startswith(b"\xff\xd8"):
-        raise UserError(f"{path} is no JPEG; expected the image that samples.json names")
+    content = as_jpeg(read_bytes(path, "an image that samples.json names"), path)
     return "data:image/jpeg;base64," + b64encode(content).decode("ascii")
 
 
@@ -133,7 +131,7 @@ def figure(run: Run) -> Plot | None:
         for axes, title in zip(grid[0], ("Ground truth", *TWIN_NAMES.values()), strict=True):
             axes.set_title(title)
         for row, sample in zip(grid, shown, strict=True):
-            picture = imread(image_path(run, sample), format="jpg")
+            picture = read_image(image_path(run, sample))
             for axes, panel in zip(row, panels(sample), strict=True):
                 _draw(axes, picture, sample, panel)
     return Plot(

@@ -33,7 +33,7 @@ def headline(run: Run) -> Table:
             Column("difference", "PyTorch − TensorFlow", difference, "number"),
         ),
         rows=tuple(Row((part, *values.values(), _difference(values))) for part, values in parts.items()),
-        note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: {boxes}; on test: {run.boxes}.",
+        note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: {boxes}; on test: {run.boxes}.{run.order}",
         command=f"{command(run, 'run' if run.imported else 'train')} && {command(run, 'test')}",
         source=f"train/*/{'summary.json' if run.imported else 'epochs.jsonl'} and test.json",
     )

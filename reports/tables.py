@@ -131,7 +131,7 @@ def test_part(run: Run) -> Table | None:
             *(Column(name, name, score, "number") for name in TEN_NUMBERS),
         ),
         rows=tuple(rows),
-        note=f"Scored once, on the checkpoint that was best on validation. Boxes: {run.boxes}.",
+        note=f"Scored once, on the checkpoint that was best on validation. {run.scored_on}",
         command=command(run, "test"),
         source="test.json",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import h5py
 import tensorflow as tf
 
 from bench.contract import Source
-from pose import architecture, recipe, weights
+from pose import architecture, channel_order, recipe, weights
 from pose.errors import UserError
-from pose.files import replacing
+from pose.files import replacing, write_bytes
 from tf_impl import model, train
 
 
@@ -38,42 +39,56 @@ def to_onnx(recipe_: recipe.Recipe, weights_path: Path, batch: int, out: Path) -
     return {"route": "keras-tf2onnx", "opset": 18}
 
 
-def read_native(source_: str, backbone: str, out: Path) -> None:
-    """Write the tensors of an HDF5 file, by canonical name, as safetensors to `out`.
+def read_native(source_: str, model_: recipe.Model, out: Path) -> None:
+    """Write the tensors of a .weights.h5 file of Keras, by canonical name, as safetensors to `out`.
 
-    `source_` is a .weights.h5 file that `write_native` made. Raises UserError for anything else.
+    Keras knows layers by their class and order alone: the file must be of a model with the layers of
+    `model._plain`. The channel order is written too where the file is `write_native`'s. Raises UserError for
+    anything else.
     """
-    tensors: weights.Weights = {}
+    net = model._plain(model_)
     try:
         with h5py.File(source_, "r") as file:
-            file.visititems(lambda name, node: _collect(tensors, name, node))
-    except (OSError, ValueError) as error:
+            order = file.attrs.get(channel_order.KEY)
+            if "layers" not in file:
+                raise ValueError(
+                    "it has no group 'layers', as files of an early twinpose; export the .safetensors again"
+                )
+            # Keras leaves a layer that the file has not as it was made, or one that the model has not unread.
+            found, wanted = _count(file["layers"]), len(net.weights)
+            if found != wanted:
+                raise ValueError(f"it holds {found} tensors, the recipe's model {wanted}")
+        net.load_weights(source_)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"cannot read weights from {source_}: {reason}; expected a .weights.h5 file that "
-            "'twinpose weights export' wrote"
+            f"cannot read weights from {source_}: {reason}; expected a .weights.h5 file of the recipe's "
+            "model, as 'twinpose weights export' writes"
         ) from error
-    weights.save(out, weights.canonical_names(tensors))
+    weights.save(out, model.read_weights(net), {channel_order.KEY: str(order)} if order else {})
 
 
-def _collect(tensors: weights.Weights, name: str, node: object) -> None:
-    if isinstance(node, h5py.Dataset):
-        if node.shape is None or node.dtype.kind not in "fiu":
-            raise ValueError(f"'{name}' holds no numbers ({node.dtype})")
-        tensors[name.replace("/", ".")] = model._to_canonical(node[()])
+def _count(group: h5py.Group) -> int:
+    held: list[str] = []
+    group.visititems(lambda name, node: held.append(name) if isinstance(node, h5py.Dataset) else None)
+    return len(held)
 
 
 def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:
-    """Write weights as HDF5 (.weights.h5): kernels in Keras's layout, groups named by canonical layers.
+    """Write weights as Keras does (.weights.h5), for `keras.Model.load_weights` of a model of plain layers.
 
-    The format is this suite's own, for h5py and `read_native`: `keras.Model.load_weights` names its
-    groups otherwise and does not read it.
+    An attribute of the file names their channel order.
     """
-    net = source(recipe_, weights_path, 1).model
-    with replacing(out) as temporary, h5py.File(temporary, "w") as file:
-        for variable in net.weights:
-            name = model._canonical_name(variable)
-            file.create_dataset(name.replace(".", "/"), data=variable.numpy())
+    net = model._plain(recipe_.model)
+    model.load_weights(net, weights.load(weights_path, architecture.build(recipe_.model)))
+    order = channel_order.of(weights.read_with_metadata(weights_path)[1])
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made.weights.h5"
+        net.save_weights(made)
+        if order:
+            with h5py.File(made, "a") as file:
+                file.attrs[channel_order.KEY] = order
+        write_bytes(out, made.read_bytes())
 
 
 def _example(recipe_: recipe.Recipe, batch: int) -> tf.TensorSpec:

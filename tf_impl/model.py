@@ -170,6 +170,14 @@ def build(recipe_: recipe.Recipe, device: str = "cpu", precision: str = "float32
         return _network(recipe_.model, recipe_.data.channel_order, norm)
 
 
+def _plain(model: recipe.Model) -> keras.Model:
+    """Return the network with Keras's own batch norm: the model whose .weights.h5 others can load.
+
+    Keras addresses layers in that file by class and order, not by name: a class of ours would be unknown.
+    """
+    return _network(model, "rgb", layers.BatchNormalization)
+
+
 @contextmanager
 def _policy(name: str) -> Iterator[None]:
     before = keras.config.dtype_policy()

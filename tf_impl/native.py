@@ -9,6 +9,7 @@ import tensorflow as tf
 from pose import sample
 from pose.coco import Dataset as Instances
 from pose.errors import UserError
+from pose.images import require_common
 from pose.recipe import Recipe
 
 DECODER = "tf.io.decode_jpeg's default dct_method is libjpeg's fast integer DCT; aligned: INTEGER_ACCURATE"
@@ -19,7 +20,7 @@ WARP = (
 
 
 def decode(path: tf.Tensor | str, *, aligned: bool = False) -> tf.Tensor:
-    """Return a JPEG as (h, w, 3) uint8 RGB; `aligned`: with the DCT that OpenCV and torchvision use.
+    """Return an image as (h, w, 3) uint8 RGB; `aligned`: with the DCT that OpenCV and torchvision use.
 
     Raises tf.errors.OpError for a file that is missing, truncated or no image.
     """
@@ -66,9 +67,11 @@ def read(instances: Instances, index: int, *, aligned: bool = False) -> np.ndarr
         image = decode(str(path), aligned=aligned).numpy()
     except tf.errors.OpError as error:
         instances.read(index)  # says it better where OpenCV cannot read it either
+        require_common(path)
         raise UserError(
             f"{path}: TensorFlow cannot decode it; expected a whole JPEG; copy it again"
         ) from error
+    require_common(path)
     instances.require_size(index, image.shape[1], image.shape[0])
     return image
 

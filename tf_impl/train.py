@@ -202,7 +202,14 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         }
         progress = training.advance(progress, job.recipe.training, line)
         checkpoint.commit(
-            job.out, State(progress, model.read_weights(net), read_optimizer(net, optimizer)), identity
+            job.out,
+            State(
+                progress,
+                model.read_weights(net),
+                read_optimizer(net, optimizer),
+                job.recipe.data.channel_order,
+            ),
+            identity,
         )
         emit("epoch", line)
     summary = {

@@ -11,7 +11,7 @@ import torch
 import torchvision
 
 from bench.contract import Source
-from pose import architecture, recipe, weights
+from pose import architecture, channel_order, recipe, weights
 from pose.errors import UserError
 from pose.files import replacing
 from torch_impl import model, train
@@ -46,13 +46,15 @@ def to_onnx(recipe_: recipe.Recipe, weights_path: Path, batch: int, out: Path) -
     return {"route": "torch-onnx", "opset": 18}
 
 
-def read_native(source_: str, backbone: str, out: Path) -> None:
+def read_native(source_: str, model_: recipe.Model, out: Path) -> None:
     """Write the tensors of a torch checkpoint, by canonical name, as safetensors to `out`.
 
     `source_` is a .pth file (a state dict, or one under "state_dict"), or `imagenet`: torchvision's
-    IMAGENET1K_V1 weights of `backbone`, from torch's hub cache or by download. Only tensors are
-    unpickled (`weights_only`). Floats of any width become float32. Raises UserError for anything else.
+    IMAGENET1K_V1 weights of the backbone, from torch's hub cache or by download. Only tensors are
+    unpickled (`weights_only`). Floats of any width become float32. The channel order is written too where
+    it is known: torchvision's, and that of `write_native`. Raises UserError for anything else.
     """
+    backbone = model_.backbone
     try:
         if source_ == "imagenet":
             state = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1.get_state_dict(
@@ -74,7 +76,8 @@ def read_native(source_: str, backbone: str, out: Path) -> None:
             f"{source_} holds no state dict; expected a torch checkpoint of parameter names and tensors"
         )
     tensors = {str(name): _array(str(name), value, source_) for name, value in state.items()}
-    weights.save(out, weights.canonical_names(tensors))
+    order = "rgb" if source_ == "imagenet" else getattr(state, "_metadata", {}).get(channel_order.KEY)
+    weights.save(out, weights.canonical_names(tensors), {channel_order.KEY: order} if order else {})
 
 
 def _array(name: str, value: torch.Tensor, source_: str) -> np.ndarray:
@@ -89,10 +92,14 @@ def _array(name: str, value: torch.Tensor, source_: str) -> np.ndarray:
 
 
 def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:
-    """Write canonical weights as a torch state dict (.pth)."""
+    """Write canonical weights as a torch state dict (.pth), whose metadata name their channel order."""
     net = source(recipe_, weights_path, 1).model
+    state = net.state_dict()
+    order = channel_order.of(weights.read_with_metadata(weights_path)[1])
+    if order:  # load_state_dict looks up the modules' own names here and nothing else
+        state._metadata[channel_order.KEY] = order
     with replacing(out) as temporary:
-        torch.save(net.state_dict(), temporary)
+        torch.save(state, temporary)
 
 
 def _example(recipe_: recipe.Recipe, batch: int) -> torch.Tensor:

@@ -15,6 +15,7 @@ from torchvision.transforms.v2 import functional as v2
 from pose import geometry, sample
 from pose.coco import Dataset as Instances
 from pose.errors import UserError
+from pose.images import require_common
 from pose.recipe import Recipe
 
 DECODER = "torchvision asks libjpeg for the accurate integer DCT, as OpenCV does; aligned: the same"
@@ -34,11 +35,13 @@ class Transform:
 
 
 def decode(path: str, *, aligned: bool = False) -> Tensor:
-    """Return a JPEG as (3, h, w) uint8 RGB; `aligned` changes nothing, as it is OpenCV's image already.
+    """Return an image as (3, h, w) uint8 RGB; `aligned` changes nothing, as it is OpenCV's image already.
 
     Raises RuntimeError for a file that is missing, truncated or no image.
     """
-    return decode_image(path, mode="RGB")
+    image = decode_image(path, mode="RGB")
+    # Of 16 bits a channel the upper 8 are kept, as OpenCV and TensorFlow do.
+    return (image.to(torch.int32) >> 8).to(torch.uint8) if image.dtype == torch.uint16 else image
 
 
 def transform(placement: sample.Placement, size: tuple[int, int]) -> Transform:
@@ -86,9 +89,11 @@ def read(instances: Instances, index: int, *, aligned: bool = False) -> np.ndarr
         image = decode(str(path), aligned=aligned)
     except (RuntimeError, ValueError) as error:
         instances.read(index)  # says it better where OpenCV cannot read it either
+        require_common(path)
         raise UserError(
             f"{path}: torchvision cannot decode it; expected a whole JPEG; copy it again"
         ) from error
+    require_common(path)
     instances.require_size(index, image.shape[2], image.shape[1])
     return image.permute(1, 2, 0).numpy()
 

@@ -12,7 +12,7 @@ from bench.contract import TWINS
 from pose import recipe as recipes
 from pose.files import require_writable
 from twinpose.exits import CHECK_FAILED
-from twinpose.options import AsJson, Moved, Out, RecipeName, RunDir, Set, Twin
+from twinpose.options import AsJson, ChannelOrder, Moved, Out, RecipeName, RunDir, Set, Twin
 
 model_app = typer.Typer(help="What a recipe's network is and costs.", no_args_is_help=True)
 weights_app = typer.Typer(help="Checkpoints in other formats.", no_args_is_help=True)
@@ -73,16 +73,24 @@ def _cost(name: str, parameters: int, macs: int) -> str:
 @weights_app.command(name="import")
 def weights_import(
     file: Annotated[
-        str, typer.Argument(help="A .pth, a .weights.h5 of 'weights export', a .safetensors, or 'imagenet'.")
+        str, typer.Argument(help="A .pth, .pt, .tar, .ckpt, .weights.h5 or .safetensors, or 'imagenet'.")
     ],
     recipe: RecipeName,
     out: Out,
+    order: Annotated[
+        ChannelOrder | None,
+        typer.Option(
+            "--channel-order",
+            help="Of the images that FILE was trained on, needed where FILE does not say: published Simple "
+            "Baselines checkpoints are bgr, mmpose's and torchvision's rgb.",
+        ),
+    ] = None,
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a published checkpoint into the suite's safetensors."""
-    require_writable(out)
-    count = native.import_weights(file, recipes.load(recipe, set_), out)
+    """Turn a published checkpoint into the suite's safetensors, which say their channel order."""
+    require_writable(out, but_not=[recipes.find(recipe)])
+    count = native.import_weights(file, recipes.load(recipe, set_), out, order and order.value)
     console.facts({"tensors": count, "out": str(out)}, as_json, f"{count} tensors -> {out}")
 
 
@@ -92,12 +100,12 @@ def weights_export(
     recipe: RecipeName,
     out: Annotated[
         Path,
-        typer.Option("--out", help="A .pth (torch state dict) or .weights.h5 (our HDF5 in Keras's layouts)."),
+        typer.Option("--out", help="A .pth (torch state dict) or .weights.h5 (keras.Model.load_weights)."),
     ],
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the suite's weights as a torch state dict, or as HDF5 in Keras's layouts."""
-    require_writable(out)
+    """Write the suite's weights as a torch state dict, or as Keras's own HDF5."""
+    require_writable(out, but_not=[recipes.find(recipe)])
     native.write(recipes.load(recipe, set_), file, out)
     console.facts({"out": str(out)}, as_json, f"wrote {out}")

@@ -23,6 +23,13 @@ class Twin(StrEnum):
     torch = "torch"
 
 
+class ChannelOrder(StrEnum):
+    """In which order a network expects the channels of its input."""
+
+    rgb = "rgb"
+    bgr = "bgr"
+
+
 class Runtime(StrEnum):
     """What can run a trained network."""
 

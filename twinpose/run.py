@@ -10,7 +10,7 @@ import typer
 from bench import certificate, console, machine, rundir, stages, store
 from bench.contract import TWINS
 from bench.rundir import RunFolder, Settings
-from pose import architecture
+from pose import architecture, channel_order
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 from pose.recipe import Recipe
@@ -53,6 +53,7 @@ def run(
     resolved = recipes.load(recipe, set_)
     if weights is not None:
         load_weights(weights, architecture.build(resolved.model))
+        channel_order.require(weights, resolved)
     with rundir.locked(out, create=True):
         on = device and device.value
         made = prepare(out, resolved, coco, boxes, on, threads, workers, weights)

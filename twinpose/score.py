@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import console, launch, machine, rundir, stages
-from pose import evaluate, splits
+from pose import channel_order, evaluate, splits
 from pose import recipe as recipes
 from pose.errors import UserError
 from pose.files import require_writable
@@ -105,10 +105,15 @@ def predict(
     resolved = recipes.load(recipe, overrides)
     if not weights.is_file():
         raise UserError(f"no file {weights}; expected weights (.safetensors, .onnx or .xml)")
-    inputs = [weights, *files_of_coco(coco), *([boxes] if boxes else [])]
+    inputs = [weights, weights.with_suffix(".bin"), recipes.find(recipe), *files_of_coco(coco)]
+    inputs += [boxes] if boxes else []
     require_writable(out, but_not=inputs)
     if heatmaps:
         require_writable(heatmaps, but_not=[*inputs, out])
+    order = ""
+    if weights.suffix not in {".onnx", ".xml"}:  # their graphs hold the order
+        channel_order.require(weights, resolved)
+        order = f", channel order {resolved.data.channel_order}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         splits.save(splits.of(resolved, coco, split.value), folder / "split.json")
@@ -129,10 +134,10 @@ def predict(
             "heatmaps": str(heatmaps.resolve()) if heatmaps else None,
         }
         value = stages.call_with_bar(
-            "bench.predict:predict", payload, folder / "predict", f"predict {runtime.value}"
+            "bench.predict:predict", payload, folder / "predict", f"predict {runtime.value}", log_stays=False
         )
     used = f"boxes of {boxes.name}" if boxes else "ground-truth boxes"
-    text = f"{value['predictions']} people of {value['images']} images ({used}) -> {out}\n"
+    text = f"{value['predictions']} people of {value['images']} images ({used}{order}) -> {out}\n"
     console.facts(value | {"out": str(out)}, as_json, text + _numbers(value["numbers"]))
 
 
@@ -146,7 +151,9 @@ def _artifact(runtime: str, twin: str, weights: Path, common: dict[str, Any], fo
     kind, file = _ARTIFACTS[runtime]
     wanted = {"twin": twin, "weights": str(weights.resolve()), "formats": [kind]}
     payload = common | wanted | {"out": str(folder / "artifact")}
-    record = stages.call_with_bar("bench.convert:convert", payload, folder / "convert", "convert")
+    record = stages.call_with_bar(
+        "bench.convert:convert", payload, folder / "convert", "convert", log_stays=False
+    )
     route = record["routes"][0]
     if route["status"] != "ok":
         raise launch.ChildFailed(f"conversion for {runtime} {stages.route_text(route)}")

@@ -10,11 +10,18 @@ from bench import console, launch, machine
 
 
 def call_with_bar(
-    entry: str, payload: dict[str, Any], folder: Path, title: str, threads: int | None = None
+    entry: str,
+    payload: dict[str, Any],
+    folder: Path,
+    title: str,
+    threads: int | None = None,
+    *,
+    log_stays: bool = True,
 ) -> dict[str, Any]:
     """Return what a child gives, its "batch" events shown as a bar; its folder goes when it went well.
 
-    threads bounds its pools; None for all usable cores.
+    threads bounds its pools; None for all usable cores. log_stays: whether the folder outlives a failure, so
+    that the reason may name the log in it.
     """
     pools = launch.thread_environment(threads or machine.usable_cores(), device=payload.get("device", "cpu"))
     with console.bar(title) as move:
@@ -23,6 +30,7 @@ def call_with_bar(
             payload,
             folder,
             env=pools | launch.PASSIVE,
+            log_stays=log_stays,
             on_event=lambda name, event: move(event["seen"], event["of"]) if name == "batch" else None,
         )
     value = launch.value_of(outcome)

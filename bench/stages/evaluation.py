@@ -10,16 +10,17 @@ import msgspec
 from bench.rundir import RunFolder
 from bench.stages.calling import call_with_bar
 from bench.stages.training import trained
-from pose import coco, splits
+from pose import channel_order, splits
 from pose.errors import UserError
 from pose.files import read_json, write_json
+from pose.records import Image, Person
 
 
 class _Truth(TypedDict):
     """What must be in a ground truth, among the rest."""
 
-    images: list[coco.Image]
-    annotations: list[coco.Person]
+    images: list[Image]
+    annotations: list[Person]
     categories: list[dict[str, Any]]
 
 
@@ -43,7 +44,8 @@ def evaluate(run: RunFolder) -> dict[str, Any]:
     if manifest.parts.get("test") is None:
         record = {"split": None, "reason": f"the '{manifest.method}' split has no labelled test part"}
     else:
-        record = {"split": "test", "split_sha256": manifest.sha256, "boxes": _boxes(run), "twins": {}}
+        record = {"split": "test", "split_sha256": manifest.sha256, "boxes": _boxes(run)}
+        record |= {channel_order.KEY: run.recipe.data.channel_order, "twins": {}}
         for twin, epoch in trained(run).items():
             numbers = predict(
                 run,

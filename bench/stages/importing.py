@@ -9,7 +9,7 @@ from bench.contract import TWINS
 from bench.rundir import RunFolder
 from bench.stages.evaluation import predict
 from bench.stages.training import summary
-from pose import architecture, weights
+from pose import architecture, channel_order, weights
 from pose.errors import UserError
 from pose.files import sha256_of_file, write_json
 
@@ -20,15 +20,18 @@ EPOCH = 0
 def place(run: RunFolder, twin: str, given: Path) -> dict[str, Any]:
     """Make canonical weights the twin's best and score the validation part; return its summary.
 
-    Raises UserError as `pose.weights.load` where a tensor of the file is missing, extra or of another shape.
+    Raises UserError as `pose.weights.load` where a tensor of the file is missing, extra or of another shape,
+    and as `pose.channel_order.require` where it expects another order of channels than the recipe's.
     `require_one_source` says whether it may be done at all.
     """
     out = run.train_folder(twin)
     loaded = weights.load(given, architecture.build(run.recipe.model))
+    channel_order.require(given, run.recipe)
     # What was made of other weights goes first: an interrupted import must not be taken for the one before.
     for stale in (out / "summary.json", run.path / "test.json", run.path / "samples" / "made_from.json"):
         stale.unlink(missing_ok=True)
-    weights.save(out / "best.safetensors", loaded, {"imported": given.name})
+    order = {channel_order.KEY: run.recipe.data.channel_order}
+    weights.save(out / "best.safetensors", loaded, {"imported": given.name, **order})
     scored = predict(
         run,
         runtime=twin,
@@ -36,7 +39,7 @@ def place(run: RunFolder, twin: str, given: Path) -> dict[str, Any]:
         part="val",
         out=out / "predictions" / f"epoch_{EPOCH:04d}.json",
     )["numbers"]
-    source = {"name": given.name, "sha256": sha256_of_file(given)}
+    source = {"name": given.name, "sha256": sha256_of_file(given), **order}
     placed = {"best_epoch": EPOCH, "best_ap": scored["AP"], "epochs": 0, "imported": source}
     write_json(out / "summary.json", placed)
     return placed

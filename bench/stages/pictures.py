@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-
 from bench.rundir import RunFolder
 from bench.stages.evaluation import stored_truth
 from bench.stages.training import best_epochs, trained
 from pose import splits
 from pose.evaluate import read_predictions
-from pose.files import read_json, write_json
+from pose.files import read_bytes, read_json, write_bytes, write_json
+from pose.images import as_jpeg
 
 SAMPLE_IMAGES = 6
 
@@ -27,8 +26,8 @@ def samples(run: RunFolder) -> None:
     for image_id in _spread(sorted(set(dataset.image_ids.tolist())), SAMPLE_IMAGES):
         image = dataset.images[image_id][1]
         target = run.path / "samples" / f"{image_id:012d}.jpg"
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(dataset.image_path(image_id), target)
+        source = dataset.image_path(image_id)
+        write_bytes(target, as_jpeg(read_bytes(source, "a JPEG of the dataset"), source))
         rows.append(
             {
                 "image": f"samples/{target.name}",

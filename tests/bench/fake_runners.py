@@ -36,6 +36,13 @@ class Oracle(NullRunner):
         return {"precision": "fp32", "threads": self.spec.threads, "compile_s": 0.0, **pools}
 
 
+class Lost(NullRunner):
+    """Answers as weights that have diverged do."""
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        return np.full((len(images), *self.heatmaps.shape[1:]), np.nan, np.float32)
+
+
 class Sleeper(NullRunner):
     """Takes 2 ms for a query and 5 ms for a block."""
 

@@ -38,7 +38,7 @@ def run(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 def given(run: RunFolder, seed: int = 0) -> Path:
     path = run.path.parent / f"official-{seed}.safetensors"
-    weights.save(path, weights.generic(architecture.build(run.recipe.model), seed))
+    weights.save(path, weights.generic(architecture.build(run.recipe.model), seed), {"channel_order": "rgb"})
     return path
 
 
@@ -47,6 +47,7 @@ def test_both_twins_hold_the_given_weights_and_know_their_source(run: RunFolder)
     for twin in ("tf", "torch"):
         made = importing.place(run, twin, path)
         assert (made["best_ap"], made["best_epoch"], made["imported"]["name"]) == (AP, 0, path.name)
+        assert made["imported"]["channel_order"] == "rgb"
         held = weights.read(run.train_folder(twin) / "best.safetensors")
         assert weights.fingerprint(held) == weights.fingerprint(weights.read(path))
         assert importing.is_placed(run, twin, path)
@@ -127,6 +128,7 @@ def test_the_report_says_that_nothing_was_trained(run: RunFolder) -> None:
     assert table.rows[0].values[1:] == (AP, AP, 0.0)
     assert any("the weights are those of official-0.safetensors" in s for s in summary.sentences(opened))
     named = {fact.name: fact.value for _, group in facts.header(opened) for fact in group}
+    assert named["Channel order"] == "rgb"
     assert named["Weights"] == "imported: official-0.safetensors"
     assert (
         named["File SHA-256"] == read_json(run.train_folder("tf") / "summary.json", "x")["imported"]["sha256"]

@@ -358,3 +358,8 @@ def test_a_block_is_some_batches_of_every_worker_or_whole_epochs(people: int, ba
     assert block >= data.BATCHES_OF_A_WORKER * workers
     assert block % epoch == 0 or block * data.SHORT_EPOCH <= epoch
     assert block <= 2 * data.SHORT_EPOCH * data.BATCHES_OF_A_WORKER * workers
+
+
+def test_an_accuracy_of_heatmaps_that_are_not_finite_is_no_zero(run_folder: Path) -> None:
+    with pytest.raises(UserError, match="people are not finite"):
+        measured(payload(run_folder, "accuracy", "Lost"))

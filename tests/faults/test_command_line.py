@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import mini_coco
 import pytest
 import twins
 import yaml
@@ -362,11 +363,16 @@ def test_a_conflict_copy_of_a_cell_is_no_cell(tmp_path: Path) -> None:
     assert store.cells(tmp_path / "run") == store.cells(BENCHED)
 
 
-def test_eval_does_not_take_a_run_and_other_data(say: Say, run: RunFolder, coco: Path) -> None:
-    for words in (["--coco", coco], ["--recipe", "smoke"]):
+def test_eval_does_not_take_a_run_and_other_data(say: Say, run: RunFolder, tmp_path: Path) -> None:
+    mini_coco.build(tmp_path / "other")
+    for words, told in (
+        (["--coco", tmp_path / "other"], "is another data set"),
+        (["--coco", tmp_path / "other", "--predictions", "p.json"], "with a RUN or with --coco, not both"),
+        (["--recipe", "smoke"], "without --recipe"),
+    ):
         ended = say("eval", run.path, *words)
         assert (ended.code, ended.error.count("\n")) == (2, 1)
-        assert "without --coco and --recipe" in ended.error
+        assert told in ended.error
     assert "--predictions with --split val" in say("eval", run.path, "--split", "val").error
 
 

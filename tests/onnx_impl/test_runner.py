@@ -138,3 +138,25 @@ def test_what_is_no_onnx_file_is_the_users_error(artifact: str, tmp_path: Path, 
     ) as refused:
         make(str(path))
     assert "\n" not in str(refused.value)
+
+
+def foreign(path: Path, kind: int, shape: list[Any]) -> str:
+    """Write a graph of one Identity, as of another program."""
+    node, info = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    ends = [info("x", kind, shape)], [info("y", kind, shape)]
+    graph = onnx.helper.make_graph([node("Identity", ["x"], ["y"])], "g", *ends)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return str(path)
+
+
+def test_a_foreign_network_is_refused_by_what_it_takes_and_gives(tmp_path: Path, artifact: str):
+    floats = foreign(tmp_path / "f.onnx", onnx.TensorProto.FLOAT, ["n", 3, 96, 64])
+    with pytest.raises(UserError, match=r"takes float32 of \?x3x96x64; expected uint8 of \?x\?x\?x3, as a"):
+        make(floats)
+    images = foreign(tmp_path / "u.onnx", onnx.TensorProto.UINT8, ["n", 96, 64, 3])
+    with pytest.raises(UserError, match=r"gives uint8 of \?x96x64x3; expected float32 of \?x17x\?x\?"):
+        make(images)
+    spec = RunnerSpec({"model": {"input_size": [64, 96]}}, artifact, "ir", "fp32", "cpu", 1, 1)
+    with pytest.raises(UserError, match=r"takes uint8 of \?x16x12x3; expected uint8 of \?x96x64x3"):
+        runner.Runner(spec)

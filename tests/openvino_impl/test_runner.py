@@ -159,3 +159,13 @@ def test_what_is_no_whole_ir_is_the_users_error(artifact: str, tmp_path: Path, c
     with pytest.raises(UserError, match=r"cannot read .*model\.xml \(.+\); expected an IR") as refused:
         make(str(path))
     assert "\n" not in str(refused.value)
+
+
+def test_a_foreign_or_an_empty_network_is_refused_by_what_it_takes(tmp_path: Path):
+    planes = opset.parameter([-1, 3, 96, 64], np.float32, name="images")
+    ov.save_model(ov.Model([opset.relu(planes)], [planes], "foreign"), tmp_path / "foreign.xml")
+    with pytest.raises(UserError, match=r"takes float32 of \?x3x96x64; expected uint8 of \?x\?x\?x3, as a"):
+        make(str(tmp_path / "foreign.xml"))
+    (tmp_path / "empty.xml").write_text("<?xml version='1.0'?><net name='a' version='11'><layers/></net>")
+    with pytest.raises(UserError, match=r"empty\.xml takes nothing; expected uint8"):
+        make(str(tmp_path / "empty.xml"))

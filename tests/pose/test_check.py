@@ -120,10 +120,11 @@ def first_picture(root):
         ("missing image", lambda path: path.unlink()),
         ("unreadable image", lambda path: path.write_bytes(b"")),
         ("unreadable image", lambda path: path.write_bytes(b"not a picture")),
-        ("unreadable image", lambda path: path.write_bytes(path.read_bytes()[:-1])),
+        ("unreadable image", lambda path: path.write_bytes(path.read_bytes()[:-40])),
+        ("damaged image", lambda path: path.write_bytes(path.read_bytes()[:-600] + path.read_bytes()[-400:])),
         ("unreadable image", lambda path: path.write_bytes(path.read_bytes()[:500])),
     ],
-    ids=["missing", "empty", "text", "one byte short", "truncated"],
+    ids=["missing", "empty", "text", "without its last pixels", "with a hole", "truncated"],
 )
 def test_a_damaged_picture_is_named(own, kind, damage):
     damage(first_picture(own))

@@ -92,7 +92,12 @@ def test_a_best_that_cannot_be_made_anew_is_asked_for(tmp_path):
     with pytest.raises(UserError, match=r"best\.safetensors is of epoch 1; expected epoch 2"):
         checkpoint.resume(tmp_path, "me")
     (tmp_path / "best.safetensors").unlink()
-    with pytest.raises(UserError, match=r"cannot read weights from .*best\.safetensors"):
+    with pytest.raises(
+        UserError, match=r"best\.safetensors is lost; expected epoch 2.*remove .* to train again"
+    ):
+        checkpoint.resume(tmp_path, "me")
+    (tmp_path / "best.safetensors").write_bytes(other[:-1])
+    with pytest.raises(UserError, match=r"best\.safetensors is damaged; expected epoch 2"):
         checkpoint.resume(tmp_path, "me")
 
 

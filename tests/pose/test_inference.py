@@ -136,3 +136,17 @@ def test_inputs_take_their_pixels_from_the_pipeline_that_is_given(rendered, smal
     inputs = inference.Inputs(small, rendered, manifest, "train", crops=black)
     assert not inputs.batch(1, 10**6).any()
     assert asked == list(range(1, len(inputs)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_heatmaps_that_are_not_finite_are_refused_naming_the_person(inputs, bad):
+    def infer(images: np.ndarray) -> np.ndarray:
+        maps = np.zeros((len(images), 17, 32, 24), np.float32)
+        maps[-1, 3, 5, 7] = bad
+        return maps
+
+    last = min(inputs.recipe.evaluation.batch_size, len(inputs)) - 1
+    with pytest.raises(
+        UserError, match=rf"1 of \d+ people are not finite \(first: {inputs.dataset.ann_ids[last]}"
+    ):
+        inference.predict(infer, inputs)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,7 +156,11 @@ def test_a_person_of_another_skeleton_is_refused():
 
 @pytest.mark.parametrize(
     ("image", "message"),
-    [("../secret.jpg", "outside the run"), ("samples/none.jpg", "cannot read"), ("run.json", "is no JPEG")],
+    [
+        ("../secret.jpg", "outside the run"),
+        ("samples/none.jpg", "cannot read"),
+        ("run.json", "is no readable image"),
+    ],
 )
 def test_a_sample_names_a_jpeg_of_the_run(make_run: MakeRun, image: str, message: str):
     path = make_run()
@@ -165,3 +170,13 @@ def test_a_sample_names_a_jpeg_of_the_run(make_run: MakeRun, image: str, message
     run = read(path)
     with pytest.raises(UserError, match=message):
         skeletons.data_uri(run, run.samples[0])
+
+
+@pytest.mark.parametrize("kind", [".png", ".webp", ".bmp"])
+def test_a_run_whose_samples_are_no_jpegs_is_reported(make_run: MakeRun, kind: str):
+    run = read(make_run())
+    for sample in run.samples:
+        path = skeletons.image_path(run, sample)
+        path.write_bytes(cv2.imencode(kind, cv2.imread(str(path)))[1].tobytes())
+    assert skeletons.data_uri(run, run.samples[0]).startswith("data:image/jpeg;base64,/9j/")
+    assert build.build(run.path).is_file()

@@ -213,3 +213,27 @@ def test_a_truncated_jpeg_is_refused_by_the_native_decoder_too(tmp_path: Path) -
     path.write_bytes(path.read_bytes()[:-400])
     with pytest.raises(UserError, match="truncated"):
         list(data.Loader(instances, native_recipe(), 0).batches(None))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_png_of_any_depth_gives_the_shared_pixels(tmp_path: Path, channels: int, bits: int) -> None:
+    instances = coco.load(twins.dataset(tmp_path / "coco"), "train2017")
+    record = instances.record(0)
+    drawn = np.random.default_rng(0).integers(0, 2**bits, (record.height, record.width, channels))
+    data = cv2.imencode(".png", drawn.astype(f"uint{bits}"))[1].tobytes()
+    instances.image_path(record.id).write_bytes(data)
+    found = native.read(instances, 0)
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, instances.read(0))
+
+
+def test_a_picture_that_only_one_framework_reads_is_refused(tmp_path: Path) -> None:
+    instances = coco.load(twins.dataset(tmp_path / "coco"), "train2017")
+    record = instances.record(0)
+    pixels = np.zeros((record.height, record.width, 3), np.uint8)
+    path = instances.image_path(record.id)
+    path.write_bytes(cv2.imencode(".webp", pixels)[1].tobytes())
+    assert np.array_equal(instances.read(0), pixels)
+    with pytest.raises(UserError, match=r"no JPEG, PNG or GIF.*give --set data\.pipeline=shared"):
+        list(data.Loader(instances, native_recipe(), 0).batches(None))

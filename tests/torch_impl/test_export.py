@@ -52,9 +52,30 @@ def test_the_official_naming_is_read_with_its_prefix(canonical: weights.Weights,
 
 def _comes_in_whole(canonical: weights.Weights, tmp_path: Path, prefix: str) -> None:
     out = tmp_path / "w.safetensors"
-    count = native.import_weights(str(saved(tmp_path / "w.pth", canonical, prefix)), twins.tiny(), out)
+    count = native.import_weights(str(saved(tmp_path / "w.pth", canonical, prefix)), twins.tiny(), out, "bgr")
     assert count == len(canonical)
     assert weights.fingerprint(weights.read(out)) == weights.fingerprint(canonical)
+
+
+def test_an_exported_state_dict_keeps_its_channel_order_and_loads_in_torch(
+    canonical: weights.Weights, tmp_path: Path
+) -> None:
+    weights.save(tmp_path / "w.safetensors", canonical, {"channel_order": "bgr"})
+    export.write_native(twins.tiny(), tmp_path / "w.safetensors", tmp_path / "w.pth")
+    state = torch.load(tmp_path / "w.pth", weights_only=True)
+    assert model.build(twins.tiny()).load_state_dict(state, strict=True)
+    native.import_weights(str(tmp_path / "w.pth"), twins.tiny(), tmp_path / "back.safetensors")
+    back, metadata = weights.read_with_metadata(tmp_path / "back.safetensors")
+    assert metadata["channel_order"] == "bgr"
+    assert weights.fingerprint(back) == weights.fingerprint(canonical)
+
+
+def test_a_checkpoint_under_another_suffix_of_torch_is_read(
+    canonical: weights.Weights, tmp_path: Path
+) -> None:
+    for name in ("w.PTH", "w.ckpt", "w.pth.tar"):
+        path = saved(tmp_path / name, canonical)
+        native.import_weights(str(path), twins.tiny(), tmp_path / "o.safetensors", "rgb")
 
 
 @pytest.mark.usefixtures("in_process")
@@ -84,7 +105,7 @@ def test_floats_of_any_width_come_in_as_float32(tmp_path: Path, kind: str) -> No
     counts = torch.tensor([2**40, 3])
     state = {"w": torch.nn.Parameter(value), "counts": counts}
     torch.save({"state_dict": state}, tmp_path / "w.pth")
-    export.read_native(str(tmp_path / "w.pth"), "resnet18", tmp_path / "raw.safetensors")
+    export.read_native(str(tmp_path / "w.pth"), twins.tiny().model, tmp_path / "raw.safetensors")
     read = weights.read(tmp_path / "raw.safetensors")
     assert read["w"].dtype == np.float32
     assert np.array_equal(read["w"], value.float().numpy())
@@ -95,7 +116,7 @@ def test_floats_of_any_width_come_in_as_float32(tmp_path: Path, kind: str) -> No
 def test_a_sparse_tensor_is_refused_by_its_name(tmp_path: Path) -> None:
     torch.save({"bn1.bias": torch.eye(3).to_sparse()}, tmp_path / "w.pth")
     with pytest.raises(UserError, match=r"tensor 'bn1\.bias' is no plain array \(torch.sparse_coo"):
-        export.read_native(str(tmp_path / "w.pth"), "resnet18", tmp_path / "raw.safetensors")
+        export.read_native(str(tmp_path / "w.pth"), twins.tiny().model, tmp_path / "raw.safetensors")
 
 
 @pytest.mark.parametrize("error", [ValueError, TypeError])
@@ -107,7 +128,7 @@ def test_whatever_torch_cannot_read_is_the_users_error(
 
     monkeypatch.setattr(torch, "load", load)
     with pytest.raises(UserError, match=r"cannot read weights from w\.pth: a strange file; expected a torch"):
-        export.read_native("w.pth", "resnet18", tmp_path / "raw.safetensors")
+        export.read_native("w.pth", twins.tiny().model, tmp_path / "raw.safetensors")
 
 
 class Payload:
@@ -124,7 +145,7 @@ def test_a_pickle_with_code_in_it_is_refused_and_not_run(tmp_path: Path) -> None
     touched = tmp_path / "touched"
     torch.save({"conv1.weight": Payload(touched)}, tmp_path / "w.pth")
     with pytest.raises(UserError, match="tensors alone"):
-        export.read_native(str(tmp_path / "w.pth"), "resnet18", tmp_path / "raw.safetensors")
+        export.read_native(str(tmp_path / "w.pth"), twins.tiny().model, tmp_path / "raw.safetensors")
     assert not touched.exists()
 
 
@@ -155,8 +176,9 @@ def test_imagenet_weights_are_downloaded_verified_and_become_the_body(
     served_resnet: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     out = tmp_path / "body.safetensors"
-    export.read_native("imagenet", "resnet18", out)
-    body = weights.read(out)
+    export.read_native("imagenet", twins.tiny().model, out)
+    body, metadata = weights.read_with_metadata(out)
+    assert metadata == {"channel_order": "rgb"}
     start = weights.initial(architecture.build(twins.tiny().model), 0)
     whole = weights.overlay(start, body, "imagenet")
     assert np.array_equal(whole["layer4.1.conv2.weight"], served_resnet["layer4.1.conv2.weight"].numpy())
