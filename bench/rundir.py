@@ -126,10 +126,10 @@ def opened(path: Path, coco: Path | None = None) -> RunFolder:
         workers=facts["workers"],
     )
     run = RunFolder(path, recipe.load(str(path / "recipe.yaml")), settings)
-    return run if coco is None else _moved(run, coco)
+    return run if coco is None else at_new_place(run, coco)
 
 
-def _moved(run: RunFolder, coco: Path) -> RunFolder:
+def at_new_place(run: RunFolder, coco: Path) -> RunFolder:
     """Return the run with its data set in the folder `coco`, where the same annotation files must lie."""
     if coco.resolve() == run.settings.coco.resolve():
         return run
@@ -154,7 +154,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         existing = opened(path)
         require_recipe(existing, wanted)
         _require_settings(existing, settings)
-        return _moved(existing, settings.coco)
+        return at_new_place(existing, settings.coco)
     # Weights that are given need no training part.
     manifest = (splits.of_what_is_there if given else splits.of)(wanted, settings.coco)
     _check_boxes(manifest, settings)

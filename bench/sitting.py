@@ -96,7 +96,7 @@ def sit(
     # What some cells were measured by holds for them; only a bench of all decides for the matrix.
     asked = profiles(run.path) | ({} if wanted.only else {chosen.name: chosen.profile_given or ""})
     begun = {"profiles": asked, "sitting": _described(sitting, wanted)}
-    _note(run, matrix=chosen.to_dict(), machine=here, **begun)
+    note(run, matrix=chosen.to_dict(), machine=here, **begun)
 
     prepare = partial(_prepare, run, measured, pair[0], tell, measure) if pair else None
 
@@ -133,12 +133,12 @@ def _prepare(
 ) -> None:
     """Measure what the harness costs, in the lane of a cell, and the ceilings of all lanes."""
     tell("stage", {"what": "the harness's own cost"})
-    _note(run, null=overhead(run, like))
+    note(run, null=overhead(run, like))
     tell("stage", {"what": "the machine's ceilings"})
     for device, name in ceilings.FACTS.items():
         if ceilings.timed_on(measured, device):
             known = read_facts(run.path).get(name)
-            _note(run, **{name: ceilings.merged(known, measure(measured, device))})
+            note(run, **{name: ceilings.merged(known, measure(measured, device))})
 
 
 def _closed(
@@ -156,7 +156,7 @@ def _closed(
         found = verdicts.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
     write_comparisons(run.path, found)
     scored = accuracy.renew(run.path, stored)
-    _note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
+    note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
     return Sat(
         results,
         found,
@@ -187,7 +187,7 @@ def _require_same_machine(run: RunFolder, fingerprint: dict[str, Any], forgotten
             f"its cells with --again, or a copy of the run without its folder 'bench'"
         )
     if known:
-        _note(run, **{name: {} for name in ("noise", "null", *ceilings.FACTS.values())})
+        note(run, **{name: {} for name in ("noise", "null", *ceilings.FACTS.values())})
 
 
 def _machine_of(run: RunFolder) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def profiles(run: Path) -> dict[str, str]:
     return {str(k): str(v) for k, v in found.items() if v} if isinstance(found, dict) else {}
 
 
-def _note(run: RunFolder, **fields: Any) -> None:
+def note(run: RunFolder, **fields: Any) -> None:
     """Put fields into bench.json; `sitting` begins one and `ended` ends it."""
     found = {"schema": store.SCHEMA, "sittings": [], **read_facts(run.path)}
     begun, ended = fields.pop("sitting", None), fields.pop("ended", None)

@@ -98,7 +98,7 @@ def pooled_percentiles(samples: np.ndarray, percents: Sequence[float] = (50, 90,
         found[name] = percentile(samples, percent) if len(samples) >= needed else None
         if found[name] is None:
             found["nulls"][name] = (
-                f"{_counted(len(samples), 'query', 'queries')} in all rounds, needs {needed}"
+                f"{counted(len(samples), 'query', 'queries')} in all rounds, needs {needed}"
             )
     return found
 
@@ -175,7 +175,7 @@ def cell_validity(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for reason in one["reasons"]:
             group = alike[NUMBER.sub("#", reason)]
             group[place] = max(group.get(place, reason), reason, key=_first_number)
-    of = _counted(len(rounds), "round", "rounds")
+    of = counted(len(rounds), "round", "rounds")
     often_first = sorted(alike.values(), key=len, reverse=True)
     return {
         "verdict": verdict,
@@ -218,5 +218,5 @@ def _first_number(reason: str) -> float:
     return 0.0 if found is None else abs(float(found.group()))
 
 
-def _counted(count: int, one: str, many: str) -> str:
+def counted(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"

@@ -206,13 +206,13 @@ def bench_facts(run: Path) -> dict[str, Any]:
         path, f"a run folder with a bench; 'twinpose bench {shlex.quote(str(run))}' makes one"
     )
     try:
-        msgspec.convert(found, _BenchFacts)
+        msgspec.convert(found, BenchFacts)
     except msgspec.ValidationError as error:
         raise UserError(f"{path} is not as it was written ({error}); bench again") from error
     return found
 
 
-class _BenchFacts(TypedDict, total=False):
+class BenchFacts(TypedDict, total=False):
     """What bench.json is read for, if it is there."""
 
     matrix: dict[str, Any]

@@ -94,10 +94,10 @@ def test_a_profile_that_was_asked_for_holds_until_another_is(run_folder: Path) -
     assert (loaded().protocol.profile, loaded().options) == ("quick", ("--matrix", "demo"))
     asked = loaded("standard")
     assert asked.options == ("--matrix", "demo", "--profile", "standard")
-    sitting._note(run, profiles={"demo": asked.profile_given or ""})
+    sitting.note(run, profiles={"demo": asked.profile_given or ""})
     assert loaded() == asked, "as in the bench before"
     assert loaded(name="compiled").protocol.profile != "standard" or not loaded(name="compiled").profile_given
     assert loaded("quick").protocol.profile == "quick"
     assert loaded("matrix").options == ("--matrix", "demo")
-    sitting._note(run, profiles={"demo": ""})
+    sitting.note(run, profiles={"demo": ""})
     assert loaded().profile_given is None
