@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench import machine
+from bench.machine import fingerprint
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Cores:
     @staticmethod
     def mine() -> Cores:
         """Return the cores of this process as it is now."""
-        found = machine.physical_cores(machine.affinity())
+        found = fingerprint.physical_cores(fingerprint.affinity())
         return Cores(tuple(frozenset(processors) for processors in found.values()))
 
     @property

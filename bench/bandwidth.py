@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import machine
 from bench.contract import Emit
+from bench.machine import fingerprint
 
 TIMES_THE_CACHE = 4
 """An array holds this many times the last cache (STREAM's rule)."""
@@ -29,8 +29,8 @@ and the work. NumPy needs two passes for STREAM's triad, so it is left out."""
 
 def array_bytes() -> int:
     """Return the size of one array: beyond the last cache, within the memory that may be used."""
-    wanted = max(LEAST_BYTES, TIMES_THE_CACHE * machine.last_cache_bytes())
-    limit = machine.memory_limit_bytes()
+    wanted = max(LEAST_BYTES, TIMES_THE_CACHE * fingerprint.last_cache_bytes())
+    limit = fingerprint.memory_limit_bytes()
     return wanted if limit is None else min(wanted, int(limit * MOST_SHARE_OF_MEMORY))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from bench import energy, limits, machine, store
+from bench import limits, store
 from bench.contract import TIMED, Cell
+from bench.machine import energy, fingerprint
 from bench.matrix import Matrix
 from bench.rundir import RunFolder
 from bench.store import CellResult
@@ -31,7 +32,7 @@ SECONDS = {"quick": 12.0, "standard": 20.0, "official": 40.0}
 
 def timed_on(measured: Matrix, device: str) -> list[Cell]:
     """Return the timed cells of a device; none of a GPU that is not here."""
-    if device == "cuda" and not machine.gpus():
+    if device == "cuda" and not fingerprint.gpus():
         return []
     return [cell for cell in measured.cells if cell.device == device and cell.scenario in TIMED]
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import machine, parity, store
+from bench import parity, store
 from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING, Cell
+from bench.machine import fingerprint
 from bench.matrix import Place
 from bench.store import CellResult
 from pose.errors import UserError
@@ -22,7 +23,7 @@ class Gate:
 
     path: Path
     found: dict[str, Any] | None
-    installed: Mapping[str, str | None] = field(default_factory=lambda: machine.packages())
+    installed: Mapping[str, str | None] = field(default_factory=lambda: fingerprint.packages())
     """The versions that are installed now, by package."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """By runtime: where the bench runs it, if not in this environment."""
@@ -49,7 +50,7 @@ class Gate:
         if cell.scenario not in NEED_CERTIFICATE or not artifact_sha256:
             return None
         _, refused = self.certificate(cell, artifact_sha256)
-        if not refused or (cell.device == "cuda" and not machine.gpus()):
+        if not refused or (cell.device == "cuda" and not fingerprint.gpus()):
             return None
         arm = None if self.found is None or self._blocked(cell) else self._arm(cell)
         return "unsupported" if arm and arm["status"] == "unsupported" else "uncertified", refused

@@ -6,8 +6,9 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 
-from bench import clashes, conditions, launch, machine, noise, nvml, procfs
+from bench import clashes, launch, noise
 from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench.machine import conditions, fingerprint, nvml, procfs
 
 BUSY_SHARE = 0.15
 """Load average per processor from which other work is reported."""
@@ -30,7 +31,10 @@ def everything() -> list[Finding]:
 def governor() -> list[Finding]:
     """The clock's policy, where it is not `performance`."""
     path = "sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor"
-    found = {machine.read(path.format(cpu)).strip() for cpu in machine.affinity()} - {"", "performance"}
+    found = {fingerprint.read(path.format(cpu)).strip() for cpu in fingerprint.affinity()} - {
+        "",
+        "performance",
+    }
     cure = "sudo cpupower frequency-set -g performance"
     return [Finding(SPOILS, f"the frequency governor is '{name}'", cure) for name in sorted(found)]
 
@@ -41,7 +45,7 @@ def turbo() -> list[Finding]:
         ("sys/devices/system/cpu/intel_pstate/no_turbo", "0"),
         ("sys/devices/system/cpu/cpufreq/boost", "1"),
     ):
-        if machine.read(path).strip() == on:
+        if fingerprint.read(path).strip() == on:
             cure = f"echo {1 - int(on)} | sudo tee /{path}"
             return [Finding(SPOILS, "turbo is on: the clock follows heat and neighbours", cure)]
     return []
@@ -50,7 +54,7 @@ def turbo() -> list[Finding]:
 def load() -> list[Finding]:
     """Other work, by the load average."""
     busy = conditions.load_average()
-    if busy is None or busy < BUSY_SHARE * len(machine.affinity()):
+    if busy is None or busy < BUSY_SHARE * len(fingerprint.affinity()):
         return []
     what = f"the load average is {busy:.1f}: other work shares these cores, or just ended"
     return [Finding(SPOILS, what, "end it (top shows it), or measure later")]
@@ -58,7 +62,7 @@ def load() -> list[Finding]:
 
 def siblings() -> list[Finding]:
     """Two logical processors of one core among those that may be used."""
-    cores = machine.physical_cores(machine.affinity())
+    cores = fingerprint.physical_cores(fingerprint.affinity())
     if all(len(cpus) == 1 for cpus in cores.values()):
         return []
     one_each = ",".join(str(cpus[0]) for cpus in cores.values())
@@ -74,7 +78,7 @@ def siblings() -> list[Finding]:
 
 def quota() -> list[Finding]:
     """A cgroup's processor quota below the cores or of no whole number of them."""
-    cores, limit = len(machine.physical_cores(machine.affinity())), machine.quota_cores()
+    cores, limit = len(fingerprint.physical_cores(fingerprint.affinity())), fingerprint.quota_cores()
     if limit is None or limit >= cores:
         return []
     whole = int(limit)
@@ -89,13 +93,13 @@ def quota() -> list[Finding]:
 
 def memory() -> list[Finding]:
     """A memory limit below the machine's, and swap in use."""
-    limit, total = machine.memory_limit_bytes(), machine.memory_bytes()
+    limit, total = fingerprint.memory_limit_bytes(), fingerprint.memory_bytes()
     found = []
     if limit is not None and limit != total:
         whole = f"of {total / 2**30:.1f} GiB" if total else "GiB of an unknown whole"
         what = f"the cgroup allows {limit / 2**30:.1f} {whole}: cells may end as oom"
         found.append(Finding(NOTE, what, "raise it (docker run --memory), or measure smaller batches"))
-    rows = [line.split() for line in machine.read("proc/swaps").splitlines()[1:]]
+    rows = [line.split() for line in fingerprint.read("proc/swaps").splitlines()[1:]]
     used_kib = sum(procfs.whole(row[3]) or 0 for row in rows if len(row) > 3)
     if used_kib:
         what = f"{used_kib / 2**10:.0f} MiB are swapped out: a page that returns stalls what is measured"
@@ -105,7 +109,7 @@ def memory() -> list[Finding]:
 
 def huge_pages() -> list[Finding]:
     """Transparent huge pages for every allocation."""
-    if "[always]" not in machine.read("sys/kernel/mm/transparent_hugepage/enabled"):
+    if "[always]" not in fingerprint.read("sys/kernel/mm/transparent_hugepage/enabled"):
         return []
     path = "/sys/kernel/mm/transparent_hugepage/enabled"
     what = "transparent huge pages are on for every allocation: figures of another machine may differ by that"
@@ -114,7 +118,7 @@ def huge_pages() -> list[Finding]:
 
 def virtual() -> list[Finding]:
     """A virtual machine, which sees neither its clock nor its heat."""
-    if "hypervisor" not in machine.cpu_flags():
+    if "hypervisor" not in fingerprint.cpu_flags():
         return []
     what = (
         "this is a virtual machine: clock and throttling are hidden, neighbours show as steal or not at all"
@@ -128,10 +132,10 @@ def untold() -> list[Finding]:
     told = {
         "steal time and other work (/proc/stat)": now.busy_s,
         "the load average (/proc/loadavg)": now.load_average,
-        "the processor's features (/proc/cpuinfo)": machine.cpu_flags() or None,
-        "the memory (/proc/meminfo)": machine.memory_bytes(),
+        "the processor's features (/proc/cpuinfo)": fingerprint.cpu_flags() or None,
+        "the memory (/proc/meminfo)": fingerprint.memory_bytes(),
         "what the kernel ended for want of memory (/proc/vmstat)": launch.oom_kills(),
-        "what the quota held back (cpu.stat)": now.quota_throttled_s if machine.quota_cores() else 0.0,
+        "what the quota held back (cpu.stat)": now.quota_throttled_s if fingerprint.quota_cores() else 0.0,
     }
     missing = [what for what, value in told.items() if value is None]
     if not missing:
@@ -142,9 +146,9 @@ def untold() -> list[Finding]:
 
 def tensorflow_kernels() -> list[Finding]:
     """A processor on which TensorFlow leaves oneDNN off, as it is shipped."""
-    flags = machine.cpu_flags()
+    flags = fingerprint.cpu_flags()
     absent = flags and ONEDNN_FLAGS.isdisjoint(flags)
-    if not absent or platform.machine() != "x86_64" or not machine.packages()["tensorflow"]:
+    if not absent or platform.machine() != "x86_64" or not fingerprint.packages()["tensorflow"]:
         return []
     what = "TensorFlow leaves oneDNN off on this processor: its cells are of Eigen's kernels, as shipped"
     cure = "interpreters: {tf: {env: {TF_ENABLE_ONEDNN_OPTS: '1'}}} in a matrix measures it with oneDNN"
@@ -157,7 +161,7 @@ def gpu() -> list[Finding]:
     if users:
         whose = ", ".join(f"process {user.pid} on GPU {user.gpu}" for user in users)
         return [Finding(SPOILS, f"the GPU is in use: {whose}", "end it, or measure later")]
-    if machine.gpus():
+    if fingerprint.gpus():
         return []
     what = "no NVIDIA GPU: cells with device cuda are unsupported"
     return [Finding(UNSUPPORTED, what, "none is needed; run them elsewhere")]

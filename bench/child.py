@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import convert, launch, machine, scenarios, store
+from bench import convert, launch, scenarios, store
 from bench.contract import Cell, RunnerSpec
 from bench.launch import OnEvent
+from bench.machine import fingerprint
 from bench.matrix import Matrix
 from bench.protocol import Protocol
 from bench.rundir import RunFolder
@@ -84,7 +85,7 @@ class Child:
 
 def memory_limit_bytes() -> int | None:
     """Return how much a cell's processes may hold; None where the system tells no limit."""
-    limit = machine.memory_limit_bytes()
+    limit = fingerprint.memory_limit_bytes()
     return None if limit is None else int(limit * MEMORY_SHARE)
 
 

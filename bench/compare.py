@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench import accuracy, selection, sides
+from bench import accuracy, selection
+from bench.machine import identity
 from bench.sides import Measure, Side
 from bench.turned import OPPOSITE, Turned, turned
 from bench.unpaired import Arms, Difference, Looks, differences
@@ -129,15 +130,15 @@ def compare(a: Side, b: Side, *, only: str | None = None, fail_over: float = 0.0
     if all(row.status == "nothing in A" for row in rows):
         first = f": {rows[0].id}: {rows[0].reason}" if rows else ""
         raise UserError(f"{a.name} measured nothing that can be compared{first}; expected finished cells")
-    known = [one for one in sides.differing(a.machine, b.machine) if None not in (one["a"], one["b"])]
+    known = [one for one in identity.differing(a.machine, b.machine) if None not in (one["a"], one["b"])]
     return Found(
         a=a.name,
         b=b.name,
         kind=a.kind,
         fail_over=fail_over,
         machine=known,
-        environment=sides.differing(a.environment, b.environment),
-        protocol=sides.differing(a.protocol, b.protocol),
+        environment=identity.differing(a.environment, b.environment),
+        protocol=identity.differing(a.protocol, b.protocol),
         rows=sorted(rows, key=_worst_first),
         only_in_b=[name for name in b.measures if name in chosen and name not in a.measures],
         turned=turned(a.comparisons, b.comparisons, chosen),

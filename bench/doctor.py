@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import checks, console, launch, machine, noise
+from bench import checks, console, launch, noise
 from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench.machine import fingerprint
 
 TITLES = {
     SPOILS: "spoils measurements",
@@ -72,7 +73,7 @@ def examine(probe_s: float = PROBE_S) -> Diagnosis:
     findings = checks.everything()
     probed, failed = _probe(probe_s) if probe_s > 0 else (None, [])
     noisy = checks.neighbours(probed) if probed else failed
-    return Diagnosis(machine.fingerprint(), [*noisy, *findings], probed)
+    return Diagnosis(fingerprint.fingerprint(), [*noisy, *findings], probed)
 
 
 def _probe(seconds: float) -> tuple[noise.Noise | None, list[Finding]]:

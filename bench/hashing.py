@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import machine, store
+from bench import store
 from bench.contract import RUNTIME_PACKAGES, Cell
+from bench.machine import fingerprint
 from bench.matrix import Matrix, Place
 from bench.rundir import RunFolder
 from pose import splits
@@ -42,7 +43,7 @@ def versions(runtime: str, place: Place | None) -> dict[str, str | None] | None:
     """Return the versions of a runtime's packages; None where an interpreter of its own has others."""
     if place and place.python:
         return None
-    installed = machine.packages()
+    installed = fingerprint.packages()
     return {name: installed[name] for name in RUNTIME_PACKAGES[runtime]}
 
 

@@ -23,8 +23,8 @@ from typing import IO, Any
 
 import psutil
 
-from bench import machine, procfs
 from bench.contract import plain
+from bench.machine import fingerprint, procfs
 from pose.errors import Unsupported, UserError
 from pose.files import read_json, write_json
 
@@ -218,7 +218,7 @@ class _Child:
         total = 0
         with suppress(psutil.Error):
             root = psutil.Process(self.process.pid)
-            for process in [root, *machine.descendants(root.pid)]:
+            for process in [root, *fingerprint.descendants(root.pid)]:
                 total += process.memory_info().rss
         return total
 
@@ -265,7 +265,7 @@ def _environment(over: Mapping[str, str]) -> dict[str, str]:
 
 def oom_kills() -> int | None:
     """Return how many processes the kernel has killed for want of memory since it started; None if untold."""
-    return procfs.fields(machine.read("proc/vmstat")).get("oom_kill")
+    return procfs.fields(fingerprint.read("proc/vmstat")).get("oom_kill")
 
 
 def _post_mortem(returncode: int, oom_killed: bool, log: Path, see: str) -> tuple[str, str]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import bandwidth, conditions, launch
+from bench import bandwidth, launch
 from bench.kernels import kernels
+from bench.machine import conditions
 
 LIBRARIES = {
     "openvino": "openvino_impl.peak:prepare",

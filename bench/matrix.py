@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from bench import machine
 from bench.contract import TIMED, Cell
+from bench.machine import fingerprint
 from bench.protocol import Protocol
 from pose import recipe, strict_yaml
 from pose.errors import UserError
@@ -184,7 +184,7 @@ def from_dict(raw: Any, source: str = "matrix", *, cores: int | None = None) -> 
         file = File.model_validate(_with_defaults(raw))
     except ValidationError as error:
         raise UserError(f"{source}: {_explain(error)}") from error
-    count = machine.usable_cores() if cores is None else cores
+    count = fingerprint.usable_cores() if cores is None else cores
     cells = tuple(cell for block in file.blocks for cell in block.cells(count))
     twice = [cell.id for cell, group in itertools.groupby(sorted(cells, key=_by_id)) if len(list(group)) > 1]
     if twice:

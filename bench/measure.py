@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench import conditions, energy, gpu_conditions, machine, pools, procfs, stats
+from bench import stats
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
+from bench.machine import conditions, energy, fingerprint, gpu_conditions, procfs, thread_pools
 from bench.scenarios.base import Job, Phases, Subject
 from bench.worker import resolve
 from pose import bootstrap, evaluate, inference, splits
@@ -155,7 +156,7 @@ class Watch:
             energy.spent(self.energy, energy.read(), self.job.payload.get("idle_w")) if self.energy else None
         )
         gpu = gpu_conditions.read() if self.gpu else None
-        cores, seen = conditions.cores_used(self.before, after), pools.view()
+        cores, seen = conditions.cores_used(self.before, after), thread_pools.view()
         found = {
             "before": self.before.to_dict(),
             "after": after.to_dict(),
@@ -164,7 +165,7 @@ class Watch:
                 *gpu_conditions.doubts(self.gpu, gpu),
                 *self._too_many(cores),
                 *self._too_few(cores),
-                *pools.doubts(seen["pools"], self.job.spec.threads),
+                *thread_pools.doubts(seen["pools"], self.job.spec.threads),
             ],
             "cores_used": cores,
             "threads": {**used, **seen},
@@ -256,5 +257,5 @@ def peak_device_bytes(subject: Subject) -> int | None:
 def peak_rss_bytes() -> int:
     """Return the most resident memory this process has held, or what it holds where that is not told."""
     # getrusage would do, but after exec it still counts the parent's memory.
-    peak_kib = procfs.fields(machine.read("proc/self/status")).get("VmHWM")
+    peak_kib = procfs.fields(fingerprint.read("proc/self/status")).get("VmHWM")
     return peak_kib * 1024 if peak_kib else int(psutil.Process().memory_info().rss)

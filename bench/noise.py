@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import conditions, launch, machine, parallel
+from bench import launch, parallel
 from bench.contract import Emit
+from bench.machine import conditions, fingerprint
 
 SIDE = 192
 """Of the square matrices that are multiplied: float32, all three within a core's own cache."""
@@ -84,8 +85,8 @@ def probe(seconds: float, cpus: Sequence[int] | None = None) -> Noise:
 
 def probed_cpus() -> list[int]:
     """Return one logical processor of each usable core: two on one core would slow each other."""
-    cores = machine.physical_cores(machine.affinity())
-    return [cpus[0] for cpus in cores.values()][: machine.usable_cores()]
+    cores = fingerprint.physical_cores(fingerprint.affinity())
+    return [cpus[0] for cpus in cores.values()][: fingerprint.usable_cores()]
 
 
 def _core(cpu: int, seconds: float, folder: Path) -> CoreNoise:

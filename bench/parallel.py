@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psutil
 
-from bench import machine
+from bench.machine import fingerprint
 
 LOOK_S = 0.25
 """Between two looks for children, once interrupted."""
@@ -32,7 +32,7 @@ def together(tasks: Sequence[Callable[[], T]], at_once: int) -> list[T]:
                 future.cancel()
             # Again and again: a task may be about to start its child.
             while not isinstance(error, Exception) and wait(futures, LOOK_S).not_done:
-                _terminate(machine.descendants())
+                _terminate(fingerprint.descendants())
             raise
 
 

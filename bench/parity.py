@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import kept, launch, machine
+from bench import kept, launch
 from bench.contract import NEED_CERTIFICATE, RUNTIME_PACKAGES, plain
+from bench.machine import fingerprint
 from bench.parity_page import markdown
 from bench.rungs import data, deployment, forward, gradient, optimizer, postprocessing, trajectory
 from bench.rungs import weights as round_trip
@@ -138,7 +139,7 @@ def document(
     """
     model = context.recipe.model_dump(mode="json", include={"data", "model", "training"})
     made = {"command": command, "started": started.isoformat(timespec="seconds")}
-    versions = {name: number for name, number in machine.packages().items() if number}
+    versions = {name: number for name, number in fingerprint.packages().items() if number}
     of = {
         "recipe_sha256": _hash(model),
         "versions": versions,

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import machine, stages
+from bench import stages
 from bench.contract import RUNNERS, TWINS, Emit, RunnerSpec
+from bench.machine import fingerprint
 from bench.predict import MODES
 from bench.worker import resolve
 from pose import bootstrap, channel_order, coco, geometry, inference, recipe, sample, splits
@@ -103,7 +104,7 @@ def compare(resolved: Recipe, request: Request) -> dict[str, Any]:
                 "samples": request.samples,
                 "rounds": request.rounds,
                 "workers": request.workers,
-                "threads": machine.usable_cores(),
+                "threads": fingerprint.usable_cores(),
                 "weights": str(request.weights.resolve()) if request.weights else None,
             }
             try:

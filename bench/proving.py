@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, console, kept, machine, matrix, parity, rundir, store
+from bench import certificate, console, kept, matrix, parity, rundir, store
 from bench.contract import TWINS, Cell
+from bench.machine import fingerprint
 from bench.rundir import RunFolder
 from bench.rungs import arms
 from bench.rungs.arms import Kind, Precisions, Subject
@@ -125,7 +126,7 @@ def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subje
 def _kinds(cells: Sequence[Cell]) -> tuple[Kind, ...]:
     """Return what cells run, each once: not of a loader, nor on a GPU that is not here."""
     asked = dict.fromkeys((c.runtime, c.mode, c.precision, c.device) for c in cells if c.scenario != "data")
-    here = {"cuda": any(kind[3] == "cuda" for kind in asked) and bool(machine.gpus())}
+    here = {"cuda": any(kind[3] == "cuda" for kind in asked) and bool(fingerprint.gpus())}
     return tuple(kind for kind in asked if here.get(kind[3], True))
 
 
@@ -209,7 +210,7 @@ def _of_recipe(
 
 def require_device(device: str | None) -> None:
     """Raise UserError for a GPU that is not here: a climb that looked at nothing would pass."""
-    if device == "cuda" and not machine.gpus():
+    if device == "cuda" and not fingerprint.gpus():
         raise UserError(
             "--device cuda: nvidia-smi sees no GPU here; expected a machine with one, or no --device"
         )

@@ -15,7 +15,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from bench import machine, native, store
+from bench import native, store
+from bench.machine import fingerprint
 from pose import __version__, architecture, channel_order, coco, recipe, splits, weights
 from pose.errors import UserError
 from pose.files import leftovers, make_folder, read_json, write_json, write_text
@@ -184,7 +185,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         "threads": settings.threads,
         "workers": settings.workers,
         "split_sha256": manifest.sha256,
-        "machine": machine.fingerprint(),
+        "machine": fingerprint.fingerprint(),
         "stages": {},
     }
     write_json(path / "run.json", facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ import numpy as np
 
 from bench import accuracy, certificate, store
 from bench.contract import LESS_IS_FASTER, TIMED, Cell
-from bench.machine import FLAGS
+from bench.machine.fingerprint import FLAGS
+from bench.machine.identity import machine_of_run
 from bench.store import CellResult
 from pose.bootstrap import Matches
 from pose.errors import UserError
@@ -173,24 +174,6 @@ def round_values(result: CellResult) -> tuple[float, ...]:
     return tuple(value for value in values if np.isfinite(value) and (value > 0 or not timed))
 
 
-def machine_of_run(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the machine and the environment in a fingerprint of bench.machine."""
-    cpu = found.get("cpu", {})
-    limit = found.get("memory_limit_bytes") or found.get("memory_bytes")
-    gpus = [f"{g.get('name')} (driver {g.get('driver')})" for g in found.get("gpus", [])]
-    machine = {
-        "CPU": cpu.get("model"),
-        "CPU features": " ".join(cpu["flags"]) if "flags" in cpu else None,
-        "usable cores": cpu.get("usable_cores"),
-        "memory": f"{limit / 2**30:.0f} GiB" if limit else None,
-        "GPUs": (", ".join(gpus) or "none") if "gpus" in found else None,
-        "kernel": found.get("kernel"),
-        "architecture": found.get("arch"),
-    }
-    environment = {"OS": found.get("os"), "Python": found.get("python"), "preload": found.get("preload")}
-    return machine, environment | found.get("packages", {})
-
-
 def of_benchmarks(path: Path) -> Side:
     """Return the benchmarks in a JSON file of pytest-benchmark; UserError for another file."""
     expected = "a file that 'pytest --benchmark-json=FILE' wrote"
@@ -235,14 +218,3 @@ def _machine_of_benchmarks(found: Mapping[str, Any]) -> tuple[dict[str, Any], di
         "architecture": found.get("machine"),
     }
     return machine, {"OS": found.get("system"), "Python": found.get("python_version")}
-
-
-def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return [{"what", "a", "b"}] of the facts that both know and that are not the same.
-
-    A fact that only one of them has a name for, such as a package added since, counts as absent there.
-    """
-    names: Iterable[str] = dict.fromkeys([*a, *b])
-    return [
-        {"what": name, "a": a.get(name), "b": b.get(name)} for name in names if a.get(name) != b.get(name)
-    ]

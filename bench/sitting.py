@@ -16,11 +16,9 @@ from bench import (
     cells,
     certificate,
     launch,
-    machine,
     matrix,
     noise_floor,
     selection,
-    sides,
     stats,
     store,
     verdicts,
@@ -29,6 +27,9 @@ from bench.affinity import Cores
 from bench.child import memory_limit_bytes, request
 from bench.contract import RUNNERS, TIMED, Cell
 from bench.launch import OnEvent
+from bench.machine import fingerprint as fingerprint_
+from bench.machine import identity
+from bench.machine.identity import IDENTITY
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.protocol import Protocol
@@ -37,9 +38,6 @@ from bench.store import CellResult, Difference
 from bench.verdicts import Comparison
 from pose.errors import UserError
 from pose.files import read_json, write_json
-
-IDENTITY = ("CPU", "CPU features", "usable cores", "GPUs", "architecture")
-"""What two fingerprints of one machine share, by `bench.sides.machine_of_run`'s names."""
 
 NULL_RUNNER = "bench.measure:NullRunner"
 NULL_SCENARIOS = ("latency", "throughput")
@@ -91,7 +89,7 @@ def sit(
     pair = matrix.noise_pair(picked)
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
     sitting = Sitting.begin()
-    here = machine.fingerprint()
+    here = fingerprint_.fingerprint()
     _require_same_machine(run, here, cells.with_replicas(picked) if wanted.again else set())
     # What some cells were measured by holds for them; only a bench of all decides for the matrix.
     asked = profiles(run.path) | ({} if wanted.only else {chosen.name: chosen.profile_given or ""})
@@ -178,8 +176,10 @@ def _require_same_machine(run: RunFolder, fingerprint: dict[str, Any], forgotten
     Where none stays, what bench.json says of that machine is forgotten.
     """
     staying = {one.id for one in store.cells(run.path) if one.rounds} | aside.ids(run.path)
-    there, here = (sides.machine_of_run(one)[0] for one in (_machine_of(run), fingerprint))
-    known = [one for one in sides.differing(there, here) if one["what"] in IDENTITY and one["a"] is not None]
+    there, here = (identity.machine_of_run(one)[0] for one in (_machine_of(run), fingerprint))
+    known = [
+        one for one in identity.differing(there, here) if one["what"] in IDENTITY and one["a"] is not None
+    ]
     if known and staying - forgotten:
         what = "; ".join(f"{one['what']}: {one['a']} there, {one['b']} here" for one in known)
         raise UserError(

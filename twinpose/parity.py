@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, machine, proving, rundir, stages
+from bench import console, proving, rundir, stages
 from bench import parity as parity_
+from bench.machine import fingerprint
 from pose import recipe as recipes
 from pose.errors import UserError
 from reports import build
@@ -56,7 +57,7 @@ def parity(
         asked,
         coco=coco,
         given=weights,
-        threads=threads or machine.usable_cores(),
+        threads=threads or fingerprint.usable_cores(),
         device=on or "cpu",
         make_data=stages.make_data,
     )

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import certificate, console, machine, rundir, stages, store
+from bench import certificate, console, rundir, stages, store
 from bench.contract import TWINS
+from bench.machine import fingerprint
 from bench.rundir import RunFolder, Settings
 from pose import architecture, channel_order
 from pose import recipe as recipes
@@ -99,7 +100,7 @@ def prepare(
         coco,
         boxes or (before.boxes if before else None),
         device or (before.device if before else "cpu"),
-        threads or (before.threads if before else machine.usable_cores()),
+        threads or (before.threads if before else fingerprint.usable_cores()),
         workers if workers is not None else before.workers if before else 2,
     )
     return rundir.prepare(out, recipe, settings, given)

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, launch, machine, rundir, stages
+from bench import console, launch, rundir, stages
+from bench.machine import fingerprint
 from pose import channel_order, evaluate, splits
 from pose import recipe as recipes
 from pose.errors import UserError
@@ -129,7 +130,7 @@ def predict(
             "runtime": runtime.value,
             "artifact": str(artifact.resolve()),
             "device": device.value if device else "cpu",
-            "threads": threads or machine.usable_cores(),
+            "threads": threads or fingerprint.usable_cores(),
             "out": str(out.resolve()),
             "heatmaps": str(heatmaps.resolve()) if heatmaps else None,
         }

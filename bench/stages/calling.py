@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bench import console, launch, machine
+from bench import console, launch
+from bench.machine import fingerprint
 
 
 def call_with_bar(
@@ -23,7 +24,9 @@ def call_with_bar(
     threads bounds its pools; None for all usable cores. log_stays: whether the folder outlives a failure, so
     that the reason may name the log in it.
     """
-    pools = launch.thread_environment(threads or machine.usable_cores(), device=payload.get("device", "cpu"))
+    pools = launch.thread_environment(
+        threads or fingerprint.usable_cores(), device=payload.get("device", "cpu")
+    )
     with console.bar(title) as move:
         outcome = launch.call(
             entry,

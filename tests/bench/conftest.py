@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from benching import TESTS, call_here
 
-from bench import launch, machine
+from bench import launch
+from bench.machine import fingerprint
 from pose import inference, recipe, splits
 from pose.skeleton import COCO
 
@@ -93,7 +94,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class FakeSystem:
-    """A folder that stands for / in bench.machine: two cores, quiet, with nothing else told."""
+    """A folder that stands for / in bench.machine.fingerprint: two cores, quiet, with nothing else told."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -108,7 +109,7 @@ class FakeSystem:
 
 @pytest.fixture
 def fake_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
-    """Return a described machine, which bench.machine reads instead of this one."""
-    monkeypatch.setattr(machine, "SYSTEM", tmp_path / "system")
-    monkeypatch.setattr(machine, "affinity", lambda: {0, 1})
+    """Return a described machine, which bench.machine.fingerprint reads instead of this one."""
+    monkeypatch.setattr(fingerprint, "SYSTEM", tmp_path / "system")
+    monkeypatch.setattr(fingerprint, "affinity", lambda: {0, 1})
     return FakeSystem(tmp_path / "system")

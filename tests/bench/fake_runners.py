@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import machine
 from bench.contract import RunnerSpec
+from bench.machine import fingerprint
 from bench.measure import NullRunner
 from pose.errors import Unsupported, UserError
 
@@ -59,7 +59,7 @@ class Lazy(Sleeper):
     """Says that it runs one thread, and on which processors it may."""
 
     def effective(self) -> dict[str, Any]:
-        return {"precision": "fp32", "threads": 1, "processors": sorted(machine.affinity())}
+        return {"precision": "fp32", "threads": 1, "processors": sorted(fingerprint.affinity())}
 
 
 class Placed(Sleeper):

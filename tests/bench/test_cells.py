@@ -17,7 +17,8 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench import accuracy, cells, launch, machine, matrix, passes, stats, store
+from bench import accuracy, cells, launch, matrix, passes, stats, store
+from bench.machine import fingerprint
 from bench.passes import Sitting
 from bench.store import CellResult
 from pose import bootstrap
@@ -56,7 +57,7 @@ def test_a_cell_has_the_processors_that_its_threads_need_and_is_invalid_without_
     run_folder: Path, threads: int
 ):
     [result] = bench(run_folder, one(threads=threads), "Lazy")
-    mine = machine.usable_cores()
+    mine = fingerprint.usable_cores()
     assert len(result.effective["processors"]) >= min(threads, mine)
     reasons = " ".join(result.validity.reasons)
     assert ("the runtime says 1 threads, where the lane has 2" in reasons) == (threads == 2)
@@ -106,7 +107,7 @@ def test_whatever_goes_wrong_becomes_a_row(run_folder: Path, runner: str, status
 
 
 def test_a_cell_that_eats_memory_becomes_a_row(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(machine, "memory_limit_bytes", lambda: 400 * 2**20)
+    monkeypatch.setattr(fingerprint, "memory_limit_bytes", lambda: 400 * 2**20)
     [result] = bench(run_folder, one(), "EatsMemory")
     assert result.status == "oom"
     assert "limit 360 MiB" in str(result.reason)
@@ -275,12 +276,12 @@ def test_a_cell_that_failed_beyond_its_rounds_is_tried_again(run_folder: Path):
 @pytest.mark.usefixtures("in_process")
 def test_an_upgraded_runtime_is_measured_anew(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
     [before] = bench(run_folder, one())
-    versions = machine.packages()
-    monkeypatch.setattr(machine, "packages", lambda: {**versions, "torch": "0.0", "tensorflow": "0.0"})
+    versions = fingerprint.packages()
+    monkeypatch.setattr(fingerprint, "packages", lambda: {**versions, "torch": "0.0", "tensorflow": "0.0"})
     [after] = bench(run_folder, one())
     assert after.hash != before.hash
     assert [line.pass_ for line in after.rounds] != [line.pass_ for line in before.rounds]
-    monkeypatch.setattr(machine, "packages", lambda: {**versions, "torch": "0.0", "tensorflow": "1.0"})
+    monkeypatch.setattr(fingerprint, "packages", lambda: {**versions, "torch": "0.0", "tensorflow": "1.0"})
     assert bench(run_folder, one()) == [after], "another runtime's version decides nothing"
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import certificate, machine, matrix, mlperf, parity, store
+from bench import certificate, matrix, mlperf, parity, store
 from bench.contract import Cell
+from bench.machine import fingerprint
 from pose import weights
 from pose.errors import UserError
 from pose.files import write_json
@@ -87,11 +88,11 @@ def test_a_cell_timed_uncertified_is_marked_and_a_later_certificate_is_attached(
 def test_a_device_that_is_absent_is_unsupported_and_lacks_no_certificate(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "gpus", list)
+    monkeypatch.setattr(fingerprint, "gpus", list)
     written(run)
     [absent] = bench(run, one(device="cuda"), "NotHere", uncertified=False)
     assert (absent.status, absent.reason) == ("unsupported", "no CUDA device is visible to this runner")
-    monkeypatch.setattr(machine, "gpus", lambda: [{"name": "a GPU"}])
+    monkeypatch.setattr(fingerprint, "gpus", lambda: [{"name": "a GPU"}])
     [there] = bench(run, one(device="cuda"), "NotHere", uncertified=False)
     assert there.status == "uncertified"
 
@@ -227,7 +228,7 @@ def test_a_certificate_is_of_the_versions_that_have_a_part(
 
 def test_a_cell_is_not_timed_after_an_upgrade(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(run, versions=RECORDED)
-    monkeypatch.setattr(machine, "packages", lambda: RECORDED | {"torch": "2.15.0"})
+    monkeypatch.setattr(fingerprint, "packages", lambda: RECORDED | {"torch": "2.15.0"})
     [result] = bench(run, one(), uncertified=False)
     assert result.status == "uncertified"
     assert "torch 2.14.1 was certified and 2.15.0 is installed" in str(result.reason)

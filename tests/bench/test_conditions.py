@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import conditions
-from bench.conditions import Conditions
+from bench.machine import conditions
+from bench.machine.conditions import Conditions
 
 QUIET = Conditions(
     monotonic_s=100.0, cpus=(0, 1), cpu_s=5.0, children_cpu_s=0.0, steal_s=1.0, busy_s=50.0,

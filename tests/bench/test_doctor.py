@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench import checks, clashes, doctor, launch, noise, nvml
+from bench import checks, clashes, doctor, launch, noise
 from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench.machine import nvml
 
 
 def only(found: list[Finding], severity: str = SPOILS) -> Finding:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench import energy, gpu_conditions, nvml
-from bench.energy import Energy, Reading
+from bench.machine import energy, gpu_conditions, nvml
+from bench.machine.energy import Energy, Reading
 
 
 class FakeNvml(ModuleType):

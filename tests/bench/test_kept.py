@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import certificate, machine, matrix, parity, proving, rundir, stages, store
+from bench import certificate, matrix, parity, proving, rundir, stages, store
 from bench.contract import Cell
+from bench.machine import fingerprint
 from bench.rungs import arms, deployment
 from bench.rungs.base import Check
 from bench.stages import order
@@ -225,7 +226,7 @@ def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
         "precision: defaults, batch: 1}\n" + place,
     )
     gpus: list[dict[str, str]] = []
-    monkeypatch.setattr(machine, "gpus", lambda: gpus)
+    monkeypatch.setattr(fingerprint, "gpus", lambda: gpus)
     with pytest.raises(UserError, match="nvidia-smi sees no GPU here"):
         stages.prove(run, parity.QUICK, str(run.path / "other.yaml"), "cuda")
     gpus.append({"name": "a GPU"})
@@ -281,11 +282,11 @@ def test_what_was_made_anew_is_not_proven(
 def test_an_upgrade_is_climbed_for_again(
     run: rundir.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = machine.packages() | {"torch": "2.14.1"}
-    monkeypatch.setattr(machine, "packages", lambda: now)
+    now = fingerprint.packages() | {"torch": "2.14.1"}
+    monkeypatch.setattr(fingerprint, "packages", lambda: now)
     climb(*parity.QUICK)
     assert order._is_proven(run)
-    monkeypatch.setattr(machine, "packages", lambda: now | {"pydantic": "99"})
+    monkeypatch.setattr(fingerprint, "packages", lambda: now | {"pydantic": "99"})
     assert order._is_proven(run), "it has no part in a network"
-    monkeypatch.setattr(machine, "packages", lambda: now | {"torch": "2.15.0"})
+    monkeypatch.setattr(fingerprint, "packages", lambda: now | {"torch": "2.15.0"})
     assert not order._is_proven(run)

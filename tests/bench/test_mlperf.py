@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bench import launch, machine, mlperf
+from bench import launch, mlperf
+from bench.machine import fingerprint
 from bench.matrix import Place
 from bench.mlperf import logs, options, parent, traffic
 from pose.errors import UserError
@@ -254,7 +255,7 @@ def test_without_a_certificate_nothing_is_driven_and_the_row_says_why(run_folder
 def test_a_cell_for_a_gpu_that_is_absent_lacks_no_certificate(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(machine, "gpus", list)
+    monkeypatch.setattr(fingerprint, "gpus", list)
     cells = one(device="cuda").cells
     [row] = drive(run_folder, cells, "fake_runners:NotHere", uncertified=False)
     assert (row["status"], row["reason"]) == ("unsupported", "no CUDA device is visible to this runner")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import checks, launch, machine, noise
+from bench import checks, launch, noise
+from bench.machine import fingerprint
 
 
 def test_a_summary_counts_the_slow_blocks() -> None:
@@ -44,7 +45,7 @@ def test_neighbours_are_found_by_slow_blocks_or_by_steal() -> None:
 
 def test_every_core_is_probed_at_once() -> None:
     cpus = noise.probed_cpus()
-    assert len(cpus) == machine.usable_cores()
+    assert len(cpus) == fingerprint.usable_cores()
     found = noise.probe(0.3)
     assert [core.cpu for core in found.cores] == cpus
     assert all(core.blocks >= 1 and core.best_ms > 0 for core in found.cores)
@@ -53,7 +54,7 @@ def test_every_core_is_probed_at_once() -> None:
 def test_one_processor_of_each_core_is_probed_within_the_quota(
     fake_system: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "affinity", lambda: {0, 1, 2, 3})
+    monkeypatch.setattr(fingerprint, "affinity", lambda: {0, 1, 2, 3})
     for cpu in range(4):
         path = f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
         fake_system.write(path, f"{cpu % 2},{cpu % 2 + 2}\n")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import threadpoolctl
 
-from bench import pools
+from bench.machine import thread_pools
 
 
 def test_numpys_pool_is_seen_with_the_threads_it_has():
-    assert any(pool["api"] == "blas" for pool in pools.view()["pools"])
+    assert any(pool["api"] == "blas" for pool in thread_pools.view()["pools"])
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
-        assert {pool["threads"] for pool in pools.view()["pools"] if pool["api"] == "blas"} == {1}
+        assert {pool["threads"] for pool in thread_pools.view()["pools"] if pool["api"] == "blas"} == {1}
 
 
 def test_a_library_is_told_by_its_name_alone(monkeypatch: pytest.MonkeyPatch):
@@ -26,21 +26,21 @@ def test_a_library_is_told_by_its_name_alone(monkeypatch: pytest.MonkeyPatch):
     }
     monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: [{**found, "prefix": "libgomp"}])
     facts = {"library": "libgomp.so.1", "api": "openmp", "threads": 2, "version": None, "layer": None}
-    assert pools.view()["pools"] == [facts]
+    assert thread_pools.view()["pools"] == [facts]
 
 
 def test_every_thread_that_the_kernel_schedules_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    if not pools.TASKS.exists():
+    if not thread_pools.TASKS.exists():
         pytest.skip("no /proc here")
     done = threading.Event()
-    before = pools.view()["os_threads"]
+    before = thread_pools.view()["os_threads"]
     waiting = [threading.Thread(target=done.wait) for _ in range(3)]
     for thread in waiting:
         thread.start()
-    after = pools.view()["os_threads"]
+    after = thread_pools.view()["os_threads"]
     done.set()
     for thread in waiting:
         thread.join()
     assert after - before == 3
-    monkeypatch.setattr(pools, "TASKS", tmp_path / "absent")
-    assert pools.view()["os_threads"] is None
+    monkeypatch.setattr(thread_pools, "TASKS", tmp_path / "absent")
+    assert thread_pools.view()["os_threads"] is None

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import child, conditions, energy, launch, measure, pools, store
-from bench.conditions import Conditions
+from bench import child, launch, measure, store
 from bench.contract import RunnerSpec
+from bench.machine import conditions, energy, thread_pools
+from bench.machine.conditions import Conditions
 from bench.measure import NullRunner
 from bench.scenarios import network, pipeline
 from bench.scenarios.base import Job, Phases
@@ -97,7 +98,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     monkeypatch.setattr(energy, "time", SimpleNamespace(monotonic=lambda: made.now_ns / 1e9))
     monkeypatch.setitem(sys.modules, "pynvml", None)
     # The pools of the tests' own process are as large as the machine.
-    monkeypatch.setattr(pools, "view", lambda: {"pools": [], "os_threads": 3})
+    monkeypatch.setattr(thread_pools, "view", lambda: {"pools": [], "os_threads": 3})
     readings(monkeypatch, made)
     offer(monkeypatch, made)
     before = cv2.getNumThreads()
@@ -418,8 +419,8 @@ def test_a_network_of_several_threads_that_kept_one_core_busy_is_doubted(
 def test_a_pool_of_more_threads_than_the_lane_has_is_a_doubt():
     seen = [{"library": "libgomp.so.1", "threads": 4}, {"library": "libblas.so", "threads": 2}]
     seen.append({"library": "libodd.so", "threads": None})
-    assert pools.doubts(seen, 2) == ["libgomp.so.1 has 4 threads in a lane of 2"]
-    assert pools.doubts(seen, 4) == []
+    assert thread_pools.doubts(seen, 2) == ["libgomp.so.1 has 4 threads in a lane of 2"]
+    assert thread_pools.doubts(seen, 4) == []
 
 
 def test_a_real_round_stores_every_condition_before_and_after(run_folder: Path):

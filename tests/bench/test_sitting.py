@@ -12,19 +12,8 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import (
-    bench_text,
-    certificate,
-    energy,
-    machine,
-    matrix,
-    rundir,
-    sides,
-    sitting,
-    stats,
-    store,
-    verdicts,
-)
+from bench import bench_text, certificate, matrix, rundir, sides, sitting, stats, store, verdicts
+from bench.machine import energy, fingerprint
 from bench.sitting import Sat, Wanted
 from pose import architecture
 from pose.errors import UserError
@@ -128,7 +117,7 @@ def test_a_gpu_s_cells_are_held_against_the_gpu_s_own_peak(run_folder: Path, mon
         peaks = [{**CEILINGS["peaks"][0], "gflops": {"cpu": 100.0, "cuda": 4000.0}[device]}]
         return {**CEILINGS, "device": device, "peaks": peaks}
 
-    monkeypatch.setattr(machine, "gpus", lambda: [{"name": "a GPU", "driver": "1"}])
+    monkeypatch.setattr(fingerprint, "gpus", lambda: [{"name": "a GPU", "driver": "1"}])
     monkeypatch.setattr(energy, "idle_power_w", lambda: (None, "no counter"))
     cells = (*one().cells, *one(device="cuda").cells)
     sat = sit(run_folder, replace(one(), cells=cells), ceilings=ceilings)
@@ -137,7 +126,7 @@ def test_a_gpu_s_cells_are_held_against_the_gpu_s_own_peak(run_folder: Path, mon
     shares = {r.axes.device: r.stats["share_of_peak"] * r.stats["value"] for r in sat.cells[:2]}
     assert shares["cpu"] == pytest.approx(2 * macs / 1e-3 / 100e9)
     assert shares["cuda"] == pytest.approx(2 * macs / 1e-3 / 4000e9)
-    monkeypatch.setattr(machine, "gpus", list)
+    monkeypatch.setattr(fingerprint, "gpus", list)
     sit(run_folder, replace(one(), cells=cells), again=True, ceilings=ceilings)
     assert asked == ["cpu", "cuda", "cpu"], "a GPU that is not here has no peak"
 

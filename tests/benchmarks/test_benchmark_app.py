@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from untrained import measured, untrained
 
-from bench import launch, machine, stages, stats, store
+from bench import launch, stages, stats, store
 from bench.contract import Cell
+from bench.machine import fingerprint
 from bench.rundir import RunFolder
 
 PAIRS = 10
@@ -48,7 +49,7 @@ def by_benchmark_app(run: RunFolder, cell: Cell) -> float:
 
 @pytest.mark.timeout(900)
 @pytest.mark.benchmark(group="against benchmark_app")
-@pytest.mark.parametrize("threads", sorted({1, machine.usable_cores()}))
+@pytest.mark.parametrize("threads", sorted({1, fingerprint.usable_cores()}))
 @pytest.mark.parametrize("recipe", ["demo", "coco_resnet50_256x192"])
 def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path, recipe: str, threads: int) -> None:
     pytest.importorskip("openvino")

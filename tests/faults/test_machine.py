@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bandwidth, cgroup, checks, child, conditions, launch, machine, measure, parallel
+from bench import bandwidth, checks, child, launch, measure, parallel
 from bench.finding import NOTE
+from bench.machine import cgroup, conditions, fingerprint
 
 UNLIMITED = "9223372036854771712"
 GARBLED = ("", "\0\1\2", "no numbers here", "² ³", "cpu0 a b c d e f g h\ncpu1\nbtime x\nMemTotal: many kB")
@@ -32,8 +33,8 @@ def write(root: Path, **files: str) -> None:
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty folder that stands for / ; four processors are the affinity's."""
-    monkeypatch.setattr(machine, "SYSTEM", tmp_path)
-    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(fingerprint, "SYSTEM", tmp_path)
+    monkeypatch.setattr(fingerprint.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     return tmp_path
 
 
@@ -50,27 +51,27 @@ def test_the_quota_of_the_own_group_of_version_1_is_seen(system: Path) -> None:
     version_1(system, f"{home}/slurm/job_1", 50000, throttled_ns=1_500_000_000)
     (system / "sys/fs/cgroup/cpu").symlink_to("cpu,cpuacct")
     write(system, **{"proc/self/cgroup": "4:cpu,cpuacct:/slurm/job_1"})
-    assert (machine.quota_cores(), machine.usable_cores()) == (0.5, 1)
-    assert machine.quota_throttled_s() == 1.5, "counted once, by whichever of its two names"
+    assert (fingerprint.quota_cores(), fingerprint.usable_cores()) == (0.5, 1)
+    assert fingerprint.quota_throttled_s() == 1.5, "counted once, by whichever of its two names"
 
 
 def test_the_memory_limit_of_the_own_group_of_version_1_is_seen(system: Path) -> None:
     home = "sys/fs/cgroup/memory"
     write(system, **{"proc/self/cgroup": "9:memory:/slurm/job_1", "proc/meminfo": "MemTotal: 8388608 kB"})
     write(system, **{f"{home}/memory.limit_in_bytes": UNLIMITED, f"{home}/slurm/job_1/x": ""})
-    assert machine.memory_limit_bytes() == machine.memory_bytes() == 2**33
+    assert fingerprint.memory_limit_bytes() == fingerprint.memory_bytes() == 2**33
     write(system, **{f"{home}/slurm/job_1/memory.limit_in_bytes": "3221225472"})
-    assert machine.memory_limit_bytes() == 3221225472
+    assert fingerprint.memory_limit_bytes() == 3221225472
 
 
 def test_an_outer_quota_that_is_tighter_binds_and_its_throttling_counts(system: Path) -> None:
     home = "sys/fs/cgroup/pod"
     write(system, **{"proc/self/cgroup": "0::/pod/container"})
     write(system, **{f"{home}/container/cpu.max": "400000 100000", f"{home}/cpu.max": "100000 100000"})
-    assert (machine.quota_cores(), machine.usable_cores()) == (1.0, 1)
+    assert (fingerprint.quota_cores(), fingerprint.usable_cores()) == (1.0, 1)
     write(system, **{f"{home}/container/cpu.stat": "throttled_usec 0"})
     write(system, **{f"{home}/cpu.stat": "nr_throttled 3\nthrottled_usec 2500000"})
-    assert machine.quota_throttled_s() == 2.5
+    assert fingerprint.quota_throttled_s() == 2.5
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(1, 64)), min_size=1, max_size=5), st.sampled_from([1, 2]))
@@ -100,9 +101,9 @@ def test_a_system_of_both_versions_is_read_by_both(system: Path) -> None:
     write(system, **{"proc/self/cgroup": "5:cpu:/job\n1:name=systemd:/other\n0::/box"})
     version_1(system, "sys/fs/cgroup/cpu/job", 300000)
     write(system, **{"sys/fs/cgroup/unified/box/memory.max": "1048576"})
-    assert (machine.quota_cores(), machine.memory_limit_bytes()) == (3.0, 2**20)
+    assert (fingerprint.quota_cores(), fingerprint.memory_limit_bytes()) == (3.0, 2**20)
     write(system, **{"sys/fs/cgroup/unified/box/cpu.max": "200000 100000"})
-    assert machine.quota_cores() == 2.0
+    assert fingerprint.quota_cores() == 2.0
 
 
 def mountinfo(root: str, point: str, kind: str, options: str) -> str:
@@ -114,7 +115,7 @@ def test_a_hierarchy_is_found_where_it_is_mounted(system: Path) -> None:
     write(system, **{"proc/self/mountinfo": "\n".join(rows), "proc/self/cgroup": "4:cpuacct,cpu:/job"})
     version_1(system, "cgroup/both/job", 200000)
     version_1(system, "sys/fs/cgroup/cpu/job", 100000)
-    assert machine.quota_cores() == 2.0, "the folder below /sys is no mount"
+    assert fingerprint.quota_cores() == 2.0, "the folder below /sys is no mount"
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -126,21 +127,21 @@ def test_a_container_with_the_hosts_path_is_limited_by_what_its_mount_shows(syst
         write(system, **{"proc/self/mountinfo": row})
     home = "sys/fs/cgroup"
     write(system, **{f"{home}/cpu.max": "300000 100000", f"{home}/inner/most/cpu.max": "max 100000"})
-    assert machine.quota_cores() == 3.0
+    assert fingerprint.quota_cores() == 3.0
     write(system, **{f"{home}/inner/cpu.max": "200000 100000"})
-    assert machine.quota_cores() == 2.0
+    assert fingerprint.quota_cores() == 2.0
 
 
 def test_a_path_out_of_the_namespace_is_not_followed(system: Path) -> None:
     write(system, **{"proc/self/cgroup": "0::/../other", "sys/fs/cgroup/memory.max": "1048576"})
     write(system, **{"sys/fs/other/cpu.max": "100000 100000"})
-    assert (machine.quota_cores(), machine.memory_limit_bytes()) == (None, 2**20)
+    assert (fingerprint.quota_cores(), fingerprint.memory_limit_bytes()) == (None, 2**20)
 
 
 def test_a_memory_limit_above_what_is_mounted_is_told_by_version_1(system: Path) -> None:
     write(system, **{"proc/self/cgroup": "9:memory:/docker/4f1c"})
     write(system, **{"sys/fs/cgroup/memory/memory.stat": "cache 5\nhierarchical_memory_limit 1073741824"})
-    assert machine.memory_limit_bytes() == 2**30
+    assert fingerprint.memory_limit_bytes() == 2**30
 
 
 @pytest.mark.parametrize(
@@ -149,11 +150,11 @@ def test_a_memory_limit_above_what_is_mounted_is_told_by_version_1(system: Path)
 )
 def test_cpusets_of_all_levels_leave_what_all_allow(system: Path, own: str, path: str) -> None:
     write(system, **{"proc/self/cgroup": own, f"sys/fs/cgroup/{path}": "1-2,7"})
-    assert machine.affinity() == {1, 2}
+    assert fingerprint.affinity() == {1, 2}
     write(system, **{f"sys/fs/cgroup/{path.replace('box/', '')}": "0,2-3"})
-    assert machine.affinity() == {2}
+    assert fingerprint.affinity() == {2}
     write(system, **{f"sys/fs/cgroup/{path}": "8-9"})
-    assert machine.affinity() == {0, 1, 2, 3}, "what cannot be is not believed"
+    assert fingerprint.affinity() == {0, 1, 2, 3}, "what cannot be is not believed"
 
 
 @pytest.mark.parametrize("text", [*GARBLED, "0 0", "100000 0", "-1 100000", "3-1", "1-2-3"])
@@ -162,8 +163,8 @@ def test_garbled_files_of_a_cgroup_are_no_limit(system: Path, text: str) -> None
     older = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "memory/memory.stat", "cpuset/cpuset.cpus")
     write(system, **{f"sys/fs/cgroup/{name}": text for name in (*names, *older)})
     write(system, **{"proc/self/cgroup": text, "proc/self/mountinfo": text})
-    assert machine.quota_cores() is None
-    assert machine.quota_throttled_s() is None
+    assert fingerprint.quota_cores() is None
+    assert fingerprint.quota_throttled_s() is None
     assert cgroup.processors(system) is None
 
 
@@ -179,7 +180,7 @@ def test_what_a_garbled_system_does_not_tell_is_null_and_no_doubt(system: Path, 
     assert told == (None,) * 5
     assert conditions.doubts(before, after) == []
     assert conditions.tasks() is None
-    assert (machine.cpu_flags(), machine.last_cache_bytes(), launch.oom_kills()) == ([], 0, None)
+    assert (fingerprint.cpu_flags(), fingerprint.last_cache_bytes(), launch.oom_kills()) == ([], 0, None)
     assert (checks.load(), checks.memory(), checks.virtual(), checks.tensorflow_kernels()) == ([], [], [], [])
     assert measure.peak_rss_bytes() > 0
     [finding] = checks.untold()
@@ -189,13 +190,15 @@ def test_what_a_garbled_system_does_not_tell_is_null_and_no_doubt(system: Path, 
 
 
 def test_memory_that_nothing_tells_is_null(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.os, "sysconf", lambda name: -1 if name == "SC_PHYS_PAGES" else 4096)
-    assert machine.memory_bytes() is machine.memory_limit_bytes() is child.memory_limit_bytes() is None
+    monkeypatch.setattr(fingerprint.os, "sysconf", lambda name: -1 if name == "SC_PHYS_PAGES" else 4096)
+    assert (
+        fingerprint.memory_bytes() is fingerprint.memory_limit_bytes() is child.memory_limit_bytes() is None
+    )
     assert bandwidth.array_bytes() == bandwidth.LEAST_BYTES
     assert checks.memory() == []
     assert "/proc/meminfo" in checks.untold()[0].what
     write(system, **{"sys/fs/cgroup/memory.max": "1073741824"})
-    assert machine.memory_limit_bytes() == 2**30
+    assert fingerprint.memory_limit_bytes() == 2**30
     assert "1.0 GiB" in checks.memory()[0].what
 
 
@@ -222,8 +225,8 @@ def test_descendants_are_found_without_the_time_of_the_boot(
     wanted = {started.pid, *(process.pid for process in started.children())}
     monkeypatch.setattr(psutil.Process, "children", untold)
     assert len(wanted) == 2
-    assert wanted <= {process.pid for process in machine.descendants()}
-    assert {process.pid for process in machine.descendants(started.pid)} == wanted - {started.pid}
+    assert wanted <= {process.pid for process in fingerprint.descendants()}
+    assert {process.pid for process in fingerprint.descendants(started.pid)} == wanted - {started.pid}
 
 
 def test_an_interrupt_ends_a_child_that_starts_only_then() -> None:

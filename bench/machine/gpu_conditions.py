@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
 
-from bench import nvml
-from bench.conditions import CLOCK_SHARE
+from bench.machine import nvml
+from bench.machine.conditions import CLOCK_SHARE
 from pose.errors import Unsupported
 
 SLOWED_BY = {

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bench import procfs
+from bench.machine import procfs
 
 MOUNTS = "sys/fs/cgroup"
 """Where the hierarchies are mounted, if /proc/self/mountinfo does not tell."""

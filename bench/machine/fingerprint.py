@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from bench import cgroup, procfs
+from bench.machine import cgroup, procfs
 
 PACKAGES = (
     *("twinpose", "tensorflow", "keras", "torch", "torchvision", "openvino", "onnx", "onnxruntime"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from bench import nvml
+from bench.machine import nvml
 from pose.errors import Unsupported
 
 IDLE_WINDOW_S = 3.0

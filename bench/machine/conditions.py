@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from bench import machine, procfs
+from bench.machine import fingerprint, procfs
 
 STEAL_SHARE = 0.01
 """Of the processors' time: a hypervisor that takes more moves a median by about as much."""
@@ -71,7 +71,7 @@ def read(like: Conditions | None = None) -> Conditions:
 
     Takes a few milliseconds. Read while the processors are still warm, or their clock is the idle one.
     """
-    cpus = like.cpus if like else tuple(sorted(machine.affinity()))
+    cpus = like.cpus if like else tuple(sorted(fingerprint.affinity()))
     used = resource.getrusage(resource.RUSAGE_SELF)
     steal_s, busy_s = _processor_times(cpus)
     return Conditions(
@@ -85,14 +85,14 @@ def read(like: Conditions | None = None) -> Conditions:
         voluntary_switches=used.ru_nvcsw,
         involuntary_switches=used.ru_nivcsw,
         throttle_events=_throttle_events(cpus),
-        quota_throttled_s=machine.quota_throttled_s(),
+        quota_throttled_s=fingerprint.quota_throttled_s(),
         clock_mhz=_clock_mhz(cpus),
     )
 
 
 def _processor_times(cpus: Iterable[int]) -> tuple[float | None, float | None]:
     """Return steal and busy seconds of the processors (proc(5), /proc/stat), or None for both."""
-    rows = [line.split() for line in machine.read("proc/stat").splitlines() if line.startswith("cpu")]
+    rows = [line.split() for line in fingerprint.read("proc/stat").splitlines() if line.startswith("cpu")]
     ticks = {row[0]: [procfs.whole(value) for value in row[1:9]] for row in rows if len(row) >= 9}
     told = [ticks[f"cpu{cpu}"] for cpu in cpus if f"cpu{cpu}" in ticks]
     found = [[value for value in row if value is not None] for row in told]
@@ -108,7 +108,7 @@ def _children_cpu_s() -> float:
     """Return the processor time of all descendants: loader workers compute for this process."""
     ended = os.times()
     total = ended.children_user + ended.children_system
-    for child in machine.descendants():
+    for child in fingerprint.descendants():
         with suppress(psutil.Error):
             used = child.cpu_times()
             total += used.user + used.system + used.children_user + used.children_system
@@ -117,21 +117,21 @@ def _children_cpu_s() -> float:
 
 def load_average() -> float | None:
     """Return how many processes ran or waited over the last minute, or None where it is not told."""
-    return procfs.number(machine.read("proc/loadavg").partition(" ")[0])
+    return procfs.number(fingerprint.read("proc/loadavg").partition(" ")[0])
 
 
 def _throttle_events(cpus: Iterable[int]) -> int | None:
     folder = "sys/devices/system/cpu/cpu{}/thermal_throttle/{}_throttle_count"
-    texts = [machine.read(folder.format(cpu, kind)) for cpu in cpus for kind in ("core", "package")]
+    texts = [fingerprint.read(folder.format(cpu, kind)) for cpu in cpus for kind in ("core", "package")]
     counts = [count for text in texts if (count := procfs.whole(text)) is not None]
     return sum(counts) if counts else None
 
 
 def _clock_mhz(cpus: Iterable[int]) -> float | None:
     """Return the clock of the fastest processor: cpufreq's, or what /proc/cpuinfo says (x86)."""
-    texts = [machine.read(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq") for cpu in cpus]
+    texts = [fingerprint.read(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq") for cpu in cpus]
     clocks = [khz / 1000 for text in texts if (khz := procfs.whole(text))]
-    return max(clocks or machine.cpuinfo_mhz(set(cpus)), default=None)
+    return max(clocks or fingerprint.cpuinfo_mhz(set(cpus)), default=None)
 
 
 def cores_used(before: Conditions, after: Conditions) -> float:
@@ -233,7 +233,7 @@ def tasks() -> Tasks | None:
 
     The kernel lists every thread, whatever made it: OpenVINO's and Eigen's pools too.
     """
-    folder = machine.SYSTEM / "proc/self/task"
+    folder = fingerprint.SYSTEM / "proc/self/task"
     now_s = time.monotonic()
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     spent = {int(name): _task_cpu_s(name) for name in names if procfs.whole(name) is not None}
@@ -242,11 +242,11 @@ def tasks() -> Tasks | None:
 
 
 def _task_cpu_s(task: str) -> float | None:
-    fine = machine.read(f"proc/self/task/{task}/schedstat").split()
+    fine = fingerprint.read(f"proc/self/task/{task}/schedstat").split()
     if fine and (spent_ns := procfs.whole(fine[0])) is not None:
         return spent_ns / 1e9
     # The name in parentheses may hold spaces; fields 14 and 15 are user and system ticks (proc(5)).
-    fields = machine.read(f"proc/self/task/{task}/stat").rpartition(")")[2].split()
+    fields = fingerprint.read(f"proc/self/task/{task}/stat").rpartition(")")[2].split()
     ticks = [count for field in fields[11:13] if (count := procfs.whole(field)) is not None]
     return sum(ticks) / os.sysconf("SC_CLK_TCK") if len(ticks) == 2 else None
 

@@ -1,0 +1,1 @@
+"""The machine: its fingerprint, its state before and after a round, its energy."""
