@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench import aside, certificate, passes, pooled, rundir, selection, stats, store, verdicts
+from bench import aside, certificate, passes, pooled, rundir, selection, store, verdicts
 from bench.affinity import Cores
 from bench.child import Child, round_of
 from bench.contract import RUNNERS, TIMED, Cell, Lane
@@ -18,6 +18,7 @@ from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.rundir import RunFolder
+from bench.statistics import samples
 from bench.stock import Stock
 from bench.store import CellResult, Round
 
@@ -196,7 +197,7 @@ class _Bench:
         pairs = verdicts.stopping_pairs([self.results[cell.id] for cell in good])
         # Rounds of a broken pass, or of one without a partner, are no pairs.
         rounds = min((len(a) for a, _ in pairs), default=protocol.rounds_max)
-        narrow = stats.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
+        narrow = samples.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
         return [] if narrow else good
 
     def _bar(self, cell: Cell) -> None:

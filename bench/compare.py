@@ -17,8 +17,8 @@ import numpy as np
 from bench import accuracy, selection
 from bench.machine import identity
 from bench.sides import Measure, Side
+from bench.statistics.unpaired import Arms, Difference, Looks, differences
 from bench.turned import OPPOSITE, Turned, turned
-from bench.unpaired import Arms, Difference, Looks, differences
 from pose import bootstrap
 from pose.errors import UserError
 

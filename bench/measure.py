@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench import stats
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.machine import conditions, energy, fingerprint, gpu_conditions, procfs, thread_pools
 from bench.scenarios.base import Job, Phases, Subject
+from bench.statistics import validity as validity_
 from bench.worker import resolve
 from pose import bootstrap, evaluate, inference, splits
 from pose import recipe as recipes
@@ -103,7 +103,7 @@ def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         "peak_device_bytes": peak_device_bytes(subject),
         "stats": summary.stats,
         "validity": judged(
-            stats.validity(durations_ns),
+            validity_.validity(durations_ns),
             seen["conditions"]["doubts"],
             missing_threads(
                 job.spec.threads, effective.get("threads"), len(seen["conditions"]["before"]["cpus"])

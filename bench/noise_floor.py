@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import stats, store, verdicts
+from bench import store, verdicts
 from bench.contract import TIMED, Cell
+from bench.statistics import samples
 from bench.store import CellResult
 from bench.verdicts import Comparison
 
@@ -53,7 +54,7 @@ def judged(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     floors = [(str(one["b"]), one["interval"], str(one.get("reason"))) for one in history]
     if all(interval is None for _, interval, _ in floors):
         return {"verdict": None, "reasons": [f"{name}: {why}" for name, _, why in floors[-1:]]}
-    return stats.noise_validity(floors)
+    return samples.noise_validity(floors)
 
 
 def _entry(run: Path, found: Iterable[Comparison], pair: tuple[Cell, Cell]) -> dict[str, Any]:

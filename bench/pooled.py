@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench import stats
 from bench.contract import LESS_IS_FASTER, Cell
 from bench.protocol import Protocol
+from bench.statistics import samples as samples_
+from bench.statistics import validity as validity_
 from bench.store import Round, Validity
 
 VALUES = {
@@ -81,7 +82,7 @@ def _merged(by_round: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _mean(values: list[float]) -> dict[str, Any]:
     logs = [math.log(value) for value in values]
-    interval = [math.exp(end) for end in stats.t_interval(logs)] if len(logs) > 1 else None
+    interval = [math.exp(end) for end in samples_.t_interval(logs)] if len(logs) > 1 else None
     return {"value": math.exp(float(np.mean(logs))), "interval": interval}
 
 
@@ -89,16 +90,16 @@ def _percentiles(
     durations_ns: np.ndarray, protocol: Protocol
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """Return pooled percentiles in ms of durations (n,), and why those of too few queries are null."""
-    known = stats.pooled_percentiles(durations_ns / 1e6, protocol.percentiles)
+    known = samples_.pooled_percentiles(durations_ns / 1e6, protocol.percentiles)
     nulls = known.pop("nulls")
-    found = stats.latency(durations_ns)["latency_ms"]
+    found = samples_.latency(durations_ns)["latency_ms"]
     kept = {name: found[name] for name in ("mean", "min", "max", "iqr")}
     return {**known, **kept}, nulls
 
 
 def validity(rounds: list[Round], wanted: int) -> Validity:
     """Return a cell's verdict from its rounds'; rounds that are missing flag it."""
-    found = stats.cell_validity([msgspec.structs.asdict(one.validity) for one in rounds])
+    found = validity_.cell_validity([msgspec.structs.asdict(one.validity) for one in rounds])
     if len(rounds) >= wanted:
         return Validity(found["verdict"], found["reasons"])
     short = f"{len(rounds)} of {wanted} rounds are measured"

@@ -19,7 +19,6 @@ from bench import (
     matrix,
     noise_floor,
     selection,
-    stats,
     store,
     verdicts,
 )
@@ -34,6 +33,7 @@ from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.protocol import Protocol
 from bench.rundir import RunFolder
+from bench.statistics import samples
 from bench.store import CellResult, Difference
 from bench.verdicts import Comparison
 from pose.errors import UserError
@@ -257,8 +257,8 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
         durations = store.load_samples(folder / "samples.npz")
         [raw] = durations.values()
         found[f"{scenario}_us"] = {
-            "p50": stats.percentile(raw, 50) / 1e3,
-            "p99": stats.percentile(raw, 99) / 1e3,
+            "p50": samples.percentile(raw, 50) / 1e3,
+            "p99": samples.percentile(raw, 99) / 1e3,
         }
         found["n"] = value["count"]
     return found

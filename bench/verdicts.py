@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from bench import stats
 from bench.contract import COMPARISON_SETS, LESS_IS_FASTER, TIMED, Lane
-from bench.stats import Ratio
+from bench.statistics import samples
+from bench.statistics.samples import Ratio
 from bench.store import CellResult
 
 Sets = Mapping[str, Sequence[tuple[str, str]]]
@@ -28,7 +28,7 @@ NOISE_FLOOR = "noise floor"
 BASELINES = ("torch", "tf", "onnxruntime", "openvino")
 """Runtimes and twins; of two, the one that comes first here is `b`, what the other is held against."""
 
-ALPHA = 1 - stats.CONFIDENCE
+ALPHA = 1 - samples.CONFIDENCE
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,14 +106,14 @@ def compare(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[C
     """Return the comparisons of a run's cells: those of the sets, lane by lane, then the noise floor."""
     found = pairs(cells, sets)
     ratios = [
-        None if pair.unranked else stats.interval_ratio(pair.a_values, pair.b_values, pair.first_look)
+        None if pair.unranked else samples.interval_ratio(pair.a_values, pair.b_values, pair.first_look)
         for pair in found
     ]
     family = [
         None if ratio is None or pair.set == NOISE_FLOOR else ratio.p
         for pair, ratio in zip(found, ratios, strict=True)
     ]
-    holm = stats.holm(family)
+    holm = samples.holm(family)
     return [
         _bare(pair) if ratio is None else _judged(pair, ratio, p_holm)
         for pair, ratio, p_holm in zip(found, ratios, holm, strict=True)
@@ -206,7 +206,7 @@ def _bare(pair: Pair) -> Comparison:
 
 
 def _judged(pair: Pair, ratio: Ratio, p_holm: float | None) -> Comparison:
-    same = stats.equivalence(pair.a_values, pair.b_values, first_look=pair.first_look)
+    same = samples.equivalence(pair.a_values, pair.b_values, first_look=pair.first_look)
     speedup, *ends = _speedup(ratio, pair.a.axes.scenario)
     return msgspec.structs.replace(
         _bare(pair),

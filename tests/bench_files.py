@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 from scipy import stats as scipy_stats
 
-from bench import stats, store
+from bench import store
 from bench.contract import COMPARISON_SETS, LESS_IS_FASTER, Cell
+from bench.statistics import samples
 from bench.store import CellResult, Round, Validity
 
 AP = {"tf": 0.409, "torch": 0.418}
@@ -165,7 +166,7 @@ def figures(cell: Cell) -> dict[str, Any]:
     middle, n = math.exp(float(np.mean(logs))), count(cell) * len(logs)
     found: dict[str, Any] = {
         "value": middle,
-        "interval": [math.exp(end) for end in stats.t_interval(logs)],
+        "interval": [math.exp(end) for end in samples.t_interval(logs)],
         "n": n,
         "energy_j": None,
         "peak_device_bytes": None,
@@ -262,7 +263,7 @@ def compare(name: str, a: CellResult, b: CellResult) -> dict[str, Any]:
     outside = max(t(logs, -margin, alternative="greater").pvalue, t(logs, margin, alternative="less").pvalue)
     return row | {
         "ratio": math.exp(float(np.mean(logs))),
-        "interval": [math.exp(end) for end in stats.t_interval(logs)],
+        "interval": [math.exp(end) for end in samples.t_interval(logs)],
         "p": p,
         "p_equivalence": float(outside),
         "reason": "; ".join(f"{c.id}: {c.validity.reasons[0]}" for c in flagged) or None,

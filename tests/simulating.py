@@ -2,7 +2,7 @@
 
 The arms of a pass stand at random places of a sweep over six cells, and a drift that all share moves
 linearly in time over the whole bench, so that what is left of it within a pass becomes noise.
-What is vectorised here is what `bench.ratios` does for one bench; a test holds the two together.
+What is vectorised here is what `bench.statistics.paired` does for one bench; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats as scipy_stats
 
-from bench.ratios import FIRST_LOOK, HALF_WIDTH, LAST_LOOK, degrees_of_freedom, tail_share
+from bench.statistics.paired import FIRST_LOOK, HALF_WIDTH, LAST_LOOK, degrees_of_freedom, tail_share
 
 CELLS = 6
 DRIFT = 0.2

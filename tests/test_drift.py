@@ -19,7 +19,7 @@ import twins
 from bench import rundir, stages
 from bench.contract import TWINS
 from bench.rungs import trajectory
-from bench.stats import t_interval
+from bench.statistics.samples import t_interval
 from pose import bootstrap, evaluate, recipe, splits
 
 SEEDS, EPOCHS = trajectory.SEEDS, 2

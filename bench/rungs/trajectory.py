@@ -14,7 +14,7 @@ import numpy as np
 from bench import launch
 from bench.contract import TWINS, Emit
 from bench.rungs.base import Check, Context
-from bench.stats import t_interval
+from bench.statistics.samples import t_interval
 from bench.worker import resolve
 from pose import architecture, recipe, splits, synthetic, weights
 from pose.recipe import Recipe

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import stats
 from bench.contract import OnDevice, Runner
 from bench.scenarios.base import Job, Summary
+from bench.statistics import samples as samples_
 
 BATCHES_IN_BLOCK = 4
 """The least batches that one `submit_all` is given: enough for an asynchronous runtime to fill and drain."""
@@ -43,11 +43,11 @@ class Latency:
 
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return the median latency in ms, and its percentiles; those of the device's clock beside."""
-        found, samples = stats.latency(durations_ns), {"latency_ns": durations_ns}
+        found, samples = samples_.latency(durations_ns), {"latency_ns": durations_ns}
         device_ns = on_device(self.runner, self.once)
         if len(device_ns):
             samples["device_ns"] = device_ns
-            found["device_ms"] = stats.latency(device_ns)["latency_ms"]
+            found["device_ms"] = samples_.latency(device_ns)["latency_ms"]
         return Summary(found["latency_ms"]["p50"], found, len(durations_ns), samples)
 
     def effective(self) -> dict[str, Any]:
@@ -74,12 +74,12 @@ class Throughput:
 
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return images a second over the whole phase; a block's percentiles by the device's clock beside."""
-        found = stats.throughput(durations_ns, self.batch * len(self.batches), self.batch)
+        found = samples_.throughput(durations_ns, self.batch * len(self.batches), self.batch)
         samples = {"block_ns": durations_ns}
         device_ns = on_device(self.runner, self.once)
         if len(device_ns):
             samples["device_block_ns"] = device_ns
-            found["device_block_ms"] = stats.latency(device_ns)["latency_ms"]
+            found["device_block_ms"] = samples_.latency(device_ns)["latency_ms"]
         count = len(durations_ns) * len(self.batches)
         return Summary(found["images_per_s"], found, count, samples)
 

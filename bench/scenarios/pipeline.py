@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench import stats
 from bench.scenarios.base import Job, Summary
+from bench.statistics import samples as samples_
 from pose import evaluate, files, geometry, images, inference, sample
 
 STAGES = ("decode", "warp", "network", "keypoints")
@@ -61,8 +61,8 @@ class Pipeline:
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return the median latency in ms, its percentiles, and the median of each stage."""
         spans = dict(zip(STAGES, np.diff(np.array(self.marks_ns, np.int64), axis=1).T, strict=True))
-        found = stats.latency(durations_ns)
-        found["spans_ms"] = {name: stats.percentile(span, 50) / 1e6 for name, span in spans.items()}
+        found = samples_.latency(durations_ns)
+        found["spans_ms"] = {name: samples_.percentile(span, 50) / 1e6 for name, span in spans.items()}
         samples = {"latency_ns": durations_ns} | {f"{name}_ns": span for name, span in spans.items()}
         return Summary(found["latency_ms"]["p50"], found, len(durations_ns), samples)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import stats
 from bench.scenarios import TRAINING_PRECISION
 from bench.scenarios.base import Job, Summary
+from bench.statistics import samples as samples_
 from bench.worker import resolve
 from pose import splits
 from pose.errors import UserError
@@ -68,7 +68,7 @@ class Training:
         found = {
             "steps_per_s": per_s,
             "images_per_s": per_s * self.batch,
-            "step_ms": stats.latency(durations_ns)["latency_ms"],
+            "step_ms": samples_.latency(durations_ns)["latency_ms"],
             "n": len(durations_ns),
             "batch": self.batch,
             "phases_ms": phases_ms(parts),
@@ -141,7 +141,7 @@ def phases_ms(parts: dict[str, np.ndarray]) -> dict[str, Any]:
     with memory of its own, "to_device" (host to device, which each of the three begins with; null without).
     Noise may make a small difference negative: it is left as it came out.
     """
-    total = {name: stats.percentile(values, 50) / 1e6 for name, values in parts.items()}
+    total = {name: samples_.percentile(values, 50) / 1e6 for name, values in parts.items()}
     to_device = total.get("to_device")
     return {
         "to_device": to_device,

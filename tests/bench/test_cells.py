@@ -17,9 +17,10 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench import accuracy, cells, launch, matrix, passes, stats, store
+from bench import accuracy, cells, launch, matrix, passes, store
 from bench.machine import fingerprint
 from bench.passes import Sitting
+from bench.statistics import validity
 from bench.store import CellResult
 from pose import bootstrap
 from pose.errors import UserError
@@ -392,7 +393,7 @@ def test_a_stopping_rule_adds_rounds_until_every_interval_is_narrow_enough(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     # An invalid cell is hopeless and stops the rule: a busy machine must not decide this test.
-    monkeypatch.setattr(stats, "cell_validity", lambda rounds: {"verdict": "VALID", "reasons": []})
+    monkeypatch.setattr(validity, "cell_validity", lambda rounds: {"verdict": "VALID", "reasons": []})
 
     def rounds(half_width: float) -> set[int]:
         chosen = lane_of_three(rounds=2, rounds_max=4, half_width=half_width)

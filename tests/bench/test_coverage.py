@@ -10,8 +10,8 @@ import simulating
 from scipy import stats as scipy_stats
 from simulating import DRIFT, log_ratios, times
 
-from bench import ratios
-from bench.ratios import FIRST_LOOK, LAST_LOOK, MARGIN
+from bench.statistics import paired
+from bench.statistics.paired import FIRST_LOOK, LAST_LOOK, MARGIN
 
 BENCHES = 10_000
 KINDS = ("normal", "t5")
@@ -54,9 +54,9 @@ def test_a_plain_percentile_bootstrap_lacks_coverage_at_few_rounds(table: list[s
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_bootstrap_of_30_rounds_has_its_coverage(table: list[str], kind: str):
-    logs = log_ratios(times(kind, 0.02, DRIFT, BENCHES, ratios.BOOTSTRAP_FROM))
+    logs = log_ratios(times(kind, 0.02, DRIFT, BENCHES, paired.BOOTSTRAP_FROM))
     covered = simulating.bootstrap_covers(logs).mean()
-    row(table, "bootstrap", kind, 0.02, ratios.BOOTSTRAP_FROM, covered)
+    row(table, "bootstrap", kind, 0.02, paired.BOOTSTRAP_FROM, covered)
     assert 0.93 <= covered <= 0.97
 
 
@@ -116,7 +116,7 @@ def test_holm_is_wrong_about_any_pair_of_a_lane_in_one_matrix_of_twenty(kind: st
     logs = np.log(times(kind, 0.02, DRIFT, 4000, rounds, arms))
     pairs = [logs[..., a] - logs[..., b] for b in range(arms) for a in range(b + 1, arms)]
     p = np.stack([scipy_stats.ttest_1samp(pair, 0, axis=1).pvalue for pair in pairs], axis=1)
-    wrong = np.mean([min(ratios.holm(list(one))) <= 0.05 for one in p])
+    wrong = np.mean([min(paired.holm(list(one))) <= 0.05 for one in p])
     assert p.shape == (4000, 15)
     assert (p.min(axis=1) <= 0.05).mean() > 0.2, "without Holm it would be"
     assert wrong <= 0.05 + 3 * np.sqrt(0.05 / 4000)
@@ -131,7 +131,7 @@ def test_arms_at_the_margin_are_called_equivalent_in_one_bench_of_twenty(kind: s
     stops = {3: None, 7: None, 10: None, "official": FIRST_LOOK}
     for rounds, first_look in stops.items():
         n = simulating.stop(logs) if rounds == "official" else np.full(BENCHES, rounds)
-        freedom = np.array([ratios.degrees_of_freedom(int(one), first_look) for one in n])
+        freedom = np.array([paired.degrees_of_freedom(int(one), first_look) for one in n])
         # The true ratio is 1 + margin: moved there, t of the nearer edge is t of 1 in the benches as drawn.
         t = -simulating.t_values(logs, n)
         far = simulating.t_values(logs, n, truth=-2 * edge)
@@ -146,11 +146,11 @@ def test_what_is_simulated_is_what_the_bench_does():
     assert len(set(stopped)) > 5
     for bench, end in zip(arms, stopped, strict=True):
         looks = range(2, LAST_LOOK + 1)
-        literal = next(n for n in looks if ratios.enough([(bench[:n, 0], bench[:n, 1])], n))
+        literal = next(n for n in looks if paired.enough([(bench[:n, 0], bench[:n, 1])], n))
         assert literal == end
     for first_look in (None, FIRST_LOOK):
         found = [
-            ratios.paired_ratio(*one[:end].T, first_look) for one, end in zip(arms, stopped, strict=True)
+            paired.paired_ratio(*one[:end].T, first_look) for one, end in zip(arms, stopped, strict=True)
         ]
         covers = simulating.t_covers(logs, stopped, first_look)
         assert [one.low <= 1 <= one.high for one in found] == list(covers)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import run_folders
 
-from bench import pooled, stats
+from bench import pooled
 from bench.protocol import Protocol
+from bench.statistics import samples
 
 PROTOCOL = Protocol(profile="quick", percentiles=(50, 90))
 
@@ -18,7 +19,9 @@ PROTOCOL = Protocol(profile="quick", percentiles=(50, 90))
 def figures(scenario: str, raw: dict[str, np.ndarray]) -> dict[str, object]:
     """Return the stats of a cell of two rounds, each with the same raw durations (n,) in nanoseconds."""
     axes = run_folders.cell(scenario)
-    by_name = {f"{name.removesuffix('_ns')}_ms": stats.latency(ns)["latency_ms"] for name, ns in raw.items()}
+    by_name = {
+        f"{name.removesuffix('_ns')}_ms": samples.latency(ns)["latency_ms"] for name, ns in raw.items()
+    }
     rounds = run_folders.result(axes, [5.0, 5.0]).rounds
     rounds = [msgspec.structs.replace(one, stats=by_name) for one in rounds]
     return pooled.figures(axes, PROTOCOL, rounds, {name: np.tile(ns, 2) for name, ns in raw.items()})

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, certificate, matrix, rundir, sides, sitting, stats, store, verdicts
+from bench import bench_text, certificate, matrix, rundir, sides, sitting, store, verdicts
 from bench.machine import energy, fingerprint
 from bench.sitting import Sat, Wanted
+from bench.statistics import samples, validity
 from pose import architecture
 from pose.errors import UserError
 
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("in_process")
 def _a_busy_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every cell for valid: an invalid one is not ranked, whatever this test is about."""
     monkeypatch.setattr(sitting, "NULL_WINDOW_S", {"warmup_s": 0.01, "measured_s": 0.05})
-    monkeypatch.setattr(stats, "cell_validity", lambda rounds: {"verdict": "VALID", "reasons": []})
+    monkeypatch.setattr(validity, "cell_validity", lambda rounds: {"verdict": "VALID", "reasons": []})
 
 
 def two_arms(rounds: int = 2, **patch: Any) -> matrix.Matrix:
@@ -168,7 +169,7 @@ def test_two_missed_pairs_in_succession_invalidate_the_run(run_folder: Path):
 
 def test_an_invalid_run_ranks_nothing(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
     said = {"verdict": "INVALID", "reasons": ["a cell against itself is not itself"]}
-    monkeypatch.setattr(stats, "noise_validity", lambda floors: said)
+    monkeypatch.setattr(samples, "noise_validity", lambda floors: said)
     sat = sit(run_folder, two_arms())
     ranked = [one for one in sat.comparisons if one.set != verdicts.NOISE_FLOOR]
     assert {one.verdict for one in ranked} <= {None}

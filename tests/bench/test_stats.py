@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import stats
+from bench.statistics import samples as samples_
+from bench.statistics import validity
 
 SAMPLES = st.lists(st.integers(1, 10**9), min_size=1, max_size=200)
 
@@ -15,7 +16,7 @@ SAMPLES = st.lists(st.integers(1, 10**9), min_size=1, max_size=200)
 @given(SAMPLES, st.integers(1, 100))
 def test_a_percentile_is_the_smallest_sample_with_enough_at_or_below(values: list[int], percent: int):
     samples = np.array(values)
-    found = stats.percentile(samples, percent)
+    found = samples_.percentile(samples, percent)
     assert found in samples
     assert (samples <= found).sum() * 100 >= percent * len(samples)
     assert (samples < found).sum() * 100 < percent * len(samples)
@@ -23,7 +24,7 @@ def test_a_percentile_is_the_smallest_sample_with_enough_at_or_below(values: lis
 
 @given(SAMPLES, st.integers(1, 100))
 def test_a_percentile_is_numpys_inverted_cdf(values: list[int], percent: int):
-    assert stats.percentile(np.array(values), percent) == np.percentile(
+    assert samples_.percentile(np.array(values), percent) == np.percentile(
         values, percent, method="inverted_cdf"
     )
 
@@ -31,46 +32,46 @@ def test_a_percentile_is_numpys_inverted_cdf(values: list[int], percent: int):
 @pytest.mark.parametrize("percent", [0, -1, 101])
 def test_a_percentile_outside_its_range_is_refused(percent: int):
     with pytest.raises(ValueError, match="outside"):
-        stats.percentile(np.array([1]), percent)
+        samples_.percentile(np.array([1]), percent)
 
 
 def test_no_samples_have_no_percentile():
     with pytest.raises(ValueError, match="no samples"):
-        stats.percentile(np.array([]), 50)
+        samples_.percentile(np.array([]), 50)
 
 
 def test_latency_is_summarised_in_milliseconds():
-    found = stats.latency(np.arange(1, 101) * 1_000_000)
+    found = samples_.latency(np.arange(1, 101) * 1_000_000)
     assert found["n"] == 100
     assert found["latency_ms"] == {"p50": 50, "p90": 90, "mean": 50.5, "min": 1, "max": 100, "iqr": 50}
 
 
 def test_throughput_counts_images_over_all_blocks():
-    found = stats.throughput(np.array([500_000_000, 1_500_000_000]), images_per_block=32, batch=8)
+    found = samples_.throughput(np.array([500_000_000, 1_500_000_000]), images_per_block=32, batch=8)
     assert found == {"images_per_s": 32.0, "n": 64, "batch": 8}
 
 
 @given(st.integers(1, 10**9), st.integers(1, 100))
 def test_constant_samples_are_valid(value: int, n: int):
-    assert stats.validity(np.full(n, value)) == {"verdict": "VALID", "reasons": []}
+    assert validity.validity(np.full(n, value)) == {"verdict": "VALID", "reasons": []}
 
 
 def test_a_drift_flags_and_a_wide_spread_invalidates():
     drifting = np.concatenate([np.full(50, 100), np.full(50, 104)])
-    assert stats.validity(drifting) == {
+    assert validity.validity(drifting) == {
         "verdict": "FLAGGED",
         "reasons": ["the second half is +4.0% from the first"],
     }
     wide = np.tile([100, 100, 115, 120], 25)
-    assert stats.validity(wide)["verdict"] == "FLAGGED"
+    assert validity.validity(wide)["verdict"] == "FLAGGED"
     wild = np.tile([100, 100, 150, 160], 25)
-    assert stats.validity(wild)["verdict"] == "INVALID"
+    assert validity.validity(wild)["verdict"] == "INVALID"
 
 
 @pytest.mark.parametrize(("percent", "needed"), [(50, 11), (90, 64), (99, 662)])
 def test_a_percentile_needs_as_many_queries_as_loadgen_asks(percent: float, needed: int):
     """64 and 662 are what LoadGen prints ("Processed at least 64 queries"); 11 is its rule for the median."""
-    assert stats.queries_needed(percent) == needed
+    assert samples_.queries_needed(percent) == needed
 
 
 @pytest.mark.parametrize(
@@ -80,31 +81,31 @@ def test_loadgen_would_discard_as_many_queries_as_its_published_logs_say(
     percent: float, queries: int, discarded: int
 ):
     """mlperf_log_summary.txt of submissions: "Would discard 172 highest latency queries" of 2048."""
-    assert stats.queries_needed(percent, over=discarded + 1) <= queries
-    assert stats.queries_needed(percent, over=discarded + 2) > queries
+    assert samples_.queries_needed(percent, over=discarded + 1) <= queries
+    assert samples_.queries_needed(percent, over=discarded + 2) > queries
 
 
 def test_a_server_without_a_late_query_needs_459_queries():
     """From a summary of LoadGen's: 300 were processed, "Would need to run at least 159 more"."""
-    assert stats.queries_needed(99, over=0) == 300 + 159
+    assert samples_.queries_needed(99, over=0) == 300 + 159
 
 
 @given(st.integers(1, 60), st.sampled_from([50, 75, 90, 95]))
 def test_enough_queries_are_the_first_count_that_is_unlikely_by_the_binomial(over: int, percent: int):
     from scipy.stats import binom
 
-    needed = stats.queries_needed(percent, over)
+    needed = samples_.queries_needed(percent, over)
     assert binom.cdf(over, needed, 1 - percent / 100) < 0.01
     assert needed == over + 1 or binom.cdf(over, needed - 1, 1 - percent / 100) >= 0.01
 
 
 def test_a_percentile_of_too_few_queries_is_null_with_the_reason():
-    assert stats.pooled_percentiles(np.arange(1, 64)) == {
+    assert samples_.pooled_percentiles(np.arange(1, 64)) == {
         "p50": 32, "p90": None, "p99": None,
         "nulls": {"p90": "63 queries in all rounds, needs 64", "p99": "63 queries in all rounds, needs 662"},
     }  # fmt: skip
-    assert stats.pooled_percentiles(np.arange(1, 65), (90,)) == {"p90": 58, "nulls": {}}
-    assert stats.pooled_percentiles(np.array([7]), (50,)) == {
+    assert samples_.pooled_percentiles(np.arange(1, 65), (90,)) == {"p90": 58, "nulls": {}}
+    assert samples_.pooled_percentiles(np.array([7]), (50,)) == {
         "p50": None,
         "nulls": {"p50": "1 query in all rounds, needs 11"},
     }
@@ -130,7 +131,7 @@ VALID, INVALID = verdict("VALID"), verdict("INVALID", "IQR is 30.0% of the media
     ],
 )
 def test_a_cell_is_invalid_when_half_of_its_rounds_are(rounds: list[dict[str, object]], expected: str):
-    assert stats.cell_validity(rounds)["verdict"] == expected
+    assert validity.cell_validity(rounds)["verdict"] == expected
 
 
 def test_reasons_of_rounds_are_counted_and_the_largest_is_told():
@@ -141,7 +142,7 @@ def test_reasons_of_rounds_are_counted_and_the_largest_is_told():
         verdict("FLAGGED", "IQR is 9.5% of the median", "the governor is powersave"),
         VALID,
     ]
-    assert stats.cell_validity(rounds)["reasons"] == [
+    assert validity.cell_validity(rounds)["reasons"] == [
         "3 of 5 rounds: the governor is powersave",
         "3 of 5 rounds: IQR is up to 14.0% of the median",
         "2 of 5 rounds: the second half is up to -3.1% from the first",
@@ -150,7 +151,7 @@ def test_reasons_of_rounds_are_counted_and_the_largest_is_told():
 
 def test_a_round_that_says_the_same_twice_counts_once():
     rounds = [verdict("FLAGGED", "core 1 was throttled 3 times", "core 2 was throttled 5 times")]
-    assert stats.cell_validity(rounds)["reasons"] == ["1 of 1 round: core 2 was throttled 5 times"]
+    assert validity.cell_validity(rounds)["reasons"] == ["1 of 1 round: core 2 was throttled 5 times"]
 
 
 GOOD, MISSED = (0.99, 1.01), (1.0001, 1.02)
@@ -172,7 +173,7 @@ GOOD, MISSED = (0.99, 1.01), (1.0001, 1.02)
 def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_it(
     benches: list[tuple[float, float]], expected: str
 ):
-    found = stats.noise_validity([("x", interval, "") for interval in benches])
+    found = samples_.noise_validity([("x", interval, "") for interval in benches])
     assert found["verdict"] == expected
     assert len(found["reasons"]) == (expected != "VALID")
 
@@ -195,6 +196,6 @@ def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_
 def test_a_miss_stands_until_its_own_pair_is_measured_anew(
     pairs: list[tuple[str, tuple[float, float] | None]], expected: str, named: list[str]
 ):
-    found = stats.noise_validity([(name, interval, "it crashed") for name, interval in pairs])
+    found = samples_.noise_validity([(name, interval, "it crashed") for name, interval in pairs])
     assert found["verdict"] == expected
     assert [reason.split()[0] for reason in found["reasons"]] == named

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import stats, verdicts
+from bench import verdicts
 from bench.contract import Cell
+from bench.statistics import samples
 from bench.store import CellResult, Round, Validity
 from bench.verdicts import NOISE_FLOOR, Comparison
 
@@ -134,10 +135,10 @@ def test_half_the_time_is_faster_and_half_the_rate_is_slower(scenario: str, expe
 
 def test_a_comparison_has_the_figures_of_the_paired_rounds():
     a, b = noisy(5), noisy(10, seed=1)
-    found, expected = only(cell(SHIPPED[4], a), cell(SHIPPED[0], b)), stats.paired_ratio(a, b)
+    found, expected = only(cell(SHIPPED[4], a), cell(SHIPPED[0], b)), samples.paired_ratio(a, b)
     assert (found.n, found.ratio, found.p, found.p_holm) == (7, expected.ratio, expected.p, expected.p)
     assert (found.interval, found.method) == ((expected.low, expected.high), "t")
-    assert found.p_equivalence == stats.equivalence(a, b)
+    assert found.p_equivalence == samples.equivalence(a, b)
 
 
 def test_within_the_margin_is_equivalent_although_a_difference_is_certain():
@@ -163,7 +164,7 @@ def test_holm_goes_over_the_whole_matrix_but_not_over_the_noise_floor():
     found = verdicts.compare([*cells, again])
     family = [one for one in found if one.set != NOISE_FLOOR]
     assert len(family) == 6
-    assert [one.p_holm for one in family] == stats.holm([one.p for one in family])
+    assert [one.p_holm for one in family] == samples.holm([one.p for one in family])
     (floor,) = [one for one in found if one.set == NOISE_FLOOR]
     assert (floor.a, floor.b, floor.p_holm) == (again.id, again.id.removesuffix("-again"), None)
     assert floor.p is not None
@@ -248,7 +249,9 @@ def test_the_stopping_rule_widens_what_is_reported():
     assert fixed.interval is not None
     assert stopped.interval is not None
     assert stopped.interval[0] < fixed.interval[0] < fixed.interval[1] < stopped.interval[1]
-    assert stopped.p_equivalence == stats.equivalence(noisy(5, n=20), noisy(10, n=20, seed=1), first_look=10)
+    assert stopped.p_equivalence == samples.equivalence(
+        noisy(5, n=20), noisy(10, n=20, seed=1), first_look=10
+    )
 
 
 @given(st.integers(0, 1000), st.sampled_from(["latency", "throughput"]), st.floats(0.8, 1.25))

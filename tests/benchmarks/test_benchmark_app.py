@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from untrained import measured, untrained
 
-from bench import launch, stages, stats, store
+from bench import launch, stages, store
 from bench.contract import Cell
 from bench.machine import fingerprint
 from bench.rundir import RunFolder
+from bench.statistics import samples
 
 PAIRS = 10
 SECONDS = 5
@@ -68,7 +69,7 @@ def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path, recipe: st
             way()
 
     benchmark.pedantic(pair, rounds=PAIRS)
-    found = stats.paired_ratio(ours, theirs)
+    found = samples.paired_ratio(ours, theirs)
     benchmark.extra_info.update({"twinpose_ms": ours, "benchmark_app_ms": theirs, "ratio": found.ratio})
     interval = f"{found.ratio:.4f} [{found.low:.4f}, {found.high:.4f}]"
     print(f"\ntwinpose over benchmark_app, {recipe}, {threads} threads: {interval}, {PAIRS} pairs")

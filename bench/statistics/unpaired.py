@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.ratios import CONFIDENCE, MARGIN, ROUNDING, holm
+from bench.statistics.paired import CONFIDENCE, MARGIN, ROUNDING, holm
 
 ALPHA = 1 - CONFIDENCE
 EXACT_UP_TO = 8

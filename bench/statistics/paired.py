@@ -1,7 +1,7 @@
 """Paired ratios of two arms, one pair a round: interval, difference, equivalence, when to stop.
 
 The unit is the process: a pair is one figure of each arm from the same pass, and its log ratio is
-what everything here looks at. `bench.stats` gives these functions to the reports as well.
+what everything here looks at. `bench.statistics.samples` gives these functions to the reports as well.
 Every number is explained, and its coverage shown, in docs/method/statistics.md.
 """
 
