@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from bench import aside, certificate, passes, pooled, rundir, selection, store, verdicts
-from bench.affinity import Cores
 from bench.child import Child, round_of
 from bench.contract import RUNNERS, TIMED, Cell, Lane
-from bench.launch import OnEvent
 from bench.matrix import Matrix
 from bench.passes import Sitting
+from bench.process.affinity import Cores
+from bench.process.launch import OnEvent
 from bench.rundir import RunFolder
 from bench.statistics import samples
 from bench.stock import Stock

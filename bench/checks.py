@@ -6,9 +6,10 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 
-from bench import clashes, launch, noise
+from bench import clashes, noise
 from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.machine import conditions, fingerprint, nvml, procfs
+from bench.process import launch
 
 BUSY_SHARE = 0.15
 """Load average per processor from which other work is reported."""

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import convert, launch, scenarios, store
+from bench import convert, scenarios, store
 from bench.contract import Cell, RunnerSpec
-from bench.launch import OnEvent
 from bench.machine import fingerprint
 from bench.matrix import Matrix
+from bench.process import environment, launch
+from bench.process.launch import OnEvent
 from bench.protocol import Protocol
 from bench.rundir import RunFolder
 from bench.store import CellResult, Round, Validity
@@ -60,8 +61,8 @@ class Child:
     def _call(self, tell: OnEvent) -> launch.Outcome:
         cell, place = self.cell, self.matrix.places.get(self.cell.runtime)
         make_folder(self.folder)
-        waits = launch.PASSIVE if cell.scenario == "accuracy" else {}
-        pools = launch.thread_environment(cell.threads, cell.allocator, cell.device)
+        waits = environment.PASSIVE if cell.scenario == "accuracy" else {}
+        pools = environment.thread_environment(cell.threads, cell.allocator, cell.device)
         return launch.call(
             "bench.measure:cell",
             request(

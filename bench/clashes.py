@@ -6,9 +6,9 @@ import os
 import re
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from bench import launch
 from bench.contract import cxx_compiler
 from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench.process import environment as environment_
 
 ONE_OF = (
     (
@@ -57,7 +57,7 @@ def environment() -> list[Finding]:
         what = f"{', '.join(allocator)} set: the bench hides it from its children, other programs obey it"
         found.append(Finding(NOTE, what, f"unset {' '.join(allocator)}"))
     # What every child is given anew cannot spoil it.
-    given = launch.thread_environment(1).keys()
+    given = environment_.thread_environment(1).keys()
     steering = sorted(n for n in os.environ if n.startswith(STEERING) and n not in HARMLESS | given)
     if steering:
         what = f"{', '.join(steering)} set: every cell obeys it, and another machine will not have it"

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench import launch
 from bench.contract import Emit, RunnerSpec, Source
-from bench.worker import explain, resolve
+from bench.process import launch
+from bench.process.worker import explain, resolve
 from pose import inference, recipe, splits
 from pose.errors import Unsupported
 from pose.files import read_as, sha256_of_bytes, sha256_of_file, write_json

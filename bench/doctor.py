@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import checks, console, launch, noise
+from bench import checks, console, noise
 from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.machine import fingerprint
+from bench.process import launch
 
 TITLES = {
     SPOILS: "spoils measurements",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bench.contract import TWINS, Emit
-from bench.native import in_child
-from bench.worker import resolve
+from bench.process.launch import in_child
+from bench.process.worker import resolve
 from pose import architecture, recipe
 from pose.errors import Unsupported
 

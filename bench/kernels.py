@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from bench.contract import Emit
-from bench.worker import resolve
+from bench.process.worker import resolve
 from pose.errors import Unsupported
 
 Kernel = dict[str, Any]

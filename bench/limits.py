@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import bandwidth, launch
+from bench import bandwidth
 from bench.kernels import kernels
 from bench.machine import conditions
+from bench.process import environment as environment_
+from bench.process import launch
 
 LIBRARIES = {
     "openvino": "openvino_impl.peak:prepare",
@@ -141,7 +143,9 @@ def _child(
     entry: str, payload: dict[str, Any], folder: Path, budget_s: float, python: str | None = None
 ) -> tuple[dict[str, Any], str | None]:
     """Return what a child measured, or {} and why it measured nothing."""
-    environment = launch.thread_environment(max(payload["threads"]), device=payload.get("device", "cpu"))
+    environment = environment_.thread_environment(
+        max(payload["threads"]), device=payload.get("device", "cpu")
+    )
     # A library that hangs must not hold the bench; the plan is an expectation, so the limit is wide.
     timeout_s = 30 + 3 * budget_s
     outcome = launch.call(

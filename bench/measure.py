@@ -12,9 +12,9 @@ import psutil
 
 from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
 from bench.machine import conditions, energy, fingerprint, gpu_conditions, procfs, thread_pools
+from bench.process.worker import resolve
 from bench.scenarios.base import Job, Phases, Subject
 from bench.statistics import validity as validity_
-from bench.worker import resolve
 from pose import bootstrap, evaluate, inference, splits
 from pose import recipe as recipes
 from pose.errors import UserError

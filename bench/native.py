@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import launch
 from bench.contract import Emit
-from bench.worker import resolve
+from bench.process.launch import in_child
+from bench.process.worker import resolve
 from pose import architecture, channel_order, magic, recipe, weights
 from pose.errors import UserError
 from pose.files import require_writable
@@ -103,10 +103,3 @@ def write_in_child(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     writer = resolve(f"{twin_of(payload['out'])}_impl.export:write_native")
     writer(recipe.from_dict(payload["recipe"]), Path(payload["weights"]), Path(payload["out"]))
     return {}
-
-
-def in_child(entry: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """Return what `entry` gives in a short-lived child on the CPU; raise what went wrong there."""
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = launch.call(entry, payload, Path(folder), env=launch.thread_environment(2), log_stays=False)
-        return launch.value_of(outcome)

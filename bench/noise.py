@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import launch, parallel
 from bench.contract import Emit
 from bench.machine import conditions, fingerprint
+from bench.process import environment, launch, parallel
 
 SIDE = 192
 """Of the square matrices that are multiplied: float32, all three within a core's own cache."""
@@ -72,7 +72,7 @@ class Noise:
 def probe(seconds: float, cpus: Sequence[int] | None = None) -> Noise:
     """Return what `seconds` of the probe show on every usable core (or on `cpus`), at once.
 
-    Raises bench.launch.ChildFailed when a child measured nothing.
+    Raises bench.process.launch.ChildFailed when a child measured nothing.
     """
     chosen = list(cpus) if cpus is not None else probed_cpus()
     before = conditions.read()
@@ -96,7 +96,7 @@ def _core(cpu: int, seconds: float, folder: Path) -> CoreNoise:
         {"cpu": cpu, "seconds": seconds},
         folder,
         timeout_s=START_S + 2 * seconds,
-        env=launch.thread_environment(1),
+        env=environment.thread_environment(1),
         log_stays=False,
     )
     return summary(cpu, launch.value_of(outcome)["block_ns"])

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import kept, launch
+from bench import kept
 from bench.contract import NEED_CERTIFICATE, RUNTIME_PACKAGES, plain
 from bench.machine import fingerprint
 from bench.parity_page import markdown
+from bench.process import launch
 from bench.rungs import data, deployment, forward, gradient, optimizer, postprocessing, trajectory
 from bench.rungs import weights as round_trip
 from bench.rungs.arms import Precisions, Subject

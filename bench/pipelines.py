@@ -14,7 +14,7 @@ from bench import stages
 from bench.contract import RUNNERS, TWINS, Emit, RunnerSpec
 from bench.machine import fingerprint
 from bench.predict import MODES
-from bench.worker import resolve
+from bench.process.worker import resolve
 from pose import bootstrap, channel_order, coco, geometry, inference, recipe, sample, splits
 from pose.errors import Unsupported, UserError
 from pose.recipe import Recipe

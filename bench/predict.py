@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.contract import RUNNERS, Emit, RunnerSpec
-from bench.worker import resolve
+from bench.process.worker import resolve
 from pose import evaluate, inference, recipe, splits
 from pose.files import replacing
 

@@ -15,22 +15,22 @@ from bench import (
     ceilings,
     cells,
     certificate,
-    launch,
     matrix,
     noise_floor,
     selection,
     store,
     verdicts,
 )
-from bench.affinity import Cores
 from bench.child import memory_limit_bytes, request
 from bench.contract import RUNNERS, TIMED, Cell
-from bench.launch import OnEvent
 from bench.machine import fingerprint as fingerprint_
 from bench.machine import identity
 from bench.machine.identity import IDENTITY
 from bench.matrix import Matrix
 from bench.passes import Sitting
+from bench.process import environment, launch
+from bench.process.affinity import Cores
+from bench.process.launch import OnEvent
 from bench.protocol import Protocol
 from bench.rundir import RunFolder
 from bench.statistics import samples
@@ -248,7 +248,7 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
                 request(run, cell, protocol, folder / "samples.npz", runner=NULL_RUNNER),
                 folder,
                 timeout_s=60,
-                env=launch.thread_environment(like.threads, like.allocator),
+                env=environment.thread_environment(like.threads, like.allocator),
                 cpus=cores.for_child(like.threads),
                 memory_limit_bytes=memory_limit_bytes(),
                 on_event=lambda name, fields: None,

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from bench import cells, launch, matrix, worker
+from bench import cells, matrix
 from bench.contract import plain
+from bench.process import launch, worker
 from bench.store import CellResult
 from pose.files import write_json
 

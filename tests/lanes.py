@@ -28,7 +28,7 @@ CHILD = """
 import json, sys
 {before}
 from bench.contract import RunnerSpec
-from bench.worker import resolve
+from bench.process.worker import resolve
 made = resolve(sys.argv[1])(RunnerSpec(**json.loads(sys.argv[2])))
 print("\\n" + json.dumps(made.effective()))
 """

@@ -19,11 +19,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import launch
 from bench.contract import plain
+from bench.process import environment
+from bench.process.worker import resolve
 from bench.rungs import probing
 from bench.rungs.base import Context, planted
-from bench.worker import resolve
 
 OURS = ("pose", "tf_impl", "torch_impl")
 """The packages whose modules and classes a plant may change."""
@@ -125,7 +125,7 @@ def _link(source: Path, target: Path, names: list[Path]) -> None:
 
 
 def _start(who: str, threads: int) -> None:
-    os.environ.update(launch.thread_environment(threads) | launch.PASSIVE | launch.ONEDNN)
+    os.environ.update(environment.thread_environment(threads) | environment.PASSIVE | environment.ONEDNN)
     for module in (f"{who}_impl.probe", f"{who}_impl.data", "bench.rungs.optimizer"):
         importlib.import_module(module)
     # TensorFlow takes the number of its threads before it first computes, and the loaders compute.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import twins
 
-from bench import launch
+from bench.process import environment, launch
 from bench.scenarios import OWN_MODE
 
 PROTOCOL = {
@@ -40,7 +40,7 @@ def measured(
         "samples": folder / "samples.npz",
         "twin": twin,
     }
-    given_env = launch.thread_environment(2) | launch.PASSIVE | dict(env or {})
+    given_env = environment.thread_environment(2) | environment.PASSIVE | dict(env or {})
     found = launch.value_of(launch.call("bench.measure:cell", payload, folder, env=given_env, timeout_s=240))
     with np.load(folder / "samples.npz") as arrays:
         return found, dict(arrays)

@@ -65,7 +65,7 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
         ("torch_impl/data.py", "from pose.published import flip_back"),
         ("tf_impl/model.py", "import torch_impl"),
         ("tf_impl/model.py", "import torch"),
-        ("tf_impl/runner.py", "import bench.launch"),
+        ("tf_impl/runner.py", "import bench.process.launch"),
         ("torch_impl/model.py", "import keras"),
         ("torch_impl/model.py", "import openvino"),
         ("onnx_impl/runner.py", "import torchvision"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import twins
 
-from bench import launch, matrix, reproduce
+from bench import matrix, reproduce
+from bench.process import environment, launch
 from pose import architecture, recipe
 
 RECIPES = recipe.shipped("recipes")
@@ -37,7 +38,7 @@ def parameters(payload: dict[str, str], emit: object) -> dict[str, int]:
 
 @pytest.mark.parametrize("twin", twins.EITHER)
 def test_every_recipes_model_is_built_by_both_twins(twin: str, tmp_path: Path) -> None:
-    env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
+    env = environment.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
     counted = launch.value_of(launch.call("test_configs:parameters", {"twin": twin}, tmp_path, env=env))
     assert counted == {name: architecture.build(recipe.load(name).model).parameters for name in RECIPES}
 

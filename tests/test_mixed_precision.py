@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import twins
 
-from bench import launch
+from bench.process import environment, launch
 from pose import weights
 
 
@@ -35,6 +35,6 @@ def evaluated(payload: dict[str, str], emit: object) -> dict[str, float]:
 
 @pytest.mark.parametrize("twin", twins.EITHER)
 def test_mixed_precision_validates_in_bfloat16_in_both_twins(twin: str, tmp_path: Path) -> None:
-    env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
+    env = environment.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
     outcome = launch.call("test_mixed_precision:evaluated", {"twin": twin}, tmp_path, env=env)
     assert 1e-4 < launch.value_of(outcome)["distance"] < 0.1

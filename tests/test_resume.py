@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import twins
 
-from bench import launch
+from bench.process import environment, launch
 
 DEATHS = (
     ("batch 2 8", "before state.safetensors 1"),
@@ -34,7 +34,7 @@ def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def _train(twin: str, payload: dict[str, Any], folder: Path, kill: str | None = None) -> launch.Outcome:
     entry = "training_children:train" if kill else f"{twin}_impl.train:train"
     extra = {"kill": kill, "twin": twin} if kill else {}
-    env = launch.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
+    env = environment.thread_environment(1) | {"PYTHONPATH": str(Path(__file__).parent)}
     return launch.call(entry, payload | extra, folder, env=env, timeout_s=240)
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bench import console, launch
+from bench import console
+from bench.process import launch
 from pose import __version__
 from pose.errors import Unsupported, UserError
 from twinpose import INTERRUPTED, artifacts, bench, compare, data, parity, run, score

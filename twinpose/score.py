@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, launch, rundir, stages
+from bench import console, rundir, stages
 from bench.machine import fingerprint
+from bench.process import launch
 from pose import channel_order, evaluate, splits
 from pose import recipe as recipes
 from pose.errors import UserError

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, hashing, launch, rundir, store
+from bench import certificate, hashing, rundir, store
 from bench.child import asked, memory_limit_bytes, missing, relative
 from bench.contract import RUNNERS, Cell
-from bench.launch import OnEvent
 from bench.matrix import Place
 from bench.mlperf.options import CLAIM, DRIVEN, Options
+from bench.process import environment, launch
+from bench.process.launch import OnEvent
 from bench.rundir import RunFolder
 from pose import splits
 from pose.errors import UserError
@@ -179,7 +180,7 @@ class _Child:
     def _call(self, cell: Cell, runner: str, logs: Path, tell: OnEvent) -> launch.Outcome:
         logs.mkdir(parents=True)
         place = self.places.get(cell.runtime, Place())
-        pools = launch.thread_environment(cell.threads, cell.allocator, cell.device)
+        pools = environment.thread_environment(cell.threads, cell.allocator, cell.device)
         return launch.call(
             "bench.mlperf:cell",
             {

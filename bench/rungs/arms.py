@@ -12,10 +12,10 @@ import numpy as np
 
 from bench import convert
 from bench.contract import TWINS, Emit, RunnerSpec
-from bench.launch import ChildFailed
 from bench.predict import MODES
+from bench.process.launch import ChildFailed
+from bench.process.worker import resolve
 from bench.rungs.base import Context
-from bench.worker import resolve
 from pose import architecture, bootstrap, evaluate, inference, recipe, splits, weights
 from pose.errors import Unsupported, UserError
 from pose.files import replacing

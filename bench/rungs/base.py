@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from bench import launch, parallel
 from bench.contract import Emit
 from bench.matrix import Place
-from bench.worker import resolve
+from bench.process import environment, launch, parallel
+from bench.process.worker import resolve
 from pose.recipe import Recipe
 
 AT_ONCE = 2
@@ -80,7 +80,9 @@ class Context:
         folder = _numbered(self.folder / "children", f"{name}.{who}")
         given = {"plant": self.plants.get(who), "entry": entry, "payload": payload}
         place = self.places.get(who, Place())
-        variables = launch.thread_environment(threads or self.threads, device=device) | launch.PASSIVE
+        variables = (
+            environment.thread_environment(threads or self.threads, device=device) | environment.PASSIVE
+        )
         return launch.value_of(
             launch.call(
                 "bench.rungs.base:planted",
@@ -93,7 +95,7 @@ class Context:
         )
 
     def together(self, *tasks: Callable[[], Any]) -> list[Any]:
-        """Return what each task gives, in their order; two run at a time (`bench.parallel.together`)."""
+        """Return what each task gives, in their order; two run at a time (`bench.process.parallel.together`)."""
         return parallel.together(tasks, AT_ONCE)
 
 

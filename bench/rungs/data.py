@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from bench.contract import TWINS, Emit
+from bench.process.worker import resolve
 from bench.rungs import samples
 from bench.rungs.base import Check, Context
-from bench.worker import resolve
 from pose import recipe, splits
 
 WORKERS = (0, 1, 2)

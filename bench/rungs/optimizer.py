@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from bench import launch
 from bench.contract import TWINS, Emit
+from bench.process import environment
+from bench.process.worker import resolve
 from bench.rungs.base import Check, Context, distances, told, within, worst
 from bench.rungs.probing import STEP_SAMPLES, batch
-from bench.worker import resolve
 from pose import architecture, recipe, weights
 
 STEPS = 10
@@ -109,7 +109,7 @@ def _walker(context: Context, twin: str, part: str, steps: int, **more: Any) -> 
             twin,
             f"bench.rungs.optimizer:{part}",
             _payload(context, twin, steps=steps, **more),
-            env=launch.ONEDNN,
+            env=environment.ONEDNN,
         )
     finally:
         (context.folder / "steps" / f"{part}.ended").touch()
@@ -214,7 +214,7 @@ def _rates(context: Context, twin: str) -> dict[str, Any]:
         for name, schedule in SCHEDULES.items()
     }
     payload = {"twin": twin, "recipes": recipes, "threads": context.threads}
-    return context.call(twin, "bench.rungs.optimizer:rates", payload, env=launch.ONEDNN)
+    return context.call(twin, "bench.rungs.optimizer:rates", payload, env=environment.ONEDNN)
 
 
 def rates(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

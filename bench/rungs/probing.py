@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from bench import launch
 from bench.contract import TWINS, Emit
+from bench.process import environment
+from bench.process.worker import resolve
 from bench.rungs.base import Context
-from bench.worker import resolve
 from pose import architecture, recipe, sample, splits, weights
 from pose.files import replacing
 
@@ -109,7 +109,7 @@ def _measure(context: Context, twin: str) -> None:
         "threads": context.threads,
         "folder": context.folder.resolve(),
     }
-    context.call(twin, "bench.rungs.probing:measure", payload, env=launch.ONEDNN)
+    context.call(twin, "bench.rungs.probing:measure", payload, env=environment.ONEDNN)
 
 
 def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from bench import launch
 from bench.contract import TWINS, Emit
+from bench.process import environment
+from bench.process.worker import resolve
 from bench.rungs.base import Check, Context
 from bench.statistics.samples import t_interval
-from bench.worker import resolve
 from pose import architecture, recipe, splits, synthetic, weights
 from pose.recipe import Recipe
 
@@ -72,7 +72,7 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
             "seeds": seeds,
             "out": folder.resolve() / arm.name,
         }
-        env = OTHER_LAYOUT if arm.otherwise else launch.ONEDNN
+        env = OTHER_LAYOUT if arm.otherwise else environment.ONEDNN
         context.call(arm.twin, "bench.rungs.trajectory:walk", payload, threads=threads, env=env)
         context.say(f"{seeds} trainings of {steps} steps: {arm.name.replace('.', ', ')}")
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench.contract import Emit, Runner, RunnerSpec
-from bench.worker import resolve
+from bench.process.worker import resolve
 from pose import inference, splits
 from pose import recipe as recipes
 from pose.recipe import Recipe

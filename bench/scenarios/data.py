@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bench.process.worker import resolve
 from bench.scenarios.base import Job, Summary
-from bench.worker import resolve
 from pose import augment, geometry, sample, splits
 from pose.coco import Dataset
 from pose.recipe import Recipe

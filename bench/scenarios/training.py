@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.process.worker import resolve
 from bench.scenarios import TRAINING_PRECISION
 from bench.scenarios.base import Job, Summary
 from bench.statistics import samples as samples_
-from bench.worker import resolve
 from pose import splits
 from pose.errors import UserError
 from pose.recipe import Recipe

@@ -1,6 +1,6 @@
 """The stages of a run, one function each; `run` is nothing but their sequence."""
 
-from bench.stages.calling import call_with_bar
+from bench.process.with_bar import call_with_bar
 from bench.stages.conversion import convert, route_text
 from bench.stages.evaluation import evaluate, predict, stored_truth
 from bench.stages.importing import imported, require_one_source

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bench import console
+from bench.process.with_bar import call_with_bar
 from bench.rundir import RunFolder
-from bench.stages.calling import call_with_bar
 from bench.stages.measuring import load_matrix
 from pose.errors import Unsupported
 

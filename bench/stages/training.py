@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from bench import console, launch
+from bench import console
 from bench.contract import TWINS
+from bench.process import environment, launch
 from bench.rundir import RunFolder
 from pose import synthetic
 from pose.errors import Unsupported, UserError
@@ -59,12 +60,12 @@ def train(run: RunFolder, twin: str) -> dict[str, Any]:
                     f"{event['train_s'] + event['val_s']:.0f} s"
                 )
 
-        pools = launch.thread_environment(settings.threads, "tuned", settings.device)
+        pools = environment.thread_environment(settings.threads, "tuned", settings.device)
         outcome = launch.call(
             f"{twin}_impl.train:train",
             payload,
             out / "child",
-            env=pools | launch.BRIEF | launch.ONEDNN,
+            env=pools | environment.BRIEF | environment.ONEDNN,
             on_event=on_event,
         )
     return launch.value_of(outcome)

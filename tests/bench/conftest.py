@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from benching import TESTS, call_here
 
-from bench import launch
 from bench.machine import fingerprint
+from bench.process import launch
 from pose import inference, recipe, splits
 from pose.skeleton import COCO
 

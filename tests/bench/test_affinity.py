@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from benching import TESTS
 
-from bench import launch
-from bench.affinity import Cores
+from bench.process import launch
+from bench.process.affinity import Cores
 
 LINUX = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system knows no affinity")
 FOUR = Cores(tuple(frozenset({n, n + 4}) for n in range(4)))

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from bench import launch, sides
+from bench import sides
 from bench.compare import REGRESSED
+from bench.process import launch
 from twinpose import compare as command
 
 NAME = "tests/benchmarks/test_components.py::test_flip_back"

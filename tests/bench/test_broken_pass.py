@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from benching import TESTS, bench, one
 
-from bench import launch, matrix, passes, store
+from bench import matrix, passes, store
 from bench.passes import Sitting
+from bench.process import launch
 from bench.store import CellResult
 
 ROUNDS = 2

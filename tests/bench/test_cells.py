@@ -17,9 +17,10 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench import accuracy, cells, launch, matrix, passes, store
+from bench import accuracy, cells, matrix, passes, store
 from bench.machine import fingerprint
 from bench.passes import Sitting
+from bench.process import environment, launch
 from bench.statistics import validity
 from bench.store import CellResult
 from pose import bootstrap
@@ -81,7 +82,7 @@ def test_a_runner_that_knows_the_answers_scores_near_one(run_folder: Path, batch
         "precision": "fp32",
         "threads": 2,
         "OMP_NUM_THREADS": "2",
-        "MALLOC_TOP_PAD_": launch.TUNED_ALLOCATOR["MALLOC_TOP_PAD_"],
+        "MALLOC_TOP_PAD_": environment.TUNED_ALLOCATOR["MALLOC_TOP_PAD_"],
     }
 
 

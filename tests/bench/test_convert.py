@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from twins import EITHER, dataset, job, tiny
 
-from bench import convert, launch, rundir
+from bench import convert, rundir
 from bench.convert import Job
-from bench.worker import explain
+from bench.process import launch
+from bench.process.worker import explain
 from pose import architecture, sample, splits, weights
 from pose.errors import Unsupported
 from pose.files import sha256_of_bytes

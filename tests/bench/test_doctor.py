@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench import checks, clashes, doctor, launch, noise
+from bench import checks, clashes, doctor, noise
 from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.machine import nvml
+from bench.process import environment, launch
 
 
 def only(found: list[Finding], severity: str = SPOILS) -> Finding:
@@ -131,7 +132,7 @@ def test_variables_that_steer_are_found(clean: pytest.MonkeyPatch, name: str, se
     assert found.cure == f"unset {name}"
 
 
-@pytest.mark.parametrize("name", [*launch.thread_environment(1), "TORCH_HOME", "PATH"])
+@pytest.mark.parametrize("name", [*environment.thread_environment(1), "TORCH_HOME", "PATH"])
 def test_variables_that_every_cell_is_given_anew_are_no_finding(clean: Any, name: str) -> None:
     if name != "PATH":
         clean.setenv(name, "7")

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import launch
+from bench.process import environment, launch
 from pose.errors import UserError
 
 TESTS = str(Path(__file__).parent)
@@ -193,7 +193,9 @@ def test_allocator_settings_of_the_caller_do_not_reach_a_child(tmp_path: Path, m
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
     names = {"names": ["MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"]}
     for allocator, expected in [("glibc", None), ("tuned", str(2**32))]:
-        value = run("environment", names, tmp_path, env=launch.thread_environment(3, allocator, "cpu")).value
+        value = run(
+            "environment", names, tmp_path, env=environment.thread_environment(3, allocator, "cpu")
+        ).value
         assert value == {
             "MALLOC_TRIM_THRESHOLD_": expected,
             "OMP_NUM_THREADS": "3",
@@ -202,9 +204,9 @@ def test_allocator_settings_of_the_caller_do_not_reach_a_child(tmp_path: Path, m
 
 
 def test_only_cuda_sees_the_gpu() -> None:
-    assert "CUDA_VISIBLE_DEVICES" not in launch.thread_environment(2, "glibc", "cuda")
+    assert "CUDA_VISIBLE_DEVICES" not in environment.thread_environment(2, "glibc", "cuda")
     with pytest.raises(UserError, match="expected glibc or tuned"):
-        launch.thread_environment(2, "jemalloc", "cpu")
+        environment.thread_environment(2, "jemalloc", "cpu")
 
 
 @pytest.mark.parametrize(

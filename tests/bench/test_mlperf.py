@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bench import launch, mlperf
+from bench import mlperf
 from bench.machine import fingerprint
 from bench.matrix import Place
 from bench.mlperf import logs, options, parent, traffic
+from bench.process import launch
 from pose.errors import UserError
 
 SHORT = {"min_duration_s": 0.3, "warmup_s": 1e-9, "server_queries": 40, "samples": 4}
@@ -192,7 +193,7 @@ def test_a_broken_test_takes_nothing_down_with_it(run_folder: Path, runner: str)
     # The child's answer is written before it ends; how it ends is seen by asking the same again.
     child = run_folder / row["logs"] / "child"
     environment = os.environ | {"PYTHONPATH": f"{launch.ROOT}:{TESTS}"}
-    command = [sys.executable, "-P", "-m", "bench.worker", str(child)]
+    command = [sys.executable, "-P", "-m", "bench.process.worker", str(child)]
     again = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
     assert again.returncode == 0, again.stderr
     assert json.loads((child / "result.json").read_text())["reason"] == "RuntimeError: a kernel was not found"

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import checks, launch, noise
+from bench import checks, noise
 from bench.machine import fingerprint
+from bench.process import launch
 
 
 def test_a_summary_counts_the_slow_blocks() -> None:

@@ -11,7 +11,7 @@ import pytest
 import twins
 
 from bench import parity, parity_page, proving
-from bench.launch import ChildFailed
+from bench.process.launch import ChildFailed
 from bench.rungs.base import Check, Context, within
 from pose.errors import Unsupported, UserError
 from twinpose import parity as command

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import child, launch, measure, store
+from bench import child, measure, store
 from bench.contract import RunnerSpec
 from bench.machine import conditions, energy, thread_pools
 from bench.machine.conditions import Conditions
 from bench.measure import NullRunner
+from bench.process import launch
 from bench.scenarios import network, pipeline
 from bench.scenarios.base import Job, Phases
 from pose import recipe as recipes

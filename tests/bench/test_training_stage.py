@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bench import launch, rundir
+from bench import rundir
 from bench.contract import TWINS
+from bench.process import environment, launch
 from bench.stages import training
 
 
@@ -26,4 +27,4 @@ def test_a_training_has_its_kernels_chosen_whatever_the_user_exports(
     monkeypatch.setattr(launch, "call", call)
     assert training.train(rundir.opened(run_folder), twin) == {"best_epoch": 1}
     assert given["entry"] == f"{twin}_impl.train:train"
-    assert launch.ONEDNN.items() | launch.BRIEF.items() <= given.items()
+    assert environment.ONEDNN.items() | environment.BRIEF.items() <= given.items()

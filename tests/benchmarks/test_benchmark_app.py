@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from untrained import measured, untrained
 
-from bench import launch, stages, store
+from bench import stages, store
 from bench.contract import Cell
 from bench.machine import fingerprint
+from bench.process import environment
 from bench.rundir import RunFolder
 from bench.statistics import samples
 
@@ -42,7 +43,7 @@ def by_benchmark_app(run: RunFolder, cell: Cell) -> float:
     command += ["-nthreads", str(cell.threads), "-infer_precision", "f32", "-t", str(SECONDS)]
     command += ["-shape", f"[{cell.batch},{height},{width},3]"]
     command += ["-report_type", "no_counters", "-json_stats", "-report_folder", folder]
-    env = os.environ | launch.thread_environment(cell.threads, cell.allocator, cell.device)
+    env = os.environ | environment.thread_environment(cell.threads, cell.allocator, cell.device)
     subprocess.run(list(map(str, command)), env=env, check=True, capture_output=True, timeout=120)
     report = json.loads((folder / "benchmark_report.json").read_text())
     return float(report["execution_results"]["latency (ms)"])

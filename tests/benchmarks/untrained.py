@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from bench import launch, rundir, store
-from bench.affinity import Cores
+from bench import rundir, store
 from bench.child import Child
 from bench.contract import RUNNERS, TWINS, Cell
 from bench.matrix import Matrix
+from bench.process import launch
+from bench.process.affinity import Cores
 from bench.protocol import Protocol
 from bench.rundir import RunFolder, Settings
 from pose import recipe, synthetic

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bandwidth, checks, child, launch, measure, parallel
+from bench import bandwidth, checks, child, measure
 from bench.finding import NOTE
 from bench.machine import cgroup, conditions, fingerprint
+from bench.process import launch, parallel
 
 UNLIMITED = "9223372036854771712"
 GARBLED = ("", "\0\1\2", "no numbers here", "² ³", "cpu0 a b c d e f g h\ncpu1\nbtime x\nMemTotal: many kB")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from twins import noisy_batch, tiny
 
-from bench import launch
 from bench.contract import STRICT_ENVIRONMENT, OnDevice
+from bench.process import environment
 from bench.rungs import trajectory
 from pose.errors import Unsupported
 
@@ -52,7 +52,7 @@ def test_the_lane_of_defaults_touches_no_switch(tmp_path: Path):
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow has oneDNN there alone")
 def test_whether_onednn_computes_is_read_back_and_a_training_switches_it_on(tmp_path: Path):
     spec = lanes.twin(tmp_path)
-    assert lanes.effective("tf", spec, env=launch.ONEDNN)["onednn"] is True
+    assert lanes.effective("tf", spec, env=environment.ONEDNN)["onednn"] is True
     assert lanes.effective("tf", spec, env=trajectory.OTHER_LAYOUT)["onednn"] is False
 
 

@@ -19,7 +19,8 @@ torch = pytest.importorskip("torch")
 
 import torchvision  # noqa: E402
 
-from bench import launch, native  # noqa: E402
+from bench import native  # noqa: E402
+from bench.process import launch
 from pose import architecture, recipe, weights  # noqa: E402
 from pose.errors import UserError  # noqa: E402
 from torch_impl import export, model  # noqa: E402

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import launch
 from bench.contract import RUNTIMES
+from bench.process import launch
+from bench.process.worker import explain, resolve
 from bench.rungs import arms, deployment, probing
 from bench.rungs.arms import Subject
 from bench.rungs.base import Check, Context
 from bench.rungs.deployment import Deployment
-from bench.worker import explain, resolve
 from pose import inference, recipe, splits
 
 HERE = str(Path(__file__).parent)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import twins
 
-from bench import launch
-from bench.launch import ChildFailed
+from bench.process import environment
+from bench.process.launch import ChildFailed
 from bench.rungs import forward, gradient, optimizer, probing, weights
 from bench.rungs.base import Context, told, within
 from pose import architecture
@@ -211,7 +211,7 @@ def test_every_child_that_trains_has_onednn(context: Context):
             return {"step": optimizer._step_rates(), "plateau": optimizer._plateau_rates()}
 
     assert all(check.passed for check in optimizer.schedules(Asked(**vars(context))))
-    assert told == [launch.ONEDNN] * 2
+    assert told == [environment.ONEDNN] * 2
 
 
 def test_moments_are_named_as_such():

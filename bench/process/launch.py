@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,10 +26,11 @@ import psutil
 
 from bench.contract import plain
 from bench.machine import fingerprint, procfs
+from bench.process import environment
 from pose.errors import Unsupported, UserError
 from pose.files import read_json, write_json
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.25
 """Between two looks at the events and the memory: seldom enough not to disturb what is measured."""
 GRACE_S = 3.0
@@ -37,24 +39,6 @@ GRACE_S = 3.0
 LONGEST_WORDS = 200
 """Characters of a crashed child's last line that a reason quotes."""
 
-TUNED_ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32),
-    "MALLOC_TOP_PAD_": str(2**28),
-}
-"""glibc keeps freed blocks instead of handing them back, so that large ones are not paged in anew."""
-
-PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""For a child that computes while it reads images: an OpenMP thread that spins takes a core from the
-work it waits for. Never for a timed cell, which has its cores for itself and is measured as shipped."""
-
-BRIEF = {"GOMP_SPINCOUNT": "10000"}
-"""For a training, whose loader workers leave most of both cores to it: a thread spins for some 20
-microseconds between two operations, too short to keep anyone off a core, instead of going to sleep."""
-
-ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
-"""For a training, and for the ladder where it compares trainings: left alone, TensorFlow computes with oneDNN
-on some processors and with Eigen on others. Never for a cell, which is measured as shipped."""
 
 OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -75,21 +59,6 @@ class Outcome:
     wall_s: float
     peak_rss_bytes: int | None = None
     """The most that the child and its children were seen to hold together; None where nobody looked."""
-
-
-def thread_environment(threads: int, allocator: str = "glibc", device: str = "cpu") -> dict[str, str]:
-    """Return the variables that bound every pool to `threads`, choose the allocator and hide absent devices.
-
-    allocator: `glibc` (its defaults) or `tuned`. Every device but `cuda` sees no CUDA GPU.
-    """
-    if allocator not in {"glibc", "tuned"}:
-        raise UserError(f"unknown allocator '{allocator}'; expected glibc or tuned")
-    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    environment = dict.fromkeys(pools, str(threads))
-    environment |= {"TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    if device != "cuda":
-        environment["CUDA_VISIBLE_DEVICES"] = ""
-    return environment | (TUNED_ALLOCATOR if allocator == "tuned" else {})
 
 
 def call(
@@ -120,7 +89,7 @@ def call(
         (folder / stale).unlink(missing_ok=True)
     request = {"entry": entry, "payload": plain(payload), "parent": os.getpid(), "cpus": plain(cpus)}
     write_json(folder / "request.json", request)
-    command = [interpreter or sys.executable, "-P", "-m", "bench.worker", str(folder)]
+    command = [interpreter or sys.executable, "-P", "-m", "bench.process.worker", str(folder)]
     kills_before = oom_kills() or 0
     started_s = time.monotonic()
     with open(folder / "log.txt", "wb") as log, _sigterm_raises():
@@ -148,7 +117,7 @@ def call(
 
 
 def _read_result(folder: Path, wall_s: float, most_bytes: int | None, see: str) -> Outcome:
-    result = read_json(folder / "result.json", "a result that bench.worker wrote")
+    result = read_json(folder / "result.json", "a result that bench.process.worker wrote")
     status, reason = result["status"], result["reason"]
     if status == "failed":
         reason = f"{reason}{see}"
@@ -292,3 +261,10 @@ def value_of(outcome: Outcome) -> dict[str, Any]:
         return outcome.value or {}
     kinds = {"user_error": UserError, "unsupported": Unsupported}
     raise kinds.get(outcome.status, ChildFailed)(outcome.reason or outcome.status)
+
+
+def in_child(entry: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """Return what `entry` gives in a short-lived child on the CPU; raise what went wrong there."""
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = call(entry, payload, Path(folder), env=environment.thread_environment(2), log_stays=False)
+        return value_of(outcome)

@@ -1,4 +1,4 @@
-"""The child: `python -m bench.worker FOLDER` turns request.json into events.jsonl and result.json."""
+"""The child: `python -m bench.process.worker FOLDER` turns request.json into events.jsonl and result.json."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def explain(error: BaseException) -> tuple[str, str]:
 
 def run(folder: Path) -> dict[str, Any]:
     """Run the request in `folder` and return its result: status, reason, value and perhaps traceback."""
-    request = read_json(folder / "request.json", "a request that bench.launch wrote")
+    request = read_json(folder / "request.json", "a request that bench.process.launch wrote")
     _die_with(request.get("parent"))
     if request.get("cpus"):
         # The parent may sit on a core of its own, which a child would inherit.

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bench import console, launch
+from bench import console
 from bench.machine import fingerprint
+from bench.process import environment, launch
 
 
 def call_with_bar(
@@ -24,7 +25,7 @@ def call_with_bar(
     threads bounds its pools; None for all usable cores. log_stays: whether the folder outlives a failure, so
     that the reason may name the log in it.
     """
-    pools = launch.thread_environment(
+    pools = environment.thread_environment(
         threads or fingerprint.usable_cores(), device=payload.get("device", "cpu")
     )
     with console.bar(title) as move:
@@ -32,7 +33,7 @@ def call_with_bar(
             entry,
             payload,
             folder,
-            env=pools | launch.PASSIVE,
+            env=pools | environment.PASSIVE,
             log_stays=log_stays,
             on_event=lambda name, event: move(event["seen"], event["of"]) if name == "batch" else None,
         )

@@ -1,0 +1,1 @@
+"""A child process: how it is started, bounded, listened to and ended."""
