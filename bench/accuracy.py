@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from bench import store
-from bench.contract import TWINS
-from bench.predict import MODES
+from bench.cells.cell import TWINS
+from bench.cells.runtimes import AS_SHIPPED
 from bench.store import CellResult, Difference
 from pose import bootstrap
 from pose.bootstrap import Matches
@@ -101,7 +101,7 @@ def _pairs(scored: Sequence[CellResult]) -> Iterator[tuple[str, CellResult, Cell
 def _nearest(one: CellResult, scored: Iterable[CellResult], twin: str | None = None) -> CellResult | None:
     """Return the strict float32 cell of a twin (one's own) in its framework as shipped, nearest to `one`."""
     twin, axes = twin or one.axes.twin, one.axes
-    wanted = (twin, twin, MODES[twin], "fp32")
+    wanted = (twin, twin, AS_SHIPPED[twin], "fp32")
     found = [c for c in scored if (c.axes.twin, c.axes.runtime, c.axes.mode, c.axes.precision) == wanted]
     near = ("device", "batch", "threads", "allocator")
     return min(

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from bench import limits, store
-from bench.contract import TIMED, Cell
+from bench.cells.cell import TIMED, Cell
+from bench.cells.matrix import Matrix
 from bench.machine import energy, fingerprint
-from bench.matrix import Matrix
 from bench.rundir import RunFolder
 from bench.store import CellResult
 from pose import architecture

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import parity, store
-from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING, Cell
+from bench.cells.cell import Cell
+from bench.cells.matrix import Place
+from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
 from bench.machine import fingerprint
-from bench.matrix import Place
 from bench.store import CellResult
 from pose.errors import UserError
 from pose.files import read_json

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import convert, scenarios, store
-from bench.contract import Cell, RunnerSpec
+from bench import convert, store
+from bench.cells import runtimes
+from bench.cells.cell import Cell
+from bench.cells.matrix import Matrix
+from bench.cells.protocol import Protocol
+from bench.contract import RunnerSpec
 from bench.machine import fingerprint
-from bench.matrix import Matrix
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
-from bench.protocol import Protocol
 from bench.rundir import RunFolder
 from bench.store import CellResult, Round, Validity
 from pose.files import make_folder
@@ -50,7 +52,7 @@ class Child:
     def measure(self, artifact_sha256: str | None, tell: OnEvent) -> launch.Outcome:
         """Return what became of one round; without an artifact, why there is none."""
         self.samples.unlink(missing_ok=True)
-        absent = scenarios.why_not(self.cell)
+        absent = runtimes.why_not(self.cell)
         if absent:
             outcome = launch.Outcome("unsupported", absent, None, 0.0)
         else:

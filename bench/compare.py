@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench import accuracy, selection
+from bench import accuracy
+from bench.cells import filter as filter_
 from bench.machine import identity
 from bench.sides import Measure, Side
 from bench.statistics.unpaired import Arms, Difference, Looks, differences
@@ -150,8 +151,8 @@ def _chosen(a: Side, b: Side, only: str | None) -> set[str]:
     if only is None:
         return set(names)
     if a.kind == "run":
-        return {cell.id for cell in selection.select(list(dict.fromkeys(a.cells + b.cells)), only)}
-    return set(selection.select_names(names, only))
+        return {cell.id for cell in filter_.select(list(dict.fromkeys(a.cells + b.cells)), only)}
+    return set(filter_.select_names(names, only))
 
 
 def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) -> list[Row]:

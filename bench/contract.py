@@ -15,15 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
-TWINS = ("tf", "torch")
-RUNTIMES = ("tf", "torch", "onnxruntime", "openvino")
-RUNNERS = {
-    "tf": "tf_impl.runner:Runner",
-    "torch": "torch_impl.runner:Runner",
-    "onnxruntime": "onnx_impl.runner:Runner",
-    "openvino": "openvino_impl.runner:Runner",
-}
-"""Where each runtime's runner is found; resolved inside the child alone."""
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 """What a child's function calls to tell the parent something: emit("epoch", {"epoch": 1})."""
@@ -47,15 +38,6 @@ def strict_environment() -> dict[str, str | None]:
     return {name: os.environ.get(name) for name in STRICT_ENVIRONMENT}
 
 
-STATUSES = ("ok", "failed", "timeout", "oom", "unsupported", "uncertified")
-"""What can become of a cell."""
-
-
-SCENARIOS = ("latency", "throughput", "pipeline", "train", "data", "accuracy")
-"""What a cell can be asked: all but `accuracy` are timed."""
-
-TIMED = SCENARIOS[:-1]
-
 NEED_CERTIFICATE = {
     **dict.fromkeys(("latency", "throughput", "pipeline", "train"), (2, 3, 4, 5, 7)),
     "data": (1,),
@@ -68,81 +50,12 @@ UNPROVEN_TRAINING = "rungs 4 and 5 prove training in float32 and float64 alone, 
 CERTIFIED = ("pass", "reported")
 """What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
 
-RUNTIME_PACKAGES = {
-    "tf": ("tensorflow", "keras"),
-    "torch": ("torch", "torchvision"),
-    "onnxruntime": ("onnxruntime",),
-    "openvino": ("openvino",),
-}
-"""By runtime: the packages that compute there. What exported an artifact is bound by the artifact's hash."""
-
-LESS_IS_FASTER = {"latency": True, "pipeline": True, "throughput": False, "train": False, "data": False}
-"""By scenario: whether its value is a time (ms) or a rate (images, steps or samples a second)."""
 
 COMPARISON_SETS = {
     "as_shipped": (("torch", "eager"), ("tf", "graph"), ("onnxruntime", "ir"), ("openvino", "ir")),
     "compiled": (("torch", "compiled"), ("tf", "compiled"), ("openvino", "ir")),
 }
 """By set: (runtime, mode) of its members. Only members of one set and one lane are compared."""
-
-
-@dataclass(frozen=True)
-class Lane:
-    """What cells must share to be compared with each other."""
-
-    numerics: str
-    """`strict-fp32`, `bf16`, `fp16`, `int8` or `defaults`."""
-    device: str
-    batch: int
-    threads: int
-    allocator: str
-    scenario: str
-
-    @property
-    def id(self) -> str:
-        """Return the readable name: strict-fp32-cpu-b1-t2-glibc-latency."""
-        parts = (self.numerics, self.device, f"b{self.batch}", f"t{self.threads}")
-        return "-".join((*parts, self.allocator, self.scenario))
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One point of the matrix; its fields are the axes, in the order of its ID."""
-
-    twin: str
-    runtime: str
-    mode: str
-    precision: str
-    """`fp32` (strict: no TF32, no bf16), `bf16`, `fp16`, `int8`, or `defaults`: the runtime's own choice."""
-    device: str
-    batch: int
-    threads: int
-    allocator: str
-    scenario: str
-    """One of SCENARIOS."""
-    replica: int = 0
-    """1 for the second arm of an A/A pair: the same cell again, whose difference is the noise floor."""
-
-    @property
-    def id(self) -> str:
-        """Return the readable name: torch-torch-eager-fp32-cpu-b1-t2-glibc-latency."""
-        return "-".join(
-            (
-                *(self.twin, self.runtime, self.mode, self.precision, self.device),
-                *(f"b{self.batch}", f"t{self.threads}", self.allocator, self.scenario),
-                *(["again"] if self.replica else []),
-            )
-        )
-
-    @property
-    def numerics(self) -> str:
-        """Return the numerics lane: the precision, whose fp32 is strict."""
-        return "strict-fp32" if self.precision == "fp32" else self.precision
-
-    @property
-    def lane(self) -> Lane:
-        """Return the lane: cells of one lane may be compared."""
-        return Lane(self.numerics, self.device, self.batch, self.threads, self.allocator, self.scenario)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import store
-from bench.sides import UNITS
+from bench.cells.cell import UNITS
 from bench.store import CellResult, Round
 from pose.errors import UserError
 from pose.files import replacing

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import store
-from bench.contract import RUNTIME_PACKAGES, Cell
+from bench.cells.cell import Cell
+from bench.cells.matrix import Matrix, Place
+from bench.cells.runtimes import RUNTIME_PACKAGES
 from bench.machine import fingerprint
-from bench.matrix import Matrix, Place
 from bench.rundir import RunFolder
 from pose import splits
 from pose.files import sha256_of_bytes, sha256_of_file

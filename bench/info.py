@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.contract import TWINS, Emit
+from bench.cells.cell import TWINS
+from bench.contract import Emit
 from bench.process.launch import in_child
 from bench.process.worker import resolve
 from pose import architecture, recipe

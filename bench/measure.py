@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench.contract import SCENARIOS, Emit, Runner, RunnerSpec
+from bench.cells.cell import SCENARIOS
+from bench.contract import Emit, Runner, RunnerSpec
 from bench.machine import conditions, energy, fingerprint, gpu_conditions, procfs, thread_pools
 from bench.process.worker import resolve
 from bench.scenarios.base import Job, Phases, Subject

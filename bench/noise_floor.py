@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import store, verdicts
-from bench.contract import TIMED, Cell
+from bench.cells.cell import TIMED, Cell
 from bench.statistics import samples
 from bench.store import CellResult
 from bench.verdicts import Comparison

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import kept
-from bench.contract import NEED_CERTIFICATE, RUNTIME_PACKAGES, plain
+from bench.cells.runtimes import RUNTIME_PACKAGES
+from bench.contract import NEED_CERTIFICATE, plain
 from bench.machine import fingerprint
 from bench.parity_page import markdown
 from bench.process import launch

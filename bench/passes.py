@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.contract import Cell, Lane
+from bench.cells.cell import Cell, Lane
 from bench.store import CellResult
 from pose.files import make_folder, read_bytes
 

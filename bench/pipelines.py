@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from bench import stages
-from bench.contract import RUNNERS, TWINS, Emit, RunnerSpec
+from bench.cells.cell import TWINS
+from bench.cells.runtimes import AS_SHIPPED, RUNNERS
+from bench.contract import Emit, RunnerSpec
 from bench.machine import fingerprint
-from bench.predict import MODES
 from bench.process.worker import resolve
 from pose import bootstrap, channel_order, coco, geometry, inference, recipe, sample, splits
 from pose.errors import Unsupported, UserError
@@ -172,7 +173,7 @@ def accuracy(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     spec = RunnerSpec(
         recipe=payload["recipe"],
         artifact=payload["weights"],
-        mode=MODES[twin],
+        mode=AS_SHIPPED[twin],
         precision="fp32",
         device="cpu",
         threads=payload["threads"],

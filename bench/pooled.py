@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.contract import LESS_IS_FASTER, Cell
-from bench.protocol import Protocol
+from bench.cells.cell import LESS_IS_FASTER, Cell
+from bench.cells.protocol import Protocol
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
 from bench.store import Round, Validity

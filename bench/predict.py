@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.contract import RUNNERS, Emit, RunnerSpec
+from bench.cells.runtimes import AS_SHIPPED, RUNNERS
+from bench.contract import Emit, RunnerSpec
 from bench.process.worker import resolve
 from pose import evaluate, inference, recipe, splits
 from pose.files import replacing
-
-MODES = {"tf": "graph", "torch": "eager", "onnxruntime": "ir", "openvino": "ir"}
-"""What each runtime is asked for as it is shipped."""
 
 
 def predict(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -29,7 +27,7 @@ def predict(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     spec = RunnerSpec(
         recipe=payload["recipe"],
         artifact=payload["artifact"],
-        mode=MODES[runtime],
+        mode=AS_SHIPPED[runtime],
         precision="fp32",
         device=payload["device"],
         threads=payload["threads"],

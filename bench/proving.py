@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, console, kept, matrix, parity, rundir, store
-from bench.contract import TWINS, Cell
+from bench import certificate, console, kept, parity, rundir, store
+from bench.cells import matrix
+from bench.cells.cell import TWINS, Cell
 from bench.machine import fingerprint
 from bench.rundir import RunFolder
 from bench.rungs import arms

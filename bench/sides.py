@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench import accuracy, certificate, store
-from bench.contract import LESS_IS_FASTER, TIMED, Cell
+from bench.cells.cell import LESS_IS_FASTER, TIMED, UNITS, Cell
 from bench.machine.fingerprint import FLAGS
 from bench.machine.identity import machine_of_run
 from bench.store import CellResult
@@ -31,15 +31,6 @@ VALUES = {
     "accuracy": "AP",
 }
 """By scenario, where schema 1 kept the figure of its one round among the stats."""
-
-UNITS = {
-    "latency": "ms",
-    "pipeline": "ms",
-    "throughput": "images/s",
-    "train": "steps/s",
-    "data": "samples/s",
-    "accuracy": "AP",
-}
 
 
 @dataclass(frozen=True)

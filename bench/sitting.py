@@ -9,29 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import (
-    accuracy,
-    aside,
-    ceilings,
-    cells,
-    certificate,
-    matrix,
-    noise_floor,
-    selection,
-    store,
-    verdicts,
-)
+from bench import accuracy, aside, ceilings, certificate, noise_floor, store, verdicts
+from bench.cells import filter as filter_
+from bench.cells import matrix
+from bench.cells.cell import TIMED, Cell
+from bench.cells.matrix import Matrix
+from bench.cells.protocol import Protocol
+from bench.cells.runtimes import RUNNERS
 from bench.child import memory_limit_bytes, request
-from bench.contract import RUNNERS, TIMED, Cell
 from bench.machine import fingerprint as fingerprint_
 from bench.machine import identity
 from bench.machine.identity import IDENTITY
-from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.process import environment, launch
 from bench.process.affinity import Cores
 from bench.process.launch import OnEvent
-from bench.protocol import Protocol
+from bench.rounds import lanes
 from bench.rundir import RunFolder
 from bench.statistics import samples
 from bench.store import CellResult, Difference
@@ -83,14 +76,14 @@ def sit(
 ) -> Sat:
     """Measure what is asked for and an A/A pair; write the cells, what compares them, and bench.json.
 
-    runners and env are `bench.cells.run`'s; measure is `bench.ceilings`'s.
+    runners and env are `bench.rounds.lanes.run`'s; measure is `bench.ceilings`'s.
     """
-    picked = selection.select(chosen.cells, wanted.only)
+    picked = filter_.select(chosen.cells, wanted.only)
     pair = matrix.noise_pair(picked)
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
     sitting = Sitting.begin()
     here = fingerprint_.fingerprint()
-    _require_same_machine(run, here, cells.with_replicas(picked) if wanted.again else set())
+    _require_same_machine(run, here, lanes.with_replicas(picked) if wanted.again else set())
     # What some cells were measured by holds for them; only a bench of all decides for the matrix.
     asked = profiles(run.path) | ({} if wanted.only else {chosen.name: chosen.profile_given or ""})
     begun = {"profiles": asked, "sitting": _described(sitting, wanted)}
@@ -99,7 +92,7 @@ def sit(
     prepare = partial(_prepare, run, measured, pair[0], tell, measure) if pair else None
 
     def run_cells(matrix_: Matrix, sitting_: Sitting, again: bool) -> list[CellResult]:
-        return cells.run(
+        return lanes.run(
             run.path,
             matrix_,
             timeout_s=wanted.timeout_s,

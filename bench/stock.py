@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from bench import aside, certificate, hashing, store
-from bench.contract import TIMED, Cell
-from bench.matrix import Matrix
+from bench.cells.cell import TIMED, Cell
+from bench.cells.matrix import Matrix
 from bench.rundir import RunFolder
 from bench.store import CellResult
 from pose.errors import UserError

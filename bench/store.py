@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import msgspec
 import numpy as np
 
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from pose.errors import UserError
 from pose.files import (
     make_folder,
@@ -75,7 +75,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     id: str
     status: str
-    """One of bench.contract.STATUSES."""
+    """One of bench.cells.cell.STATUSES."""
     reason: str | None
     axes: Cell
     effective: dict[str, Any] = {}
@@ -88,7 +88,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     first_look: int | None = None
     """The rounds at which the stopping rule of its protocol first looked; None for a fixed number."""
     protocol: dict[str, Any] = {}
-    """bench.protocol.Protocol's fields, by which its last round was measured; {} of an older version."""
+    """bench.cells.protocol.Protocol's fields, by which its last round was measured; {} of an older version."""
     rounds: list[Round] = []
     stats: dict[str, Any] = {}
     """Over all rounds together."""

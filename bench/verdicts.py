@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from bench.contract import COMPARISON_SETS, LESS_IS_FASTER, TIMED, Lane
+from bench.cells.cell import LESS_IS_FASTER, TIMED, Lane
+from bench.contract import COMPARISON_SETS
 from bench.statistics import samples
 from bench.statistics.samples import Ratio
 from bench.store import CellResult

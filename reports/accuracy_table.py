@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.store import Difference
 from reports import readings
 from reports.formats import Absent, Value, fine_difference, rate, score

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from bench.store import CellResult
 from reports import certified, labels, style
 from reports.formats import Absent, Noted, Value, milliseconds, per_second, score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from bench.contract import SCENARIOS, TIMED
+from bench.cells.cell import SCENARIOS, TIMED
 from bench.store import CellResult
 from reports import certified
 from reports.formats import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.contract import LESS_IS_FASTER, TIMED
+from bench.cells.cell import LESS_IS_FASTER, TIMED
 from bench.store import CellResult
 from reports import certified
 from reports.conditions import NO_ENERGY

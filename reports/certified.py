@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING, Cell
+from bench.cells.cell import Cell
+from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
 from bench.store import CellResult
 from reports.formats import Absent, Noted, Value
 from reports.ladder import Parity

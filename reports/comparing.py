@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bench.contract import COMPARISON_SETS, LESS_IS_FASTER
+from bench.cells.cell import LESS_IS_FASTER
+from bench.contract import COMPARISON_SETS
 from bench.store import CellResult
 from reports import certified, readings
 from reports.formats import times, times_interval

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bench.contract import TIMED
+from bench.cells.cell import TIMED
 from bench.store import CellResult
 from reports import readings
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet

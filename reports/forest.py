@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from bench.contract import LESS_IS_FASTER
+from bench.cells.cell import LESS_IS_FASTER
 from reports import certified, comparing, measurement, style
 from reports.comparing import MARGIN, NOT_RANKED, Pair
 from reports.formats import times, times_interval

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from reports import facts, ladder, measurement, skeletons, style, summary
 from reports.formats import TWIN_NAMES, Absent
 from reports.parts import Missing, command, missing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from reports.formats import measure, short
 
 SCHEMA = 1

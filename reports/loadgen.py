@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from reports import certified, readings
 from reports.formats import Absent, Noted, Value, milliseconds, per_second
 from reports.parts import command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.contract import TIMED
+from bench.cells.cell import TIMED
 from reports import comparing, formats
 from reports.comparing import NOT_RANKED
 from reports.formats import Absent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from reports.formats import TWIN_NAMES
 from reports.run import Run
 

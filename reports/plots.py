@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from reports import style
 from reports.formats import TWIN_NAMES
 from reports.parts import command

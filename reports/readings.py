@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
-from bench.contract import RUNTIMES, SCENARIOS, Cell, Lane
+from bench.cells.cell import SCENARIOS, Cell, Lane
+from bench.cells.runtimes import RUNTIMES
 from bench.store import CellResult
 from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, coco_number, or_absent
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bench import store
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.store import CellResult
 from pose import recipe as recipes
 from pose import splits

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from pose.errors import UserError
 from pose.files import read_bytes
 from pose.images import as_jpeg, read_image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from reports import certified
 from reports.formats import TWIN_NAMES, Absent, Value, coco_number, difference, or_absent, score, tiny
 from reports.parts import command, missing, no_test, unmeasured

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from reports import literature
 from reports.formats import (
     TWIN_NAMES,

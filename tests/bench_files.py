@@ -16,7 +16,8 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from bench import store
-from bench.contract import COMPARISON_SETS, LESS_IS_FASTER, Cell
+from bench.cells.cell import LESS_IS_FASTER, Cell
+from bench.contract import COMPARISON_SETS
 from bench.statistics import samples
 from bench.store import CellResult, Round, Validity
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from bench import cells, matrix
+from bench.cells import matrix
 from bench.contract import plain
 from bench.process import launch, worker
+from bench.rounds import lanes
 from bench.store import CellResult
 from pose.files import write_json
 
@@ -37,7 +38,7 @@ def one(scenario: str | list[str] = "latency", batch: int = 1, **patch: Any) -> 
 def bench(run: Path, chosen: matrix.Matrix, runner: str = "Sleeper", **options: Any) -> list[CellResult]:
     runners = {"torch": f"fake_runners:{runner}", "onnxruntime": "fake_runners:Sleeper"}
     given = {"uncertified": True, **options}
-    return cells.run(run, chosen, runners=runners, env={"PYTHONPATH": TESTS}, **given)
+    return lanes.run(run, chosen, runners=runners, env={"PYTHONPATH": TESTS}, **given)
 
 
 def call_here(

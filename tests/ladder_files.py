@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from bench.contract import Cell
+from bench.cells.cell import Cell
 
 NAMES = (
     *("Data", "Weights", "Forward", "Loss and gradient"),

@@ -13,7 +13,8 @@ from typing import Any
 
 from twins import tiny
 
-from bench.contract import RUNNERS, RunnerSpec
+from bench.cells.runtimes import RUNNERS
+from bench.contract import RunnerSpec
 from pose import architecture, weights
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bench import store
-from bench.contract import Cell
+from bench.cells.cell import Cell
 
 MACHINE: dict[str, Any] = {
     "cpu": {"model": "Example CPU @ 2.60GHz", "flags": ["avx2"], "logical": 4, "usable_cores": 2},

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import twins
 
+from bench.cells.runtimes import OWN_MODE
 from bench.process import environment, launch
-from bench.scenarios import OWN_MODE
 
 PROTOCOL = {
     "warmup_s": 0.0, "warmup_gpu_s": 0.0, "warmup_queries": 1, "measured_s": 0.05, "measured_queries": 3,

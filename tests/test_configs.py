@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import twins
 
-from bench import matrix, reproduce
+from bench import reproduce
+from bench.cells import matrix
 from bench.process import environment, launch
 from pose import architecture, recipe
 

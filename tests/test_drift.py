@@ -17,7 +17,7 @@ import pytest
 import twins
 
 from bench import rundir, stages
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.rungs import trajectory
 from bench.statistics.samples import t_interval
 from pose import bootstrap, evaluate, recipe, splits

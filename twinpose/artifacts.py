@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import console, info, native, rundir, stages
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from pose import recipe as recipes
 from pose.files import require_writable
 from twinpose.exits import CHECK_FAILED

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from bench import bench_text, console, mlperf, rundir, selection, sitting, stages, verdicts
+from bench import bench_text, console, mlperf, rundir, sitting, stages, verdicts
 from bench import doctor as doctor_
 from bench import export as export_
-from bench.matrix import Matrix
+from bench.cells import filter as filter_
+from bench.cells.matrix import Matrix
 from bench.rundir import RunFolder
 from pose.errors import UserError
 from pose.files import require_writable
@@ -81,7 +82,7 @@ def _export(run: Path, path: Path, as_json: bool) -> int:
 
 
 def _list(cells: Matrix, only: str | None, as_json: bool) -> int:
-    ids = [cell.id for cell in selection.select(cells.cells, only)]
+    ids = [cell.id for cell in filter_.select(cells.cells, only)]
     console.facts(ids, as_json, "\n".join(ids))
     return 0
 
@@ -114,7 +115,7 @@ def _by_loadgen(
     with made.stage("bench mlperf", f"twinpose bench {made.quoted} --protocol mlperf"):
         rows = mlperf.run(
             made.path,
-            selection.select(cells.cells, only),
+            filter_.select(cells.cells, only),
             options,
             timeout_s=cells.protocol.timeout_s if timeout_s is None else timeout_s,
             uncertified=uncertified,

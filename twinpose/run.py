@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import certificate, console, rundir, stages, store
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.machine import fingerprint
 from bench.rundir import RunFolder, Settings
 from pose import architecture, channel_order

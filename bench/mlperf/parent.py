@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import certificate, hashing, rundir, store
+from bench.cells.cell import Cell
+from bench.cells.matrix import Place
+from bench.cells.runtimes import RUNNERS
 from bench.child import asked, memory_limit_bytes, missing, relative
-from bench.contract import RUNNERS, Cell
-from bench.matrix import Place
 from bench.mlperf.options import CLAIM, DRIVEN, Options
 from bench.process import environment, launch
 from bench.process.launch import OnEvent

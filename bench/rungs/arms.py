@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from bench import convert
-from bench.contract import TWINS, Emit, RunnerSpec
-from bench.predict import MODES
+from bench.cells.cell import TWINS
+from bench.cells.runtimes import AS_SHIPPED
+from bench.contract import Emit, RunnerSpec
 from bench.process.launch import ChildFailed
 from bench.process.worker import resolve
 from bench.rungs.base import Context
@@ -117,7 +118,7 @@ def _also(subject: Subject, kind: Kind) -> Arm | None:
 
 def _standard(subject: Subject, lower: Precisions) -> list[Arm]:
     other = next(twin for twin in TWINS if twin != subject.twin)
-    strict = [Arm(twin, MODES[twin], "fp32", subject.weights) for twin in (subject.twin, other)]
+    strict = [Arm(twin, AS_SHIPPED[twin], "fp32", subject.weights) for twin in (subject.twin, other)]
     irs = [Arm("openvino", "ir", "fp32", path, twin) for twin, path in subject.ir.items()]
     compiled = [twin for twin in (subject.twin, other) if twin in subject.compiled]
     strict += [Arm(twin, "compiled", "fp32", subject.weights) for twin in compiled]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.cells.matrix import Place
 from bench.contract import Emit
-from bench.matrix import Place
 from bench.process import environment, launch, parallel
 from bench.process.worker import resolve
 from pose.recipe import Recipe

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bench import store
-from bench.contract import RUNNERS
-from bench.matrix import Place
+from bench.cells.matrix import Place
+from bench.cells.runtimes import RUNNERS
 from bench.rungs import arms, probing
 from bench.rungs.arms import Arm, Precisions, Ran, Subject
 from bench.rungs.base import Check, Context, reshaped, rmse, worst

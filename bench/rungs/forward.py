@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.rungs.base import Check, Context, distance, distances, reshaped, rmse, within
 from bench.rungs.probing import Arrays, outputs, part
 from pose import architecture, recipe

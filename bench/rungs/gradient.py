@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.rungs.base import Check, Context, distance, mismatches, reshaped, rmse, within
 from bench.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
 from bench.rungs.probing import PRECISIONS, PUBLISHED, Arrays, batch, differentiated, outputs, part

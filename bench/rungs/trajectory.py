@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contract import TWINS, Emit
+from bench.cells.cell import TWINS
+from bench.contract import Emit
 from bench.process import environment
 from bench.process.worker import resolve
 from bench.rungs.base import Check, Context

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.rungs.base import Check, Context
 from bench.rungs.probing import Arrays, outputs, part
 from pose import architecture, weights

@@ -42,7 +42,7 @@ class Job:
 
     spec: RunnerSpec
     protocol: dict[str, Any]
-    """`bench.protocol.Protocol`'s fields."""
+    """`bench.cells.protocol.Protocol`'s fields."""
     payload: dict[str, Any]
     """The rest of the request: "runner", "twin", "coco", "split_file", "boxes"."""
     phases: Phases

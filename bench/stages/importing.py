@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.rundir import RunFolder
 from bench.stages.evaluation import predict
 from bench.stages.training import summary

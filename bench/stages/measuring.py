@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bench import console, matrix, parity, proving, sitting
+from bench import console, parity, proving, sitting
+from bench.cells import matrix
 from bench.rundir import RunFolder
 from pose.errors import UserError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import certificate, proving, sitting
 from bench import convert as converting
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.rundir import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import Tested, evaluate

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bench import console
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.process import environment, launch
 from bench.rundir import RunFolder
 from pose import synthetic

@@ -12,7 +12,7 @@ import run_folders
 from crowds import crowded, found_in, keep
 
 from bench import accuracy, bench_text, compare, compare_text, sides, store
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from bench.store import CellResult, Difference
 from pose import bootstrap
 from pose.errors import UserError

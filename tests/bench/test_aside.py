@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from benching import bench, one
 
-from bench import aside, matrix, rundir, sitting, store
+from bench import aside, rundir, sitting, store
+from bench.cells import matrix
 from bench.stages import measuring
 from bench.store import CellResult
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from benching import TESTS, bench, one
 
-from bench import matrix, passes, store
+from bench import passes, store
+from bench.cells import matrix
 from bench.passes import Sitting
 from bench.process import launch
 from bench.store import CellResult

@@ -17,10 +17,12 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench import accuracy, cells, matrix, passes, store
+from bench import accuracy, passes, store
+from bench.cells import matrix
 from bench.machine import fingerprint
 from bench.passes import Sitting
 from bench.process import environment, launch
+from bench.rounds import lanes
 from bench.statistics import validity
 from bench.store import CellResult
 from pose import bootstrap
@@ -311,7 +313,7 @@ def test_only_what_was_selected_is_measured(run_folder: Path):
 
 def test_the_null_runner_costs_next_to_nothing(run_folder: Path):
     runners = {"torch": "bench.measure:NullRunner"}
-    [result] = cells.run(run_folder, one(), runners=runners, uncertified=True)
+    [result] = lanes.run(run_folder, one(), runners=runners, uncertified=True)
     assert result.stats["latency_ms"]["p50"] < 0.1
 
 

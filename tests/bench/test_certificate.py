@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import certificate, matrix, mlperf, parity, store
-from bench.contract import Cell
+from bench import certificate, mlperf, parity, store
+from bench.cells import matrix
+from bench.cells.cell import Cell
 from bench.machine import fingerprint
 from pose import weights
 from pose.errors import UserError

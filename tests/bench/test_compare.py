@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import compare, compare_text, sides
+from bench.cells.cell import Cell
 from bench.compare import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, Found
-from bench.contract import Cell
 from bench.store import CellResult, Validity
 from pose.errors import UserError
 

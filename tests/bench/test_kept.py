@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import certificate, matrix, parity, proving, rundir, stages, store
-from bench.contract import Cell
+from bench import certificate, parity, proving, rundir, stages, store
+from bench.cells import matrix
+from bench.cells.cell import Cell
 from bench.machine import fingerprint
 from bench.rungs import arms, deployment
 from bench.rungs.base import Check

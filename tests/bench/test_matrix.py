@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench import matrix
-from bench.contract import RUNTIMES, TWINS, Cell
+from bench.cells import matrix
+from bench.cells.cell import TWINS, Cell
+from bench.cells.runtimes import RUNTIMES
 from pose import recipe
 from pose.errors import UserError
 

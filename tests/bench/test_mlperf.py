@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from bench import mlperf
+from bench.cells.matrix import Place
 from bench.machine import fingerprint
-from bench.matrix import Place
 from bench.mlperf import logs, options, parent, traffic
 from bench.process import launch
 from pose.errors import UserError

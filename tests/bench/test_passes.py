@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import passes, store
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from bench.passes import Sitting
 from bench.store import CellResult, Round
 

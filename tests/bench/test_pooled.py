@@ -10,7 +10,7 @@ import pytest
 import run_folders
 
 from bench import pooled
-from bench.protocol import Protocol
+from bench.cells.protocol import Protocol
 from bench.statistics import samples
 
 PROTOCOL = Protocol(profile="quick", percentiles=(50, 90))

@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import measure
-from bench.contract import SCENARIOS, Cell, RunnerSpec
-from bench.matrix import MODES
-from bench.scenarios import data, training, why_not
+from bench.cells.cell import SCENARIOS, Cell
+from bench.cells.runtimes import MODES, why_not
+from bench.contract import RunnerSpec
+from bench.scenarios import data, training
 from bench.scenarios.base import Job, Phases
 from bench.scenarios.pipeline import STAGES, Pipeline
 from pose import coco, inference

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import matrix, selection
-from bench.contract import Cell
+from bench.cells import filter as filter_
+from bench.cells import matrix
+from bench.cells.cell import Cell
 from pose.errors import UserError
 
 CELLS = matrix.load("demo", cores=2).cells
@@ -41,24 +42,24 @@ def test_an_expression_means_what_it_means_in_python(expression: str):
     )
     expected = [cell for cell in CELLS if eval(python, {"h": lambda word, c=cell: holds(word, c)})]
     if expected:
-        assert selection.select(CELLS, expression) == expected
+        assert filter_.select(CELLS, expression) == expected
     else:
         with pytest.raises(UserError, match=f"selects none of the {len(CELLS)} cells; --list shows them"):
-            selection.select(CELLS, expression)
+            filter_.select(CELLS, expression)
 
 
 def test_no_expression_selects_all():
-    assert selection.select(CELLS, None) == list(CELLS)
+    assert filter_.select(CELLS, None) == list(CELLS)
 
 
 def test_an_id_selects_its_cell():
     for cell in CELLS:
-        assert selection.select(CELLS, cell.id) == [cell]
+        assert filter_.select(CELLS, cell.id) == [cell]
 
 
 def test_part_of_a_word_is_no_word():
     with pytest.raises(UserError, match="no cell has 'openvin', did you mean 'openvino'"):
-        selection.select(CELLS, "openvin")
+        filter_.select(CELLS, "openvin")
 
 
 @pytest.mark.parametrize(
@@ -79,4 +80,4 @@ def test_part_of_a_word_is_no_word():
 )
 def test_a_malformed_expression_is_explained(expression: str, words: str):
     with pytest.raises(UserError, match=words):
-        selection.select(CELLS, expression)
+        filter_.select(CELLS, expression)

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, certificate, matrix, rundir, sides, sitting, store, verdicts
+from bench import bench_text, certificate, rundir, sides, sitting, store, verdicts
+from bench.cells import matrix
 from bench.machine import energy, fingerprint
 from bench.sitting import Sat, Wanted
 from bench.statistics import samples, validity

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench import store
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from pose.errors import UserError
 
 AXES = Cell("tf", "openvino", "ir", "bf16", "cpu", 1, 2, "glibc", "latency")

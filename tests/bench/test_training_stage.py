@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import rundir
-from bench.contract import TWINS
+from bench.cells.cell import TWINS
 from bench.process import environment, launch
 from bench.stages import training
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import verdicts
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from bench.statistics import samples
 from bench.store import CellResult, Round, Validity
 from bench.verdicts import NOISE_FLOOR, Comparison

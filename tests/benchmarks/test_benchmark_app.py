@@ -17,7 +17,7 @@ import pytest
 from untrained import measured, untrained
 
 from bench import stages, store
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from bench.machine import fingerprint
 from bench.process import environment
 from bench.rundir import RunFolder

@@ -14,7 +14,7 @@ import pytest
 from untrained import measured, untrained
 
 from bench import stages, store
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from bench.rundir import RunFolder
 
 THREADS = 1

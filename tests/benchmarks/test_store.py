@@ -15,7 +15,7 @@ import pytest
 import run_folders
 
 from bench import sides, store
-from bench.contract import Cell
+from bench.cells.cell import Cell
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS, ROUNDS = 10_000, 10

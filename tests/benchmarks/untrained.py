@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from bench import rundir, store
+from bench.cells.cell import TWINS, Cell
+from bench.cells.matrix import Matrix
+from bench.cells.protocol import Protocol
+from bench.cells.runtimes import RUNNERS
 from bench.child import Child
-from bench.contract import RUNNERS, TWINS, Cell
-from bench.matrix import Matrix
 from bench.process import launch
 from bench.process.affinity import Cores
-from bench.protocol import Protocol
 from bench.rundir import RunFolder, Settings
 from pose import recipe, synthetic
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.contract import LESS_IS_FASTER
+from bench.cells.cell import LESS_IS_FASTER
 from bench.store import Validity
 from reports import bench_plots, bench_tables, cell_table, comparing, comparison_tables, forest, plots
 from reports.comparing import NOT_RANKED, Pair

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from pose import recipe
 from reports import (
     bench_plots,

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.matrix import Place
+from bench.cells.matrix import Place
 from bench.rungs import base
 from bench.rungs.base import Context
 

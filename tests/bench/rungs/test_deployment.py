@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.contract import RUNTIMES
+from bench.cells.runtimes import RUNTIMES
 from bench.process import launch
 from bench.process.worker import explain, resolve
 from bench.rungs import arms, deployment, probing

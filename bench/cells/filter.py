@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Generic, TypeVar
 
-from bench.contract import Cell
+from bench.cells.cell import Cell
 from pose.errors import UserError
 
 T = TypeVar("T")

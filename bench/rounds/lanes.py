@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
-from bench import aside, certificate, passes, pooled, rundir, selection, store, verdicts
+from bench import aside, certificate, passes, pooled, rundir, store, verdicts
+from bench.cells import filter as filter_
+from bench.cells.cell import TIMED, Cell, Lane
+from bench.cells.matrix import Matrix
+from bench.cells.runtimes import RUNNERS
 from bench.child import Child, round_of
-from bench.contract import RUNNERS, TIMED, Cell, Lane
-from bench.matrix import Matrix
 from bench.passes import Sitting
 from bench.process.affinity import Cores
 from bench.process.launch import OnEvent
@@ -56,11 +58,11 @@ def run(
     idle_w is what the GPU draws when idle, None where it is not known.
     """
     opened = rundir.opened(Path(path))
-    chosen = selection.select(matrix.cells, only)
+    chosen = filter_.select(matrix.cells, only)
     gate = certificate.of_run(opened.path, matrix.places)
     if not uncertified:
         gate.require_unaltered()
-    bench = _Bench(
+    benching = _Bench(
         run=opened,
         matrix=matrix,
         chosen=chosen,
@@ -80,15 +82,15 @@ def run(
             store.forget(opened.path, cell_id)
             aside.forget(opened.path, cell_id)
     lanes = passes.lanes(chosen)
-    due = bench.take_stock(lanes)
-    if bench.stock.put_aside:
-        bench.tell("put_aside", {"profiles": bench.stock.put_aside})
+    due = benching.take_stock(lanes)
+    if benching.stock.put_aside:
+        benching.tell("put_aside", {"profiles": benching.stock.put_aside})
     if due and prepare:
         prepare()
-    with bench.cores.parent_aside():
+    with benching.cores.parent_aside():
         for lane, members in lanes.items():
-            bench.measure(lane, members)
-    return [bench.results[cell.id] for cell in chosen]
+            benching.measure(lane, members)
+    return [benching.results[cell.id] for cell in chosen]
 
 
 def with_replicas(cells: Iterable[Cell]) -> set[str]:

@@ -10,21 +10,14 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from bench.contract import TIMED, Cell
+from bench.cells.cell import TIMED, Cell
+from bench.cells.protocol import Protocol
+from bench.cells.runtimes import MODES
 from bench.machine import fingerprint
-from bench.protocol import Protocol
 from pose import recipe, strict_yaml
 from pose.errors import UserError
 from pose.files import sha256_of_bytes
 from pose.recipe import Positive, Section
-
-MODES = {
-    "torch": ("eager", "compiled"),
-    "tf": ("eager", "graph", "compiled"),
-    "onnxruntime": ("ir",),
-    "openvino": ("ir",),
-}
-"""What each runtime can be asked for."""
 
 T = TypeVar("T")
 Many = Annotated[
