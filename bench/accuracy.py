@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from bench import store
 from bench.cells.cell import TWINS
 from bench.cells.runtimes import AS_SHIPPED
-from bench.store import CellResult, Difference
+from bench.run import artifacts
+from bench.run import results as results_
+from bench.run.results import CellResult, Difference
 from pose import bootstrap
 from pose.bootstrap import Matches
 from pose.errors import UserError
@@ -40,21 +41,24 @@ def renew(run: Path, results: Sequence[CellResult]) -> list[Difference]:
     path = run / "bench" / "accuracies.json"
     try:
         before = read_json(path, "what this bench wrote") if path.exists() else {}
-        if before.get("schema") == store.SCHEMA and before.get("of") == of:
-            return store.differences(run)
+        if before.get("schema") == results_.SCHEMA and before.get("of") == of:
+            return results_.differences(run)
     except (UserError, AttributeError):  # damaged: it is made anew
         pass
     found = _compared(run, scored, stale)
     rows = [msgspec.to_builtins(one) for one in found]
-    write_json(path, {"schema": store.SCHEMA, "differences": rows, "of": of})
+    write_json(path, {"schema": results_.SCHEMA, "differences": rows, "of": of})
     return found
 
 
 def _scored(run: Path, results: Sequence[CellResult]) -> tuple[list[CellResult], set[str]]:
     """Return the accuracy cells, and the IDs of those whose artifact is not the one that is there now."""
     scored = [one for one in results if one.axes.scenario == "accuracy" and not one.axes.replica]
-    now = {path: store.artifact_sha256(path) for path in {store.artifact(run, one.axes) for one in scored}}
-    return scored, {one.id for one in scored if now[store.artifact(run, one.axes)] != one.artifact_sha256}
+    now = {
+        path: artifacts.artifact_sha256(path)
+        for path in {artifacts.artifact(run, one.axes) for one in scored}
+    }
+    return scored, {one.id for one in scored if now[artifacts.artifact(run, one.axes)] != one.artifact_sha256}
 
 
 def compare(run: Path, results: Sequence[CellResult]) -> list[Difference]:
@@ -73,7 +77,7 @@ def matches(run: Path, result: CellResult) -> Matches | None:
     They are those of its last round, as its AP is.
     """
     number = result.rounds[-1].number if result.rounds else 1
-    return bootstrap.of_arrays(store.round_samples(run, result.id, number))
+    return bootstrap.of_arrays(results_.round_samples(run, result.id, number))
 
 
 def verdict(interval: tuple[float, float], margin: float) -> str:

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from bench.run.results import Difference
 from bench.sitting import Sat
-from bench.store import Difference
 from bench.verdicts import NOISE_FLOOR, Comparison
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
-from bench import limits, store
+from bench import limits
 from bench.cells.cell import TIMED, Cell
 from bench.cells.matrix import Matrix
 from bench.machine import energy, fingerprint
-from bench.rundir import RunFolder
-from bench.store import CellResult
+from bench.run import results as results_
+from bench.run.folder import RunFolder
+from bench.run.results import CellResult
 from pose import architecture
 
 FACTS = {"cpu": "limits", "cuda": "limits_cuda"}
@@ -89,7 +90,7 @@ def with_shares(run: RunFolder, results: Sequence[CellResult], facts: Mapping[st
         if rate and peak and "share_of_peak" not in result.stats:
             of_peak = {"share_of_peak": limits.share(macs, 1, 1 / rate, peak), "peak_gflops": peak}
             result = msgspec.structs.replace(result, stats={**result.stats, **of_peak})
-            store.save(run.path, result)
+            results_.save(run.path, result)
         made.append(result)
     return made
 

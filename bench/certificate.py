@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import parity, store
+from bench import parity
 from bench.cells.cell import Cell
 from bench.cells.matrix import Place
 from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
 from bench.machine import fingerprint
-from bench.store import CellResult
+from bench.run import results as results_
+from bench.run.results import CellResult
 from pose.errors import UserError
 from pose.files import read_json
 
@@ -159,7 +160,7 @@ def of_run(path: Path, places: Mapping[str, Place] | None = None) -> Gate:
     if not file.exists():
         return Gate(path, None)
     found = read_json(file, "a certificate that 'twinpose parity' wrote")
-    store.require_known(file, found, parity.SCHEMA)
+    results_.require_known(file, found, parity.SCHEMA)
     needed = {"schema", "id", "status", "rungs", "runtimes", "weights", "first_failure"}
     if not isinstance(found, dict) or not found.keys() >= needed:
         again = f"twinpose parity {shlex.quote(str(path))}"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import convert, store
+from bench import convert
 from bench.cells import runtimes
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
@@ -16,8 +16,9 @@ from bench.contract import RunnerSpec
 from bench.machine import fingerprint
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
-from bench.rundir import RunFolder
-from bench.store import CellResult, Round, Validity
+from bench.run import artifacts
+from bench.run.folder import RunFolder
+from bench.run.results import CellResult, Round, Validity
 from pose.files import make_folder
 
 MEMORY_SHARE = 0.9
@@ -117,7 +118,7 @@ def asked(run: RunFolder, cell: Cell, runner: str) -> dict[str, Any]:
     settings = run.settings
     spec = RunnerSpec(
         recipe=run.recipe.model_dump(mode="json"),
-        artifact=str(store.artifact(run.path, cell).resolve()),
+        artifact=str(artifacts.artifact(run.path, cell).resolve()),
         mode=cell.mode,
         precision=cell.precision,
         device=cell.device,
@@ -141,7 +142,7 @@ def relative(run: RunFolder, reason: str | None) -> str | None:
 
 def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
     """Return what kept a cell's artifact from being made, as the run recorded it."""
-    absent = store.artifact(run.path, cell).relative_to(run.path)
+    absent = artifacts.artifact(run.path, cell).relative_to(run.path)
     maker = "train" if cell.runtime in {"tf", "torch"} else "convert"
     flag = " --int8" if cell.precision == "int8" and maker == "convert" else ""
     reason = f"the run has no {absent}; 'twinpose {maker} {run.quoted}{flag}' makes it"
@@ -159,7 +160,7 @@ def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
         return found
     conversion = run.artifact_folder(cell.twin) / "conversion.json"
     routes = convert.read(conversion).routes if conversion.exists() else []
-    name = store.artifact(run.path, cell).name
+    name = artifacts.artifact(run.path, cell).name
     return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]
 
 

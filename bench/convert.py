@@ -15,12 +15,12 @@ import numpy as np
 from bench.contract import Emit, RunnerSpec, Source
 from bench.process import launch
 from bench.process.worker import explain, resolve
+from bench.run.artifacts import FILES
 from pose import inference, recipe, splits
 from pose.errors import Unsupported
 from pose.files import read_as, sha256_of_bytes, sha256_of_file, write_json
 
 PROBE_IMAGES = 8
-FILES = {"ir": "model.xml", "onnx": "model.onnx", "int8": "model.int8.xml"}
 
 CALIBRATION_IMAGES = 300
 """Inputs of the training part that ranges of activations are measured on; NNCF's own default."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import convert, store
+from bench.run import artifacts
 from bench.rungs.arms import Subject
 
 NOT_CLIMBED = "not climbed"
@@ -78,7 +78,7 @@ def changed(before: Mapping[str, Any], of: Mapping[str, Any], subjects: Sequence
         return f"other versions ({', '.join(said)})"
     if _hashes(before["weights"]) != _hashes(of["weights"]):
         return "other weights"
-    there = {(one.name, store.artifact_sha256(path)) for one in subjects for path in _artifacts(one)}
+    there = {(one.name, artifacts.artifact_sha256(path)) for one in subjects for path in _artifacts(one)}
     if not {(arm["subject"], arm["artifact_sha256"]) for arm in before["runtimes"]} <= there:
         return "other artifacts"
     return None
@@ -91,5 +91,5 @@ def _hashes(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 def _artifacts(subject: Subject) -> list[Path]:
     """Return the files that rung 7 may have run of one set of weights."""
     irs = list(subject.ir.values())
-    int8 = [path.with_name(convert.FILES["int8"]) for path in irs]
+    int8 = [path.with_name(artifacts.FILES["int8"]) for path in irs]
     return [subject.weights, *irs, *int8, *([subject.onnx] if subject.onnx else [])]

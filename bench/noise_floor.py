@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import store, verdicts
+from bench import verdicts
 from bench.cells.cell import TIMED, Cell
+from bench.run import results as results_
+from bench.run.results import CellResult
 from bench.statistics import samples
-from bench.store import CellResult
 from bench.verdicts import Comparison
 
 
@@ -65,5 +66,5 @@ def _entry(run: Path, found: Iterable[Comparison], pair: tuple[Cell, Cell]) -> d
         why = (one and one.reason) or "fewer than two rounds of the A/A pair shared a pass"
         n = one.n if one else 0
         return {**named, "n": n, "ratio": None, "interval": None, "reason": why, "began": None}
-    began = store.read(store.folder(run) / f"{again}.json").rounds[0].pass_
+    began = results_.read(results_.folder(run) / f"{again}.json").rounds[0].pass_
     return {**named, "n": one.n, "ratio": one.ratio, "interval": list(one.interval), "began": began}

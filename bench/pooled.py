@@ -10,9 +10,9 @@ import numpy as np
 
 from bench.cells.cell import LESS_IS_FASTER, Cell
 from bench.cells.protocol import Protocol
+from bench.run.results import Round, Validity
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
-from bench.store import Round, Validity
 
 VALUES = {
     "latency": "latency_ms",

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, console, kept, parity, rundir, store
+from bench import certificate, console, kept, parity
 from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
 from bench.machine import fingerprint
-from bench.rundir import RunFolder
+from bench.run import artifacts
+from bench.run import folder as folder_
+from bench.run.folder import RunFolder
 from bench.rungs import arms
 from bench.rungs.arms import Kind, Precisions, Subject
 from bench.rungs.base import Context
@@ -75,7 +77,7 @@ def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, A
     for subject in _subjects(run, measured):
         for arm in arms.of(subject, _lower(measured), run.settings.device):
             if arm.artifact not in hashes:
-                hashes[arm.artifact] = store.artifact_sha256(arm.artifact)
+                hashes[arm.artifact] = artifacts.artifact_sha256(arm.artifact)
             found.append(
                 {
                     "subject": subject.name,
@@ -159,7 +161,7 @@ def recipe(
     _require_free(out)
     require_device(device)
     make_folder(out)
-    with rundir.exclusive(out):
+    with folder_.exclusive(out):
         context = _of_recipe(resolved, out, wanted, coco, given, threads, device, make_data)
         subjects = []
         if parity.DEPLOYMENT in wanted.rungs:

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from bench import accuracy, certificate, store
+from bench import accuracy, certificate
 from bench.cells.cell import LESS_IS_FASTER, TIMED, UNITS, Cell
 from bench.machine.fingerprint import FLAGS
 from bench.machine.identity import machine_of_run
-from bench.store import CellResult
+from bench.run import bench_file
+from bench.run import results as results_
+from bench.run.results import CellResult
 from pose.bootstrap import Matches
 from pose.errors import UserError
 from pose.files import read_json
@@ -96,7 +98,7 @@ def read(path: Path) -> Side:
 
 def of_run(path: Path) -> Side:
     """Return what a run's bench measured; UserError for a run without one."""
-    facts, results = store.bench_facts(path), store.cells(path)
+    facts, results = bench_file.bench_facts(path), results_.cells(path)
     machine, environment = machine_of_run(facts.get("machine", {}))
     unproven = certificate.unproven(results)
     return Side(
@@ -107,7 +109,7 @@ def of_run(path: Path) -> Side:
         environment=environment,
         protocol=_protocol(results) or facts.get("matrix", {}).get("protocol", {}),
         cells=tuple(result.axes for result in results),
-        comparisons=tuple(store.comparisons(path)),
+        comparisons=tuple(results_.comparisons(path)),
     )
 
 

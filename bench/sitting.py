@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, aside, ceilings, certificate, noise_floor, store, verdicts
+from bench import accuracy, ceilings, certificate, noise_floor, verdicts
 from bench.cells import filter as filter_
 from bench.cells import matrix
 from bench.cells.cell import TIMED, Cell
@@ -25,12 +25,15 @@ from bench.process import environment, launch
 from bench.process.affinity import Cores
 from bench.process.launch import OnEvent
 from bench.rounds import lanes
-from bench.rundir import RunFolder
+from bench.run import results as results_
+from bench.run import set_aside
+from bench.run.bench_file import note, profiles, read_facts
+from bench.run.folder import RunFolder
+from bench.run.results import CellResult, Difference
 from bench.statistics import samples
-from bench.store import CellResult, Difference
 from bench.verdicts import Comparison
 from pose.errors import UserError
-from pose.files import read_json, write_json
+from pose.files import write_json
 
 NULL_RUNNER = "bench.measure:NullRunner"
 NULL_SCENARIOS = ("latency", "throughput")
@@ -138,7 +141,7 @@ def _closed(
     """Write what the run's cells come to, and return it."""
     facts = read_facts(run.path)
     results = ceilings.with_shares(run, results, facts)
-    stored = store.cells(run.path)
+    stored = results_.cells(run.path)
     found = verdicts.compare(stored)
     known = facts.get("noise", {})
     timed = any(one.status == "ok" and one.axes.scenario in TIMED for one in results)
@@ -168,7 +171,7 @@ def _require_same_machine(run: RunFolder, fingerprint: dict[str, Any], forgotten
 
     Where none stays, what bench.json says of that machine is forgotten.
     """
-    staying = {one.id for one in store.cells(run.path) if one.rounds} | aside.ids(run.path)
+    staying = {one.id for one in results_.cells(run.path) if one.rounds} | set_aside.ids(run.path)
     there, here = (identity.machine_of_run(one)[0] for one in (_machine_of(run), fingerprint))
     known = [
         one for one in identity.differing(there, here) if one["what"] in IDENTITY and one["a"] is not None
@@ -198,31 +201,6 @@ def _described(sitting: Sitting, wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def read_facts(run: Path) -> dict[str, Any]:
-    """Return bench.json of a run; the least of it before its first bench."""
-    path = run / "bench" / "bench.json"
-    found = read_json(path, "what 'twinpose bench' wrote") if path.exists() else {}
-    return found if isinstance(found, dict) else {}
-
-
-def profiles(run: Path) -> dict[str, str]:
-    """Return the profile that was last asked for instead of a matrix's own, by the matrix's name."""
-    found = read_facts(run).get("profiles")
-    return {str(k): str(v) for k, v in found.items() if v} if isinstance(found, dict) else {}
-
-
-def note(run: RunFolder, **fields: Any) -> None:
-    """Put fields into bench.json; `sitting` begins one and `ended` ends it."""
-    found = {"schema": store.SCHEMA, "sittings": [], **read_facts(run.path)}
-    begun, ended = fields.pop("sitting", None), fields.pop("ended", None)
-    if begun:
-        found["sittings"] = [*found["sittings"], begun]
-        found["started"] = begun["started"]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    found["sittings"] = [{**s, "ended": now} if s["id"] == ended else s for s in found["sittings"]]
-    write_json(run.path / "bench" / "bench.json", {**found, **fields, "schema": store.SCHEMA})
-
-
 def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
     """Return what a query costs with a runner that computes nothing: {"latency_us", "throughput_us", "n"}.
 
@@ -247,7 +225,7 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
                 on_event=lambda name, fields: None,
             )
         value = launch.value_of(outcome)
-        durations = store.load_samples(folder / "samples.npz")
+        durations = results_.load_samples(folder / "samples.npz")
         [raw] = durations.values()
         found[f"{scenario}_us"] = {
             "p50": samples.percentile(raw, 50) / 1e3,
@@ -262,5 +240,5 @@ def write_comparisons(run: Path, found: Sequence[Comparison]) -> None:
     rows, counts = verdicts.to_json(found), verdicts.counts(found)
     write_json(
         run / "bench" / "comparisons.json",
-        {"schema": store.SCHEMA, "comparisons": rows, "counts": counts},
+        {"schema": results_.SCHEMA, "comparisons": rows, "counts": counts},
     )

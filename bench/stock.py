@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from bench import aside, certificate, hashing, store
+from bench import certificate
 from bench.cells.cell import TIMED, Cell
 from bench.cells.matrix import Matrix
-from bench.rundir import RunFolder
-from bench.store import CellResult
+from bench.run import artifacts, cell_key, results, set_aside
+from bench.run.folder import RunFolder
+from bench.run.results import CellResult
 from pose.errors import UserError
 
 
@@ -35,12 +36,12 @@ class Stock:
     @staticmethod
     def of(run: RunFolder, matrix: Matrix, cells: Sequence[Cell], gate: certificate.Gate) -> Stock:
         """Return a run's stock for cells of a matrix."""
-        hashes = hashing.artifact_hashes(run.path, cells)
-        return Stock(run, matrix, gate, hashing.decided_by_run(run), hashes)
+        hashes = cell_key.artifact_hashes(run.path, cells)
+        return Stock(run, matrix, gate, cell_key.decided_by_run(run), hashes)
 
     def artifact(self, cell: Cell) -> str | None:
         """Return the hash of what a cell measures; None where that is absent."""
-        return self.hashes[store.artifact(self.run.path, cell)]
+        return self.hashes[artifacts.artifact(self.run.path, cell)]
 
     def wanted(self, cell: Cell) -> int:
         """Return how many rounds a cell is to have."""
@@ -48,10 +49,10 @@ class Stock:
 
     def stored(self, cell: Cell) -> CellResult | None:
         """Return what is stored of a cell under its hash, with the certificate that it has now; or None."""
-        aside.settle(self.run.path, cell.id)
+        set_aside.settle(self.run.path, cell.id)
         key = self._key(cell)
         try:
-            found = store.read(store.folder(self.run.path) / f"{cell.id}.json")
+            found = results.read(results.folder(self.run.path) / f"{cell.id}.json")
         except UserError:  # absent, or damaged: measuring it again makes it whole
             found = None
         if found is None or found.hash != key:
@@ -59,7 +60,7 @@ class Stock:
         granted = self._certificate(cell)
         if found and found.certificate_id != granted:
             found = msgspec.structs.replace(found, certificate_id=granted)
-            store.save(self.run.path, found)
+            results.save(self.run.path, found)
         return found
 
     def empty(self, cell: Cell) -> CellResult:
@@ -79,7 +80,7 @@ class Stock:
         )
 
     def _key(self, cell: Cell) -> str:
-        return hashing.cell_hash(cell, self.matrix, self.artifact(cell), self.decided)
+        return cell_key.cell_hash(cell, self.matrix, self.artifact(cell), self.decided)
 
     def _certificate(self, cell: Cell) -> str | None:
         return self.gate.certificate(cell, self.artifact(cell))[0]
@@ -91,9 +92,9 @@ class Stock:
         """
         path, decided = self.run.path, (self.artifact(cell), self.decided["split"])
         if found and found.rounds and (found.artifact_sha256, found.split_sha256) == decided:
-            aside.put(path, cell.id, found.hash)
+            set_aside.put(path, cell.id, found.hash)
             self.put_aside[str(found.protocol.get("profile", "unknown"))] += 1
-        if aside.take(path, cell.id, key):
-            return store.read(store.folder(path) / f"{cell.id}.json")
-        store.forget(path, cell.id)
+        if set_aside.take(path, cell.id, key):
+            return results.read(results.folder(path) / f"{cell.id}.json")
+        results.forget(path, cell.id)
         return None

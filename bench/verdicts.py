@@ -16,9 +16,9 @@ import msgspec
 
 from bench.cells.cell import LESS_IS_FASTER, TIMED, Lane
 from bench.contract import COMPARISON_SETS
+from bench.run.results import CellResult
 from bench.statistics import samples
 from bench.statistics.samples import Ratio
-from bench.store import CellResult
 
 Sets = Mapping[str, Sequence[tuple[str, str]]]
 """By name: (runtime, mode) of those who take part."""

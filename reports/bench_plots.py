@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.cells.cell import Cell
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports import certified, labels, style
 from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
 from reports.measurement import has_intervals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from bench.cells.cell import SCENARIOS, TIMED
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports import certified
 from reports.formats import (
     RUNTIME_NAMES,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports import certified, readings, style
 from reports.formats import Absent, Value, milliseconds, or_absent
 from reports.parts import command

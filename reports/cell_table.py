@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.cells.cell import LESS_IS_FASTER, TIMED
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports import certified
 from reports.conditions import NO_ENERGY
 from reports.formats import (

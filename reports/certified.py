@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.cells.cell import Cell
 from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value
 from reports.ladder import Parity
 from reports.run import Run

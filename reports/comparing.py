@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.cells.cell import LESS_IS_FASTER
 from bench.contract import COMPARISON_SETS
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports import certified, readings
 from reports.formats import times, times_interval
 from reports.run import Run

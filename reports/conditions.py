@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from bench.cells.cell import TIMED
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports import readings
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet
 from reports.parts import command

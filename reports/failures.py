@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench import store
-from bench.store import CellResult
+from bench.run import artifacts
+from bench.run.results import CellResult
 from reports.formats import or_absent
 from reports.ladder import Check
 from reports.measurement import part
@@ -73,10 +73,10 @@ def _noise(run: Run) -> list[Row]:
 
 def _cells(run: Run) -> list[Row]:
     rows = []
-    paths = {store.artifact(run.path, result.axes) for result in run.cells}
-    hashes = {path: store.artifact_sha256(path) for path in paths}
+    paths = {artifacts.artifact(run.path, result.axes) for result in run.cells}
+    hashes = {path: artifacts.artifact_sha256(path) for path in paths}
     for result in run.cells:
-        status, reason = _trouble(run, result, hashes[store.artifact(run.path, result.axes)])
+        status, reason = _trouble(run, result, hashes[artifacts.artifact(run.path, result.axes)])
         if status:
             rows.append(Row((result.id, status, reason, result.command), "Cells"))
     return rows

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.cells.cell import SCENARIOS, Cell, Lane
 from bench.cells.runtimes import RUNTIMES
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, coco_number, or_absent
 
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA GPU", "intel-gpu": "Intel GPU"}

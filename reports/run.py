@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bench import store
 from bench.cells.cell import TWINS
-from bench.store import CellResult
+from bench.run import results
+from bench.run.results import CellResult
 from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
@@ -128,7 +128,7 @@ class Run:
     samples: tuple[Sample, ...]
     comparisons: Comparisons | None = None
     """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
-    accuracies: tuple[store.Difference, ...] = ()
+    accuracies: tuple[results.Difference, ...] = ()
     """How far APs are apart, with intervals over images; () before a bench that kept matches."""
     passes: tuple[Pass, ...] = ()
     """The sweeps over lanes, in the order in which they began."""
@@ -170,7 +170,7 @@ def read(path: Path) -> Run:
             f"{path} is no run folder (no run.json in it); expected one that 'twinpose run' made; "
             f"type: twinpose run --recipe demo --out {shlex.quote(str(path))}"
         )
-    facts = _versioned(path / "run.json", store.RUN_SCHEMA, dict[str, Any])
+    facts = _versioned(path / "run.json", results.RUN_SCHEMA, dict[str, Any])
     parity, bench = path / "parity.json", path / "bench"
     compared = bench / "comparisons.json"
     recipe, split = path / "recipe.yaml", path / "split.json"
@@ -188,13 +188,13 @@ def read(path: Path) -> Run:
             if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
         },
         parity=_versioned(parity, ladder.SCHEMA, Parity) if parity.is_file() else None,
-        bench=_versioned(bench / "bench.json", store.SCHEMA, dict[str, Any])
+        bench=_versioned(bench / "bench.json", results.SCHEMA, dict[str, Any])
         if (bench / "bench.json").is_file()
         else None,
-        cells=tuple(store.cells(path)),
+        cells=tuple(results.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
-        comparisons=_versioned(compared, store.SCHEMA, Comparisons) if compared.is_file() else None,
-        accuracies=tuple(store.differences(path)),
+        comparisons=_versioned(compared, results.SCHEMA, Comparisons) if compared.is_file() else None,
+        accuracies=tuple(results.differences(path)),
         passes=verdicts.passes(bench / "passes.jsonl"),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )
@@ -202,7 +202,7 @@ def read(path: Path) -> Run:
 
 def _versioned(path: Path, newest: int, kind: type[T]) -> T:
     raw = _json(path, dict[str, Any])
-    store.require_known(path, raw, newest)
+    results.require_known(path, raw, newest)
     return _as(path, raw, kind)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bench import store
+from bench.run import results
 from pose.files import read_bytes
 
 
@@ -42,7 +42,7 @@ class Comparisons(msgspec.Struct, frozen=True):
     """comparisons.json."""
 
     comparisons: list[Comparison] = []
-    schema: int = store.SCHEMA
+    schema: int = results.SCHEMA
 
 
 class Pass(msgspec.Struct, frozen=True):

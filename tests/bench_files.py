@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 from scipy import stats as scipy_stats
 
-from bench import store
 from bench.cells.cell import LESS_IS_FASTER, Cell
 from bench.contract import COMPARISON_SETS
+from bench.run import results
+from bench.run.results import CellResult, Round, Validity
 from bench.statistics import samples
-from bench.store import CellResult, Round, Validity
 
 AP = {"tf": 0.409, "torch": 0.418}
 SITTING = "20250102T030405.000000Z-77"
@@ -291,7 +291,7 @@ def bench_json(found: list[CellResult], machine: dict[str, Any], floor: dict[str
     started, ended = "2025-01-02T03:04:05+00:00", "2025-01-02T05:04:05+00:00"
     kept = {key: floor[key] for key in ("a", "b", "n", "ratio", "interval")}
     return {
-        "schema": store.SCHEMA,
+        "schema": results.SCHEMA,
         "matrix": {
             "name": "demo",
             "protocol": PROTOCOL,
@@ -350,10 +350,10 @@ def write(run: Path, split_sha256: str, machine: dict[str, Any]) -> list[CellRes
     """Write the whole bench of a run; return its cells."""
     found = [result(cell, split_sha256) for cell in cells()]
     for one in found:
-        store.save(run, one)
+        results.save(run, one)
     rows = compared(found)
     bench = run / "bench"
-    facts = {"comparisons.json": {"schema": store.SCHEMA, "comparisons": rows}}
+    facts = {"comparisons.json": {"schema": results.SCHEMA, "comparisons": rows}}
     facts["bench.json"] = bench_json(found, machine, rows[-1])
     for name, content in facts.items():
         (bench / name).write_text(json.dumps(content))
@@ -369,8 +369,8 @@ def as_schema_1(run: Path) -> None:
     kept = {key: facts[key] for key in ("machine", "started")}
     matrix = {**facts["matrix"], "protocol": {"warmup_s": 1.0, "measured_s": 3.0, "images": 32}}
     (run / "bench" / "bench.json").write_text(json.dumps({"schema": 1, "matrix": matrix, **kept}))
-    for one in store.cells(run):
-        path = store.folder(run) / f"{one.id}.json"
+    for one in results.cells(run):
+        path = results.folder(run) / f"{one.id}.json"
         if one.axes.replica:
             path.unlink()
             continue

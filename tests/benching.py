@@ -14,7 +14,7 @@ from bench.cells import matrix
 from bench.contract import plain
 from bench.process import launch, worker
 from bench.rounds import lanes
-from bench.store import CellResult
+from bench.run.results import CellResult
 from pose.files import write_json
 
 TESTS = str(Path(__file__).parent / "bench")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import store
+from bench.run import results
 from pose import bootstrap
 from pose.skeleton import COCO
 
@@ -59,4 +59,4 @@ def found_in(truth: dict, sigma: float, seed: int) -> list[dict]:
 
 def keep(run: Path, cell_id: str, predictions: list[dict], truth: dict) -> None:
     """Write beside an accuracy cell which of its predictions are right."""
-    store.save_samples(run, cell_id, 1, bootstrap.match(predictions, truth).to_arrays())
+    results.save_samples(run, cell_id, 1, bootstrap.match(predictions, truth).to_arrays())

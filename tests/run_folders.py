@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from bench import store
 from bench.cells.cell import Cell
+from bench.run import results as results_
 
 MACHINE: dict[str, Any] = {
     "cpu": {"model": "Example CPU @ 2.60GHz", "flags": ["avx2"], "logical": 4, "usable_cores": 2},
@@ -33,10 +33,10 @@ def cell(scenario: str = "latency", **patch: Any) -> Cell:
     return Cell(**(axes | patch))
 
 
-def result(axes: Cell, values: Sequence[float], **patch: Any) -> store.CellResult:
+def result(axes: Cell, values: Sequence[float], **patch: Any) -> results_.CellResult:
     """Return an ok cell with a round for each of `values`."""
     rounds = [
-        store.Round(
+        results_.Round(
             phases_s={
                 "import": 0.5,
                 "load": 1.25,
@@ -66,25 +66,25 @@ def result(axes: Cell, values: Sequence[float], **patch: Any) -> store.CellResul
         "effective": {"precision": "fp32", "threads": 2, "version": "2.14.1"},
         "command": f"twinpose bench runs/x -k {axes.id}",
     }  # fmt: skip
-    return store.CellResult(**(given | patch))
+    return results_.CellResult(**(given | patch))
 
 
 def write(
     run: Path,
-    results: Sequence[store.CellResult],
+    results: Sequence[results_.CellResult],
     machine: Mapping[str, Any] = MACHINE,
     protocol: Mapping[str, Any] = PROTOCOL,
     comparisons: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write a run's bench folder and return the run. No fsync a cell: ten thousand would take minutes."""
-    store.folder(run).mkdir(parents=True)
+    results_.folder(run).mkdir(parents=True)
     matrix = {"name": "t", "protocol": dict(protocol), "cells": [one.id for one in results]}
-    facts = {"schema": store.SCHEMA, "matrix": matrix, "machine": dict(machine)}
+    facts = {"schema": results_.SCHEMA, "matrix": matrix, "machine": dict(machine)}
     (run / "bench" / "bench.json").write_text(json.dumps(facts))
     for one in results:
         text = json.dumps(msgspec.to_builtins(one), indent=2)
-        (store.folder(run) / f"{one.id}.json").write_text(text)
+        (results_.folder(run) / f"{one.id}.json").write_text(text)
     if comparisons:
-        found = {"schema": store.SCHEMA, "comparisons": list(comparisons), "counts": {}}
+        found = {"schema": results_.SCHEMA, "comparisons": list(comparisons), "counts": {}}
         (run / "bench" / "comparisons.json").write_text(json.dumps(found))
     return run

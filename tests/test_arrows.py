@@ -74,7 +74,7 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
         ("bench/contract.py", "from bench import launch"),
         ("bench/doctor.py", "import openvino"),
         ("bench/parity.py", "from torch_impl import runner"),
-        ("bench/store.py", "from reports import build"),
+        ("bench/run/results.py", "from reports import build"),
         ("bench/rounds/lanes.py", "from reports import build"),
         ("bench/rounds/lanes.py", "from twinpose import cli"),
         ("reports/html.py", "from twinpose import cli"),

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import twins
 
-from bench import rundir, stages
+from bench import stages
 from bench.cells.cell import TWINS
+from bench.run import folder as folder_
 from bench.rungs import trajectory
 from bench.statistics.samples import t_interval
 from pose import bootstrap, evaluate, recipe, splits
@@ -43,8 +44,8 @@ class Curve:
 def trained(folder: Path, coco: Path, seed: int, threads: int, twin: str) -> Curve:
     """Return the curve of the demo recipe's first epochs."""
     overrides = [f"training.seed={seed}", f"training.epochs={EPOCHS}", "training.schedule.epochs=[]"]
-    settings = rundir.Settings(coco, None, "cpu", threads, 1)
-    run = rundir.prepare(folder / f"{twin}-{seed}-{threads}", recipe.load("demo", overrides), settings)
+    settings = folder_.Settings(coco, None, "cpu", threads, 1)
+    run = folder_.prepare(folder / f"{twin}-{seed}-{threads}", recipe.load("demo", overrides), settings)
     stages.train(run, twin)
     truth = splits.ground_truth(splits.read(run.split_file), coco, "val")
     stored = sorted((run.train_folder(twin) / "predictions").glob("epoch_*.json"))

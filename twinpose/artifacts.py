@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, info, native, rundir, stages
+from bench import console, info, native, stages
 from bench.cells.cell import TWINS
+from bench.run import folder
 from pose import recipe as recipes
 from pose.files import require_writable
 from twinpose.exits import CHECK_FAILED
@@ -29,8 +30,8 @@ def convert(
 ) -> int:
     """Turn trained weights into OpenVINO IR and ONNX, and record how far the output moved."""
     records = {}
-    with rundir.locked(run):
-        made = rundir.opened(run, coco)
+    with folder.locked(run):
+        made = folder.opened(run, coco)
         for name in [twin.value] if twin else TWINS:
             with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}"):
                 records[name] = stages.convert(made, name, int8=int8)

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from bench import bench_text, console, mlperf, rundir, sitting, stages, verdicts
+from bench import bench_text, console, mlperf, sitting, stages, verdicts
 from bench import doctor as doctor_
-from bench import export as export_
 from bench.cells import filter as filter_
 from bench.cells.matrix import Matrix
-from bench.rundir import RunFolder
+from bench.run import folder
+from bench.run import parquet as parquet_
+from bench.run.folder import RunFolder
 from pose.errors import UserError
 from pose.files import require_writable
 from twinpose.exits import SOME_CELLS_FAILED, failed_cells
@@ -64,9 +65,9 @@ def bench(
     options = mlperf.parse(mlperf_ or [])
     asked = (matrix, device and device.value, profile and profile.value)
     if list_:
-        return _list(stages.load_matrix(rundir.opened(run), *asked), only, as_json)
-    with rundir.locked(run):
-        made = rundir.opened(run, coco)
+        return _list(stages.load_matrix(folder.opened(run), *asked), only, as_json)
+    with folder.locked(run):
+        made = folder.opened(run, coco)
         cells = stages.load_matrix(made, *asked)
         if protocol is MeasuredBy.mlperf:
             return _by_loadgen(made, cells, only, options, timeout_s, uncertified, as_json)
@@ -76,7 +77,7 @@ def bench(
 
 def _export(run: Path, path: Path, as_json: bool) -> int:
     require_writable(path, but_not=files_of_run(run))
-    rows = export_.to_parquet(run, path)
+    rows = parquet_.to_parquet(run, path)
     console.facts({"rows": rows, "out": str(path)}, as_json, f"{rows} rows -> {path}")
     return 0
 

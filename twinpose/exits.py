@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.store import CellResult
+from bench.run.results import CellResult
 
 CHECK_FAILED = 1
 SOME_CELLS_FAILED = 3

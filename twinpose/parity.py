@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, proving, rundir, stages
+from bench import console, proving, stages
 from bench import parity as parity_
 from bench.machine import fingerprint
+from bench.run import folder as folder_
 from pose import recipe as recipes
 from pose.errors import UserError
 from reports import build
@@ -85,8 +86,8 @@ def _climb_run(
     path: Path, coco: Path | None, rungs: tuple[int, ...], matrix: str | None, device: str | None
 ) -> dict[str, Any]:
     """Return the certificate of a run's trained twins, and renew its report."""
-    with rundir.locked(path):
-        made = rundir.opened(path, coco)
+    with folder_.locked(path):
+        made = folder_.opened(path, coco)
         with made.stage("parity", f"twinpose parity {made.quoted}"):
             found = stages.prove(made, rungs, matrix, device)
         build.build(path)

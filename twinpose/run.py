@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import certificate, console, rundir, stages, store
+from bench import certificate, console, stages
 from bench.cells.cell import TWINS
 from bench.machine import fingerprint
-from bench.rundir import RunFolder, Settings
+from bench.run import folder, results
+from bench.run.folder import RunFolder, Settings
 from pose import architecture, channel_order
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
@@ -55,12 +56,12 @@ def run(
     if weights is not None:
         load_weights(weights, architecture.build(resolved.model))
         channel_order.require(weights, resolved)
-    with rundir.locked(out, create=True):
+    with folder.locked(out, create=True):
         on = device and device.value
         made = prepare(out, resolved, coco, boxes, on, threads, workers, weights)
         do_stages(made, uncertified=uncertified, given=weights)
         path = build.build(out)
-    failed = failed_cells(store.cells(out))
+    failed = failed_cells(results.cells(out))
     proven = certificate.of_run(out).found
     status = str(proven["status"]) if proven else None
     facts = {"report": str(path), "parity": status, "cells_failed": [cell.id for cell in failed]}
@@ -83,12 +84,12 @@ def prepare(
     """Return the run folder of a recipe, its dataset rendered first when no COCO folder is given.
 
     Settings that are not given are those of the run that is there, else the defaults; `given` is
-    `bench.rundir.prepare`'s.
+    `bench.run.folder.prepare`'s.
     """
     before = None
     if (out / "run.json").exists():
-        existing = rundir.opened(out)
-        rundir.require_recipe(existing, recipe)
+        existing = folder.opened(out)
+        folder.require_recipe(existing, recipe)
         before = existing.settings
     if coco is None:
         coco = before.coco if before else out / "data"
@@ -103,7 +104,7 @@ def prepare(
         threads or (before.threads if before else fingerprint.usable_cores()),
         workers if workers is not None else before.workers if before else 2,
     )
-    return rundir.prepare(out, recipe, settings, given)
+    return folder.prepare(out, recipe, settings, given)
 
 
 def do_stages(made: RunFolder, *, uncertified: bool, given: Path | None) -> None:
@@ -141,11 +142,11 @@ def train(
     if recipe is None and any(option is not None for option in (device, threads, workers, set_)):
         raise UserError("--device, --threads, --workers and --set make a run; give --recipe with them")
     resolved = recipes.load(recipe, set_) if recipe is not None else None
-    with rundir.locked(run, create=recipe is not None):
+    with folder.locked(run, create=recipe is not None):
         if resolved is not None:
             made = prepare(run, resolved, coco, None, device and device.value, threads, workers)
         else:
-            made = rundir.opened(run, coco)
+            made = folder.opened(run, coco)
         summaries = train_twins(made, [twin.value] if twin else list(TWINS))
     lines = [
         f"{n}: best AP {s['best_ap']:.3f} at epoch {s['best_epoch']} of {s['epochs']}"
@@ -177,7 +178,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write HTML, CSV, Markdown and plots from a run alone."""
-    made = rundir.opened(run)
+    made = folder.opened(run)
     if stages.best_epochs(made) and out is None and not stages.samples_hold(made):
         _renew_samples(made)
     written = build.build(run, out)
@@ -187,7 +188,7 @@ def report(
 def _renew_samples(made: RunFolder) -> None:
     """Put the sample images of what is trained now into a run; where that is impossible, say why."""
     try:
-        with rundir.locked(made.path):
+        with folder.locked(made.path):
             stages.samples(made)
     except UserError as error:
         console.say(f"no sample images: {error}")

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, rundir, stages
+from bench import console, stages
 from bench.machine import fingerprint
 from bench.process import launch
+from bench.run import folder as folder_
 from pose import channel_order, evaluate, splits
 from pose import recipe as recipes
 from pose.errors import UserError
@@ -54,7 +55,7 @@ def eval_(
         raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
     part = (split or Part.val).value
     if run is not None:
-        truth = stages.stored_truth(rundir.opened(run), part)
+        truth = stages.stored_truth(folder_.opened(run), part)
     else:
         root = Path(coco or "")
         if recipe:
@@ -70,8 +71,8 @@ def eval_(
 
 def _score_run(run: Path, coco: Path | None, as_json: bool) -> None:
     """Score the test part on each twin's best checkpoint."""
-    with rundir.locked(run):
-        made = rundir.opened(run, coco)
+    with folder_.locked(run):
+        made = folder_.opened(run, coco)
         with made.stage("test", f"twinpose eval {made.quoted}"):
             record = stages.evaluate(made)
     rows = [f"{twin}: {_numbers(row)}" for twin, row in record.get("twins", {}).items()]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, hashing, rundir, store
+from bench import certificate
 from bench.cells.cell import Cell
 from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
@@ -18,7 +18,9 @@ from bench.child import asked, memory_limit_bytes, missing, relative
 from bench.mlperf.options import CLAIM, DRIVEN, Options
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
-from bench.rundir import RunFolder
+from bench.run import artifacts, cell_key
+from bench.run import folder as folder_
+from bench.run.folder import RunFolder
 from pose import splits
 from pose.errors import UserError
 from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
@@ -57,7 +59,7 @@ def run(
     if not chosen:
         raise UserError(f"LoadGen drives none of these cells; expected one of: {', '.join(DRIVEN)}")
     tell = on_event or (lambda name, fields: None)
-    opened = rundir.opened(Path(path))
+    opened = folder_.opened(Path(path))
     gate = certificate.of_run(opened.path, places)
     if not uncertified:
         gate.require_unaltered()
@@ -66,7 +68,7 @@ def run(
     rows = []
     for number, cell in enumerate(chosen, 1):
         place = {"id": cell.id, "number": number, "count": len(chosen)}
-        artifact = store.artifact_sha256(store.artifact(opened.path, cell))
+        artifact = artifacts.artifact_sha256(artifacts.artifact(opened.path, cell))
         granted, _ = gate.certificate(cell, artifact)
         known = {
             "hash": child.hash_of(cell, artifact, runners[cell.runtime], decided),
@@ -131,7 +133,7 @@ class _Child:
             "runner": runner,
             "options": self.options.model_dump(),
             "place": place.model_dump() if place else None,
-            "versions": hashing.versions(cell.runtime, place),
+            "versions": cell_key.versions(cell.runtime, place),
             "run": decided,
         }
         return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())

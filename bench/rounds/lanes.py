@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench import aside, certificate, passes, pooled, rundir, store, verdicts
+from bench import certificate, passes, pooled, verdicts
 from bench.cells import filter as filter_
 from bench.cells.cell import TIMED, Cell, Lane
 from bench.cells.matrix import Matrix
@@ -19,10 +19,12 @@ from bench.child import Child, round_of
 from bench.passes import Sitting
 from bench.process.affinity import Cores
 from bench.process.launch import OnEvent
-from bench.rundir import RunFolder
+from bench.run import folder, journal, set_aside
+from bench.run import results as results_
+from bench.run.folder import RunFolder
+from bench.run.results import CellResult, Round
 from bench.statistics import samples
 from bench.stock import Stock
-from bench.store import CellResult, Round
 
 
 def run(
@@ -57,7 +59,7 @@ def run(
     runners maps a runtime to "module:class"; env is laid over every child's environment;
     idle_w is what the GPU draws when idle, None where it is not known.
     """
-    opened = rundir.opened(Path(path))
+    opened = folder.opened(Path(path))
     chosen = filter_.select(matrix.cells, only)
     gate = certificate.of_run(opened.path, matrix.places)
     if not uncertified:
@@ -74,13 +76,13 @@ def run(
         env=dict(env or {}),
         sitting=sitting or Sitting.begin(),
         idle_w=idle_w,
-        broken=passes.broken(opened.path),
-        alone=passes.alone(opened.path),
+        broken=journal.broken(opened.path),
+        alone=journal.alone(opened.path),
     )
     if again:
         for cell_id in with_replicas(chosen):
-            store.forget(opened.path, cell_id)
-            aside.forget(opened.path, cell_id)
+            results_.forget(opened.path, cell_id)
+            set_aside.forget(opened.path, cell_id)
     lanes = passes.lanes(chosen)
     due = benching.take_stock(lanes)
     if benching.stock.put_aside:
@@ -145,7 +147,7 @@ class _Bench:
         while due := self._due(members):
             number += 1
             drawn = self.sitting.draw(lane, number, due)
-            passes.begin(self.run.path, drawn)
+            journal.begin(self.run.path, drawn)
             if len(drawn.order) == 1:
                 self.alone.add(drawn.id)
             self.tell("pass_started", {"lane": lane.id, "number": number, "cells": len(drawn.order)})
@@ -153,7 +155,7 @@ class _Bench:
                 self._round(cell, drawn.id)
                 if self._done(cell):
                     self._finish(cell)
-            passes.end(self.run.path, drawn)
+            journal.end(self.run.path, drawn)
         for cell in members:
             self._finish(cell)
 
@@ -238,9 +240,9 @@ class _Bench:
         value = outcome.value or {}
         if value:
             made = round_of(value, outcome, started, number, pass_id, before)
-            arrays = store.load_samples(child.samples)
+            arrays = results_.load_samples(child.samples)
             if arrays:
-                store.save_samples(self.run.path, cell.id, number, arrays)
+                results_.save_samples(self.run.path, cell.id, number, arrays)
             child.samples.unlink(missing_ok=True)
             self._keep(self._with_round(before, made, value["effective"]))
         else:
@@ -266,12 +268,12 @@ class _Bench:
             validity=pooled.validity(rounds, self.stock.wanted(cell)),
         )
         # Those of an accuracy are no durations, and of no two rounds together.
-        raw = store.samples(self.run.path, after) if cell.scenario in TIMED else {}
+        raw = results_.samples(self.run.path, after) if cell.scenario in TIMED else {}
         found = pooled.figures(cell, protocol, rounds, raw)
         return msgspec.structs.replace(after, stats=found)
 
     def _keep(self, result: CellResult) -> None:
-        store.save(self.run.path, result)
+        results_.save(self.run.path, result)
         self.results[result.id] = result
 
     def _finish(self, cell: Cell) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bench import convert
 from bench.cells.cell import TWINS
 from bench.cells.runtimes import AS_SHIPPED
 from bench.contract import Emit, RunnerSpec
 from bench.process.launch import ChildFailed
 from bench.process.worker import resolve
+from bench.run import artifacts
 from bench.rungs.base import Context
 from pose import architecture, bootstrap, evaluate, inference, recipe, splits, weights
 from pose.errors import Unsupported, UserError
@@ -134,7 +134,7 @@ def _lowered(arm: Arm, precision: str) -> Arm | None:
     """Return the arm in a lower precision; None for int8 of an IR that was not quantised."""
     if arm.runtime != "openvino" or precision != "int8":
         return replace(arm, precision=precision)
-    quantised = arm.artifact.with_name(convert.FILES["int8"])
+    quantised = arm.artifact.with_name(artifacts.FILES["int8"])
     return replace(arm, precision=precision, artifact=quantised) if quantised.exists() else None
 
 
@@ -289,7 +289,7 @@ def _converted(
         if route["status"] != "ok":
             context.say(f"{format_} through {through}: {route['status']}: {route['reason']}")
         if route["status"] != "unsupported":
-            made[format_, through] = out / convert.FILES[format_]
+            made[format_, through] = out / artifacts.FILES[format_]
     return made
 
 

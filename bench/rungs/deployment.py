@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import store
 from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
+from bench.run import artifacts
 from bench.rungs import arms, probing
 from bench.rungs.arms import Arm, Precisions, Ran, Subject
 from bench.rungs.base import Check, Context, reshaped, rmse, worst
@@ -200,7 +200,7 @@ def _known(context: Context, subject: Subject, arm: Arm) -> Fact:
         mode=arm.mode,
         precision=arm.precision,
         device=arm.device,
-        artifact_sha256=store.artifact_sha256(arm.artifact),
+        artifact_sha256=artifacts.artifact_sha256(arm.artifact),
         place=context.places.get(arm.runtime, Place()).key,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench import console
 from bench.process.with_bar import call_with_bar
-from bench.rundir import RunFolder
+from bench.run.folder import RunFolder
 from bench.stages.measuring import load_matrix
 from pose.errors import Unsupported
 

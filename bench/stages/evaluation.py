@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from bench.process.with_bar import call_with_bar
-from bench.rundir import RunFolder
+from bench.run.folder import RunFolder
 from bench.stages.training import trained
 from pose import channel_order, splits
 from pose.errors import UserError

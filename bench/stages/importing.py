@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cells.cell import TWINS
-from bench.rundir import RunFolder
+from bench.run.folder import RunFolder
 from bench.stages.evaluation import predict
 from bench.stages.training import summary
 from pose import architecture, channel_order, weights

@@ -9,7 +9,8 @@ from typing import Any
 
 from bench import console, parity, proving, sitting
 from bench.cells import matrix
-from bench.rundir import RunFolder
+from bench.run import bench_file
+from bench.run.folder import RunFolder
 from pose.errors import UserError
 
 OWN = "matrix"
@@ -28,7 +29,7 @@ def load_matrix(
     if wanted is None:
         raise UserError(f"recipe '{run.recipe.name}' names no matrix; give one with --matrix")
     loaded = matrix.on_device(matrix.load(wanted), device or run.settings.device)
-    profile = profile or sitting.profiles(run.path).get(loaded.name)
+    profile = profile or bench_file.profiles(run.path).get(loaded.name)
     profile = None if profile == OWN else profile
     loaded = matrix.with_profile(loaded, profile) if profile else loaded
     said = {"--matrix": name, "--device": device, "--profile": profile}

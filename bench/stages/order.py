@@ -12,7 +12,7 @@ from typing import Any
 from bench import certificate, proving, sitting
 from bench import convert as converting
 from bench.cells.cell import TWINS
-from bench.rundir import RunFolder
+from bench.run.folder import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import Tested, evaluate
 from bench.stages.importing import is_placed, place

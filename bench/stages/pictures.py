@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.rundir import RunFolder
+from bench.run.folder import RunFolder
 from bench.stages.evaluation import stored_truth
 from bench.stages.training import best_epochs, trained
 from pose import splits

@@ -10,7 +10,7 @@ import msgspec
 from bench import console
 from bench.cells.cell import TWINS
 from bench.process import environment, launch
-from bench.rundir import RunFolder
+from bench.run.folder import RunFolder
 from pose import synthetic
 from pose.errors import Unsupported, UserError
 from pose.files import read_as

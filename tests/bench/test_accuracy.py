@@ -11,9 +11,11 @@ import pytest
 import run_folders
 from crowds import crowded, found_in, keep
 
-from bench import accuracy, bench_text, compare, compare_text, sides, store
+from bench import accuracy, bench_text, compare, compare_text, sides
 from bench.cells.cell import Cell
-from bench.store import CellResult, Difference
+from bench.run import artifacts
+from bench.run import results as results_
+from bench.run.results import CellResult, Difference
 from pose import bootstrap
 from pose.errors import UserError
 
@@ -35,7 +37,7 @@ def scored(cell: Cell, predictions: list[dict[str, Any]], **patch: Any) -> CellR
 @pytest.fixture(autouse=True)
 def _artifacts_as_they_were_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every artifact be the one that run_folders' cells name."""
-    monkeypatch.setattr(store, "artifact_sha256", lambda path: "a" * 64)
+    monkeypatch.setattr(artifacts, "artifact_sha256", lambda path: "a" * 64)
 
 
 def found(
@@ -84,7 +86,7 @@ def test_the_interval_is_that_of_the_paired_bootstrap(
     assert (pair.difference, *(pair.interval or ())) == pytest.approx(direct)
     assert (pair.ap_a, pair.ap_b) == pytest.approx((ap(GOOD), ap(OTHER)))
     assert pair.margin == accuracy.SAME_WEIGHTS, "both twins hold the same file"
-    monkeypatch.setattr(store, "artifact_sha256", lambda path: str("tf" in path.parts))
+    monkeypatch.setattr(artifacts, "artifact_sha256", lambda path: str("tf" in path.parts))
     keras, torch = (
         scored(c, p, artifact_sha256=s) for c, p, s in ((KERAS, GOOD, "True"), (TORCH, OTHER, "False"))
     )
@@ -94,7 +96,7 @@ def test_the_interval_is_that_of_the_paired_bootstrap(
 
 def test_the_matches_are_those_of_the_last_round(tmp_path: Path) -> None:
     keep(tmp_path, TORCH.id, GOOD, TRUTH)
-    store.save_samples(tmp_path, TORCH.id, 2, bootstrap.match(BAD, TRUTH).to_arrays())
+    results_.save_samples(tmp_path, TORCH.id, 2, bootstrap.match(BAD, TRUTH).to_arrays())
     twice = run_folders.result(TORCH, [ap(GOOD), ap(BAD)])
     kept = accuracy.matches(tmp_path, twice)
     assert kept is not None
@@ -138,7 +140,7 @@ def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
     cells = {TORCH: GOOD, IR: GOOD, KERAS: OTHER}
     pairs = found(tmp_path, cells)
     results = [scored(cell, predictions) for cell, predictions in cells.items()]
-    assert accuracy.renew(tmp_path, results) == store.differences(tmp_path) == pairs
+    assert accuracy.renew(tmp_path, results) == results_.differences(tmp_path) == pairs
     assert bench_text.accuracies(pairs)[0] == (
         "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, AP: +0.0000 [+0.0000, +0.0000] equal"
     )
@@ -151,8 +153,8 @@ def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
     ]
     (tmp_path / "bench" / "accuracies.json").write_text(json.dumps({"differences": [{"a": 1}]}))
     with pytest.raises(UserError, match=r"accuracies\.json holds no list of differences"):
-        store.differences(tmp_path)
-    assert store.differences(tmp_path / "nowhere") == []
+        results_.differences(tmp_path)
+    assert results_.differences(tmp_path / "nowhere") == []
 
 
 def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +174,7 @@ def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.Monk
     assert (accuracy.renew(tmp_path, other), len(drawn)) == (first, 4)
     (tmp_path / "bench" / "accuracies.json").write_text("[1")
     assert (accuracy.renew(tmp_path, other), len(drawn)) == (first, 6)
-    monkeypatch.setattr(store, "artifact_sha256", lambda path: None)
+    monkeypatch.setattr(artifacts, "artifact_sha256", lambda path: None)
     assert accuracy.renew(tmp_path, other)[0].verdict is None, "the artifact is gone"
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from benching import bench, one
 
-from bench import aside, rundir, sitting, store
 from bench.cells import matrix
+from bench.run import bench_file, folder, results, set_aside
+from bench.run.results import CellResult
 from bench.stages import measuring
-from bench.store import CellResult
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -29,17 +29,17 @@ def heard(run: Path, chosen: matrix.Matrix, **options: Any) -> tuple[CellResult,
 
 def test_another_protocol_loses_no_round(run_folder: Path) -> None:
     short, _ = heard(run_folder, by(0.05))
-    raw = store.samples(run_folder, short)["latency_ns"]
+    raw = results.samples(run_folder, short)["latency_ns"]
     long, events = heard(run_folder, by(0.06))
     assert events[0] == ("put_aside", {"profiles": {"standard": 1}})
     assert (long.hash == short.hash, len(long.rounds), long.protocol["measured_s"]) == (False, 2, 0.06)
     assert {one.pass_ for one in long.rounds}.isdisjoint(one.pass_ for one in short.rounds)
-    assert aside.ids(run_folder) == {short.id}
+    assert set_aside.ids(run_folder) == {short.id}
     back, events = heard(run_folder, by(0.05))
     assert back == short
-    assert store.samples(run_folder, back)["latency_ns"].tolist() == raw.tolist()
+    assert results.samples(run_folder, back)["latency_ns"].tolist() == raw.tolist()
     assert "round_finished" not in [name for name, _ in events], "nothing was measured for it"
-    assert store.cells(run_folder) == [short]
+    assert results.cells(run_folder) == [short]
     more, _ = heard(run_folder, by(0.06, rounds=3))
     assert more.rounds[:2] == long.rounds
 
@@ -48,14 +48,14 @@ def test_rounds_of_other_weights_are_forgotten(run_folder: Path) -> None:
     heard(run_folder, by(0.05))
     (run_folder / "train/torch/best.safetensors").write_bytes(b"other weights")
     heard(run_folder, by(0.06))
-    assert aside.ids(run_folder) == set()
+    assert set_aside.ids(run_folder) == set()
 
 
 def test_again_forgets_what_is_aside_too(run_folder: Path) -> None:
     short, _ = heard(run_folder, by(0.05))
     heard(run_folder, by(0.06))
     heard(run_folder, by(0.06), again=True)
-    assert aside.ids(run_folder) == set()
+    assert set_aside.ids(run_folder) == set()
     anew, _ = heard(run_folder, by(0.05))
     assert [one.pass_ for one in anew.rounds] != [one.pass_ for one in short.rounds]
 
@@ -66,12 +66,12 @@ def test_a_process_killed_while_it_moves_a_cell_loses_nothing(
     run_folder: Path, asked: float, until: str
 ) -> None:
     short, _ = heard(run_folder, by(0.05))
-    json, samples = store.folder(run_folder) / f"{short.id}.json", store.folder(run_folder) / short.id
+    json, samples = results.folder(run_folder) / f"{short.id}.json", results.folder(run_folder) / short.id
     was = json.read_bytes()
     if until == "copied":
-        shutil.copyfile(json, samples / aside.CELL)
+        shutil.copyfile(json, samples / set_aside.CELL)
     else:
-        aside.put(run_folder, short.id, short.hash)
+        set_aside.put(run_folder, short.id, short.hash)
     if until == "moved":
         json.write_bytes(was)
     if until == "taken":
@@ -82,12 +82,12 @@ def test_a_process_killed_while_it_moves_a_cell_loses_nothing(
     assert back == short
     assert first.hash == short.hash if asked == 0.05 else first.hash != short.hash
     assert (first.protocol["measured_s"], len(first.rounds)) == (asked, 2)
-    assert len(store.samples(run_folder, back)["latency_ns"]) == sum(one.count for one in short.rounds)
+    assert len(results.samples(run_folder, back)["latency_ns"]) == sum(one.count for one in short.rounds)
     assert "round_finished" not in [name for name, _ in events]
 
 
 def test_a_profile_that_was_asked_for_holds_until_another_is(run_folder: Path) -> None:
-    run = rundir.opened(run_folder)
+    run = folder.opened(run_folder)
 
     def loaded(profile: str | None = None, name: str | None = "demo") -> matrix.Matrix:
         return measuring.load_matrix(run, name, profile=profile)
@@ -95,10 +95,10 @@ def test_a_profile_that_was_asked_for_holds_until_another_is(run_folder: Path) -
     assert (loaded().protocol.profile, loaded().options) == ("quick", ("--matrix", "demo"))
     asked = loaded("standard")
     assert asked.options == ("--matrix", "demo", "--profile", "standard")
-    sitting.note(run, profiles={"demo": asked.profile_given or ""})
+    bench_file.note(run, profiles={"demo": asked.profile_given or ""})
     assert loaded() == asked, "as in the bench before"
     assert loaded(name="compiled").protocol.profile != "standard" or not loaded(name="compiled").profile_given
     assert loaded("quick").protocol.profile == "quick"
     assert loaded("matrix").options == ("--matrix", "demo")
-    sitting.note(run, profiles={"demo": ""})
+    bench_file.note(run, profiles={"demo": ""})
     assert loaded().profile_given is None

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from benching import TESTS, bench, one
 
-from bench import passes, store
 from bench.cells import matrix
 from bench.passes import Sitting
 from bench.process import launch
-from bench.store import CellResult
+from bench.run import journal as journal_
+from bench.run import results as results_
+from bench.run.results import CellResult
 
 ROUNDS = 2
 
@@ -76,17 +77,17 @@ benching.bench(Path({str(run)!r}), test_broken_pass.lane_of_two(), "HangsWhenAsk
 
 def journal(run: Path) -> tuple[list[dict[str, Any]], set[str]]:
     """Return the passes that began, in turn, and the names of those that ended."""
-    lines = [json.loads(line) for line in (run / "bench" / passes.JOURNAL).read_text().splitlines()]
+    lines = [json.loads(line) for line in (run / "bench" / journal_.JOURNAL).read_text().splitlines()]
     return [line for line in lines if "order" in line], {line["pass"] for line in lines if "ended" in line}
 
 
 def on_disk(run: Path) -> tuple[dict[str, list[bytes]], dict[str, bytes]]:
     """Return each cell's rounds, and each file of raw samples, as they are written."""
     rounds = {}
-    for path in sorted(store.folder(run).glob("*.json")):
+    for path in sorted(results_.folder(run).glob("*.json")):
         raw = json.loads(path.read_bytes())
         rounds[raw["id"]] = [json.dumps(made).encode() for made in raw["rounds"]]
-    samples = {str(path.relative_to(run)): path.read_bytes() for path in store.folder(run).rglob("*.npz")}
+    samples = {str(path.relative_to(run)): path.read_bytes() for path in results_.folder(run).rglob("*.npz")}
     return rounds, samples
 
 
@@ -121,7 +122,7 @@ def test_every_cell_that_was_due_in_a_broken_pass_gets_a_whole_one_more(run_fold
     for result in results.values():
         assert len(whole_rounds(result, whole)) >= ROUNDS
         assert [made.number for made in result.rounds] == list(range(1, len(result.rounds) + 1))
-        assert len(store.samples(run_folder, result)["latency_ns"]) == sum(r.count for r in result.rounds)
+        assert len(results_.samples(run_folder, result)["latency_ns"]) == sum(r.count for r in result.rounds)
     for a, b in itertools.combinations(results.values(), 2):
         assert len(whole_rounds(a, whole) & whole_rounds(b, whole)) >= ROUNDS
     # What the broken pass has left is no round of the other cell's, and stays.

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import run_folders
 
-from bench import ceilings, rundir, store
+from bench import ceilings
+from bench.run import folder, results
 from pose import architecture
 
 
@@ -50,7 +51,7 @@ def test_a_lane_that_was_not_measured_now_keeps_its_ceiling() -> None:
 def test_a_share_is_of_the_peak_of_the_precision_that_was_computed_in(
     run_folder: Any, precision: str, read_back: str, peak: float | None
 ) -> None:
-    run = rundir.opened(run_folder)
+    run = folder.opened(run_folder)
     axes = run_folders.cell(precision=precision)
     result = run_folders.result(axes, [20.0] * 3, effective={"precision": read_back}, stats={"value": 20.0})
     facts = {"limits": ceilings.merged(limits(100.0, 2), limits(300.0, 2, precision="bf16"))}
@@ -61,6 +62,6 @@ def test_a_share_is_of_the_peak_of_the_precision_that_was_computed_in(
     macs = architecture.build(run.recipe.model).macs
     assert found.stats["peak_gflops"] == peak
     assert found.stats["share_of_peak"] == pytest.approx(2 * macs / 0.02 / (peak * 1e9))
-    assert store.read(store.folder(run_folder) / f"{axes.id}.json") == found
+    assert results.read(results.folder(run_folder) / f"{axes.id}.json") == found
     [kept] = ceilings.with_shares(run, [found], {"limits": limits(50.0, 2)})
     assert kept == found, "of the sitting that measured it"

@@ -17,14 +17,16 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench import accuracy, passes, store
+from bench import accuracy
 from bench.cells import matrix
 from bench.machine import fingerprint
 from bench.passes import Sitting
 from bench.process import environment, launch
 from bench.rounds import lanes
+from bench.run import journal
+from bench.run import results as results_
+from bench.run.results import CellResult
 from bench.statistics import validity
-from bench.store import CellResult
 from pose import bootstrap
 from pose.errors import UserError
 from pose.files import write_json
@@ -33,8 +35,8 @@ from pose.files import write_json
 def test_latency_has_its_samples_beside_it(run_folder: Path):
     [result] = bench(run_folder, one())
     assert (result.status, result.reason) == ("ok", None)
-    assert store.cells(run_folder) == [result]
-    latency_ns = store.samples(run_folder, result)["latency_ns"]
+    assert results_.cells(run_folder) == [result]
+    latency_ns = results_.samples(run_folder, result)["latency_ns"]
     assert latency_ns.dtype == np.int64
     assert len(latency_ns) == result.stats["n"] == result.rounds[0].count >= 10
     assert latency_ns.min() >= 2_000_000
@@ -51,7 +53,7 @@ def test_latency_has_its_samples_beside_it(run_folder: Path):
 def test_throughput_counts_whole_batches(run_folder: Path):
     [result] = bench(run_folder, one("throughput", batch=8))
     assert result.status == "ok"
-    blocks = store.samples(run_folder, result)["block_ns"]
+    blocks = results_.samples(run_folder, result)["block_ns"]
     assert result.stats["n"] == result.rounds[0].count == len(blocks) * 4
     assert result.stats["images_per_s"] == pytest.approx(len(blocks) * 4 * 8 / (blocks.sum() / 1e9))
 
@@ -104,7 +106,7 @@ def test_whatever_goes_wrong_becomes_a_row(run_folder: Path, runner: str, status
     [result] = bench(run_folder, one(), runner, timeout_s=3 if runner == "Hangs" else 60)
     assert (result.status, result.rounds, result.stats) == (status, [], {})
     assert words in str(result.reason)
-    assert store.cells(run_folder) == [result]
+    assert results_.cells(run_folder) == [result]
     if "see " in words:
         log = run_folder / str(result.reason).partition("(see ")[2].rstrip(")")
         assert log.exists()
@@ -182,11 +184,11 @@ def test_a_cell_runs_in_the_place_that_the_matrix_names(run_folder: Path, tmp_pa
 @pytest.mark.parametrize("content", ["", "[1, 2", "{}", '{"schema": 1, "id": "x"}'])
 def test_a_damaged_cell_is_measured_again(run_folder: Path, content: str):
     [first] = bench(run_folder, one())
-    path = store.folder(run_folder) / f"{first.id}.json"
+    path = results_.folder(run_folder) / f"{first.id}.json"
     path.write_text(content)
     [again] = bench(run_folder, one())
     assert again.status == "ok"
-    assert store.cells(run_folder) == [again]
+    assert results_.cells(run_folder) == [again]
 
 
 def test_a_finished_cell_is_not_measured_again_until_something_that_decides_it_changes(run_folder: Path):
@@ -261,7 +263,7 @@ def test_a_round_that_was_measured_alone_is_no_pair(run_folder: Path):
     first = bench(run_folder, both)
     assert shared(first) == 2
     killed = msgspec.structs.replace(first[0], status="failed", reason="killed", rounds=first[0].rounds[:1])
-    store.save(run_folder, killed)
+    results_.save(run_folder, killed)
     mended = bench(run_folder, both)
     assert [one.status for one in mended] == ["ok", "ok"]
     assert shared(mended) == 2
@@ -272,7 +274,7 @@ def test_a_round_that_was_measured_alone_is_no_pair(run_folder: Path):
 @pytest.mark.usefixtures("in_process")
 def test_a_cell_that_failed_beyond_its_rounds_is_tried_again(run_folder: Path):
     [good] = bench(run_folder, one(protocol={"rounds": 2}))
-    store.save(run_folder, msgspec.structs.replace(good, status="oom", reason="used too much"))
+    results_.save(run_folder, msgspec.structs.replace(good, status="oom", reason="used too much"))
     [again] = bench(run_folder, one(protocol={"rounds": 2}))
     assert (again.status, len(again.rounds)) == ("ok", 3)
 
@@ -292,7 +294,7 @@ def test_an_upgraded_runtime_is_measured_anew(run_folder: Path, monkeypatch: pyt
 @pytest.mark.usefixtures("in_process")
 def test_a_cell_says_where_its_stopping_rule_first_looked(run_folder: Path):
     [stopped] = bench(run_folder, one(protocol={"rounds": 2, "rounds_max": 3, "half_width": 1e9}))
-    assert store.read(store.folder(run_folder) / f"{stopped.id}.json").first_look == 2
+    assert results_.read(results_.folder(run_folder) / f"{stopped.id}.json").first_look == 2
     [fixed] = bench(run_folder, one(protocol={"measured_s": 0.2}))
     assert fixed.first_look is None
 
@@ -300,7 +302,7 @@ def test_a_cell_says_where_its_stopping_rule_first_looked(run_folder: Path):
 def test_a_failed_cell_leaves_no_older_samples(run_folder: Path):
     [good] = bench(run_folder, one())
     bench(run_folder, one(protocol={"measured_s": 0.2}), "Raises")
-    assert store.samples(run_folder, good) == {}
+    assert results_.samples(run_folder, good) == {}
 
 
 def test_only_what_was_selected_is_measured(run_folder: Path):
@@ -335,7 +337,7 @@ def test_a_folder_that_is_no_run_is_refused(run_folder: Path, name: str, content
 
 
 def passes_of(run: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "bench" / passes.JOURNAL).read_text().splitlines()]
+    lines = [json.loads(line) for line in (run / "bench" / journal.JOURNAL).read_text().splitlines()]
     return [line for line in lines if "order" in line]
 
 
@@ -377,7 +379,7 @@ def test_more_rounds_are_added_to_those_that_are_there(run_folder: Path):
     bench(run_folder, one(protocol={"rounds": 2}))
     [more] = bench(run_folder, one(protocol={"rounds": 3}))
     assert [one.number for one in more.rounds] == [1, 2, 3]
-    assert len(store.samples(run_folder, more)["latency_ns"]) == sum(one.count for one in more.rounds)
+    assert len(results_.samples(run_folder, more)["latency_ns"]) == sum(one.count for one in more.rounds)
     assert more.validity.verdict in {"VALID", "FLAGGED", "INVALID"}
     [kept] = bench(run_folder, one(protocol={"rounds": 2}))
     assert kept == more
@@ -455,7 +457,7 @@ def test_a_bench_that_was_killed_goes_on_where_it_stopped(run_folder: Path):
     parent.wait()
     chosen = one(["throughput", "latency"])
     first, second = chosen.cells
-    assert [result.id for result in store.cells(run_folder) if result.status == "ok"] == [first.id]
+    assert [result.id for result in results_.cells(run_folder) if result.status == "ok"] == [first.id]
     heard: list[tuple[str, bool]] = []
 
     def note(name: str, fields: dict[str, Any]) -> None:

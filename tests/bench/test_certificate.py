@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import certificate, mlperf, parity, store
+from bench import certificate, mlperf, parity
 from bench.cells import matrix
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
+from bench.run import artifacts, results
 from pose import weights
 from pose.errors import UserError
 from pose.files import write_json
@@ -29,7 +30,7 @@ def written(run: Path, **patch: Any) -> dict[str, Any]:
         "id": "c" * 64,
         "subject": "torch",
         "through": None,
-        "artifact_sha256": store.artifact_sha256(best(run)),
+        "artifact_sha256": artifacts.artifact_sha256(best(run)),
         "status": "pass",
         "reason": None,
         **{axis: asdict(one().cells[0])[axis] for axis in ("twin", "runtime", "mode", "precision", "device")},
@@ -79,11 +80,11 @@ def test_a_cell_timed_uncertified_is_marked_and_a_later_certificate_is_attached(
     [result] = bench(run, one())
     assert (result.status, result.certificate_id) == ("ok", None)
     written(run)
-    samples = store.samples(run, result)
+    samples = results.samples(run, result)
     [again] = bench(run, one(), uncertified=False)
     assert again == replace_id(result, "c" * 64)
-    assert store.cells(run) == [again]
-    np.testing.assert_array_equal(store.samples(run, again)["latency_ns"], samples["latency_ns"])
+    assert results.cells(run) == [again]
+    np.testing.assert_array_equal(results.samples(run, again)["latency_ns"], samples["latency_ns"])
 
 
 def test_a_device_that_is_absent_is_unsupported_and_lacks_no_certificate(
@@ -119,7 +120,7 @@ def test_rounds_that_were_timed_uncertified_are_kept_and_not_prolonged_without_a
     assert kept == result
 
 
-def replace_id(result: store.CellResult, value: str) -> store.CellResult:
+def replace_id(result: results.CellResult, value: str) -> results.CellResult:
     return type(result)(
         **{name: getattr(result, name) for name in result.__struct_fields__} | {"certificate_id": value}
     )
@@ -168,7 +169,7 @@ def test_rungs_that_do_not_bear_on_what_is_timed_need_not_be_climbed(run: Path) 
 def test_a_loader_needs_rung_1_and_no_other(run: Path, number: int, status: str) -> None:
     written(run, rungs=rungs(run, number, status), arm={"device": "cuda", "status": "unsupported"})
     cell = replace(one().cells[0], scenario="data", batch=8)
-    granted, refused = certificate.of_run(run).certificate(cell, store.artifact_sha256(best(run)))
+    granted, refused = certificate.of_run(run).certificate(cell, artifacts.artifact_sha256(best(run)))
     if number == 1:
         assert granted is None
         assert f"rung 1 (Data) is {status}; 'twinpose parity " in str(refused)
@@ -180,14 +181,14 @@ def test_no_rung_proves_a_training_in_a_lower_precision(run: Path) -> None:
     written(run, arm={"precision": "bf16", "status": "reported"})
     cell = replace(one().cells[0], scenario="train", precision="bf16", batch=8)
     gate = certificate.of_run(run)
-    granted, refused = gate.certificate(cell, store.artifact_sha256(best(run)))
+    granted, refused = gate.certificate(cell, artifacts.artifact_sha256(best(run)))
     assert granted is None
     assert refused == (
         "rungs 4 and 5 prove training in float32 and float64 alone, not in bf16; --uncertified times without"
     )
-    assert gate.bars(cell, store.artifact_sha256(best(run))) == ("uncertified", refused)
+    assert gate.bars(cell, artifacts.artifact_sha256(best(run))) == ("uncertified", refused)
     inference = replace(cell, scenario="latency", batch=1)
-    assert gate.certificate(inference, store.artifact_sha256(best(run)))[1] is None
+    assert gate.certificate(inference, artifacts.artifact_sha256(best(run)))[1] is None
 
 
 def test_a_loader_is_not_timed_without_a_certificate(run: Path) -> None:
@@ -219,7 +220,7 @@ def test_a_certificate_is_of_the_versions_that_have_a_part(
     written(run, arm=axes, **({} if recorded is None else {"versions": recorded}))
     cell = replace(one().cells[0], runtime="openvino", mode="ir")
     gate = replace(certificate.of_run(run), installed=RECORDED | installed)
-    granted, refused = gate.certificate(cell, store.artifact_sha256(best(run)))
+    granted, refused = gate.certificate(cell, artifacts.artifact_sha256(best(run)))
     if said is None:
         assert (granted, refused) == ("c" * 64, None)
     else:
@@ -275,7 +276,7 @@ def test_an_export_is_certified_through_the_twin_that_it_is_of() -> None:
 
 def test_a_certificate_is_of_the_environment_that_it_was_climbed_in(run: Path) -> None:
     place = matrix.Place(python="envs/torch/bin/python")
-    here, there = (one().cells[0], store.artifact_sha256(best(run))), {"torch": place}
+    here, there = (one().cells[0], artifacts.artifact_sha256(best(run))), {"torch": place}
     written(run)
     assert certificate.of_run(run).certificate(*here)[0] == "c" * 64
     assert certificate.of_run(run, {"tf": place}).certificate(*here)[0] == "c" * 64

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from bench import compare, compare_text, sides
 from bench.cells.cell import Cell
 from bench.compare import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, Found
-from bench.store import CellResult, Validity
+from bench.run.results import CellResult, Validity
 from pose.errors import UserError
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from twins import EITHER, dataset, job, tiny
 
-from bench import convert, rundir
+from bench import convert
 from bench.convert import Job
 from bench.process import launch
 from bench.process.worker import explain
+from bench.run import folder
 from pose import architecture, sample, splits, weights
 from pose.errors import Unsupported
 from pose.files import sha256_of_bytes
@@ -21,7 +22,7 @@ from pose.files import sha256_of_bytes
 
 def request(run_folder: Path, out: Path) -> Job:
     """Return a conversion of the run's recipe that has no source yet."""
-    run = rundir.opened(run_folder)
+    run = folder.opened(run_folder)
     nothing: Any = None
     where = (run.settings.coco, splits.read(run.split_file))
     return Job("torch", run.recipe, run_folder / "best.safetensors", *where, nothing, nothing, nothing, out)

@@ -12,8 +12,9 @@ import pytest
 import run_folders
 from pyarrow import parquet
 
-from bench import export, store
-from bench.store import Validity
+from bench.run import parquet as parquet_
+from bench.run import results
+from bench.run.results import Validity
 from pose.errors import UserError
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -36,7 +37,7 @@ def written(tmp_path: Path) -> Path:
 
 
 def test_there_is_a_row_a_round_and_one_for_a_cell_without_any(tmp_path: Path) -> None:
-    assert export.to_parquet(written(tmp_path), tmp_path / "cells.parquet") == 3
+    assert parquet_.to_parquet(written(tmp_path), tmp_path / "cells.parquet") == 3
     table = pd.read_parquet(tmp_path / "cells.parquet").set_index("device")
     cpu, cuda = table.loc["cpu"], table.loc["cuda"]
     assert list(cpu["round"]) == [1, 2]
@@ -56,9 +57,9 @@ def test_there_is_a_row_a_round_and_one_for_a_cell_without_any(tmp_path: Path) -
 
 def test_every_figure_of_a_round_comes_back(tmp_path: Path) -> None:
     run = written(tmp_path)
-    export.to_parquet(run, tmp_path / "cells.parquet")
+    parquet_.to_parquet(run, tmp_path / "cells.parquet")
     rows = parquet.read_table(tmp_path / "cells.parquet").to_pylist()
-    rounds = [(cell, one) for cell in store.cells(run) for one in cell.rounds]
+    rounds = [(cell, one) for cell in results.cells(run) for one in cell.rounds]
     for row, (cell, one) in zip((row for row in rows if row["round"]), rounds, strict=True):
         assert {name: row[name] for name in ("id", "hash", "command")} == {
             "id": cell.id, "hash": cell.hash, "command": cell.command,
@@ -76,11 +77,11 @@ def test_every_figure_of_a_round_comes_back(tmp_path: Path) -> None:
 
 
 def test_columns_have_their_types_even_where_all_is_null(tmp_path: Path) -> None:
-    export.to_parquet(written(tmp_path), tmp_path / "cells.parquet")
+    parquet_.to_parquet(written(tmp_path), tmp_path / "cells.parquet")
     schema = parquet.read_schema(tmp_path / "cells.parquet")
     kinds = {"string": "string", "int64": "int64", "float64": "double"}
     kinds |= {"strings": "list<element: string>", "time": "timestamp[us, tz=UTC]"}
-    for name, kind in (export.CELL | export.ROUND).items():
+    for name, kind in (parquet_.CELL | parquet_.ROUND).items():
         assert str(schema.field(name).type) == kinds[kind], name
     assert str(schema.field("phase_compile_s").type) == "double"
     assert "cell_nulls_p99" not in schema.names
@@ -88,15 +89,15 @@ def test_columns_have_their_types_even_where_all_is_null(tmp_path: Path) -> None
 
 def test_the_file_says_what_it_is_of(tmp_path: Path) -> None:
     run = written(tmp_path)
-    export.to_parquet(run, tmp_path / "cells.parquet")
-    described = json.loads(parquet.read_schema(tmp_path / "cells.parquet").metadata[export.METADATA])
+    parquet_.to_parquet(run, tmp_path / "cells.parquet")
+    described = json.loads(parquet.read_schema(tmp_path / "cells.parquet").metadata[parquet_.METADATA])
     assert described["machine"] == run_folders.MACHINE
     assert described["matrix"]["name"] == "t"
 
 
 @pytest.mark.parametrize(("schema", "rows"), [(1, 4), (2, 8)])
 def test_golden_runs_are_exported(tmp_path: Path, schema: int, rows: int) -> None:
-    assert export.to_parquet(GOLDEN / f"schema_{schema}", tmp_path / "cells.parquet") == rows
+    assert parquet_.to_parquet(GOLDEN / f"schema_{schema}", tmp_path / "cells.parquet") == rows
     table = pd.read_parquet(tmp_path / "cells.parquet").set_index("scenario")
     assert table.loc["accuracy", "cell_AP"] == pytest.approx(0.908, abs=1e-3)
 
@@ -104,10 +105,10 @@ def test_golden_runs_are_exported(tmp_path: Path, schema: int, rows: int) -> Non
 def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"twinpose\[parquet\]"):
-        export.to_parquet(GOLDEN / "schema_2", tmp_path / "cells.parquet")
+        parquet_.to_parquet(GOLDEN / "schema_2", tmp_path / "cells.parquet")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_without_a_bench_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected a run folder with a bench"):
-        export.to_parquet(tmp_path, tmp_path / "cells.parquet")
+        parquet_.to_parquet(tmp_path, tmp_path / "cells.parquet")

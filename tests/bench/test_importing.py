@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import rundir, stages
-from bench.rundir import RunFolder
+from bench import stages
+from bench.run import folder
+from bench.run.folder import RunFolder
 from bench.stages import importing
 from pose import architecture, weights
 from pose.errors import UserError
@@ -33,7 +34,7 @@ def run(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
     monkeypatch.setattr(importing, "predict", predict)
     (run_folder / "train" / "torch" / "best.safetensors").unlink()
-    return rundir.opened(run_folder)
+    return folder.opened(run_folder)
 
 
 def given(run: RunFolder, seed: int = 0) -> Path:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import certificate, parity, proving, rundir, stages, store
+from bench import certificate, parity, proving, stages
 from bench.cells import matrix
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
+from bench.run import artifacts, folder
 from bench.rungs import arms, deployment
 from bench.rungs.base import Check
 from bench.stages import order
@@ -32,19 +33,19 @@ blocks:
 Climb = Callable[..., dict[str, Any]]
 
 
-def best(run: rundir.RunFolder) -> Path:
+def best(run: folder.RunFolder) -> Path:
     return run.train_folder("torch") / "best.safetensors"
 
 
-def ir(run: rundir.RunFolder, name: str = "model.xml") -> Path:
+def ir(run: folder.RunFolder, name: str = "model.xml") -> Path:
     return run.artifact_folder("torch") / name
 
 
 @pytest.fixture
-def run(run_folder: Path) -> rundir.RunFolder:
+def run(run_folder: Path) -> folder.RunFolder:
     """Return a run of a torch twin whose IR was quantised, and whose matrix measures both."""
     write_text(run_folder / "matrix.yaml", INT8)
-    opened = rundir.opened(run_folder)
+    opened = folder.opened(run_folder)
     recipe = opened.recipe.model_copy(update={"matrix": str(run_folder / "matrix.yaml")})
     opened = replace(opened, recipe=recipe)
     weights.save(best(opened), {"a": np.arange(3.0)})
@@ -55,7 +56,7 @@ def run(run_folder: Path) -> rundir.RunFolder:
 
 
 @pytest.fixture
-def climb(run: rundir.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
+def climb(run: folder.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
     """Return what climbs given rungs for the run and finds them all passed, or `statuses` of them."""
 
     def climbed(*numbers: int, measured: float = 1e-15, **statuses: str) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def statuses(found: dict[str, Any]) -> list[str]:
 
 
 def test_a_climb_of_one_rung_keeps_the_others_and_replaces_its_own(
-    run: rundir.RunFolder, climb: Climb
+    run: folder.RunFolder, climb: Climb
 ) -> None:
     whole = climb(*parity.QUICK)
     found = climb(3, measured=2e-15)
@@ -107,11 +108,11 @@ def test_a_climb_of_one_rung_keeps_the_others_and_replaces_its_own(
     assert found["runtimes"] == whole["runtimes"], "what the certificates rest on is as it was"
     assert found["id"] != whole["id"], "a check of the whole is another"
     gate = certificate.of_run(run.path)
-    assert gate.certificate(CELL, store.artifact_sha256(best(run))) == (found["runtimes"][0]["id"], None)
+    assert gate.certificate(CELL, artifacts.artifact_sha256(best(run))) == (found["runtimes"][0]["id"], None)
 
 
 def test_arms_that_another_matrix_leaves_out_are_kept_until_their_artifact_changes(
-    run: rundir.RunFolder, climb: Climb
+    run: folder.RunFolder, climb: Climb
 ) -> None:
     both = climb(*parity.QUICK)["runtimes"]
     write_text(run.path / "matrix.yaml", INT8.replace("[fp32, int8]", "fp32"))
@@ -140,30 +141,30 @@ def test_a_rung_that_no_timing_needs_leaves_the_ids_of_the_certificates(climb: C
     assert climb(6)["runtimes"] == whole["runtimes"]
 
 
-def _other_weights(run: rundir.RunFolder) -> None:
+def _other_weights(run: folder.RunFolder) -> None:
     weights.save(best(run), {"a": np.arange(3.0) + 1})
 
 
-def _other_export(run: rundir.RunFolder) -> None:
+def _other_export(run: folder.RunFolder) -> None:
     write_text(ir(run), "converted anew")
 
 
-def _other_recipe(run: rundir.RunFolder) -> None:
+def _other_recipe(run: folder.RunFolder) -> None:
     rewrite(run, recipe_sha256="0" * 64)
 
 
-def _older_torch(run: rundir.RunFolder) -> None:
+def _older_torch(run: folder.RunFolder) -> None:
     found = read_json(run.path / "parity.json", "a certificate")
     rewrite(run, versions=found["versions"] | {"torch": "1.0"})
 
 
-def _no_versions(run: rundir.RunFolder) -> None:
+def _no_versions(run: folder.RunFolder) -> None:
     found = read_json(run.path / "parity.json", "a certificate")
     del found["versions"]
     write_json(run.path / "parity.json", found)
 
 
-def rewrite(run: rundir.RunFolder, **changes: Any) -> None:
+def rewrite(run: folder.RunFolder, **changes: Any) -> None:
     found = read_json(run.path / "parity.json", "a certificate") | changes
     write_json(run.path / "parity.json", found)
 
@@ -179,9 +180,9 @@ def rewrite(run: rundir.RunFolder, **changes: Any) -> None:
     ],
 )
 def test_what_was_climbed_for_something_else_is_not_climbed(
-    run: rundir.RunFolder,
+    run: folder.RunFolder,
     climb: Climb,
-    change: Callable[[rundir.RunFolder], None],
+    change: Callable[[folder.RunFolder], None],
     said: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -196,12 +197,12 @@ def test_what_was_climbed_for_something_else_is_not_climbed(
     assert "not kept: rungs 1, 2, 4, 5, 7, 8: what was climbed before is of" in printed.out + printed.err
 
 
-def test_a_certificate_that_cannot_be_read_is_climbed_anew(run: rundir.RunFolder, climb: Climb) -> None:
+def test_a_certificate_that_cannot_be_read_is_climbed_anew(run: folder.RunFolder, climb: Climb) -> None:
     (run.path / "parity.json").write_text("[")
     assert climb(*parity.QUICK)["status"] == "pass"
 
 
-def test_a_run_with_int8_in_its_matrix_is_proven_once(run: rundir.RunFolder, climb: Climb) -> None:
+def test_a_run_with_int8_in_its_matrix_is_proven_once(run: folder.RunFolder, climb: Climb) -> None:
     assert not order._is_proven(run)
     found = climb(*parity.QUICK)
     assert {"fp32", "int8"} <= {arm["precision"] for arm in found["runtimes"]}
@@ -209,7 +210,7 @@ def test_a_run_with_int8_in_its_matrix_is_proven_once(run: rundir.RunFolder, cli
 
 
 def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
-    run: rundir.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
+    run: folder.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = climb(*parity.QUICK)
     seen: list[Any] = []
@@ -246,14 +247,14 @@ def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
     assert seen[-1].places["torch"].env == {"A": "b"}
     gate = certificate.of_run(run.path)
     cell = replace(CELL, device="cuda")
-    artifact = store.artifact_sha256(best(run))
+    artifact = artifacts.artifact_sha256(best(run))
     assert gate.certificate(cell, artifact)[0] is None, "of another environment"
     placed = certificate.of_run(run.path, seen[-1].places)
     assert placed.certificate(cell, artifact) == (on_gpu[0]["id"], None)
 
 
 def test_a_run_whose_rungs_do_not_let_the_bench_time_is_not_proven(
-    run: rundir.RunFolder, climb: Climb
+    run: folder.RunFolder, climb: Climb
 ) -> None:
     climb(7)
     assert not order._is_proven(run)
@@ -271,7 +272,7 @@ def test_a_run_whose_rungs_do_not_let_the_bench_time_is_not_proven(
 
 @pytest.mark.parametrize("change", [_other_weights, _other_export, lambda run: ir(run, "model.int8.xml")])
 def test_what_was_made_anew_is_not_proven(
-    run: rundir.RunFolder, climb: Climb, change: Callable[[rundir.RunFolder], Path | None]
+    run: folder.RunFolder, climb: Climb, change: Callable[[folder.RunFolder], Path | None]
 ) -> None:
     climb(*parity.QUICK)
     path = change(run)
@@ -281,7 +282,7 @@ def test_what_was_made_anew_is_not_proven(
 
 
 def test_an_upgrade_is_climbed_for_again(
-    run: rundir.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
+    run: folder.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = fingerprint.packages() | {"torch": "2.14.1"}
     monkeypatch.setattr(fingerprint, "packages", lambda: now)

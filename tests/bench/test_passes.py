@@ -10,10 +10,12 @@ from benching import one
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import passes, store
+from bench import passes
 from bench.cells.cell import Cell
 from bench.passes import Sitting
-from bench.store import CellResult, Round
+from bench.run import journal as journal_
+from bench.run import results
+from bench.run.results import CellResult, Round
 
 CELLS = tuple(Cell("torch", "torch", "eager", "fp32", "cpu", b, 1, "glibc", "latency") for b in range(1, 7))
 LANE = CELLS[0].lane
@@ -45,9 +47,9 @@ def test_lanes_keep_the_order_of_the_matrix():
 def a_pass(tmp_path: Path, number: int, *, ended: bool) -> str:
     sitting = Sitting("here", 1)
     drawn = sitting.draw(LANE, number, CELLS)
-    passes.begin(tmp_path, drawn)
+    journal_.begin(tmp_path, drawn)
     if ended:
-        passes.end(tmp_path, drawn)
+        journal_.end(tmp_path, drawn)
     return drawn.id
 
 
@@ -63,9 +65,9 @@ def result(*pass_ids: str) -> CellResult:
 
 
 def test_a_round_of_a_broken_pass_stays_but_does_not_count(tmp_path: Path):
-    assert passes.broken(tmp_path) == set()
+    assert journal_.broken(tmp_path) == set()
     whole, broken = a_pass(tmp_path, 1, ended=True), a_pass(tmp_path, 2, ended=False)
-    found = passes.broken(tmp_path)
+    found = journal_.broken(tmp_path)
     assert found == {broken}
     assert passes.rounds_done(result(whole, broken), found) == 1
     assert passes.rounds_done(None, found) == 0
@@ -74,11 +76,11 @@ def test_a_round_of_a_broken_pass_stays_but_does_not_count(tmp_path: Path):
 @pytest.mark.parametrize("torn", ['{"pass": "x", "ord', "[1]\n", "\n\n", "null\n"])
 def test_a_torn_line_of_the_journal_swallows_nothing(tmp_path: Path, torn: str):
     whole = a_pass(tmp_path, 1, ended=True)
-    journal = tmp_path / "bench" / passes.JOURNAL
+    journal = tmp_path / "bench" / journal_.JOURNAL
     with open(journal, "a", encoding="utf-8") as handle:
         handle.write(torn)
     broken = a_pass(tmp_path, 2, ended=False)
-    assert passes.broken(tmp_path) == {broken}
+    assert journal_.broken(tmp_path) == {broken}
     assert whole != broken
     lines = [line for line in journal.read_text().splitlines() if "order" in line and line.endswith("}")]
     assert json.loads(lines[-1])["order"] == [c.id for c in Sitting("here", 1).draw(LANE, 2, CELLS).order]
@@ -87,7 +89,7 @@ def test_a_torn_line_of_the_journal_swallows_nothing(tmp_path: Path, torn: str):
 def test_a_cell_in_a_broken_pass_keeps_its_raw_samples(tmp_path: Path):
     import numpy as np
 
-    store.save_samples(tmp_path, CELLS[0].id, 1, {"latency_ns": np.arange(3)})
-    store.save_samples(tmp_path, CELLS[0].id, 2, {"latency_ns": np.arange(3, 5)})
-    found = store.samples(tmp_path, result("a", "b"))
+    results.save_samples(tmp_path, CELLS[0].id, 1, {"latency_ns": np.arange(3)})
+    results.save_samples(tmp_path, CELLS[0].id, 2, {"latency_ns": np.arange(3, 5)})
+    found = results.samples(tmp_path, result("a", "b"))
     np.testing.assert_array_equal(found["latency_ns"], np.arange(5))

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import child, measure, store
+from bench import child, measure
 from bench.contract import RunnerSpec
 from bench.machine import conditions, energy, thread_pools
 from bench.machine.conditions import Conditions
 from bench.measure import NullRunner
 from bench.process import launch
+from bench.run import results
 from bench.scenarios import network, pipeline
 from bench.scenarios.base import Job, Phases
 from pose import recipe as recipes
@@ -151,15 +152,15 @@ def measured(device: Device, request: dict[str, Any]) -> tuple[dict[str, Any], d
         return found, dict(arrays)
 
 
-def stored(value: dict[str, Any], run: Path) -> store.Round:
+def stored(value: dict[str, Any], run: Path) -> results.Round:
     """Return the round that a parent makes of what its child gave, read back from the run."""
     chosen = one().cells[0]
-    empty = store.CellResult(
+    empty = results.CellResult(
         id=chosen.id, status="ok", reason=None, axes=chosen, hash="", artifact_sha256=None,
         split_sha256="", command="",
     )  # fmt: skip
     made = child.round_of(value, launch.Outcome("ok", None, value, 1.0), "", 1, "p", empty)
-    [kept] = store.read(store.save(run, msgspec.structs.replace(empty, rounds=[made]))).rounds
+    [kept] = results.read(results.save(run, msgspec.structs.replace(empty, rounds=[made]))).rounds
     return kept
 
 
@@ -349,7 +350,7 @@ def test_a_quiet_round_is_valid_and_keeps_what_it_ran_under(
     before, after = readings(monkeypatch, device, involuntary_switches=9_000, voluntary_switches=40)
     found, _ = measured(device, payload(run_folder, "latency"))
     kept = stored(found, run_folder)
-    assert kept.validity == store.Validity("VALID", [])
+    assert kept.validity == results.Validity("VALID", [])
     assert (kept.conditions["before"], kept.conditions["after"]) == (before.to_dict(), after.to_dict())
     assert (kept.conditions["doubts"], kept.conditions["cores_used"]) == ([], 1.5)
 
@@ -384,7 +385,7 @@ def test_a_doubt_flags_the_round_with_its_reason(
     readings(monkeypatch, device, **changed)
     found, _ = measured(device, payload(run_folder, "throughput"))
     kept = stored(found, run_folder)
-    assert kept.validity == store.Validity("FLAGGED", [reason])
+    assert kept.validity == results.Validity("FLAGGED", [reason])
     assert kept.conditions["doubts"] == [reason]
 
 
@@ -426,7 +427,7 @@ def test_a_pool_of_more_threads_than_the_lane_has_is_a_doubt():
 
 def test_a_real_round_stores_every_condition_before_and_after(run_folder: Path):
     [result] = bench(run_folder, one())
-    [kept] = store.read(store.folder(run_folder) / f"{result.id}.json").rounds
+    [kept] = results.read(results.folder(run_folder) / f"{result.id}.json").rounds
     before, after = kept.conditions["before"], kept.conditions["after"]
     assert set(before) == set(after) == {field.name for field in fields(Conditions)}
     assert after["monotonic_s"] - before["monotonic_s"] >= 0.1

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import twins
 
-from bench import rundir
-from bench.rundir import Settings
+from bench.run import folder as folder_
+from bench.run.folder import Settings
 from pose.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,8 +30,10 @@ def settings(rendered: Path) -> Settings:
 
 
 def test_a_prepared_run_is_opened_again(tmp_path: Path, settings: Settings) -> None:
-    made = rundir.prepare(tmp_path / "run", twins.tiny(), settings)
-    assert rundir.prepare(tmp_path / "run", twins.tiny(), settings) == made == rundir.opened(tmp_path / "run")
+    made = folder_.prepare(tmp_path / "run", twins.tiny(), settings)
+    assert (
+        folder_.prepare(tmp_path / "run", twins.tiny(), settings) == made == folder_.opened(tmp_path / "run")
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,22 +47,22 @@ def test_a_prepared_run_is_opened_again(tmp_path: Path, settings: Settings) -> N
 def test_other_settings_are_refused_by_name(
     tmp_path: Path, settings: Settings, change: dict[str, object], said: str
 ) -> None:
-    rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    folder_.prepare(tmp_path / "run", twins.tiny(), settings)
     with pytest.raises(UserError, match=said):
-        rundir.prepare(tmp_path / "run", twins.tiny(), replace(settings, **change))  # type: ignore[arg-type]
+        folder_.prepare(tmp_path / "run", twins.tiny(), replace(settings, **change))  # type: ignore[arg-type]
 
 
 def test_another_recipe_is_refused_by_the_key_that_differs(tmp_path: Path, settings: Settings) -> None:
-    rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    folder_.prepare(tmp_path / "run", twins.tiny(), settings)
     with pytest.raises(UserError, match=r"training\.epochs: 2 there, 5 given"):
-        rundir.prepare(tmp_path / "run", twins.tiny(epochs=5), settings)
+        folder_.prepare(tmp_path / "run", twins.tiny(epochs=5), settings)
 
 
 def test_an_interrupted_preparation_is_taken_up_and_swept(tmp_path: Path, settings: Settings) -> None:
     run = tmp_path / "run"
 
     def interrupt() -> None:
-        with rundir.locked(run, create=True):
+        with folder_.locked(run, create=True):
             (run / "split.json").write_text("half")
             raise KeyboardInterrupt
 
@@ -69,8 +71,8 @@ def test_an_interrupted_preparation_is_taken_up_and_swept(tmp_path: Path, settin
     killed = 'from pose.files import replacing\nwith replacing("weights/a.json"): import os; os._exit(9)'
     subprocess.run([sys.executable, "-c", killed], cwd=run, env={"PYTHONPATH": str(ROOT)}, check=False)
     assert [p.name for p in (run / "weights").iterdir()] != []
-    with rundir.locked(run, create=True):
-        rundir.prepare(run, twins.tiny(), settings)
+    with folder_.locked(run, create=True):
+        folder_.prepare(run, twins.tiny(), settings)
     assert [p.name for p in (run / "weights").iterdir()] == ["init.safetensors"]
 
 
@@ -90,31 +92,31 @@ def own(folder: Path, names: Sequence[str] = USERS) -> set[Path]:
 )
 def test_a_folder_of_the_users_is_left_as_it_was(tmp_path: Path, names: Sequence[str]) -> None:
     mine = own(tmp_path, names)
-    with pytest.raises(UserError, match="is no run folder"), rundir.locked(tmp_path, create=True):
+    with pytest.raises(UserError, match="is no run folder"), folder_.locked(tmp_path, create=True):
         pytest.fail("a folder that is no run was taken")
     assert {p for p in tmp_path.rglob("*") if p.is_file()} == mine
 
 
 def test_the_users_own_files_in_a_run_stay(tmp_path: Path, settings: Settings) -> None:
-    rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    folder_.prepare(tmp_path / "run", twins.tiny(), settings)
     mine = own(tmp_path / "run", (*USERS, "train/.gitkeep", "report/.note.md"))
-    with rundir.locked(tmp_path / "run"):
+    with folder_.locked(tmp_path / "run"):
         pass
     assert all(path.read_text() == "mine" for path in mine)
 
 
 def test_a_new_folder_in_which_nothing_came_to_be_goes_again(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such dataset"), rundir.locked(tmp_path / "run", create=True):
+    with pytest.raises(UserError, match="no such dataset"), folder_.locked(tmp_path / "run", create=True):
         raise UserError("no such dataset")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path, settings: Settings) -> None:
-    rundir.prepare(tmp_path / "run", twins.tiny(), settings)
+    folder_.prepare(tmp_path / "run", twins.tiny(), settings)
     with (
-        rundir.locked(tmp_path / "run"),
+        folder_.locked(tmp_path / "run"),
         pytest.raises(UserError, match="another twinpose process"),
-        rundir.locked(tmp_path / "run"),
+        folder_.locked(tmp_path / "run"),
     ):
         pytest.fail("the second lock was given")
 
@@ -129,7 +131,7 @@ def test_wrong_detections_are_noticed_before_anything_is_trained(
     boxes = tmp_path / "boxes.json"
     boxes.write_text(text)
     with pytest.raises(UserError, match=r"boxes\.json"):
-        rundir.prepare(tmp_path / "run", twins.tiny(), replace(settings, boxes=boxes))
+        folder_.prepare(tmp_path / "run", twins.tiny(), replace(settings, boxes=boxes))
     assert not (tmp_path / "run" / "run.json").exists()
 
 
@@ -145,13 +147,13 @@ def test_wrong_detections_are_noticed_before_anything_is_trained(
 def test_a_damaged_run_json_is_the_users_error(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(UserError, match=said):
-        rundir.opened(tmp_path)
+        folder_.opened(tmp_path)
 
 
 def test_a_rendered_dataset_inside_the_run_moves_with_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
     coco = twins.dataset(run / "data")
-    rundir.prepare(run, twins.tiny(), Settings(coco, None, "cpu", 1, 0))
+    folder_.prepare(run, twins.tiny(), Settings(coco, None, "cpu", 1, 0))
     run.rename(tmp_path / "moved")
-    assert rundir.opened(tmp_path / "moved").settings.coco == tmp_path / "moved" / "data"
+    assert folder_.opened(tmp_path / "moved").settings.coco == tmp_path / "moved" / "data"
     assert json.loads((tmp_path / "moved" / "run.json").read_text())["coco"] == "data"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import run_folders
 
-from bench import compare, sides, store
+from bench import compare, sides
 from bench.compare import MACHINES_DIFFER, NOT_MEASURED, REGRESSED
+from bench.run import results
 from pose.errors import UserError
 from twinpose import compare as command
 
@@ -19,7 +20,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 def test_a_figure_that_is_no_number_is_no_figure() -> None:
     bad = run_folders.result(run_folders.cell(), [20.0, 20.1])
-    zero = store.Round(phases_s={}, count=1, wall_s=1, started="", number=3, value=0.0)
+    zero = results.Round(phases_s={}, count=1, wall_s=1, started="", number=3, value=0.0)
     cell = run_folders.result(run_folders.cell(), [], rounds=[*bad.rounds, zero])
     assert sides.round_values(cell) == (20.0, 20.1)
 

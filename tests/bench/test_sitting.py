@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, certificate, rundir, sides, sitting, store, verdicts
+from bench import bench_text, certificate, sides, sitting, verdicts
 from bench.cells import matrix
 from bench.machine import energy, fingerprint
+from bench.run import bench_file, folder, results
 from bench.sitting import Sat, Wanted
 from bench.statistics import samples, validity
 from pose import architecture
@@ -52,7 +53,7 @@ def sit(
     **wanted: Any,
 ) -> Sat:
     return sitting.sit(
-        rundir.opened(run),
+        folder.opened(run),
         chosen,
         Wanted(uncertified=True, command="twinpose bench", **wanted),
         lambda name, fields: None,
@@ -104,11 +105,11 @@ def never(measured: matrix.Matrix, device: str) -> dict[str, Any]:
 
 def test_each_cell_states_its_share_of_the_measured_peak(run_folder: Path):
     sat = sit(run_folder, two_arms(rounds=1))
-    macs = architecture.build(rundir.opened(run_folder).recipe.model).macs
+    macs = architecture.build(folder.opened(run_folder).recipe.model).macs
     for result in sat.cells:
         per_s = 2 * macs / (result.stats["value"] / 1e3)
         assert result.stats["share_of_peak"] == pytest.approx(per_s / 100e9)
-        assert store.read(store.folder(run_folder) / f"{result.id}.json") == result
+        assert results.read(results.folder(run_folder) / f"{result.id}.json") == result
 
 
 def test_a_gpu_s_cells_are_held_against_the_gpu_s_own_peak(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -124,7 +125,7 @@ def test_a_gpu_s_cells_are_held_against_the_gpu_s_own_peak(run_folder: Path, mon
     cells = (*one().cells, *one(device="cuda").cells)
     sat = sit(run_folder, replace(one(), cells=cells), ceilings=ceilings)
     assert asked == ["cpu", "cuda"]
-    macs = architecture.build(rundir.opened(run_folder).recipe.model).macs
+    macs = architecture.build(folder.opened(run_folder).recipe.model).macs
     shares = {r.axes.device: r.stats["share_of_peak"] * r.stats["value"] for r in sat.cells[:2]}
     assert shares["cpu"] == pytest.approx(2 * macs / 1e-3 / 100e9)
     assert shares["cuda"] == pytest.approx(2 * macs / 1e-3 / 4000e9)
@@ -183,13 +184,13 @@ def test_an_invalid_run_ranks_nothing(run_folder: Path, monkeypatch: pytest.Monk
 def test_only_a_bench_of_all_cells_decides_a_run_s_profile(run_folder: Path):
     asked = replace(two_arms(), profile_given="official")
     sit(run_folder, asked, only="compiled")
-    assert sitting.profiles(run_folder) == {}
+    assert bench_file.profiles(run_folder) == {}
     sit(run_folder, asked)
-    assert sitting.profiles(run_folder) == {"t": "official"}
+    assert bench_file.profiles(run_folder) == {"t": "official"}
     sit(run_folder, two_arms(), only="compiled")
-    assert sitting.profiles(run_folder) == {"t": "official"}
+    assert bench_file.profiles(run_folder) == {"t": "official"}
     sit(run_folder, two_arms())
-    assert sitting.profiles(run_folder) == {}
+    assert bench_file.profiles(run_folder) == {}
 
 
 def test_selected_cells_that_are_measured_get_an_a_a_pair_of_their_own(run_folder: Path):
@@ -269,7 +270,7 @@ def test_a_sitting_leaves_what_each_accuracy_lost(run_folder: Path):
     sat = sit(run_folder, replace(one("accuracy", batch=4), cells=cells), "Oracle")
     [pair] = sat.accuracies
     assert (pair.b, pair.verdict) == (cells[0].id, "equal")
-    assert store.differences(run_folder) == sat.accuracies
+    assert results.differences(run_folder) == sat.accuracies
     assert "AP: +0.0000 [+0.0000, +0.0000] equal" in bench_text.summary(sat, run_folder)
 
 
@@ -278,7 +279,7 @@ def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Pat
     text = bench_text.summary(sat, run_folder)
     assert "null runner" in text
     assert "noise floor: " in text
-    assert sat.unproven == {cell.id for cell in store.cells(run_folder)}
+    assert sat.unproven == {cell.id for cell in results.cells(run_folder)}
     assert "uncertified: timed without a passed parity certificate (--uncertified)" in text
     pair = msgspec.structs.replace(
         sat.comparisons[0], set="as_shipped", speedup=1.5, speedup_interval=(1.4, 1.6), verdict="faster"
@@ -297,7 +298,7 @@ def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Pat
     marked = bench_text.comparison(pair, {pair.a})
     assert marked.startswith(f"{'-'.join(pair.a.split('-')[:3])} (uncertified) against ")
     assert marked.count("(uncertified)") == 1
-    certified = [msgspec.structs.replace(cell, certificate_id="c") for cell in store.cells(run_folder)]
+    certified = [msgspec.structs.replace(cell, certificate_id="c") for cell in results.cells(run_folder)]
     assert certificate.unproven(certified) == set()
     unranked = msgspec.structs.replace(pair, verdict=None, speedup=None, reason="it is INVALID: noise")
     assert "no verdict (it is INVALID: noise)" in bench_text.comparison(unranked)

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench import store
 from bench.cells.cell import Cell
+from bench.run import artifacts, bench_file, results
 from pose.errors import UserError
 
 AXES = Cell("tf", "openvino", "ir", "bf16", "cpu", 1, 2, "glibc", "latency")
@@ -21,24 +21,24 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 LATENCY = "torch-torch-eager-fp32-cpu-b1-t2-glibc-latency"
 
 
-def one_round(number: int = 1, value: float | None = 2.5) -> store.Round:
+def one_round(number: int = 1, value: float | None = 2.5) -> results.Round:
     phases = {"import": 0.5, "compile": None}
     started = "2026-01-01T00:00:00+00:00"
-    return store.Round(phases, 7, 1.5, started, number, f"sitting/lane/{number}", value)
+    return results.Round(phases, 7, 1.5, started, number, f"sitting/lane/{number}", value)
 
 
-def result(cell: Cell = AXES, **patch: Any) -> store.CellResult:
+def result(cell: Cell = AXES, **patch: Any) -> results.CellResult:
     stats = {"latency_ms": {"p50": 2.5, "p90": 3.0}, "n": 7, "peak_rss_bytes": 2**20}
     common = {"status": "ok", "reason": None, "stats": stats, "hash": "h", "split_sha256": "s"}
     common |= {"artifact_sha256": "a", "command": "twinpose bench runs/x"}
     common["rounds"] = [one_round(1), one_round(2, 2.75)]
-    return store.CellResult(id=cell.id, axes=cell, **(common | patch))
+    return results.CellResult(id=cell.id, axes=cell, **(common | patch))
 
 
 def test_a_cell_comes_back_as_it_went(tmp_path: Path) -> None:
-    path = store.save(tmp_path, result())
-    assert store.read(path) == result()
-    assert store.cells(tmp_path) == [result()]
+    path = results.save(tmp_path, result())
+    assert results.read(path) == result()
+    assert results.cells(tmp_path) == [result()]
     assert json.loads(path.read_text())["rounds"][1]["pass"] == "sitting/lane/2"
 
 
@@ -54,17 +54,17 @@ def test_a_cell_comes_back_as_it_went(tmp_path: Path) -> None:
 )
 def test_a_cell_loads_the_file_of_its_runtime_and_precision(runtime: str, precision: str, file: str):
     cell = replace(AXES, twin="torch", runtime=runtime, precision=precision)
-    assert store.artifact(Path("run"), cell) == Path("run", file)
+    assert artifacts.artifact(Path("run"), cell) == Path("run", file)
 
 
 def test_samples_lie_beside_the_cell_and_come_back_round_by_round(tmp_path: Path) -> None:
-    path = store.save(tmp_path, result())
-    store.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7), "decode_ns": np.arange(3)})
-    store.save_samples(tmp_path, AXES.id, 2, {"latency_ns": np.arange(7, 10)})
+    path = results.save(tmp_path, result())
+    results.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7), "decode_ns": np.arange(3)})
+    results.save_samples(tmp_path, AXES.id, 2, {"latency_ns": np.arange(7, 10)})
     assert "latency_ns" not in path.read_text()
-    np.testing.assert_array_equal(store.round_samples(tmp_path, AXES.id, 2)["latency_ns"], [7, 8, 9])
-    assert store.round_samples(tmp_path, AXES.id, 3) == {}
-    found = store.samples(tmp_path, result())
+    np.testing.assert_array_equal(results.round_samples(tmp_path, AXES.id, 2)["latency_ns"], [7, 8, 9])
+    assert results.round_samples(tmp_path, AXES.id, 3) == {}
+    found = results.samples(tmp_path, result())
     np.testing.assert_array_equal(found["latency_ns"], np.arange(10))
     np.testing.assert_array_equal(found["decode_ns"], np.arange(3))
     assert found["latency_ns"].dtype == np.int64
@@ -72,39 +72,39 @@ def test_samples_lie_beside_the_cell_and_come_back_round_by_round(tmp_path: Path
 
 def test_a_cell_has_the_samples_of_its_own_rounds_alone(tmp_path: Path) -> None:
     """A round that was written and whose process was killed before the JSON told of it does not count."""
-    store.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7)})
-    store.save_samples(tmp_path, AXES.id, 2, {"latency_ns": np.arange(7)})
-    assert len(store.samples(tmp_path, result(rounds=[one_round(1)]))["latency_ns"]) == 7
+    results.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7)})
+    results.save_samples(tmp_path, AXES.id, 2, {"latency_ns": np.arange(7)})
+    assert len(results.samples(tmp_path, result(rounds=[one_round(1)]))["latency_ns"]) == 7
 
 
 def test_a_forgotten_cell_leaves_nothing(tmp_path: Path) -> None:
-    store.save(tmp_path, result())
-    store.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7)})
-    store.forget(tmp_path, AXES.id)
-    store.forget(tmp_path, AXES.id)
-    assert list(store.folder(tmp_path).iterdir()) == []
+    results.save(tmp_path, result())
+    results.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7)})
+    results.forget(tmp_path, AXES.id)
+    results.forget(tmp_path, AXES.id)
+    assert list(results.folder(tmp_path).iterdir()) == []
 
 
 def test_what_a_killed_process_was_writing_is_no_cell(tmp_path: Path) -> None:
-    path = store.save(tmp_path, result())
+    path = results.save(tmp_path, result())
     (path.parent / f".{AXES.id}.x1.json").write_text("{")
-    assert store.cells(tmp_path) == [result()]
+    assert results.cells(tmp_path) == [result()]
 
 
 def test_a_run_without_a_bench_has_no_cells(tmp_path: Path) -> None:
-    assert store.cells(tmp_path) == []
-    assert store.comparisons(tmp_path) == []
-    assert store.samples(tmp_path, result()) == {}
-    assert store.table(tmp_path).empty
+    assert results.cells(tmp_path) == []
+    assert results.comparisons(tmp_path) == []
+    assert results.samples(tmp_path, result()) == {}
+    assert results.table(tmp_path).empty
     with pytest.raises(UserError, match="makes one"):
-        store.bench_facts(tmp_path)
+        bench_file.bench_facts(tmp_path)
 
 
 def test_the_table_has_a_row_for_every_cell_and_nan_where_nothing_was_measured(tmp_path: Path) -> None:
     other = Cell(**{**msgspec.to_builtins(AXES), "device": "cuda"})
-    store.save(tmp_path, result())
-    store.save(tmp_path, result(other, status="unsupported", reason="no GPU", stats={}, rounds=[]))
-    table = store.table(tmp_path).set_index("device")
+    results.save(tmp_path, result())
+    results.save(tmp_path, result(other, status="unsupported", reason="no GPU", stats={}, rounds=[]))
+    table = results.table(tmp_path).set_index("device")
     assert list(table["status"]) == ["ok", "unsupported"]
     assert table.loc["cpu", "latency_ms_p50"] == 2.5
     assert np.isnan(table.loc["cuda", "latency_ms_p50"])
@@ -113,11 +113,11 @@ def test_the_table_has_a_row_for_every_cell_and_nan_where_nothing_was_measured(t
 
 @pytest.mark.parametrize("patch", [{}, {"extra": 1}, {"rounds": {"shape": "another"}}, {"id": None}])
 def test_a_newer_schema_asks_for_a_newer_twinpose_in_one_line(tmp_path: Path, patch: dict[str, Any]) -> None:
-    path = store.save(tmp_path, result())
-    newer = {**json.loads(path.read_text()), "schema": store.SCHEMA + 1, **patch}
+    path = results.save(tmp_path, result())
+    newer = {**json.loads(path.read_text()), "schema": results.SCHEMA + 1, **patch}
     path.write_text(json.dumps(newer))
     with pytest.raises(UserError, match=r"has schema 3, this twinpose reads up to 2; .* upgrade") as raised:
-        store.read(path)
+        results.read(path)
     assert "\n" not in str(raised.value)
 
 
@@ -126,7 +126,7 @@ def test_a_newer_bench_json_is_refused_too(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text('{"schema": 3}')
     with pytest.raises(UserError, match="has schema 3"):
-        store.bench_facts(tmp_path)
+        bench_file.bench_facts(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_malformed_cell_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "cell.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=r"cell\.json"):
-        store.read(path)
+        results.read(path)
 
 
 @pytest.mark.parametrize("text", ["[]", '{"comparisons": 3}', '{"comparisons": [3]}'])
@@ -145,16 +145,16 @@ def test_malformed_comparisons_are_named(tmp_path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(UserError, match=r"comparisons\.json"):
-        store.comparisons(tmp_path)
+        results.comparisons(tmp_path)
 
 
 def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
-    store.save(tmp_path, result()).write_text("{")
+    results.save(tmp_path, result()).write_text("{")
     for enabled in (True, False):
         (gc.enable if enabled else gc.disable)()
         try:
             with pytest.raises(UserError):
-                store.cells(tmp_path)
+                results.cells(tmp_path)
             assert gc.isenabled() is enabled
         finally:
             gc.enable()
@@ -163,35 +163,35 @@ def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
 def test_schema_1_is_still_read() -> None:
     """Its one round had no figures of its own, and its samples lay beside the JSON."""
     run = GOLDEN / "schema_1"
-    cells = {cell.id: cell for cell in store.cells(run)}
+    cells = {cell.id: cell for cell in results.cells(run)}
     latency = cells[LATENCY]
     assert [cell.schema for cell in cells.values()] == [1] * 4
     assert (latency.status, latency.axes.replica, latency.axes.lane.numerics) == ("ok", 0, "strict-fp32")
     assert latency.stats["latency_ms"]["p50"] == 2.113113
     [only] = latency.rounds
     assert (only.number, only.pass_, only.value, only.count) == (1, "", None, 24)
-    samples = store.samples(run, latency)["latency_ns"]
+    samples = results.samples(run, latency)["latency_ns"]
     assert len(samples) == 24
     assert samples.min() == 2_089_006
     failed = cells[LATENCY.replace("torch-torch-eager", "tf-tf-graph")]
-    assert (failed.status, failed.rounds, store.samples(run, failed)) == ("failed", [], {})
-    assert store.bench_facts(run)["matrix"]["name"] == "golden"
-    assert store.comparisons(run) == []
+    assert (failed.status, failed.rounds, results.samples(run, failed)) == ("failed", [], {})
+    assert bench_file.bench_facts(run)["matrix"]["name"] == "golden"
+    assert results.comparisons(run) == []
 
 
 def test_schema_2_is_read() -> None:
     run = GOLDEN / "schema_2"
-    cells = {cell.id: cell for cell in store.cells(run)}
+    cells = {cell.id: cell for cell in results.cells(run)}
     latency = cells[LATENCY]
     assert [cell.schema for cell in cells.values()] == [2] * 4
     assert [one.value for one in latency.rounds] == [2.093223, 2.092421, 2.081165]
     assert len({one.pass_ for one in latency.rounds}) == 3
-    assert len(store.samples(run, latency)["latency_ns"]) == sum(one.count for one in latency.rounds) == 68
-    [comparison] = store.comparisons(run)
+    assert len(results.samples(run, latency)["latency_ns"]) == sum(one.count for one in latency.rounds) == 68
+    [comparison] = results.comparisons(run)
     assert (comparison["b"], comparison["verdict"]) == (LATENCY, None)
 
 
 def test_there_is_a_golden_run_of_every_schema() -> None:
     assert {path.name for path in GOLDEN.glob("schema_*")} == {
-        f"schema_{number + 1}" for number in range(store.SCHEMA)
+        f"schema_{number + 1}" for number in range(results.SCHEMA)
     }

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bench import rundir
 from bench.cells.cell import TWINS
 from bench.process import environment, launch
+from bench.run import folder as folder_
 from bench.stages import training
 
 
@@ -25,6 +25,6 @@ def test_a_training_has_its_kernels_chosen_whatever_the_user_exports(
 
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     monkeypatch.setattr(launch, "call", call)
-    assert training.train(rundir.opened(run_folder), twin) == {"best_epoch": 1}
+    assert training.train(folder_.opened(run_folder), twin) == {"best_epoch": 1}
     assert given["entry"] == f"{twin}_impl.train:train"
     assert environment.ONEDNN.items() | environment.BRIEF.items() <= given.items()

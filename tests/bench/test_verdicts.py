@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bench import verdicts
 from bench.cells.cell import Cell
+from bench.run.results import CellResult, Round, Validity
 from bench.statistics import samples
-from bench.store import CellResult, Round, Validity
 from bench.verdicts import NOISE_FLOOR, Comparison
 
 SHIPPED = [

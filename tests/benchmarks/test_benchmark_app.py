@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from untrained import measured, untrained
 
-from bench import stages, store
+from bench import stages
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
 from bench.process import environment
-from bench.rundir import RunFolder
+from bench.run import artifacts
+from bench.run.folder import RunFolder
 from bench.statistics import samples
 
 PAIRS = 10
@@ -39,7 +40,17 @@ def by_benchmark_app(run: RunFolder, cell: Cell) -> float:
     folder = run.path / "benchmark_app"
     folder.mkdir(exist_ok=True)
     width, height = run.recipe.model.input_size
-    command = [tool, "-m", store.artifact(run.path, cell), "-hint", "none", "-api", "sync", "-nstreams", "1"]
+    command = [
+        tool,
+        "-m",
+        artifacts.artifact(run.path, cell),
+        "-hint",
+        "none",
+        "-api",
+        "sync",
+        "-nstreams",
+        "1",
+    ]
     command += ["-nthreads", str(cell.threads), "-infer_precision", "f32", "-t", str(SECONDS)]
     command += ["-shape", f"[{cell.batch},{height},{width},3]"]
     command += ["-report_type", "no_counters", "-json_stats", "-report_folder", folder]

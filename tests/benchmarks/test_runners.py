@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from untrained import measured, untrained
 
-from bench import stages, store
+from bench import stages
 from bench.cells.cell import Cell
-from bench.rundir import RunFolder
+from bench.run import artifacts
+from bench.run.folder import RunFolder
 
 THREADS = 1
 PROTOCOL = {
@@ -62,7 +63,7 @@ def test_a_query(
     if absent:
         pytest.skip(f"{', '.join(absent)} is not installed")
     cell = Cell(twin, runtime, mode, "fp32", "cpu", 1, THREADS, "glibc", "latency")
-    artifact = store.artifact(run.path, cell)
+    artifact = artifacts.artifact(run.path, cell)
     if not artifact.exists():
         stages.convert(run, twin)
     value, latency_ns = measured(run, cell, PROTOCOL)

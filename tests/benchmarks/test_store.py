@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import run_folders
 
-from bench import sides, store
+from bench import sides
 from bench.cells.cell import Cell
+from bench.run import results as results_
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS, ROUNDS = 10_000, 10
@@ -65,7 +66,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.mark.timeout(900)
 @pytest.mark.benchmark(group="store")
 def test_ten_thousand_cells_are_read(benchmark: Any, runs: tuple[Path, Path]) -> None:
-    found = benchmark.pedantic(store.cells, args=(runs[0],), rounds=5, warmup_rounds=1)
+    found = benchmark.pedantic(results_.cells, args=(runs[0],), rounds=5, warmup_rounds=1)
     assert len(found) == CELLS
     assert all(len(one.rounds) == ROUNDS for one in found)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from bench import rundir, store
 from bench.cells.cell import TWINS, Cell
 from bench.cells.matrix import Matrix
 from bench.cells.protocol import Protocol
@@ -16,7 +15,9 @@ from bench.cells.runtimes import RUNNERS
 from bench.child import Child
 from bench.process import launch
 from bench.process.affinity import Cores
-from bench.rundir import RunFolder, Settings
+from bench.run import artifacts, results
+from bench.run import folder as folder_
+from bench.run.folder import RunFolder, Settings
 from pose import recipe, synthetic
 
 
@@ -24,7 +25,7 @@ def untrained(folder: Path, name: str, threads: int) -> RunFolder:
     """Return a run of a recipe whose twins have their initial weights for trained ones."""
     synthetic.make(folder / "coco", train_images=4, val_images=8, seed=1)
     settings = Settings(folder / "coco", None, "cpu", threads, 0)
-    made = rundir.prepare(
+    made = folder_.prepare(
         folder / "run", recipe.load(name, ["split.method=official", "model.pretrained=null"]), settings
     )
     for twin in TWINS:
@@ -49,6 +50,6 @@ def measured(run: RunFolder, cell: Cell, protocol: dict[str, Any]) -> tuple[dict
     )
     with cores.parent_aside():
         outcome = child.measure(
-            store.artifact_sha256(store.artifact(run.path, cell)), lambda name, fields: None
+            artifacts.artifact_sha256(artifacts.artifact(run.path, cell)), lambda name, fields: None
         )
-    return launch.value_of(outcome), store.load_samples(child.samples)["latency_ns"]
+    return launch.value_of(outcome), results.load_samples(child.samples)["latency_ns"]

@@ -21,8 +21,10 @@ import pytest
 import twins
 import yaml
 
-from bench import certificate, rundir, stages, store
-from bench.rundir import RunFolder, Settings
+from bench import certificate, stages
+from bench.run import bench_file, results
+from bench.run import folder as folder_
+from bench.run.folder import RunFolder, Settings
 from pose import recipe, strict_yaml, synthetic
 from pose.errors import UserError
 from pose.files import require_writable, write_json, write_text
@@ -78,12 +80,12 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("prepared") / "run"
-    return rundir.prepare(path, twins.tiny(), Settings(coco, None, "cpu", 2, 0)).path
+    return folder_.prepare(path, twins.tiny(), Settings(coco, None, "cpu", 2, 0)).path
 
 
 @pytest.fixture
 def run(prepared: Path, tmp_path: Path) -> RunFolder:
-    return rundir.opened(shutil.copytree(prepared, tmp_path / "a run"))
+    return folder_.opened(shutil.copytree(prepared, tmp_path / "a run"))
 
 
 # Streams
@@ -322,7 +324,7 @@ def test_a_damaged_file_of_a_run_is_named(run: RunFolder, name: str, legal: list
 
 
 def _read_all(run: RunFolder) -> None:
-    rundir.opened(run.path)
+    folder_.opened(run.path)
     stages.stored_truth(run, "val")
     certificate.of_run(run.path)
     for stage in stages.sequence(run, uncertified=True):
@@ -352,15 +354,15 @@ def test_each_file_is_read_up_to_its_own_schema(run: RunFolder, name: str, newes
 def test_a_run_of_another_schema_is_told_by_its_number(run: RunFolder) -> None:
     write_json(run.path / "run.json", run.facts() | {"schema": 7})
     with pytest.raises(UserError, match=r"run\.json has schema 7, this twinpose reads up to 1"):
-        rundir.opened(run.path)
+        folder_.opened(run.path)
 
 
 def test_a_conflict_copy_of_a_cell_is_no_cell(tmp_path: Path) -> None:
     shutil.copytree(BENCHED, tmp_path / "run")
-    cells = store.folder(tmp_path / "run")
+    cells = results.folder(tmp_path / "run")
     for name in (f"{CELL} (conflicted copy 2026-01-01).json", f"{CELL}.sync-conflict-20260101-1.json"):
         shutil.copy(cells / f"{CELL}.json", cells / name)
-    assert store.cells(tmp_path / "run") == store.cells(BENCHED)
+    assert results.cells(tmp_path / "run") == results.cells(BENCHED)
 
 
 def test_eval_does_not_take_a_run_and_other_data(say: Say, run: RunFolder, tmp_path: Path) -> None:
@@ -381,7 +383,7 @@ def test_eval_does_not_take_a_run_and_other_data(say: Say, run: RunFolder, tmp_p
 
 def test_a_command_to_type_survives_a_shell(run: RunFolder) -> None:
     with pytest.raises(UserError, match=r"twinpose bench '.*a run'"):
-        store.bench_facts(run.path)
+        bench_file.bench_facts(run.path)
     for stage in stages.sequence(run):
         assert str(run.path) in shlex.split(stage.command)
     write_text(run.path / "parity.json", "{}")
@@ -393,11 +395,11 @@ def test_what_only_reads_a_run_does_not_take_its_lock(say: Say, run: RunFolder, 
     shutil.copytree(BENCHED / "bench", run.path / "bench")
     write_json(run.train_folder("torch") / "summary.json", {"best_epoch": 1})
     before = set(run.path.rglob("*"))
-    with open(run.path / rundir.LOCK, "a") as lock:
+    with open(run.path / folder_.LOCK, "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert say("bench", run.path, "--matrix", "smoke", "--list").code == 0
         assert say("report", run.path, "--out", tmp_path / "report").code == 0
-        assert set(run.path.rglob("*")) - before == {run.path / rundir.LOCK}
+        assert set(run.path.rglob("*")) - before == {run.path / folder_.LOCK}
         ended = say("report", run.path)
         assert ended.code == 0
         assert "no sample images: another twinpose process works on" in ended.error

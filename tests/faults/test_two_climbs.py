@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import twins
 
-from bench import proving, rundir
+from bench import proving
+from bench.run import folder
 from pose.errors import UserError
 
 
@@ -20,7 +21,7 @@ def test_a_second_climb_into_a_folder_is_told_and_touches_nothing(tmp_path):
     (out / "parity" / "half.npz").write_bytes(b"of the first")
     wanted = proving.Wanted((1,), "twinpose parity")
     with (
-        rundir.exclusive(out),
+        folder.exclusive(out),
         pytest.raises(UserError, match="another twinpose process works on"),
     ):
         proving.recipe(

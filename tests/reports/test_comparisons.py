@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cells.cell import LESS_IS_FASTER
-from bench.store import Validity
+from bench.run.results import Validity
 from reports import bench_plots, bench_tables, cell_table, comparing, comparison_tables, forest, plots
 from reports.comparing import NOT_RANKED, Pair
 from reports.run import Run, read

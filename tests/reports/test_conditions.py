@@ -14,7 +14,7 @@ import bench_files
 import msgspec
 import pytest
 
-from bench.store import CellResult
+from bench.run.results import CellResult
 from reports import bench_tables, breakdown, cell_table, conditions, loadgen, plots, readings
 from reports.breakdown import PIPELINE, TRAIN
 from reports.run import Run, read

@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from bench import store
+from bench.run import results
 from pose.errors import UserError
 from pose.files import make_folder, replacing
 
@@ -71,7 +71,7 @@ def ids(run: Path) -> set[str]:
 def _there(run: Path, cell_id: str, json: Path) -> Path:
     """Return where the cell of a JSON file lies when it is aside; a damaged one has a place of its own."""
     try:
-        return _places(run, cell_id, store.read(json).hash)[2]
+        return _places(run, cell_id, results.read(json).hash)[2]
     except UserError:
         return _places(run, cell_id, "damaged")[2]
 
@@ -81,5 +81,5 @@ def _all(run: Path, name: str) -> list[Path]:
 
 
 def _places(run: Path, cell_id: str, key: str) -> tuple[Path, Path, Path]:
-    cells = store.folder(run)
+    cells = results.folder(run)
     return cells / f"{cell_id}.json", cells / cell_id, Path(run) / "bench" / "aside" / key[:16] / cell_id

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import store
 from bench.cells.cell import UNITS
-from bench.store import CellResult, Round
+from bench.run import bench_file, results
+from bench.run.results import CellResult, Round
 from pose.errors import UserError
 from pose.files import replacing
 
@@ -44,14 +44,14 @@ def to_parquet(run: Path, path: Path) -> int:
     without a bench or where pyarrow is not installed.
     """
     pa = _pyarrow()
-    facts = store.bench_facts(run)
-    rows = [row for result in store.cells(run) for row in _rows(result)]
+    facts = bench_file.bench_facts(run)
+    rows = [row for result in results.cells(run) for row in _rows(result)]
     kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
     kinds |= {"strings": pa.list_(pa.string()), "time": pa.timestamp("us", tz="UTC")}
     fixed = CELL | ROUND
     figures = dict.fromkeys(name for row in rows for name in row if name not in fixed)
     columns = fixed | dict.fromkeys(figures, "float64")
-    described = json.dumps({"schema": store.SCHEMA, "run": str(run), **facts}).encode()
+    described = json.dumps({"schema": results.SCHEMA, "run": str(run), **facts}).encode()
     schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()], {METADATA: described})
     from pyarrow import parquet
 

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import store
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix, Place
 from bench.cells.runtimes import RUNTIME_PACKAGES
 from bench.machine import fingerprint
-from bench.rundir import RunFolder
+from bench.run import artifacts, results
+from bench.run.folder import RunFolder
 from pose import splits
 from pose.files import sha256_of_bytes, sha256_of_file
 
@@ -27,7 +27,7 @@ def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[
     if cell.scenario not in {"train", "data"}:
         rest = {name: value for name, value in rest.items() if name != "training"}
     decides = {
-        "schema": store.SCHEMA,
+        "schema": results.SCHEMA,
         "axes": asdict(cell),
         "artifact": artifact_hash,
         "protocol": matrix.protocol.model_dump(mode="json", include=DECIDES),
@@ -68,5 +68,5 @@ def decided_by_run(run: RunFolder) -> dict[str, Any]:
 
 def artifact_hashes(run: Path, cells: Sequence[Cell]) -> dict[Path, str | None]:
     """Return the SHA-256 of every artifact that the cells measure, by path; None for one that is absent."""
-    paths = {store.artifact(run, cell) for cell in cells}
-    return {path: store.artifact_sha256(path) for path in paths}
+    paths = {artifacts.artifact(run, cell) for cell in cells}
+    return {path: artifacts.artifact_sha256(path) for path in paths}

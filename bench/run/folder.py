@@ -15,8 +15,9 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from bench import native, store
+from bench import native
 from bench.machine import fingerprint
+from bench.run import results
 from pose import __version__, architecture, channel_order, coco, recipe, splits, weights
 from pose.errors import UserError
 from pose.files import leftovers, make_folder, read_json, write_json, write_text
@@ -102,12 +103,12 @@ class RunFolder:
 def _read_facts(path: Path) -> dict[str, Any]:
     file, expected = path / "run.json", "a run folder that 'twinpose run' or 'twinpose train' made"
     facts: dict[str, Any] = read_json(file, expected)
-    store.require_known(file, facts, store.RUN_SCHEMA)
+    results.require_known(file, facts, results.RUN_SCHEMA)
     try:
         msgspec.convert(facts, _Facts)
     except msgspec.ValidationError as error:
         raise UserError(
-            f"{file} is no run description of schema {store.RUN_SCHEMA} ({error}); expected {expected}"
+            f"{file} is no run description of schema {results.RUN_SCHEMA} ({error}); expected {expected}"
         ) from error
     return facts
 
@@ -171,7 +172,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         order = {channel_order.KEY: wanted.data.channel_order}
         weights.save(path / "weights" / "init.safetensors", weights.load(given, described), order)
     facts = {
-        "schema": store.RUN_SCHEMA,
+        "schema": results.RUN_SCHEMA,
         "twinpose": __version__,
         "name": wanted.name,
         "command": shlex.join(["twinpose", *sys.argv[1:]]),

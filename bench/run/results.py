@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +20,6 @@ from pose.files import (
     read_bytes,
     read_json,
     replacing,
-    sha256_of_bytes,
-    sha256_of_file,
     write_json,
 )
 
@@ -125,24 +122,6 @@ def folder(run: Path) -> Path:
     return Path(run) / "bench" / "cells"
 
 
-def artifact(run: Path, cell: Cell) -> Path:
-    """Return the file of a run that a cell's runner loads."""
-    if cell.runtime in {"tf", "torch"}:
-        return run / "train" / cell.twin / "best.safetensors"
-    if cell.runtime == "onnxruntime":
-        return run / "artifacts" / cell.twin / "model.onnx"
-    return run / "artifacts" / cell.twin / ("model.int8.xml" if cell.precision == "int8" else "model.xml")
-
-
-def artifact_sha256(path: Path) -> str | None:
-    """Return the hash of an artifact, of the weights beside an IR or an ONNX file too; None when absent."""
-    if not path.exists():
-        return None
-    beside = [path.with_suffix(".bin"), path.with_name(path.name + ".data")]
-    hashes = [sha256_of_file(part) for part in [path, *beside] if part.exists()]
-    return hashes[0] if len(hashes) == 1 else sha256_of_bytes("".join(hashes).encode())
-
-
 def save(run: Path, result: CellResult) -> Path:
     """Write a cell, whole or not at all; return the JSON's path."""
     path = folder(run) / f"{result.id}.json"
@@ -197,19 +176,6 @@ def require_known(path: Path, raw: Any, newest: int = SCHEMA) -> None:
             f"{path} has schema {schema}, this twinpose reads up to {newest}; expected an older run, "
             "or upgrade twinpose"
         )
-
-
-def bench_facts(run: Path) -> dict[str, Any]:
-    """Return bench/bench.json: the matrix and the machine; UserError before the first bench."""
-    path = Path(run) / "bench" / "bench.json"
-    found = json_object(
-        path, f"a run folder with a bench; 'twinpose bench {shlex.quote(str(run))}' makes one"
-    )
-    try:
-        msgspec.convert(found, BenchFacts)
-    except msgspec.ValidationError as error:
-        raise UserError(f"{path} is not as it was written ({error}); bench again") from error
-    return found
 
 
 class BenchFacts(TypedDict, total=False):
