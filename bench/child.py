@@ -67,7 +67,7 @@ class Child:
         waits = environment.PASSIVE if cell.scenario == "accuracy" else {}
         pools = environment.thread_environment(cell.threads, cell.allocator, cell.device)
         return launch.call(
-            "bench.measure:cell",
+            "bench.scenarios.round:cell",
             request(
                 self.run,
                 cell,
@@ -102,7 +102,7 @@ def request(
     runner: str,
     idle_w: float | None = None,
 ) -> dict[str, Any]:
-    """Return what `bench.measure.cell` is told of one round of a cell; samples is where it writes them."""
+    """Return what `bench.scenarios.round.cell` is told of one round of a cell; samples is where it writes them."""
     return {
         **asked(run, cell, runner),
         "protocol": protocol.model_dump(mode="json"),

@@ -35,7 +35,7 @@ from bench.verdicts import Comparison
 from pose.errors import UserError
 from pose.files import write_json
 
-NULL_RUNNER = "bench.measure:NullRunner"
+NULL_RUNNER = "bench.scenarios.null_runner:NullRunner"
 NULL_SCENARIOS = ("latency", "throughput")
 NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
 
@@ -215,7 +215,7 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
         cell = replace(like, mode="eager", precision="fp32", device="cpu", scenario=scenario)
         with cores.parent_aside():
             outcome = launch.call(
-                "bench.measure:cell",
+                "bench.scenarios.round:cell",
                 request(run, cell, protocol, folder / "samples.npz", runner=NULL_RUNNER),
                 folder,
                 timeout_s=60,

@@ -41,7 +41,9 @@ def measured(
         "twin": twin,
     }
     given_env = environment.thread_environment(2) | environment.PASSIVE | dict(env or {})
-    found = launch.value_of(launch.call("bench.measure:cell", payload, folder, env=given_env, timeout_s=240))
+    found = launch.value_of(
+        launch.call("bench.scenarios.round:cell", payload, folder, env=given_env, timeout_s=240)
+    )
     with np.load(folder / "samples.npz") as arrays:
         return found, dict(arrays)
 

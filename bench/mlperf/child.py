@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.contract import Emit, Runner, RunnerSpec
-from bench.measure import peak_rss_bytes, repeat
 from bench.mlperf import logs, traffic
 from bench.mlperf.options import DRIVEN, Options
 from bench.scenarios.base import Job, Phases
 from bench.scenarios.network import batches_in_block
+from bench.scenarios.round import peak_rss_bytes, repeat
 from pose.errors import Unsupported, UserError
 
 FASTEST_NS = 10_000

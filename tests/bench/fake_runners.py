@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.contract import RunnerSpec
 from bench.machine import fingerprint
-from bench.measure import NullRunner
+from bench.scenarios.null_runner import NullRunner
 from pose.errors import Unsupported, UserError
 
 

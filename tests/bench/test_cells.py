@@ -314,7 +314,7 @@ def test_only_what_was_selected_is_measured(run_folder: Path):
 
 
 def test_the_null_runner_costs_next_to_nothing(run_folder: Path):
-    runners = {"torch": "bench.measure:NullRunner"}
+    runners = {"torch": "bench.scenarios.null_runner:NullRunner"}
     [result] = lanes.run(run_folder, one(), runners=runners, uncertified=True)
     assert result.stats["latency_ms"]["p50"] < 0.1
 

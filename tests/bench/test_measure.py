@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import measure
 from bench.contract import RunnerSpec
+from bench.scenarios import accuracy, null_runner, watch
+from bench.scenarios import round as round_
 from bench.scenarios.base import Job, Phases
 
 
@@ -45,10 +46,10 @@ def test_batches_are_whole_and_start_again_when_inputs_run_out(inputs: int, batc
 
 def test_repeating_lasts_for_both_the_time_and_the_queries():
     calls: list[int] = []
-    durations = measure.repeat(calls.append, 0.0, 7)
+    durations = round_.repeat(calls.append, 0.0, 7)
     assert calls == list(range(7))
     assert (len(durations), durations.dtype) == (7, np.int64)
-    durations = measure.repeat(lambda _: time.sleep(0.005), 0.05, 1)
+    durations = round_.repeat(lambda _: time.sleep(0.005), 0.05, 1)
     assert durations.sum() >= 40_000_000
     assert durations.min() >= 5_000_000
 
@@ -62,7 +63,7 @@ def test_a_last_batch_is_filled_up_and_cut_back():
             return images.astype(np.float32)
 
     images = Numbered(3).batch(0, 3)
-    found = measure.in_whole_batches(Echo(), 8, images)  # type: ignore[arg-type]
+    found = accuracy.in_whole_batches(Echo(), 8, images)  # type: ignore[arg-type]
     assert seen == [8]
     np.testing.assert_array_equal(found, images)
 
@@ -70,7 +71,7 @@ def test_a_last_batch_is_filled_up_and_cut_back():
 def test_the_null_runner_returns_heatmaps_of_the_recipes_size():
     model = {"backbone": "resnet18", "input_size": [64, 96]}
     recipe: dict[str, Any] = {"name": "x", "model": model, "training": {"epochs": 1, "batch_size": 1}}
-    runner = measure.NullRunner(RunnerSpec(recipe, "", "eager", "fp32", "cpu", 1, 4))
+    runner = null_runner.NullRunner(RunnerSpec(recipe, "", "eager", "fp32", "cpu", 1, 4))
     assert runner.infer(np.zeros((3, 96, 64, 3), np.uint8)).shape == (3, 17, 24, 16)
 
 
@@ -90,16 +91,16 @@ def test_the_null_runner_returns_heatmaps_of_the_recipes_size():
 def test_a_round_lacks_threads_that_the_runtime_or_the_system_denied(
     asked: int, told: int | None, processors: int, faults: list[str]
 ):
-    assert measure.missing_threads(asked, told, processors) == faults
+    assert watch.missing_threads(asked, told, processors) == faults
 
 
 def test_a_doubt_flags_a_round_and_a_fault_makes_it_invalid():
     valid = {"verdict": "VALID", "reasons": []}
-    assert measure.judged(valid, [], []) == valid
-    assert measure.judged(valid, ["d"], []) == {"verdict": "FLAGGED", "reasons": ["d"]}
-    assert measure.judged(valid, ["d"], ["f"]) == {"verdict": "INVALID", "reasons": ["f", "d"]}
+    assert watch.judged(valid, [], []) == valid
+    assert watch.judged(valid, ["d"], []) == {"verdict": "FLAGGED", "reasons": ["d"]}
+    assert watch.judged(valid, ["d"], ["f"]) == {"verdict": "INVALID", "reasons": ["f", "d"]}
     bad = {"verdict": "INVALID", "reasons": ["wide"]}
-    assert measure.judged(bad, ["d"], []) == {"verdict": "INVALID", "reasons": ["wide", "d"]}
+    assert watch.judged(bad, ["d"], []) == {"verdict": "INVALID", "reasons": ["wide", "d"]}
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")

@@ -16,15 +16,16 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import child, measure
+from bench import child
 from bench.contract import RunnerSpec
 from bench.machine import conditions, energy, thread_pools
 from bench.machine.conditions import Conditions
-from bench.measure import NullRunner
 from bench.process import launch
 from bench.run import results
 from bench.scenarios import network, pipeline
+from bench.scenarios import round as round_
 from bench.scenarios.base import Job, Phases
+from bench.scenarios.null_runner import NullRunner
 from pose import recipe as recipes
 
 QUERY_NS = 10_000_000
@@ -94,7 +95,7 @@ class Timer:
 def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     """Return the device of every runner that `offer` offers; its clock is the round's, and all is quiet."""
     made = Device()
-    monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter_ns=made.clock))
+    monkeypatch.setattr(round_, "time", SimpleNamespace(perf_counter_ns=made.clock))
     monkeypatch.setattr(pipeline, "perf_counter_ns", made.clock)
     monkeypatch.setattr(network, "time", SimpleNamespace(perf_counter=lambda: made.now_ns / 1e9))
     monkeypatch.setattr(energy, "time", SimpleNamespace(monotonic=lambda: made.now_ns / 1e9))
@@ -147,7 +148,7 @@ def payload(run: Path, scenario: str, device: str = "cpu", batch: int = 1, **cha
 
 def measured(device: Device, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what one round gave, and its raw samples."""
-    found = measure.cell(request, device.heard)
+    found = round_.cell(request, device.heard)
     with np.load(request["samples"]) as arrays:
         return found, dict(arrays)
 
@@ -202,7 +203,7 @@ def test_the_device_is_synchronised_at_both_ends_of_what_is_timed(
 def test_the_measured_phase_begins_with_an_idle_device_whatever_was_left(
     run_folder: Path, device: Device, scenario: str
 ):
-    made = measure.SUBJECTS[scenario].partition(":")[2]
+    made = round_.SUBJECTS[scenario].partition(":")[2]
     request = payload(run_folder, scenario)
     job = Job(RunnerSpec(**request["spec"]), request["protocol"], request, Phases(device.heard))
     subject = getattr(network, made)(job)

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import measure
 from bench.cells.cell import SCENARIOS, Cell
 from bench.cells.runtimes import MODES, why_not
 from bench.contract import RunnerSpec
 from bench.scenarios import data, training
+from bench.scenarios import round as round_
 from bench.scenarios.base import Job, Phases
 from bench.scenarios.pipeline import STAGES, Pipeline
 from pose import coco, inference
@@ -70,7 +70,7 @@ def job(request: dict[str, Any]) -> Job:
 
 def measured(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what one round gave, and its raw samples."""
-    found = measure.cell(request, lambda name, fields: None)
+    found = round_.cell(request, lambda name, fields: None)
     with np.load(request["samples"]) as arrays:
         return found, dict(arrays)
 

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bandwidth, checks, child, measure
+from bench import bandwidth, checks, child
 from bench.finding import NOTE
 from bench.machine import cgroup, conditions, fingerprint
 from bench.process import launch, parallel
+from bench.scenarios import round as round_
 
 UNLIMITED = "9223372036854771712"
 GARBLED = ("", "\0\1\2", "no numbers here", "² ³", "cpu0 a b c d e f g h\ncpu1\nbtime x\nMemTotal: many kB")
@@ -183,7 +184,7 @@ def test_what_a_garbled_system_does_not_tell_is_null_and_no_doubt(system: Path, 
     assert conditions.tasks() is None
     assert (fingerprint.cpu_flags(), fingerprint.last_cache_bytes(), launch.oom_kills()) == ([], 0, None)
     assert (checks.load(), checks.memory(), checks.virtual(), checks.tensorflow_kernels()) == ([], [], [], [])
-    assert measure.peak_rss_bytes() > 0
+    assert round_.peak_rss_bytes() > 0
     [finding] = checks.untold()
     assert finding.severity == NOTE
     for path in ("/proc/stat", "/proc/loadavg", "/proc/cpuinfo", "/proc/vmstat"):

@@ -1,0 +1,119 @@
+"""Inside the child: one round of one cell. Every arm is timed by the same clock under the same rule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from bench.cells.cell import SCENARIOS
+from bench.contract import Emit, RunnerSpec
+from bench.machine import fingerprint, procfs
+from bench.process.worker import resolve
+from bench.scenarios.accuracy import accuracy
+from bench.scenarios.base import Job, Phases, Subject
+from bench.scenarios.watch import Watch, judged, missing_threads
+from bench.statistics import validity as validity_
+from pose.errors import UserError
+from pose.files import replacing
+
+SUBJECTS = {
+    "latency": "bench.scenarios.network:Latency",
+    "throughput": "bench.scenarios.network:Throughput",
+    "pipeline": "bench.scenarios.pipeline:Pipeline",
+    "train": "bench.scenarios.training:Training",
+    "data": "bench.scenarios.data:Data",
+}
+"""Where each timed scenario's subject is found; resolved in the child: one costs no other's imports."""
+
+
+def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Measure one round of a cell; return a store.Round's fields and "effective".
+
+    payload: "runner" ("module:class"), "spec" (RunnerSpec's fields), "protocol" (protocol.Protocol's),
+    "coco", "split_file", "boxes" (a detection file or null) and "samples", where raw samples go (.npz).
+    """
+    spec = RunnerSpec(**payload["spec"])
+    if spec.scenario not in SCENARIOS:
+        raise UserError(f"unknown scenario '{spec.scenario}'; expected one of: {', '.join(SCENARIOS)}")
+    job = Job(spec, payload["protocol"], payload, Phases(emit))
+    if spec.scenario == "accuracy":
+        return _finish(job, *accuracy(job))
+    return _finish(job, *timed(job))
+
+
+def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what one timed round gave, and what the runtime said of itself; raw samples are written."""
+    protocol, phases = job.protocol, job.phases
+    subject: Subject = resolve(SUBJECTS[job.spec.scenario])(job)
+    with phases("first"):
+        subject.once(0)
+    warmup_s = protocol["warmup_s" if job.spec.device == "cpu" else "warmup_gpu_s"]
+    with phases("warmup"):
+        repeat(subject.once, warmup_s, protocol["warmup_queries"])
+    subject.start()
+    watched = Watch(job)
+    with phases("measured"):
+        durations_ns = repeat(subject.once, protocol["measured_s"], protocol["measured_queries"])
+    seen = watched.end()
+    effective = subject.effective()
+    summary = subject.summarise(durations_ns)
+    with replacing(Path(job.payload["samples"])) as temporary:
+        np.savez(temporary, **summary.samples)  # type: ignore[arg-type]
+    found = {
+        "count": summary.count,
+        "value": summary.value,
+        "peak_device_bytes": peak_device_bytes(subject),
+        "stats": summary.stats,
+        "validity": judged(
+            validity_.validity(durations_ns),
+            seen["conditions"]["doubts"],
+            missing_threads(
+                job.spec.threads, effective.get("threads"), len(seen["conditions"]["before"]["cpus"])
+            ),
+        ),
+        **seen,
+    }
+    return found, effective
+
+
+def _finish(job: Job, found: dict[str, Any], effective: dict[str, Any]) -> dict[str, Any]:
+    seconds = job.phases.seconds
+    # Only the runtime knows how much of its loading was compilation; null where it compiles lazily.
+    seconds["compile"] = effective.pop("compile_s", None)
+    if seconds["compile"] is not None:
+        seconds["load"] = (seconds["load"] or 0.0) - seconds["compile"]
+    return {**found, "effective": effective, "phases_s": seconds, "peak_rss_bytes": peak_rss_bytes()}
+
+
+def repeat(action: Callable[[int], None], seconds: float, queries: int) -> np.ndarray:
+    """Call action(0), action(1) ... for at least `seconds` and `queries`; return durations (n,) int64, ns."""
+    clock = time.perf_counter_ns
+    durations: list[int] = []
+    end_ns = clock() + int(seconds * 1e9)
+    while len(durations) < queries or clock() < end_ns:
+        started_ns = clock()
+        action(len(durations))
+        durations.append(clock() - started_ns)
+    return np.array(durations, np.int64)
+
+
+def peak_device_bytes(subject: Subject) -> int | None:
+    """Return the most memory held on the device by what a subject times; None on a CPU or when unknown."""
+    for name in ("runner", "steps"):
+        tell = getattr(getattr(subject, name, None), "device_memory_bytes", None)
+        if tell is not None:
+            found: int | None = tell()
+            return found
+    return None
+
+
+def peak_rss_bytes() -> int:
+    """Return the most resident memory this process has held, or what it holds where that is not told."""
+    # getrusage would do, but after exec it still counts the parent's memory.
+    peak_kib = procfs.fields(fingerprint.read("proc/self/status")).get("VmHWM")
+    return peak_kib * 1024 if peak_kib else int(psutil.Process().memory_info().rss)

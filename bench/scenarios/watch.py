@@ -1,0 +1,98 @@
+"""What is watched while a cell is measured: conditions, processor time, memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.machine import conditions, energy, gpu_conditions, thread_pools
+from bench.scenarios.base import Job
+
+EXTRA_CORES = 0.15
+"""Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
+
+
+NETWORK = ("latency", "throughput")
+"""Scenarios that time the network alone, which every runtime divides among its threads."""
+
+
+ONE_CORE = (0.8, 1.05)
+"""The cores that a process of one busy thread uses; less is waiting, such as for a device."""
+
+
+def judged(validity: dict[str, Any], doubts: list[str], faults: list[str]) -> dict[str, Any]:
+    """Return a round's verdict with doubts, which flag it, and faults, which make it invalid."""
+    verdict = validity["verdict"]
+    if doubts and verdict == "VALID":
+        verdict = "FLAGGED"
+    return {
+        "verdict": "INVALID" if faults else verdict,
+        "reasons": [*faults, *validity["reasons"], *doubts],
+    }
+
+
+def missing_threads(asked: int, told: int | None, processors: int) -> list[str]:
+    """Return why a round did not run on its lane's threads; told is what the runtime says, if anything."""
+    found = []
+    if told and told != asked:
+        found.append(f"the runtime says {told} threads, where the lane has {asked}")
+    if processors < asked:
+        found.append(f"{asked} threads shared {processors} processor{'s' if processors > 1 else ''}")
+    return found
+
+
+class Watch:
+    """What a measured phase runs under: conditions, this process's threads, the GPU's energy."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.energy: energy.Reading | None = None
+        self.gpu: gpu_conditions.Reading | None = None
+        if job.spec.device == "cuda":  # the door to NVML is opened outside the window of the energy
+            self.gpu = gpu_conditions.read()
+            self.energy = energy.read()
+        self.tasks = conditions.tasks()
+        self.before = conditions.read()
+
+    def end(self) -> dict[str, Any]:
+        """Return {"conditions", "energy_j"} of the time since this object was made."""
+        after = conditions.read(self.before)
+        used = conditions.threads(self.tasks, conditions.tasks())
+        spent = (
+            energy.spent(self.energy, energy.read(), self.job.payload.get("idle_w")) if self.energy else None
+        )
+        gpu = gpu_conditions.read() if self.gpu else None
+        cores, seen = conditions.cores_used(self.before, after), thread_pools.view()
+        found = {
+            "before": self.before.to_dict(),
+            "after": after.to_dict(),
+            "doubts": [
+                *conditions.doubts(self.before, after),
+                *gpu_conditions.doubts(self.gpu, gpu),
+                *self._too_many(cores),
+                *self._too_few(cores),
+                *thread_pools.doubts(seen["pools"], self.job.spec.threads),
+            ],
+            "cores_used": cores,
+            "threads": {**used, **seen},
+        }
+        if self.gpu and gpu:
+            found["gpu"] = {"before": self.gpu.to_dict(), "after": gpu.to_dict()}
+        if spent and spent.reason:
+            found["energy_null"] = spent.reason
+        return {"conditions": found, "energy_j": spent.energy_j if spent else None}
+
+    def _too_many(self, cores: float) -> list[str]:
+        """Return the doubt that a lane of few threads kept more cores busy than it has."""
+        asked = self.job.spec.threads
+        if self.job.spec.scenario == "data" or cores <= asked + EXTRA_CORES:
+            return []
+        return [f"{cores:.2f} cores were busy in a lane of {asked} threads"]
+
+    def _too_few(self, cores: float) -> list[str]:
+        """Return the doubt that a network's lane of several threads ran on one: its pool was not used."""
+        asked = self.job.spec.threads
+        if self.job.spec.scenario not in NETWORK or self.job.spec.device != "cpu":
+            return []
+        if asked < 2 or not ONE_CORE[0] <= cores <= ONE_CORE[1]:
+            return []
+        return [f"{cores:.2f} cores were busy in a lane of {asked} threads: one thread did the work"]
