@@ -72,7 +72,7 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
         ("openvino_impl/convert.py", "import tensorflow"),
         ("openvino_impl/convert.py", "import onnxruntime"),
         ("bench/contract.py", "from bench import launch"),
-        ("bench/doctor.py", "import openvino"),
+        ("bench/doctor/doctor.py", "import openvino"),
         ("bench/parity.py", "from torch_impl import runner"),
         ("bench/run/results.py", "from reports import build"),
         ("bench/rounds/lanes.py", "from reports import build"),

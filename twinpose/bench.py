@@ -11,9 +11,9 @@ import msgspec
 import typer
 
 from bench import bench_text, console, mlperf, sitting, stages, verdicts
-from bench import doctor as doctor_
 from bench.cells import filter as filter_
 from bench.cells.matrix import Matrix
+from bench.doctor import doctor as doctor_
 from bench.run import folder
 from bench.run import parquet as parquet_
 from bench.run.folder import RunFolder

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import clashes, contract
+from bench import contract
+from bench.doctor import clashes
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="clang++ is the default elsewhere")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench import checks, clashes, doctor, noise
-from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench.doctor import checks, clashes, doctor, neighbours
+from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.machine import nvml
 from bench.process import environment, launch
 
@@ -211,7 +211,7 @@ def test_the_whole_is_json_and_reads_well() -> None:
 
 
 def test_without_the_probe_nothing_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(noise, "probe", lambda seconds: pytest.fail("probed"))
+    monkeypatch.setattr(neighbours, "probe", lambda seconds: pytest.fail("probed"))
     found = doctor.examine(0)
     assert found.noise is None
     assert "slow blocks" not in found.text()
@@ -221,7 +221,7 @@ def test_a_probe_that_fails_is_told_and_the_rest_is_kept(monkeypatch: pytest.Mon
     def fails(seconds: float) -> Any:
         raise launch.ChildFailed("no result after 31 s")
 
-    monkeypatch.setattr(noise, "probe", fails)
+    monkeypatch.setattr(neighbours, "probe", fails)
     found = doctor.examine(1)
     assert found.noise is None
     assert any("no result after 31 s" in finding.what for finding in found.findings)

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bandwidth, checks, child
-from bench.finding import NOTE
+from bench import bandwidth, child
+from bench.doctor import checks
+from bench.doctor.finding import NOTE
 from bench.machine import cgroup, conditions, fingerprint
 from bench.process import launch, parallel
 from bench.scenarios import round as round_

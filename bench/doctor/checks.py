@@ -6,8 +6,9 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 
-from bench import clashes, noise
-from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench.doctor import clashes
+from bench.doctor import neighbours as neighbours_
+from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.machine import conditions, fingerprint, nvml, procfs
 from bench.process import launch
 
@@ -168,7 +169,7 @@ def gpu() -> list[Finding]:
     return [Finding(UNSUPPORTED, what, "none is needed; run them elsewhere")]
 
 
-def neighbours(probed: noise.Noise) -> list[Finding]:
+def neighbours(probed: neighbours_.Noise) -> list[Finding]:
     """Return what a probe of noise found."""
     if not probed.noisy:
         return []
@@ -176,7 +177,7 @@ def neighbours(probed: noise.Noise) -> list[Finding]:
     worst = max(core.worst_slowdown for core in probed.cores)
     steal = f", steal {probed.steal_share:.1%}" if probed.steal_share else ""
     what = (
-        f"noisy neighbours: {slow:.0%} of a core's blocks took more than {noise.SLOW:g} times the best, "
+        f"noisy neighbours: {slow:.0%} of a core's blocks took more than {neighbours_.SLOW:g} times the best, "
         f"the worst {worst:.1f} times{steal}"
     )
     return [Finding(SPOILS, what, "end other work, take another machine or hour, or add rounds (official)")]

@@ -7,7 +7,7 @@ import re
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from bench.contract import cxx_compiler
-from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.process import environment as environment_
 
 ONE_OF = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import checks, console, noise
-from bench.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench import console
+from bench.doctor import checks, neighbours
+from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.machine import fingerprint
 from bench.process import launch
 
@@ -24,7 +25,7 @@ class Diagnosis:
 
     machine: dict[str, Any]
     findings: list[Finding]
-    noise: noise.Noise | None
+    noise: neighbours.Noise | None
     """None where it was not wanted or failed; then a finding says so."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,11 +47,11 @@ class Diagnosis:
         return "\n".join(lines)
 
 
-def _noise_lines(probed: noise.Noise) -> list[str]:
+def _noise_lines(probed: neighbours.Noise) -> list[str]:
     steal = "unknown" if probed.steal_share is None else f"{probed.steal_share:.2%}"
     lines = [
         "",
-        f"noise in {probed.seconds:g} s of {noise.BLOCK_S * 1e3:g} ms blocks; steal time {steal}",
+        f"noise in {probed.seconds:g} s of {neighbours.BLOCK_S * 1e3:g} ms blocks; steal time {steal}",
         "core  blocks  best ms  median ms  IQR/median  worst/best  slow blocks",
     ]
     return lines + [
@@ -77,10 +78,10 @@ def examine(probe_s: float = PROBE_S) -> Diagnosis:
     return Diagnosis(fingerprint.fingerprint(), [*noisy, *findings], probed)
 
 
-def _probe(seconds: float) -> tuple[noise.Noise | None, list[Finding]]:
+def _probe(seconds: float) -> tuple[neighbours.Noise | None, list[Finding]]:
     console.say(f"timing short blocks on every core for {seconds:g} s (--probe-s 0 leaves it out)")
     try:
-        return noise.probe(seconds), []
+        return neighbours.probe(seconds), []
     except launch.ChildFailed as error:
         what = f"the probe of noise measured nothing: {error}"
         return None, [Finding(NOTE, what, "twinpose doctor --probe-s 2 tries again")]

@@ -92,7 +92,7 @@ def probed_cpus() -> list[int]:
 def _core(cpu: int, seconds: float, folder: Path) -> CoreNoise:
     folder.mkdir()
     outcome = launch.call(
-        "bench.noise:time_blocks",
+        "bench.doctor.neighbours:time_blocks",
         {"cpu": cpu, "seconds": seconds},
         folder,
         timeout_s=START_S + 2 * seconds,
