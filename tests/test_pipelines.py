@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import twins
 
-from bench import pipelines
+from bench.data import native_pixels
 from pose import architecture, recipe, weights
 from pose.errors import UserError
 
@@ -25,13 +25,13 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return twins.dataset(tmp_path_factory.mktemp("coco"))
 
 
-def request(coco: Path, **given: object) -> pipelines.Request:
+def request(coco: Path, **given: object) -> native_pixels.Request:
     values = {"part": "val", "weights": None, "samples": 3, "rounds": 1, "workers": 0}
-    return pipelines.Request(coco, **(values | given))
+    return native_pixels.Request(coco, **(values | given))
 
 
 def test_a_distance_counts_every_value_of_every_image() -> None:
-    found = pipelines.Distance()
+    found = native_pixels.Distance()
     found.add(np.array([10, 10, 10], np.uint8), np.array([10, 12, 9], np.uint8))
     found.add(np.array([0], np.uint8), np.array([255], np.uint8))
     assert found.to_dict() == {"max": 255, "mean_abs": 64.5, "mean_signed": -64.0, "share": 0.75}
@@ -40,14 +40,14 @@ def test_a_distance_counts_every_value_of_every_image() -> None:
 def test_colours_that_no_native_pipeline_has_are_refused_in_one_line(rendered: Path) -> None:
     study = recipe.load("study_resnet50_256x192", ["split.method=official"])
     with pytest.raises(UserError, match=r"--set training\.augmentation\.colour_jitter=null") as refused:
-        pipelines.compare(study, request(rendered))
+        native_pixels.compare(study, request(rendered))
     assert str(refused.value).startswith("study_resnet50_256x192: recipe: data.pipeline native")
     assert "\n" not in str(refused.value)
 
 
 def test_weights_that_are_not_there_are_refused_before_anything_is_measured(rendered: Path) -> None:
     with pytest.raises(UserError, match=r"no file nowhere\.safetensors; expected weights"):
-        pipelines.compare(twins.tiny(), request(rendered, weights=Path("nowhere.safetensors")))
+        native_pixels.compare(twins.tiny(), request(rendered, weights=Path("nowhere.safetensors")))
 
 
 def measured(coco: Path, folder: Path, *first: Path) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_the_verb_measures_each_twin_and_shows_that_the_causes_explain_it(
         assert own["accuracy"]["difference"] == pytest.approx(apart)
         assert len(own["speed"]["ratios"]) == 2
         assert own["speed"]["ratio"] > 0
-        assert own["pixels"]["why"]["warp"] in pipelines.text(found)
+        assert own["pixels"]["why"]["warp"] in native_pixels.text(found)
 
 
 def test_a_twin_whose_framework_is_not_installed_has_the_reason_in_its_place(
@@ -100,4 +100,4 @@ def test_a_twin_whose_framework_is_not_installed_has_the_reason_in_its_place(
 def test_the_table_names_a_twin_that_cannot_run_here_with_the_reason() -> None:
     absent = {"tf": {"unsupported": "tensorflow is not installed in this interpreter"}}
     found = {"part": "val", "people": 9, "samples": 3, "workers": 2, "twins": absent}
-    assert "tf    tensorflow is not installed" in pipelines.text(found)
+    assert "tf    tensorflow is not installed" in native_pixels.text(found)

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from bench import console
-from bench import pipelines as pipelines_
+from bench.data import native_pixels
 from pose import check as check_
 from pose import recipe as recipes
 from pose import sample as sample_
@@ -138,8 +138,8 @@ def pipelines(
     as_json: AsJson = False,
 ) -> None:
     """Compare each framework's own decoder and warp with the shared ones: pixels, AP and speed."""
-    request = pipelines_.Request(
+    request = native_pixels.Request(
         coco, split.value, weights, samples, rounds, workers if workers is not None else 2
     )
-    found = pipelines_.compare(recipes.load(recipe, set_), request)
-    console.facts(found, as_json, pipelines_.text(found))
+    found = native_pixels.compare(recipes.load(recipe, set_), request)
+    console.facts(found, as_json, native_pixels.text(found))

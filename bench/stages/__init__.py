@@ -1,5 +1,6 @@
 """The stages of a run, one function each; `run` is nothing but their sequence."""
 
+from bench.data.built_in import make_data
 from bench.process.with_bar import call_with_bar
 from bench.stages.conversion import convert, route_text
 from bench.stages.evaluation import evaluate, predict, stored_truth
@@ -7,7 +8,7 @@ from bench.stages.importing import imported, require_one_source
 from bench.stages.measuring import bench, load_matrix, prove
 from bench.stages.order import Stage, sequence
 from bench.stages.pictures import samples, samples_hold
-from bench.stages.training import best_epochs, make_data, train
+from bench.stages.training import best_epochs, train
 
 __all__ = [
     "Stage",

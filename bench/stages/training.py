@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,28 +10,8 @@ from bench import console
 from bench.cells.cell import TWINS
 from bench.process import environment, launch
 from bench.run.folder import RunFolder
-from pose import synthetic
-from pose.errors import Unsupported, UserError
+from pose.errors import Unsupported
 from pose.files import read_as
-from pose.recipe import Recipe
-
-
-def make_data(recipe: Recipe, out: Path) -> dict[str, Any]:
-    """Render the recipe's built-in dataset into `out`; a whole one of the same parameters is kept."""
-    wanted = recipe.data.synthetic
-    if wanted is None:
-        raise UserError(
-            f"recipe '{recipe.name}' has no built-in dataset; give the folder of COCO with --coco DIR"
-        )
-    with console.bar("render") as move:
-        made: dict[str, Any] = synthetic.make(
-            out,
-            train_images=wanted.train_images,
-            val_images=wanted.val_images,
-            seed=wanted.seed,
-            on_progress=move,
-        )
-    return made
 
 
 def train(run: RunFolder, twin: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def compare(resolved: Recipe, request: Request) -> dict[str, Any]:
             try:
                 found["twins"][twin] = {
                     entry.__name__: stages.call_with_bar(
-                        f"bench.pipelines:{entry.__name__}",
+                        f"bench.data.native_pixels:{entry.__name__}",
                         payload,
                         Path(name) / twin,
                         f"{twin} {entry.__name__}",

@@ -1,0 +1,1 @@
+"""The built-in dataset, and each framework's own pixels beside the shared ones."""
