@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from bench.run.results import Difference
 from bench.sitting import Sat
-from bench.verdicts import NOISE_FLOOR, Comparison
+from bench.verdicts.ap_differences import Difference
+from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 
 
 def summary(sat: Sat, run: Path) -> str:

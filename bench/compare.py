@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench import accuracy
 from bench.cells import filter as filter_
 from bench.machine import identity
 from bench.sides import Measure, Side
 from bench.statistics.unpaired import Arms, Difference, Looks, differences
 from bench.turned import OPPOSITE, Turned, turned
+from bench.verdicts import ap_differences
 from pose import bootstrap
 from pose.errors import UserError
 
@@ -196,12 +196,12 @@ def _accuracy(one: Measure, other: Measure) -> Row:
     if one.asked != other.asked:
         return msgspec.structs.replace(row, reason="scored on other people: the splits differ")
     same = one.artifact is not None and one.artifact == other.artifact
-    margin = accuracy.SAME_WEIGHTS if same else accuracy.OTHER
+    margin = ap_differences.SAME_WEIGHTS if same else ap_differences.OTHER
     # An AP is what is printed; a thousandth must not be more than a thousandth by rounding.
     difference = round(b - a, 12)
     interval, without = _interval(one, other)
     # Without the images there is only the difference itself.
-    verdict = accuracy.verdict(interval or (difference, difference), margin)
+    verdict = ap_differences.verdict(interval or (difference, difference), margin)
     reasons = [None if same else "other weights", without]
     return msgspec.structs.replace(
         row,
@@ -223,7 +223,7 @@ def _interval(one: Measure, other: Measure) -> tuple[tuple[float, float] | None,
         return None, NO_INTERVAL
     if not np.array_equal(a.people, b.people):
         return None, "no interval: the people of an image are not the same"
-    _, low, high = bootstrap.difference(b, a, accuracy.DRAWS, accuracy.SEED)
+    _, low, high = bootstrap.difference(b, a, ap_differences.DRAWS, ap_differences.SEED)
     return (None, "no interval: nobody counts in these images") if math.isnan(low) else ((low, high), None)
 
 

@@ -51,13 +51,6 @@ CERTIFIED = ("pass", "reported")
 """What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
 
 
-COMPARISON_SETS = {
-    "as_shipped": (("torch", "eager"), ("tf", "graph"), ("onnxruntime", "ir"), ("openvino", "ir")),
-    "compiled": (("torch", "compiled"), ("tf", "compiled"), ("openvino", "ir")),
-}
-"""By set: (runtime, mode) of its members. Only members of one set and one lane are compared."""
-
-
 @dataclass(frozen=True)
 class RunnerSpec:
     """One artifact on one runtime, as a runner is asked to hold it."""

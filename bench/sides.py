@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from bench import accuracy, certificate
+from bench import certificate
 from bench.cells.cell import LESS_IS_FASTER, TIMED, UNITS, Cell
 from bench.machine.fingerprint import FLAGS
 from bench.machine.identity import machine_of_run
 from bench.run import bench_file
 from bench.run import results as results_
 from bench.run.results import CellResult
+from bench.verdicts import ap_differences
+from bench.verdicts import comparisons as comparisons_
 from pose.bootstrap import Matches
 from pose.errors import UserError
 from pose.files import read_json
@@ -109,7 +111,7 @@ def of_run(path: Path) -> Side:
         environment=environment,
         protocol=_protocol(results) or facts.get("matrix", {}).get("protocol", {}),
         cells=tuple(result.axes for result in results),
-        comparisons=tuple(results_.comparisons(path)),
+        comparisons=tuple(comparisons_.comparisons(path)),
     )
 
 
@@ -149,7 +151,7 @@ def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: 
         asked=result.split_sha256,
         artifact=result.artifact_sha256,
         first_look=result.first_look,
-        matches=partial(accuracy.matches, run, result) if kind == "accuracy" else None,
+        matches=partial(ap_differences.matches, run, result) if kind == "accuracy" else None,
         uncertified=result.id in unproven,
         replica=bool(result.axes.replica),
     )

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, ceilings, certificate, noise_floor, verdicts
+from bench import ceilings, certificate
 from bench.cells import filter as filter_
 from bench.cells import matrix
 from bench.cells.cell import TIMED, Cell
@@ -29,9 +29,12 @@ from bench.run import results as results_
 from bench.run import set_aside
 from bench.run.bench_file import note, profiles, read_facts
 from bench.run.folder import RunFolder
-from bench.run.results import CellResult, Difference
+from bench.run.results import CellResult
 from bench.statistics import samples
-from bench.verdicts import Comparison
+from bench.verdicts import ap_differences, noise_floor
+from bench.verdicts import comparisons as comparisons_
+from bench.verdicts.ap_differences import Difference
+from bench.verdicts.comparisons import Comparison
 from pose.errors import UserError
 from pose.files import write_json
 
@@ -142,14 +145,14 @@ def _closed(
     facts = read_facts(run.path)
     results = ceilings.with_shares(run, results, facts)
     stored = results_.cells(run.path)
-    found = verdicts.compare(stored)
+    found = comparisons_.compare(stored)
     known = facts.get("noise", {})
     timed = any(one.status == "ok" and one.axes.scenario in TIMED for one in results)
     noise = noise_floor.renewed(run.path, known, found, pair, sitting.id) if pair and timed else known
     if noise.get("verdict") == "INVALID":
-        found = verdicts.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
+        found = comparisons_.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
     write_comparisons(run.path, found)
-    scored = accuracy.renew(run.path, stored)
+    scored = ap_differences.renew(run.path, stored)
     note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
     return Sat(
         results,
@@ -237,7 +240,7 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
 
 def write_comparisons(run: Path, found: Sequence[Comparison]) -> None:
     """Write comparisons.json: every comparison of the run's cells, as they are stored now."""
-    rows, counts = verdicts.to_json(found), verdicts.counts(found)
+    rows, counts = comparisons_.to_json(found), comparisons_.counts(found)
     write_json(
         run / "bench" / "comparisons.json",
         {"schema": results_.SCHEMA, "comparisons": rows, "counts": counts},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.cells.cell import TWINS
-from bench.run.results import Difference
+from bench.verdicts.ap_differences import Difference
 from reports import readings
 from reports.formats import Absent, Value, fine_difference, rate, score
 from reports.parts import command

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cells.cell import LESS_IS_FASTER
-from bench.contract import COMPARISON_SETS
 from bench.run.results import CellResult
+from bench.verdicts.comparisons import COMPARISON_SETS
 from reports import certified, readings
 from reports.formats import times, times_interval
 from reports.run import Run
 from reports.verdicts import Comparison
 
 MARGIN = 0.02
-"""Equivalence is decided within 1 / 1.02 and 1.02 (bench/verdicts.py)."""
+"""Equivalence is decided within 1 / 1.02 and 1.02 (bench/verdicts/comparisons.py)."""
 NOISE_FLOOR = "noise floor"
 """The set of a cell and its A/A twin: no ranking."""
 NOT_RANKED = "not ranked"

@@ -12,6 +12,7 @@ import msgspec
 from bench.cells.cell import TWINS
 from bench.run import results
 from bench.run.results import CellResult
+from bench.verdicts import ap_differences
 from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
@@ -128,7 +129,7 @@ class Run:
     samples: tuple[Sample, ...]
     comparisons: Comparisons | None = None
     """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
-    accuracies: tuple[results.Difference, ...] = ()
+    accuracies: tuple[ap_differences.Difference, ...] = ()
     """How far APs are apart, with intervals over images; () before a bench that kept matches."""
     passes: tuple[Pass, ...] = ()
     """The sweeps over lanes, in the order in which they began."""
@@ -194,7 +195,7 @@ def read(path: Path) -> Run:
         cells=tuple(results.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
         comparisons=_versioned(compared, results.SCHEMA, Comparisons) if compared.is_file() else None,
-        accuracies=tuple(results.differences(path)),
+        accuracies=tuple(ap_differences.differences(path)),
         passes=verdicts.passes(bench / "passes.jsonl"),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )

@@ -16,10 +16,10 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from bench.cells.cell import LESS_IS_FASTER, Cell
-from bench.contract import COMPARISON_SETS
 from bench.run import results
 from bench.run.results import CellResult, Round, Validity
 from bench.statistics import samples
+from bench.verdicts.comparisons import COMPARISON_SETS
 
 AP = {"tf": 0.409, "torch": 0.418}
 SITTING = "20250102T030405.000000Z-77"

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from bench import bench_text, console, mlperf, sitting, stages, verdicts
+from bench import bench_text, console, mlperf, sitting, stages
 from bench.cells import filter as filter_
 from bench.cells.matrix import Matrix
 from bench.doctor import doctor as doctor_
 from bench.run import folder
 from bench.run import parquet as parquet_
 from bench.run.folder import RunFolder
+from bench.verdicts import comparisons
 from pose.errors import UserError
 from pose.files import require_writable
 from twinpose.exits import SOME_CELLS_FAILED, failed_cells
@@ -94,7 +95,7 @@ def _measure(made: RunFolder, cells: Matrix, wanted: sitting.Wanted, as_json: bo
         sat = stages.bench(made, cells, wanted)
     facts = {
         "cells": [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in sat.cells],
-        "comparisons": verdicts.to_json(sat.comparisons),
+        "comparisons": comparisons.to_json(sat.comparisons),
         "accuracies": [msgspec.to_builtins(one) for one in sat.accuracies],
         "noise": sat.noise,
         "null": sat.null,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench import certificate, passes, pooled, verdicts
+from bench import certificate, passes
 from bench.cells import filter as filter_
 from bench.cells.cell import TIMED, Cell, Lane
 from bench.cells.matrix import Matrix
@@ -25,6 +25,7 @@ from bench.run.folder import RunFolder
 from bench.run.results import CellResult, Round
 from bench.statistics import samples
 from bench.stock import Stock
+from bench.verdicts import cell_figures, comparisons
 
 
 def run(
@@ -198,7 +199,7 @@ class _Bench:
         protocol, good = self.matrix.protocol, self._pairable(members)
         if protocol.half_width is None or len(good) < 2:
             return []
-        pairs = verdicts.stopping_pairs([self.results[cell.id] for cell in good])
+        pairs = comparisons.stopping_pairs([self.results[cell.id] for cell in good])
         # Rounds of a broken pass, or of one without a partner, are no pairs.
         rounds = min((len(a) for a, _ in pairs), default=protocol.rounds_max)
         narrow = samples.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
@@ -265,11 +266,11 @@ class _Bench:
             effective=effective,
             rounds=rounds,
             rounds_wanted=self.stock.wanted(cell),
-            validity=pooled.validity(rounds, self.stock.wanted(cell)),
+            validity=cell_figures.validity(rounds, self.stock.wanted(cell)),
         )
         # Those of an accuracy are no durations, and of no two rounds together.
         raw = results_.samples(self.run.path, after) if cell.scenario in TIMED else {}
-        found = pooled.figures(cell, protocol, rounds, raw)
+        found = cell_figures.figures(cell, protocol, rounds, raw)
         return msgspec.structs.replace(after, stats=found)
 
     def _keep(self, result: CellResult) -> None:

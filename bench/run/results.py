@@ -95,28 +95,6 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """The command that measures this cell again."""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """The AP of accuracy cell `a` against that of `b`, over the same people."""
-
-    question: str
-    """`deployment`: a's weights as the twin's own framework runs them are b; `twins`: the two trainings."""
-    a: str
-    b: str
-    """Cell IDs."""
-    ap_a: float | None = None
-    ap_b: float | None = None
-    difference: float | None = None
-    """AP of a - AP of b."""
-    interval: tuple[float, float] | None = None
-    """95 %, by the bootstrap over images; None where there is none."""
-    margin: float | None = None
-    """APs are equal where the interval lies within it."""
-    images: int | None = None
-    verdict: str | None = None
-    """`higher`, `lower` (a than b), `equal` or `inconclusive`; None is explained by `reason`."""
-    reason: str | None = None
-
-
 def folder(run: Path) -> Path:
     """Return the folder of a run's cells."""
     return Path(run) / "bench" / "cells"
@@ -184,31 +162,6 @@ class BenchFacts(TypedDict, total=False):
     matrix: dict[str, Any]
     machine: dict[str, Any]
     noise: dict[str, Any]
-
-
-def comparisons(run: Path) -> list[dict[str, Any]]:
-    """Return the comparisons that the last bench of a run drew; [] where none did."""
-    path = Path(run) / "bench" / "comparisons.json"
-    if not path.exists():
-        return []
-    expected = "the comparisons that 'twinpose bench' wrote"
-    found = json_object(path, expected).get("comparisons")
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise UserError(f"{path} holds no list of comparisons; expected {expected}")
-    return found
-
-
-def differences(run: Path) -> list[Difference]:
-    """Return the differences of AP that the last bench of a run found; [] where none did."""
-    path = Path(run) / "bench" / "accuracies.json"
-    if not path.exists():
-        return []
-    expected = "the differences of AP that 'twinpose bench' wrote"
-    found = json_object(path, expected).get("differences")
-    try:
-        return msgspec.convert(found, list[Difference])
-    except msgspec.ValidationError as error:
-        raise UserError(f"{path} holds no list of differences ({error}); expected {expected}") from error
 
 
 def json_object(path: Path, expected: str) -> dict[str, Any]:

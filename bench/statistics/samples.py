@@ -135,28 +135,5 @@ def throughput(block_ns: np.ndarray, images_per_block: int, batch: int) -> dict[
     return {"images_per_s": n / (float(np.sum(block_ns)) / 1e9), "n": n, "batch": batch}
 
 
-def noise_validity(floors: Sequence[tuple[str, Sequence[float] | None, str]]) -> dict[str, Any]:
-    """Return {"verdict", "reasons"} of a run, of the A/A pairs of its benches in the order measured.
-
-    floors: (name, interval (low, high), why it is None) of each. Equal arms miss 1 in one of 20 benches. That
-    flags a run until the same pair is measured anew, and where the bench before, or that pair's own before,
-    missed 1 too (one of 400) the run is invalid. A last bench without an interval flags.
-    """
-    missed = [interval is not None and not interval[0] <= 1 <= interval[1] for _, interval, _ in floors]
-    verdict, reasons = "VALID", []
-    for name, last in {name: place for place, (name, _, _) in enumerate(floors)}.items():
-        _, interval, why = floors[last]
-        if interval is None and last == len(floors) - 1:
-            verdict = "FLAGGED" if verdict == "VALID" else verdict
-            reasons.append(f"{name} has no interval against itself: {why}")
-        elif interval is not None and missed[last]:
-            of_pair = [place for place in range(last) if floors[place][0] == name]
-            twice = any(missed[place] for place in {*of_pair[-1:], *range(max(0, last - 1), last)})
-            verdict = "INVALID" if twice or verdict == "INVALID" else "FLAGGED"
-            said = f"{name} against itself gives {interval[0]:.4f} to {interval[1]:.4f}, which misses 1"
-            reasons.append(said + (", as in the bench before" if twice else ""))
-    return {"verdict": verdict, "reasons": reasons}
-
-
 def counted(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"

@@ -11,11 +11,13 @@ import pytest
 import run_folders
 from crowds import crowded, found_in, keep
 
-from bench import accuracy, bench_text, compare, compare_text, sides
+from bench import bench_text, compare, compare_text, sides
 from bench.cells.cell import Cell
 from bench.run import artifacts
 from bench.run import results as results_
-from bench.run.results import CellResult, Difference
+from bench.run.results import CellResult
+from bench.verdicts import ap_differences
+from bench.verdicts.ap_differences import Difference
 from pose import bootstrap
 from pose.errors import UserError
 
@@ -46,7 +48,7 @@ def found(
     results = [scored(cell, predictions) for cell, predictions in cells.items()]
     for cell, predictions in cells.items():
         keep(run, cell.id, predictions, truth)
-    return accuracy.compare(run, results)
+    return ap_differences.compare(run, results)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def found(
     ],
 )
 def test_equality_within_the_margin_goes_before_a_sign(interval: tuple[float, float], verdict: str) -> None:
-    assert accuracy.verdict(interval, 0.01) == verdict
+    assert ap_differences.verdict(interval, 0.01) == verdict
 
 
 def test_the_same_predictions_are_equal_and_worse_ones_lower(tmp_path: Path) -> None:
@@ -70,9 +72,9 @@ def test_the_same_predictions_are_equal_and_worse_ones_lower(tmp_path: Path) -> 
     same, worse = found(tmp_path, {TORCH: GOOD, IR: GOOD, bf16: BAD})
     assert (same.a, same.b, same.question) == (IR.id, TORCH.id, "deployment")
     assert (same.difference, same.interval, same.verdict) == (0.0, (0.0, 0.0), "equal")
-    assert (same.margin, same.images) == (accuracy.SAME_WEIGHTS, 40)
+    assert (same.margin, same.images) == (ap_differences.SAME_WEIGHTS, 40)
     assert (worse.a, worse.b, worse.verdict) == (bf16.id, TORCH.id, "lower")
-    assert worse.margin == accuracy.OTHER
+    assert worse.margin == ap_differences.OTHER
     assert worse.interval is not None
     assert worse.interval[0] < (worse.difference or 0) < worse.interval[1] < 0
 
@@ -81,24 +83,24 @@ def test_the_interval_is_that_of_the_paired_bootstrap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [pair] = found(tmp_path, {KERAS: GOOD, TORCH: OTHER})
-    direct = bootstrap.bootstrap_ap_difference(GOOD, OTHER, TRUTH, accuracy.DRAWS, accuracy.SEED)
+    direct = bootstrap.bootstrap_ap_difference(GOOD, OTHER, TRUTH, ap_differences.DRAWS, ap_differences.SEED)
     assert (pair.question, pair.a, pair.b) == ("twins", KERAS.id, TORCH.id)
     assert (pair.difference, *(pair.interval or ())) == pytest.approx(direct)
     assert (pair.ap_a, pair.ap_b) == pytest.approx((ap(GOOD), ap(OTHER)))
-    assert pair.margin == accuracy.SAME_WEIGHTS, "both twins hold the same file"
+    assert pair.margin == ap_differences.SAME_WEIGHTS, "both twins hold the same file"
     monkeypatch.setattr(artifacts, "artifact_sha256", lambda path: str("tf" in path.parts))
     keras, torch = (
         scored(c, p, artifact_sha256=s) for c, p, s in ((KERAS, GOOD, "True"), (TORCH, OTHER, "False"))
     )
-    [trained] = accuracy.compare(tmp_path, [keras, torch])
-    assert (trained.question, trained.margin) == ("twins", accuracy.OTHER)
+    [trained] = ap_differences.compare(tmp_path, [keras, torch])
+    assert (trained.question, trained.margin) == ("twins", ap_differences.OTHER)
 
 
 def test_the_matches_are_those_of_the_last_round(tmp_path: Path) -> None:
     keep(tmp_path, TORCH.id, GOOD, TRUTH)
     results_.save_samples(tmp_path, TORCH.id, 2, bootstrap.match(BAD, TRUTH).to_arrays())
     twice = run_folders.result(TORCH, [ap(GOOD), ap(BAD)])
-    kept = accuracy.matches(tmp_path, twice)
+    kept = ap_differences.matches(tmp_path, twice)
     assert kept is not None
     assert bootstrap.ap(kept) == ap(BAD)
 
@@ -116,20 +118,20 @@ def test_each_twin_s_exports_are_held_against_its_own_framework(tmp_path: Path) 
 
 def test_what_was_not_scored_or_kept_has_no_verdict_and_says_why(tmp_path: Path) -> None:
     failed = run_folders.result(IR, [], status="unsupported", reason="no plugin")
-    [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), failed])
+    [one] = ap_differences.compare(tmp_path, [scored(TORCH, GOOD), failed])
     assert (one.verdict, one.difference) == (None, None)
     assert one.reason == f"{IR.id} is unsupported: no plugin"
     keep(tmp_path, TORCH.id, GOOD, TRUTH)
-    [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
+    [one] = ap_differences.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
     assert (one.verdict, one.interval) == (None, None)
     assert one.difference == pytest.approx(ap(BAD) - ap(GOOD))
     assert one.reason == "no interval: scored by a version that kept no matches; bench --again scores anew"
     old = scored(IR, BAD, artifact_sha256="b" * 64)
-    [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), old])
+    [one] = ap_differences.compare(tmp_path, [scored(TORCH, GOOD), old])
     assert (one.verdict, one.interval) == (None, None)
     assert one.reason == f"{IR.id} was scored with another artifact than is there now; measure it again"
     keep(tmp_path, IR.id, found_in(crowded(40, 4), 0.02, 1), crowded(40, 4))
-    [one] = accuracy.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
+    [one] = ap_differences.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
     assert (one.verdict, one.reason) == (None, "scored on other people")
     empty = crowded(1, 0) | {"annotations": []}
     [one] = found(tmp_path, {TORCH: [], IR: []}, empty)
@@ -140,7 +142,7 @@ def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
     cells = {TORCH: GOOD, IR: GOOD, KERAS: OTHER}
     pairs = found(tmp_path, cells)
     results = [scored(cell, predictions) for cell, predictions in cells.items()]
-    assert accuracy.renew(tmp_path, results) == results_.differences(tmp_path) == pairs
+    assert ap_differences.renew(tmp_path, results) == ap_differences.differences(tmp_path) == pairs
     assert bench_text.accuracies(pairs)[0] == (
         "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, AP: +0.0000 [+0.0000, +0.0000] equal"
     )
@@ -153,8 +155,8 @@ def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
     ]
     (tmp_path / "bench" / "accuracies.json").write_text(json.dumps({"differences": [{"a": 1}]}))
     with pytest.raises(UserError, match=r"accuracies\.json holds no list of differences"):
-        results_.differences(tmp_path)
-    assert results_.differences(tmp_path / "nowhere") == []
+        ap_differences.differences(tmp_path)
+    assert ap_differences.differences(tmp_path / "nowhere") == []
 
 
 def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,14 +170,14 @@ def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.Monk
         return resampled(*arguments)
 
     monkeypatch.setattr(bootstrap, "resampled", counted)
-    first = accuracy.renew(tmp_path, results)
-    assert (accuracy.renew(tmp_path, results), len(drawn)) == (first, 2)
+    first = ap_differences.renew(tmp_path, results)
+    assert (ap_differences.renew(tmp_path, results), len(drawn)) == (first, 2)
     other = [scored(TORCH, GOOD), scored(IR, GOOD, hash="g" * 64)]
-    assert (accuracy.renew(tmp_path, other), len(drawn)) == (first, 4)
+    assert (ap_differences.renew(tmp_path, other), len(drawn)) == (first, 4)
     (tmp_path / "bench" / "accuracies.json").write_text("[1")
-    assert (accuracy.renew(tmp_path, other), len(drawn)) == (first, 6)
+    assert (ap_differences.renew(tmp_path, other), len(drawn)) == (first, 6)
     monkeypatch.setattr(artifacts, "artifact_sha256", lambda path: None)
-    assert accuracy.renew(tmp_path, other)[0].verdict is None, "the artifact is gone"
+    assert ap_differences.renew(tmp_path, other)[0].verdict is None, "the artifact is gone"
 
 
 def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> compare.Found:

@@ -17,7 +17,6 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench import accuracy
 from bench.cells import matrix
 from bench.machine import fingerprint
 from bench.passes import Sitting
@@ -27,6 +26,7 @@ from bench.run import journal
 from bench.run import results as results_
 from bench.run.results import CellResult
 from bench.statistics import validity
+from bench.verdicts import ap_differences
 from pose import bootstrap
 from pose.errors import UserError
 from pose.files import write_json
@@ -76,7 +76,7 @@ def test_a_runner_that_knows_the_answers_scores_near_one(run_folder: Path, batch
     [result] = bench(run_folder, one("accuracy", batch=batch, allocator="tuned"), "Oracle")
     assert result.status == "ok", result.reason
     assert result.stats["AP"] > 0.9
-    kept = accuracy.matches(run_folder, result)
+    kept = ap_differences.matches(run_folder, result)
     assert kept is not None
     assert bootstrap.ap(kept) == pytest.approx(result.stats["AP"])
     assert (result.stats["instances"], result.stats["images"]) == (6, 3)

@@ -12,12 +12,13 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, certificate, sides, sitting, verdicts
+from bench import bench_text, certificate, sides, sitting
 from bench.cells import matrix
 from bench.machine import energy, fingerprint
 from bench.run import bench_file, folder, results
 from bench.sitting import Sat, Wanted
-from bench.statistics import samples, validity
+from bench.statistics import validity
+from bench.verdicts import ap_differences, comparisons, noise_floor
 from pose import architecture
 from pose.errors import UserError
 
@@ -72,7 +73,7 @@ def test_a_sitting_measures_an_a_a_pair_and_says_what_the_harness_costs(run_fold
     sat = sit(run_folder, two_arms())
     ids = [result.id for result in sat.cells]
     assert ids == [cell.id for cell in two_arms().cells] + [f"{two_arms().cells[0].id}-again"]
-    [floor] = [one for one in sat.comparisons if one.set == verdicts.NOISE_FLOOR]
+    [floor] = [one for one in sat.comparisons if one.set == comparisons.NOISE_FLOOR]
     assert (floor.a, floor.b, floor.n) == (ids[2], ids[0], 2)
     written = facts(run_folder)
     [entry] = written["noise"]["history"]
@@ -137,7 +138,7 @@ def test_a_gpu_s_cells_are_held_against_the_gpu_s_own_peak(run_folder: Path, mon
 def test_comparisons_are_written_as_they_are_returned(run_folder: Path):
     sat = sit(run_folder, two_arms())
     written = json.loads((run_folder / "bench" / "comparisons.json").read_text())
-    assert written["comparisons"] == json.loads(json.dumps(verdicts.to_json(sat.comparisons)))
+    assert written["comparisons"] == json.loads(json.dumps(comparisons.to_json(sat.comparisons)))
     assert sum(written["counts"].values()) == len(sat.comparisons) - 1
 
 
@@ -171,12 +172,12 @@ def test_two_missed_pairs_in_succession_invalidate_the_run(run_folder: Path):
 
 def test_an_invalid_run_ranks_nothing(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
     said = {"verdict": "INVALID", "reasons": ["a cell against itself is not itself"]}
-    monkeypatch.setattr(samples, "noise_validity", lambda floors: said)
+    monkeypatch.setattr(noise_floor, "noise_validity", lambda floors: said)
     sat = sit(run_folder, two_arms())
-    ranked = [one for one in sat.comparisons if one.set != verdicts.NOISE_FLOOR]
+    ranked = [one for one in sat.comparisons if one.set != comparisons.NOISE_FLOOR]
     assert {one.verdict for one in ranked} <= {None}
     written = json.loads((run_folder / "bench" / "comparisons.json").read_text())["comparisons"]
-    assert {one["verdict"] for one in written if one["set"] != verdicts.NOISE_FLOOR} <= {None}
+    assert {one["verdict"] for one in written if one["set"] != comparisons.NOISE_FLOOR} <= {None}
     measures = sides.read(run_folder).measures.values()
     assert {one.trouble for one in measures} == {"the run is INVALID: a cell against itself is not itself"}
 
@@ -199,7 +200,7 @@ def test_selected_cells_that_are_measured_get_an_a_a_pair_of_their_own(run_folde
     [floor] = [
         one for one in sat.comparisons if one.a.endswith("compiled-fp32-cpu-b1-t2-glibc-latency-again")
     ]
-    assert (floor.n, floor.set) == (2, verdicts.NOISE_FLOOR)
+    assert (floor.n, floor.set) == (2, comparisons.NOISE_FLOOR)
     first, second = sat.noise["history"]
     assert [one["a"] for one in (first, second)] != [floor.a, floor.a]
     assert second["a"] == floor.a
@@ -226,7 +227,7 @@ def test_a_run_that_is_invalid_stays_so_where_nothing_timed_is_selected(run_fold
     path.write_text(json.dumps(facts(run_folder) | {"noise": noise}))
     withheld: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verdicts, "withheld", lambda found, reason: withheld.append(reason) or found)
+        patch.setattr(comparisons, "withheld", lambda found, reason: withheld.append(reason) or found)
         sat = sit(run_folder, chosen, "Oracle", only="accuracy")
     assert sat.noise == noise
     assert withheld == ["the run is INVALID: noise"]
@@ -236,7 +237,7 @@ def test_where_the_first_cell_cannot_be_measured_another_is_measured_twice(run_f
     absent = one("train", mode="compiled", batch=4).cells
     chosen = replace(two_arms(), cells=(*absent, *two_arms().cells))
     sat = sit(run_folder, chosen)
-    [floor] = [one for one in sat.comparisons if one.set == verdicts.NOISE_FLOOR and one.interval]
+    [floor] = [one for one in sat.comparisons if one.set == comparisons.NOISE_FLOOR and one.interval]
     assert floor.b == two_arms().cells[0].id
     assert floor.n == two_arms().protocol.rounds
     [entry] = sat.noise["history"]
@@ -270,7 +271,7 @@ def test_a_sitting_leaves_what_each_accuracy_lost(run_folder: Path):
     sat = sit(run_folder, replace(one("accuracy", batch=4), cells=cells), "Oracle")
     [pair] = sat.accuracies
     assert (pair.b, pair.verdict) == (cells[0].id, "equal")
-    assert results.differences(run_folder) == sat.accuracies
+    assert ap_differences.differences(run_folder) == sat.accuracies
     assert "AP: +0.0000 [+0.0000, +0.0000] equal" in bench_text.summary(sat, run_folder)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bench.statistics import samples as samples_
 from bench.statistics import validity
+from bench.verdicts import noise_floor
 
 SAMPLES = st.lists(st.integers(1, 10**9), min_size=1, max_size=200)
 
@@ -173,7 +174,7 @@ GOOD, MISSED = (0.99, 1.01), (1.0001, 1.02)
 def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_it(
     benches: list[tuple[float, float]], expected: str
 ):
-    found = samples_.noise_validity([("x", interval, "") for interval in benches])
+    found = noise_floor.noise_validity([("x", interval, "") for interval in benches])
     assert found["verdict"] == expected
     assert len(found["reasons"]) == (expected != "VALID")
 
@@ -196,6 +197,6 @@ def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_
 def test_a_miss_stands_until_its_own_pair_is_measured_anew(
     pairs: list[tuple[str, tuple[float, float] | None]], expected: str, named: list[str]
 ):
-    found = samples_.noise_validity([(name, interval, "it crashed") for name, interval in pairs])
+    found = noise_floor.noise_validity([(name, interval, "it crashed") for name, interval in pairs])
     assert found["verdict"] == expected
     assert [reason.split()[0] for reason in found["reasons"]] == named

@@ -14,6 +14,7 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.run import artifacts, bench_file, results
+from bench.verdicts import comparisons
 from pose.errors import UserError
 
 AXES = Cell("tf", "openvino", "ir", "bf16", "cpu", 1, 2, "glibc", "latency")
@@ -93,7 +94,7 @@ def test_what_a_killed_process_was_writing_is_no_cell(tmp_path: Path) -> None:
 
 def test_a_run_without_a_bench_has_no_cells(tmp_path: Path) -> None:
     assert results.cells(tmp_path) == []
-    assert results.comparisons(tmp_path) == []
+    assert comparisons.comparisons(tmp_path) == []
     assert results.samples(tmp_path, result()) == {}
     assert results.table(tmp_path).empty
     with pytest.raises(UserError, match="makes one"):
@@ -145,7 +146,7 @@ def test_malformed_comparisons_are_named(tmp_path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(UserError, match=r"comparisons\.json"):
-        results.comparisons(tmp_path)
+        comparisons.comparisons(tmp_path)
 
 
 def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_schema_1_is_still_read() -> None:
     failed = cells[LATENCY.replace("torch-torch-eager", "tf-tf-graph")]
     assert (failed.status, failed.rounds, results.samples(run, failed)) == ("failed", [], {})
     assert bench_file.bench_facts(run)["matrix"]["name"] == "golden"
-    assert results.comparisons(run) == []
+    assert comparisons.comparisons(run) == []
 
 
 def test_schema_2_is_read() -> None:
@@ -187,7 +188,7 @@ def test_schema_2_is_read() -> None:
     assert [one.value for one in latency.rounds] == [2.093223, 2.092421, 2.081165]
     assert len({one.pass_ for one in latency.rounds}) == 3
     assert len(results.samples(run, latency)["latency_ns"]) == sum(one.count for one in latency.rounds) == 68
-    [comparison] = results.comparisons(run)
+    [comparison] = comparisons.comparisons(run)
     assert (comparison["b"], comparison["verdict"]) == (LATENCY, None)
 
 

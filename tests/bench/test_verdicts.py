@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import verdicts
 from bench.cells.cell import Cell
 from bench.run.results import CellResult, Round, Validity
 from bench.statistics import samples
-from bench.verdicts import NOISE_FLOOR, Comparison
+from bench.verdicts import comparisons
+from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 
 SHIPPED = [
     ("torch", "torch", "eager"),
@@ -65,13 +65,13 @@ def arms(found: list[Comparison], name: str) -> list[tuple[str, str]]:
 
 
 def only(*cells: CellResult, **kwargs: Any) -> Comparison:
-    (found,) = verdicts.compare(cells, **kwargs)
+    (found,) = comparisons.compare(cells, **kwargs)
     return found
 
 
 def test_all_members_of_a_set_are_compared_once_with_the_commoner_one_as_b():
     cells = [cell(arm, noisy(10, seed=seed)) for seed, arm in enumerate(SHIPPED + COMPILED)]
-    found = verdicts.compare(cells)
+    found = comparisons.compare(cells)
     order = ["torch-torch-eager", "tf-tf-graph", "torch-onnxruntime-ir", "tf-onnxruntime-ir",
              "torch-openvino-ir", "tf-openvino-ir"]  # fmt: skip
     assert arms(found, "as_shipped") == sorted((a, b) for b, a in combinations(order, 2))
@@ -86,9 +86,9 @@ def test_the_order_of_the_cells_does_not_matter():
     cells = [cell(arm, noisy(10, seed=seed)) for seed, arm in enumerate(SHIPPED)]
 
     def known(found: list[Comparison]) -> set[str]:
-        return {json.dumps(one, sort_keys=True) for one in verdicts.to_json(found)}
+        return {json.dumps(one, sort_keys=True) for one in comparisons.to_json(found)}
 
-    assert known(verdicts.compare(cells)) == known(verdicts.compare(cells[::-1]))
+    assert known(comparisons.compare(cells)) == known(comparisons.compare(cells[::-1]))
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,14 @@ def test_the_order_of_the_cells_does_not_matter():
     ],
 )  # fmt: skip
 def test_cells_of_different_lanes_are_not_compared(other: dict[str, Any]):
-    assert verdicts.compare([cell(SHIPPED[0], noisy(1)), cell(SHIPPED[1], noisy(2), **other)]) == []
+    assert comparisons.compare([cell(SHIPPED[0], noisy(1)), cell(SHIPPED[1], noisy(2), **other)]) == []
 
 
 def test_neither_accuracy_nor_a_mode_of_no_set_is_compared():
     accuracy = [cell(arm, [0.5], scenario="accuracy") for arm in SHIPPED[:2]]
     assert (
-        verdicts.compare([*accuracy, cell(("tf", "tf", "eager"), noisy(1)), cell(SHIPPED[0], noisy(1))]) == []
+        comparisons.compare([*accuracy, cell(("tf", "tf", "eager"), noisy(1)), cell(SHIPPED[0], noisy(1))])
+        == []
     )
 
 
@@ -161,7 +162,7 @@ def test_holm_goes_over_the_whole_matrix_but_not_over_the_noise_floor():
         for threads in (1, 2)
     ]
     again = cell(SHIPPED[0], noisy(10, seed=99), replica=1)
-    found = verdicts.compare([*cells, again])
+    found = comparisons.compare([*cells, again])
     family = [one for one in found if one.set != NOISE_FLOOR]
     assert len(family) == 6
     assert [one.p_holm for one in family] == samples.holm([one.p for one in family])
@@ -180,7 +181,7 @@ def test_a_difference_that_one_test_of_many_would_show_by_chance_is_inconclusive
     assert 0.01 < alone.p < 0.05, "the figures are chosen so"
     assert alone.verdict == "slower"
     others = [cell(arm, noisy(10, seed=seed, sigma=0.03), threads=1) for seed, arm in enumerate(SHIPPED)]
-    among = next(one for one in verdicts.compare([*pair, *others]) if one.a == alone.a)
+    among = next(one for one in comparisons.compare([*pair, *others]) if one.a == alone.a)
     assert (among.p, among.verdict) == (alone.p, "inconclusive")
 
 
@@ -217,9 +218,9 @@ def test_what_cannot_be_ranked_has_no_verdict_but_a_reason(a: CellResult, b: Cel
 def test_what_is_not_ranked_does_not_cost_the_others_anything():
     good = [cell(SHIPPED[4], noisy(5)), cell(SHIPPED[0], noisy(10, seed=1))]
     alone = only(*good)
-    with_broken = verdicts.compare([*good, cell(SHIPPED[1], noisy(1), status="timeout")])
+    with_broken = comparisons.compare([*good, cell(SHIPPED[1], noisy(1), status="timeout")])
     assert next(one for one in with_broken if one.verdict) == alone
-    assert verdicts.counts(with_broken) == {
+    assert comparisons.counts(with_broken) == {
         "faster": 1, "slower": 0, "equivalent": 0, "inconclusive": 0, "null": 2,
     }  # fmt: skip
 
@@ -237,10 +238,10 @@ def test_the_stopping_rule_judges_only_what_more_rounds_can_decide():
         cell(SHIPPED[0], noisy(10), replica=1),
     ]
     bad = [cell(SHIPPED[1], noisy(1), status="oom"), cell(SHIPPED[2], noisy(1), validity=Validity("INVALID"))]
-    found = verdicts.stopping_pairs([*good, *bad])
+    found = comparisons.stopping_pairs([*good, *bad])
     assert len(found) == 2, "the pair and the noise floor"
     assert all(len(a) == len(b) == 7 for a, b in found)
-    assert verdicts.stopping_pairs([cell(SHIPPED[4], [1.0]), cell(SHIPPED[0], [])]) == [((), ())]
+    assert comparisons.stopping_pairs([cell(SHIPPED[4], [1.0]), cell(SHIPPED[0], [])]) == [((), ())]
 
 
 def test_the_stopping_rule_widens_what_is_reported():
@@ -264,7 +265,7 @@ def test_a_verdict_agrees_with_its_figures_and_crosses_as_json(seed: int, scenar
     assert (found.verdict != "slower") or high < 1
     assert (found.verdict != "inconclusive") or low <= 1 <= high
     assert (found.verdict != "equivalent") or (1 / 1.02 < (found.speedup or 0) < 1.02)
-    (row,) = verdicts.to_json([found])
+    (row,) = comparisons.to_json([found])
     assert json.loads(json.dumps(row)) == {
         **row,
         "interval": list(row["interval"]),

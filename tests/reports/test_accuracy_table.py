@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.run.results import Difference
+from bench.verdicts.ap_differences import Difference
 from pose.errors import UserError
 from reports import accuracy_table, html
 from reports.build import all_tables

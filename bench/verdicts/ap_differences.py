@@ -16,7 +16,7 @@ from bench.cells.cell import TWINS
 from bench.cells.runtimes import AS_SHIPPED
 from bench.run import artifacts
 from bench.run import results as results_
-from bench.run.results import CellResult, Difference
+from bench.run.results import CellResult, json_object
 from pose import bootstrap
 from pose.bootstrap import Matches
 from pose.errors import UserError
@@ -42,7 +42,7 @@ def renew(run: Path, results: Sequence[CellResult]) -> list[Difference]:
     try:
         before = read_json(path, "what this bench wrote") if path.exists() else {}
         if before.get("schema") == results_.SCHEMA and before.get("of") == of:
-            return results_.differences(run)
+            return differences(run)
     except (UserError, AttributeError):  # damaged: it is made anew
         pass
     found = _compared(run, scored, stale)
@@ -161,3 +161,38 @@ def _difference(
 def _ap(one: CellResult) -> float | None:
     value = one.stats.get("AP")
     return None if one.status != "ok" or value is None else float(value)
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """The AP of accuracy cell `a` against that of `b`, over the same people."""
+
+    question: str
+    """`deployment`: a's weights as the twin's own framework runs them are b; `twins`: the two trainings."""
+    a: str
+    b: str
+    """Cell IDs."""
+    ap_a: float | None = None
+    ap_b: float | None = None
+    difference: float | None = None
+    """AP of a - AP of b."""
+    interval: tuple[float, float] | None = None
+    """95 %, by the bootstrap over images; None where there is none."""
+    margin: float | None = None
+    """APs are equal where the interval lies within it."""
+    images: int | None = None
+    verdict: str | None = None
+    """`higher`, `lower` (a than b), `equal` or `inconclusive`; None is explained by `reason`."""
+    reason: str | None = None
+
+
+def differences(run: Path) -> list[Difference]:
+    """Return the differences of AP that the last bench of a run found; [] where none did."""
+    path = Path(run) / "bench" / "accuracies.json"
+    if not path.exists():
+        return []
+    expected = "the differences of AP that 'twinpose bench' wrote"
+    found = json_object(path, expected).get("differences")
+    try:
+        return msgspec.convert(found, list[Difference])
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path} holds no list of differences ({error}); expected {expected}") from error

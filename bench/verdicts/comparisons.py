@@ -10,15 +10,16 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from bench.cells.cell import LESS_IS_FASTER, TIMED, Lane
-from bench.contract import COMPARISON_SETS
-from bench.run.results import CellResult
+from bench.run.results import CellResult, json_object
 from bench.statistics import samples
 from bench.statistics.samples import Ratio
+from pose.errors import UserError
 
 Sets = Mapping[str, Sequence[tuple[str, str]]]
 """By name: (runtime, mode) of those who take part."""
@@ -30,6 +31,13 @@ BASELINES = ("torch", "tf", "onnxruntime", "openvino")
 """Runtimes and twins; of two, the one that comes first here is `b`, what the other is held against."""
 
 ALPHA = 1 - samples.CONFIDENCE
+
+
+COMPARISON_SETS = {
+    "as_shipped": (("torch", "eager"), ("tf", "graph"), ("onnxruntime", "ir"), ("openvino", "ir")),
+    "compiled": (("torch", "compiled"), ("tf", "compiled"), ("openvino", "ir")),
+}
+"""By set: (runtime, mode) of its members. Only members of one set and one lane are compared."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,3 +248,15 @@ def _verdict(speedup: float, p: float, p_equivalence: float) -> str:
 def _rank(cell: CellResult) -> tuple[int, int, str, int]:
     axes = cell.axes
     return BASELINES.index(axes.runtime), BASELINES.index(axes.twin), axes.mode, axes.replica
+
+
+def comparisons(run: Path) -> list[dict[str, Any]]:
+    """Return the comparisons that the last bench of a run drew; [] where none did."""
+    path = Path(run) / "bench" / "comparisons.json"
+    if not path.exists():
+        return []
+    expected = "the comparisons that 'twinpose bench' wrote"
+    found = json_object(path, expected).get("comparisons")
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise UserError(f"{path} holds no list of comparisons; expected {expected}")
+    return found
