@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import ceilings, certificate
+from bench import certificate
+from bench.ceilings import shares
 from bench.cells import filter as filter_
 from bench.cells import matrix
 from bench.cells.cell import TIMED, Cell
@@ -78,11 +79,11 @@ def sit(
     *,
     runners: Mapping[str, str] = RUNNERS,
     env: Mapping[str, str] | None = None,
-    measure: Callable[[Matrix, str], dict[str, Any]] = ceilings.measure,
+    measure: Callable[[Matrix, str], dict[str, Any]] = shares.measure,
 ) -> Sat:
     """Measure what is asked for and an A/A pair; write the cells, what compares them, and bench.json.
 
-    runners and env are `bench.rounds.lanes.run`'s; measure is `bench.ceilings`'s.
+    runners and env are `bench.rounds.lanes.run`'s; measure is `bench.ceilings.shares`'s.
     """
     picked = filter_.select(chosen.cells, wanted.only)
     pair = matrix.noise_pair(picked)
@@ -109,7 +110,7 @@ def sit(
             runners=runners,
             env=env,
             sitting=sitting_,
-            idle_w=ceilings.idle_w(matrix_),
+            idle_w=shares.idle_w(matrix_),
         )
 
     results = run_cells(measured, sitting, wanted.again)
@@ -132,10 +133,10 @@ def _prepare(
     tell("stage", {"what": "the harness's own cost"})
     note(run, null=overhead(run, like))
     tell("stage", {"what": "the machine's ceilings"})
-    for device, name in ceilings.FACTS.items():
-        if ceilings.timed_on(measured, device):
+    for device, name in shares.FACTS.items():
+        if shares.timed_on(measured, device):
             known = read_facts(run.path).get(name)
-            note(run, **{name: ceilings.merged(known, measure(measured, device))})
+            note(run, **{name: shares.merged(known, measure(measured, device))})
 
 
 def _closed(
@@ -143,7 +144,7 @@ def _closed(
 ) -> Sat:
     """Write what the run's cells come to, and return it."""
     facts = read_facts(run.path)
-    results = ceilings.with_shares(run, results, facts)
+    results = shares.with_shares(run, results, facts)
     stored = results_.cells(run.path)
     found = comparisons_.compare(stored)
     known = facts.get("noise", {})
@@ -186,7 +187,7 @@ def _require_same_machine(run: RunFolder, fingerprint: dict[str, Any], forgotten
             f"its cells with --again, or a copy of the run without its folder 'bench'"
         )
     if known:
-        note(run, **{name: {} for name in ("noise", "null", *ceilings.FACTS.values())})
+        note(run, **{name: {} for name in ("noise", "null", *shares.FACTS.values())})
 
 
 def _machine_of(run: RunFolder) -> dict[str, Any]:

@@ -18,7 +18,7 @@ DEVICES = {"cpu": "CPU", "intel-gpu": "GPU"}
 
 
 def prepare(kernel: dict[str, Any], precision: str, device: str, threads: int) -> Callable[[], None]:
-    """Return a function that runs `kernel` (see bench.kernels) once and returns when it is done.
+    """Return a function that runs `kernel` (see bench.ceilings.kernels) once and returns when it is done.
 
     Raises Unsupported where OpenVINO would run it in another precision: the compiled graph tells.
     """

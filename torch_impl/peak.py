@@ -13,7 +13,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 def prepare(kernel: dict[str, Any], precision: str, device: str, threads: int) -> Callable[[], None]:
-    """Return a function that runs `kernel` (see bench.kernels) once and returns when it is done.
+    """Return a function that runs `kernel` (see bench.ceilings.kernels) once and returns when it is done.
 
     Raises Unsupported where torch has no such kernel. TF32 is off.
     """

@@ -1,4 +1,4 @@
-"""Libraries that bench.kernels times in tests: one of a known speed, and some that cannot."""
+"""Libraries that bench.ceilings.kernels times in tests: one of a known speed, and some that cannot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.kernels import flop
+from bench.ceilings.kernels import flop
 from pose.errors import Unsupported
 
 FLOP_PER_S = 1e12

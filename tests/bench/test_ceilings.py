@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import run_folders
 
-from bench import ceilings
+from bench.ceilings import shares
 from bench.run import folder, results
 from pose import architecture
 
@@ -25,15 +25,15 @@ def limits(gflops: float, threads: int, *doubts: str, precision: str = "fp32") -
 
 
 def test_a_lane_that_was_not_measured_now_keeps_its_ceiling() -> None:
-    first = ceilings.merged(None, limits(50.0, 1, "a neighbour"))
+    first = shares.merged(None, limits(50.0, 1, "a neighbour"))
     assert [one["doubts"] for one in first["peaks"]] == [["a neighbour"]]
-    both = ceilings.merged(first, limits(100.0, 2))
+    both = shares.merged(first, limits(100.0, 2))
     assert [(one["threads"], one["gflops"], one["doubts"]) for one in both["peaks"]] == [
         (1, 50.0, ["a neighbour"]),
         (2, 100.0, []),
     ]
     assert both["bandwidth_gb_s"] == {"1": 5.0, "2": 10.0}
-    anew = ceilings.merged(both, limits(60.0, 1))
+    anew = shares.merged(both, limits(60.0, 1))
     assert [(one["threads"], one["gflops"]) for one in anew["peaks"]] == [(2, 100.0), (1, 60.0)]
     assert len(anew["kernels"]) == 2
     assert all(one["measured"] for one in anew["peaks"])
@@ -54,8 +54,8 @@ def test_a_share_is_of_the_peak_of_the_precision_that_was_computed_in(
     run = folder.opened(run_folder)
     axes = run_folders.cell(precision=precision)
     result = run_folders.result(axes, [20.0] * 3, effective={"precision": read_back}, stats={"value": 20.0})
-    facts = {"limits": ceilings.merged(limits(100.0, 2), limits(300.0, 2, precision="bf16"))}
-    [found] = ceilings.with_shares(run, [result], facts)
+    facts = {"limits": shares.merged(limits(100.0, 2), limits(300.0, 2, precision="bf16"))}
+    [found] = shares.with_shares(run, [result], facts)
     if peak is None:
         assert "share_of_peak" not in found.stats
         return
@@ -63,5 +63,5 @@ def test_a_share_is_of_the_peak_of_the_precision_that_was_computed_in(
     assert found.stats["peak_gflops"] == peak
     assert found.stats["share_of_peak"] == pytest.approx(2 * macs / 0.02 / (peak * 1e9))
     assert results.read(results.folder(run_folder) / f"{axes.id}.json") == found
-    [kept] = ceilings.with_shares(run, [found], {"limits": limits(50.0, 2)})
+    [kept] = shares.with_shares(run, [found], {"limits": limits(50.0, 2)})
     assert kept == found, "of the sitting that measured it"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bandwidth, kernels, limits
+from bench.ceilings import bandwidth, kernels, peak
 
 TESTS = str(Path(__file__).parent)
 
@@ -27,11 +27,11 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(libraries: dict[str, str], **options: Any) -> dict[str, Any]:
     found = {name: f"peak_fakes:{function}" for name, function in libraries.items()}
     asked = {"threads_list": [1, 2], "precisions": ["fp32", "int8"], "budget_s": 12.0} | options
-    return limits.measure(**asked, libraries=found)
+    return peak.measure(**asked, libraries=found)
 
 
 def test_the_peak_is_the_best_layer_of_the_best_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "START_S", dict.fromkeys("abc", 0.5))
+    monkeypatch.setattr(peak, "START_S", dict.fromkeys("abc", 0.5))
     found = measured({"a": "steady", "b": "crashes", "c": "absent"})
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert [(row["precision"], row["threads"]) for row in found["peaks"]] == [("fp32", 1), ("fp32", 2)]
@@ -49,27 +49,27 @@ def test_the_peak_is_the_best_layer_of_the_best_library(monkeypatch: pytest.Monk
 
 
 def test_what_disturbed_the_measurement_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits.conditions, "doubts", lambda before, after: [f"{after.cpus == before.cpus}"])
+    monkeypatch.setattr(peak.conditions, "doubts", lambda before, after: [f"{after.cpus == before.cpus}"])
     assert measured({}, threads_list=[1], budget_s=0.1)["doubts"] == ["True"]
 
 
 def test_a_library_without_time_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "START_S", {"a": 0.1, "b": 1000.0})
+    monkeypatch.setattr(peak, "START_S", {"a": 0.1, "b": 1000.0})
     found = measured({"a": "steady", "b": "steady"}, threads_list=[2], precisions=["fp32"], budget_s=3.0)
     assert {row["library"] for row in found["kernels"]} == {"a"}
     assert found["reasons"]["b"] == "no time for 2 thread(s) in 3 s; a longer budget measures it"
-    assert limits.peak(found, "fp32", 2) == found["peaks"][0]["gflops"]
+    assert peak.peak(found, "fp32", 2) == found["peaks"][0]["gflops"]
 
 
 def test_a_peak_that_was_not_measured_is_none() -> None:
     found = {"device": "cpu", "peaks": [{"precision": "fp32", "threads": 2, "gflops": 9.0}]}
-    assert limits.peak(found, "fp32", 2) == 9.0
+    assert peak.peak(found, "fp32", 2) == 9.0
     for asked in (("bf16", 2, "cpu"), ("fp32", 1, "cpu"), ("fp32", 2, "cuda")):
-        assert limits.peak(found, *asked) is None
+        assert peak.peak(found, *asked) is None
 
 
 def test_a_library_with_one_thread_count_gets_a_child_for_each() -> None:
-    jobs = limits.children(["torch", "tf"], [1, 2])
+    jobs = peak.children(["torch", "tf"], [1, 2])
     assert [(job.library, job.threads) for job in jobs] == [("torch", (1, 2)), ("tf", (2,)), ("tf", (1,))]
 
 
@@ -77,8 +77,8 @@ def test_a_library_with_one_thread_count_gets_a_child_for_each() -> None:
 def test_what_fits_is_the_first_children_and_the_most_of_them(
     layers: int, seconds: float, least: int
 ) -> None:
-    jobs = limits.children(limits.LIBRARIES, [1, 2, 8])
-    kept = limits.fit(jobs, layers, seconds, least)
+    jobs = peak.children(peak.LIBRARIES, [1, 2, 8])
+    kept = peak.fit(jobs, layers, seconds, least)
     assert kept == jobs[: len(kept)]
     assert len(kept) >= least
     if len(kept) > least:
@@ -88,7 +88,7 @@ def test_what_fits_is_the_first_children_and_the_most_of_them(
 
 
 def test_a_share_of_the_peak_counts_two_operations_a_multiply_add() -> None:
-    assert limits.share(macs=50_000_000_000, batch=2, seconds=4.0, peak=100.0) == pytest.approx(0.5)
+    assert peak.share(macs=50_000_000_000, batch=2, seconds=4.0, peak=100.0) == pytest.approx(0.5)
 
 
 def test_flop_are_those_of_the_direct_algorithm() -> None:

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bandwidth, child
+from bench import child
+from bench.ceilings import bandwidth
 from bench.doctor import checks
 from bench.doctor.finding import NOTE
 from bench.machine import cgroup, conditions, fingerprint

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench import kernels, limits
+from bench.ceilings import kernels
+from bench.ceilings import peak as peak_
 from pose.errors import Unsupported
 
 ov = pytest.importorskip("openvino")
@@ -42,6 +43,6 @@ def test_a_device_that_is_not_there_is_unsupported() -> None:
 
 
 def test_a_child_measures_a_peak_within_a_tiny_budget() -> None:
-    found = limits.measure([1], ["fp32"], 0.5, libraries={"openvino": limits.LIBRARIES["openvino"]})
+    found = peak_.measure([1], ["fp32"], 0.5, libraries={"openvino": peak_.LIBRARIES["openvino"]})
     assert found["reasons"] == {}
     assert found["peaks"][0]["gflops"] > 0

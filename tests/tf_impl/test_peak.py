@@ -1,4 +1,4 @@
-"""The layers by which the ceiling is measured run in TensorFlow, here and in a child of bench.limits."""
+"""The layers by which the ceiling is measured run in TensorFlow, here and in a child of bench.ceilings.peak."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench import kernels, limits
+from bench.ceilings import kernels
+from bench.ceilings import peak as peak_
 from pose.errors import Unsupported
 
 pytest.importorskip("tensorflow")
@@ -27,8 +28,8 @@ def test_what_is_not_there_is_unsupported(precision: str, device: str) -> None:
 
 
 def test_a_child_measures_a_peak_within_a_tiny_budget() -> None:
-    found = limits.measure([1], ["fp32"], 0.5, libraries={"tf": limits.LIBRARIES["tf"]})
+    found = peak_.measure([1], ["fp32"], 0.5, libraries={"tf": peak_.LIBRARIES["tf"]})
     assert found["reasons"] == {}
     row = found["peaks"][0]
     assert (row["library"], row["precision"], row["threads"]) == ("tf", "fp32", 1)
-    assert 0 < limits.share(10**6, 1, 1.0, row["gflops"]) < 1
+    assert 0 < peak_.share(10**6, 1, 1.0, row["gflops"]) < 1

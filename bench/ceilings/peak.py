@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import bandwidth
-from bench.kernels import kernels
+from bench.ceilings import bandwidth
+from bench.ceilings.kernels import kernels
 from bench.machine import conditions
 from bench.process import environment as environment_
 from bench.process import launch
@@ -88,7 +88,9 @@ def measure(
                 payload = asked | {"until_s": _until(fitting, deadline_s), "threads": fitting[0].threads}
                 payload["prepare"] = libraries[fitting[0].library]
                 python = (interpreters or {}).get(fitting[0].library)
-                found, why = _child("bench.kernels:time_all", payload, Path(folder), budget_s, python)
+                found, why = _child(
+                    "bench.ceilings.kernels:time_all", payload, Path(folder), budget_s, python
+                )
                 rows += [_row(row, fitting[0].library) for row in found.get("kernels", [])]
                 reasons |= _reasons(fitting[0].library, found, why)
             jobs = fitting[1:]
@@ -181,7 +183,7 @@ def _bandwidth(
 ) -> tuple[dict[str, float], dict[str, str]]:
     payload: dict[str, Any] = {"threads": list(threads), "array_bytes": bandwidth.array_bytes()}
     payload["until_s"] = time.monotonic() + seconds
-    found, why = _child("bench.bandwidth:time_all", payload, folder, seconds)
+    found, why = _child("bench.ceilings.bandwidth:time_all", payload, folder, seconds)
     best_of: dict[str, float] = {}
     for row in found.get("bandwidth", []):
         key = str(row["threads"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bench import limits
+from bench.ceilings import peak as peak_
 from bench.cells.cell import TIMED, Cell
 from bench.cells.matrix import Matrix
 from bench.machine import energy, fingerprint
@@ -41,7 +41,7 @@ def timed_on(measured: Matrix, device: str) -> list[Cell]:
 def measure(measured: Matrix, device: str) -> dict[str, Any]:
     """Return what `limits.measure` does, for the lanes of a matrix on a device."""
     timed = timed_on(measured, device)
-    return limits.measure(
+    return peak_.measure(
         sorted({cell.threads for cell in timed}),
         # What `defaults` computes in is known afterwards; float32 it mostly is.
         sorted({"fp32" if cell.precision == "defaults" else cell.precision for cell in timed}),
@@ -86,9 +86,9 @@ def with_shares(run: RunFolder, results: Sequence[CellResult], facts: Mapping[st
         axes, rate = result.axes, _images_per_s(result)
         known = facts.get(FACTS.get(axes.device, ""))
         computed = axes.precision if axes.precision != "defaults" else _read_back(result)
-        peak = limits.peak(known, computed, axes.threads, axes.device) if known else None
+        peak = peak_.peak(known, computed, axes.threads, axes.device) if known else None
         if rate and peak and "share_of_peak" not in result.stats:
-            of_peak = {"share_of_peak": limits.share(macs, 1, 1 / rate, peak), "peak_gflops": peak}
+            of_peak = {"share_of_peak": peak_.share(macs, 1, 1 / rate, peak), "peak_gflops": peak}
             result = msgspec.structs.replace(result, stats={**result.stats, **of_peak})
             results_.save(run.path, result)
         made.append(result)
