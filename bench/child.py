@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import convert
+from bench.artifacts import convert
 from bench.cells import runtimes
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix

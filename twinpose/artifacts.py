@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, info, native, stages
+from bench import console, stages
+from bench.artifacts import checkpoints
+from bench.artifacts import model_info as model_info_
 from bench.cells.cell import TWINS
 from bench.run import folder
 from pose import recipe as recipes
@@ -45,7 +47,7 @@ def convert(
 def model_info(recipe: RecipeName, set_: Set = None, as_json: AsJson = False) -> int:
     """Print parameters and multiply-adds, by stage and as each twin counts them; exits 1 when they differ."""
     resolved = recipes.load(recipe, set_)
-    found = info.model_info(resolved)
+    found = model_info_.model_info(resolved)
     console.facts(found, as_json, _costs(resolved.model.backbone, found))
     counts = [own for own in found["twins"].values() if "unsupported" not in own]
     differing = [own for own in counts for key in ("trainable_parameters", "macs") if own[key] != found[key]]
@@ -91,7 +93,7 @@ def weights_import(
 ) -> None:
     """Turn a published checkpoint into the suite's safetensors, which say their channel order."""
     require_writable(out, but_not=[recipes.find(recipe)])
-    count = native.import_weights(file, recipes.load(recipe, set_), out, order and order.value)
+    count = checkpoints.import_weights(file, recipes.load(recipe, set_), out, order and order.value)
     console.facts({"tensors": count, "out": str(out)}, as_json, f"{count} tensors -> {out}")
 
 
@@ -108,5 +110,5 @@ def weights_export(
 ) -> None:
     """Write the suite's weights as a torch state dict, or as Keras's own HDF5."""
     require_writable(out, but_not=[recipes.find(recipe)])
-    native.write(recipes.load(recipe, set_), file, out)
+    checkpoints.write(recipes.load(recipe, set_), file, out)
     console.facts({"out": str(out)}, as_json, f"wrote {out}")

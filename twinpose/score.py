@@ -137,7 +137,11 @@ def predict(
             "heatmaps": str(heatmaps.resolve()) if heatmaps else None,
         }
         value = stages.call_with_bar(
-            "bench.predict:predict", payload, folder / "predict", f"predict {runtime.value}", log_stays=False
+            "bench.artifacts.predict:predict",
+            payload,
+            folder / "predict",
+            f"predict {runtime.value}",
+            log_stays=False,
         )
     used = f"boxes of {boxes.name}" if boxes else "ground-truth boxes"
     text = f"{value['predictions']} people of {value['images']} images ({used}{order}) -> {out}\n"
@@ -155,7 +159,7 @@ def _artifact(runtime: str, twin: str, weights: Path, common: dict[str, Any], fo
     wanted = {"twin": twin, "weights": str(weights.resolve()), "formats": [kind]}
     payload = common | wanted | {"out": str(folder / "artifact")}
     record = stages.call_with_bar(
-        "bench.convert:convert", payload, folder / "convert", "convert", log_stays=False
+        "bench.artifacts.convert:convert", payload, folder / "convert", "convert", log_stays=False
     )
     route = record["routes"][0]
     if route["status"] != "ok":

@@ -15,7 +15,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from bench import native
+from bench.artifacts import checkpoints
 from bench.machine import fingerprint
 from bench.run import results
 from pose import __version__, architecture, channel_order, coco, recipe, splits, weights
@@ -238,7 +238,7 @@ def _write_initial(path: Path, wanted: Recipe) -> None:
     source = wanted.model.pretrained
     if source is not None:
         body = path.with_name("pretrained.safetensors")
-        native.read(source, wanted.model, body)
+        checkpoints.read(source, wanted.model, body)
         made = weights.overlay(made, weights.read(body), source)
     order = {channel_order.KEY: wanted.data.channel_order}
     weights.save(path, made, {"seed": wanted.training.seed, "pretrained": source, **order})

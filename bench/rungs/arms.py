@@ -281,7 +281,7 @@ def _converted(
         "out": out,
     }
     try:
-        routes = context.call(through, "bench.convert:convert", payload)["routes"]
+        routes = context.call(through, "bench.artifacts.convert:convert", payload)["routes"]
     except (Unsupported, ChildFailed) as error:
         status = "unsupported" if isinstance(error, Unsupported) else "failed"
         routes = [{"status": status, "reason": str(error)} for _ in formats]

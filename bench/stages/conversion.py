@@ -35,7 +35,7 @@ def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
         ],
     }
     record = call_with_bar(
-        "bench.convert:convert", payload, out / "child", f"convert {twin}", run.settings.threads
+        "bench.artifacts.convert:convert", payload, out / "child", f"convert {twin}", run.settings.threads
     )
     for route in record["routes"]:
         console.say(f"{twin:5s} {route['route']}: {route_text(route)}")

@@ -79,7 +79,9 @@ def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Pat
         "out": str(out.resolve()),
     }
     child = out.parent / f".twinpose.{out.stem}.child"
-    return call_with_bar("bench.predict:predict", payload, child, f"predict {runtime}", settings.threads)
+    return call_with_bar(
+        "bench.artifacts.predict:predict", payload, child, f"predict {runtime}", settings.threads
+    )
 
 
 def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:

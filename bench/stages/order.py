@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import certificate, proving, sitting
-from bench import convert as converting
+from bench.artifacts import convert as convert_
 from bench.cells.cell import TWINS
 from bench.run.folder import RunFolder
 from bench.stages.conversion import convert
@@ -92,7 +92,7 @@ def _is_converted(run: RunFolder, twin: str) -> bool:
     path, weights = run.artifact_folder(twin) / "conversion.json", run.train_folder(twin) / "best.safetensors"
     if not path.exists() or not weights.exists():
         return False
-    record = converting.read(path)
+    record = convert_.read(path)
     ended_well = all(route.get("status", "ok") == "ok" for route in record.routes)
     return ended_well and record.weights_sha256 == sha256_of_file(weights)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from twins import EITHER, dataset, job, tiny
 
-from bench import convert
-from bench.convert import Job
+from bench.artifacts import convert
+from bench.artifacts.convert import Job
 from bench.process import launch
 from bench.process.worker import explain
 from bench.run import folder
@@ -73,7 +73,7 @@ def test_either_twin_is_quantised_beside_its_ir(twin: str, tmp_path: Path):
     # Of untrained weights heatmaps are nearly nothing, and what rounding does to them too.
     weights.save(Path(given["initial"]), weights.generic(architecture.build(tiny().model), 0))
     payload = {**given, "twin": twin, "weights": given["initial"], "out": out, "formats": ["ir", "int8"]}
-    record = launch.value_of(launch.call("bench.convert:convert", payload, tmp_path / "child"))
+    record = launch.value_of(launch.call("bench.artifacts.convert:convert", payload, tmp_path / "child"))
     ir, int8 = record["routes"]
     assert [(route["status"], route["file"]) for route in (ir, int8)] == [
         ("ok", "model.xml"),

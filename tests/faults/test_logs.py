@@ -28,5 +28,5 @@ def test_a_log_that_goes_is_not_named_and_one_that_stays_is_there(tmp_path: Path
 
 def test_a_reader_in_a_temporary_folder_names_no_log() -> None:
     with pytest.raises(launch.ChildFailed) as failed:
-        launch.in_child("bench.native:read_in_child", {})
+        launch.in_child("bench.artifacts.checkpoints:read_in_child", {})
     assert str(failed.value) == "KeyError: 'source'"

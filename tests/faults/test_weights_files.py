@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import twins
 
-from bench import native
+from bench.artifacts import checkpoints
 from bench.run import folder
 from bench.run.folder import Settings
 from pose import architecture, channel_order, checkpoint, recipe, training, weights
@@ -54,7 +54,7 @@ def predict(weights_file: Path, **changed: Any) -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
 def test_floats_of_every_width_become_the_same_float32(tmp_path: Path, dtype: str) -> None:
     path, out = stored_as(tmp_path / "given.safetensors", dtype), tmp_path / "o.safetensors"
-    assert native.import_weights(str(path), MODEL, out, "rgb") == len(MADE)
+    assert checkpoints.import_weights(str(path), MODEL, out, "rgb") == len(MADE)
     for name, value in weights.load(out, ARCHITECTURE).items():
         if dtype == "bfloat16":
             expected = (MADE[name].view(np.uint32) & 0xFFFF0000).view(np.float32)
@@ -67,7 +67,7 @@ def test_floats_of_every_width_become_the_same_float32(tmp_path: Path, dtype: st
 def test_weights_that_are_no_floats_are_refused_by_name(tmp_path: Path, dtype: str) -> None:
     path = stored_as(tmp_path / "q.safetensors", dtype)
     with pytest.raises(UserError, match=rf"tensor 'conv1\.weight' is of {dtype}; expected floating-point"):
-        native.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
+        checkpoints.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
 
 
 def test_a_type_that_numpy_has_not_is_refused_by_name(tmp_path: Path) -> None:
@@ -81,20 +81,20 @@ def test_a_number_too_large_for_float32_is_not_finite(tmp_path: Path) -> None:
     huge = MADE | {"bn1.bias": np.full(64, 1e300)}
     path = stored_as(tmp_path / "huge.safetensors", "float64", huge)
     with pytest.raises(UserError, match=r"'bn1\.bias' holds numbers that are not finite"):
-        native.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
+        checkpoints.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
 
 
 def test_a_foreign_checkpoint_is_asked_for_its_channel_order_and_says_it_from_then_on(tmp_path: Path) -> None:
     path, out = stored_as(tmp_path / "w.safetensors", "float32"), tmp_path / "o.safetensors"
     with pytest.raises(UserError, match=r"give --channel-order bgr or .*Simple Baselines .* are bgr"):
-        native.import_weights(str(path), MODEL, out)
+        checkpoints.import_weights(str(path), MODEL, out)
     assert not out.exists()
-    native.import_weights(str(path), MODEL, out, "bgr")
+    checkpoints.import_weights(str(path), MODEL, out, "bgr")
     assert channel_order.of(weights.read_with_metadata(out)[1]) == "bgr"
-    native.import_weights(str(out), MODEL, tmp_path / "again.safetensors")
+    checkpoints.import_weights(str(out), MODEL, tmp_path / "again.safetensors")
     assert channel_order.of(weights.read_with_metadata(tmp_path / "again.safetensors")[1]) == "bgr"
     with pytest.raises(UserError, match="says that it is bgr; --channel-order rgb contradicts it"):
-        native.import_weights(str(out), MODEL, tmp_path / "rgb.safetensors", "rgb")
+        checkpoints.import_weights(str(out), MODEL, tmp_path / "rgb.safetensors", "rgb")
 
 
 def test_weights_of_the_other_channel_order_are_refused_with_what_to_type(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_the_names_of_mmpose_are_read(tmp_path: Path, prefix: str) -> None:
         return f"{prefix}{part}.{name}"
 
     path = stored_as(tmp_path / "m.safetensors", "float32", {mmpose(n): v for n, v in MADE.items()})
-    native.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
+    checkpoints.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
     read = weights.load(tmp_path / "o.safetensors", ARCHITECTURE)
     assert weights.fingerprint(read) == weights.fingerprint(MADE)
 
@@ -153,7 +153,7 @@ def test_names_of_another_network_are_said(tmp_path: Path) -> None:
     other = {"stem.conv.weight": np.zeros((2, 2), np.float32), "stem.bias": np.zeros(2, np.float32)}
     path = stored_as(tmp_path / "other.safetensors", "float32", other)
     with pytest.raises(UserError, match=r"lacks the tensor 'conv1\.weight' \(it has 2: ste"):
-        native.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
+        checkpoints.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_names_of_another_network_are_said(tmp_path: Path) -> None:
 def test_what_a_file_is_in_truth_is_said(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=said) as refused:
-        native.import_weights(str(tmp_path / name), MODEL, tmp_path / "o.safetensors", "rgb")
+        checkpoints.import_weights(str(tmp_path / name), MODEL, tmp_path / "o.safetensors", "rgb")
     assert "\n" not in str(refused.value)
 
 
@@ -183,7 +183,7 @@ def test_a_torch_file_given_to_predict_is_sent_to_weights_import(tmp_path: Path)
 
 def test_export_names_what_it_writes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a file ending in \.pth, \.pt, \.tar, \.ckpt, \.weights\.h5$"):
-        native.write(MODEL, tmp_path / "w.safetensors", tmp_path / "b.safetensors")
+        checkpoints.write(MODEL, tmp_path / "w.safetensors", tmp_path / "b.safetensors")
 
 
 def test_no_verb_writes_over_what_it_reads(tmp_path: Path) -> None:
@@ -195,9 +195,9 @@ def test_no_verb_writes_over_what_it_reads(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(path.read_bytes())
     before = {p: p.read_bytes() for p in (path, annotations)}
     for write in (
-        lambda: native.import_weights(str(path), MODEL, path),
-        lambda: native.import_weights(str(path), MODEL, tmp_path / "link.safetensors"),
-        lambda: native.write(MODEL, tmp_path / "w.pth", tmp_path / "w.pth"),
+        lambda: checkpoints.import_weights(str(path), MODEL, path),
+        lambda: checkpoints.import_weights(str(path), MODEL, tmp_path / "link.safetensors"),
+        lambda: checkpoints.write(MODEL, tmp_path / "w.pth", tmp_path / "w.pth"),
         lambda: predict(path, coco=coco, out=path),
         lambda: predict(path, coco=coco, out=annotations),
         lambda: predict(path, coco=coco, heatmaps=annotations),
@@ -208,5 +208,5 @@ def test_no_verb_writes_over_what_it_reads(tmp_path: Path) -> None:
         ):
             write()
     with pytest.raises(UserError, match=r"w\.pth would hold safetensors; expected a name ending in"):
-        native.import_weights(str(tmp_path / "w.pth"), MODEL, tmp_path / "w.pth")
+        checkpoints.import_weights(str(tmp_path / "w.pth"), MODEL, tmp_path / "w.pth")
     assert {p: p.read_bytes() for p in before} == before

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 
 import torchvision  # noqa: E402
 
-from bench import native  # noqa: E402
+from bench.artifacts import checkpoints  # noqa: E402
 from bench.process import launch
 from pose import architecture, recipe, weights  # noqa: E402
 from pose.errors import UserError  # noqa: E402
@@ -53,7 +53,9 @@ def test_the_official_naming_is_read_with_its_prefix(canonical: weights.Weights,
 
 def _comes_in_whole(canonical: weights.Weights, tmp_path: Path, prefix: str) -> None:
     out = tmp_path / "w.safetensors"
-    count = native.import_weights(str(saved(tmp_path / "w.pth", canonical, prefix)), twins.tiny(), out, "bgr")
+    count = checkpoints.import_weights(
+        str(saved(tmp_path / "w.pth", canonical, prefix)), twins.tiny(), out, "bgr"
+    )
     assert count == len(canonical)
     assert weights.fingerprint(weights.read(out)) == weights.fingerprint(canonical)
 
@@ -65,7 +67,7 @@ def test_an_exported_state_dict_keeps_its_channel_order_and_loads_in_torch(
     export.write_native(twins.tiny(), tmp_path / "w.safetensors", tmp_path / "w.pth")
     state = torch.load(tmp_path / "w.pth", weights_only=True)
     assert model.build(twins.tiny()).load_state_dict(state, strict=True)
-    native.import_weights(str(tmp_path / "w.pth"), twins.tiny(), tmp_path / "back.safetensors")
+    checkpoints.import_weights(str(tmp_path / "w.pth"), twins.tiny(), tmp_path / "back.safetensors")
     back, metadata = weights.read_with_metadata(tmp_path / "back.safetensors")
     assert metadata["channel_order"] == "bgr"
     assert weights.fingerprint(back) == weights.fingerprint(canonical)
@@ -76,7 +78,7 @@ def test_a_checkpoint_under_another_suffix_of_torch_is_read(
 ) -> None:
     for name in ("w.PTH", "w.ckpt", "w.pth.tar"):
         path = saved(tmp_path / name, canonical)
-        native.import_weights(str(path), twins.tiny(), tmp_path / "o.safetensors", "rgb")
+        checkpoints.import_weights(str(path), twins.tiny(), tmp_path / "o.safetensors", "rgb")
 
 
 @pytest.mark.usefixtures("in_process")
@@ -95,7 +97,7 @@ def test_a_wrong_checkpoint_is_refused_by_the_tensors_name(
     change(canonical)  # type: ignore[operator]
     out = tmp_path / "w.safetensors"
     with pytest.raises(UserError) as refused:
-        native.import_weights(str(saved(tmp_path / "w.pth", canonical)), twins.tiny(), out)
+        checkpoints.import_weights(str(saved(tmp_path / "w.pth", canonical)), twins.tiny(), out)
     assert said in str(refused.value)
     assert not out.exists()
 

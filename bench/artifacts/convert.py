@@ -133,7 +133,7 @@ def _int8(job: Job) -> dict[str, Any]:
     np.save(folder / "images.npy", images)
     # A process of its own: NNCF imports torch, which must not meet TensorFlow or ONNX Runtime in one.
     payload = {"ir": ir.resolve(), "images": (folder / "images.npy").resolve(), "out": path.resolve()}
-    made = launch.value_of(launch.call("bench.convert:quantize", payload, folder))
+    made = launch.value_of(launch.call("bench.artifacts.convert:quantize", payload, folder))
     shutil.rmtree(folder)
     heatmaps = resolve("openvino_impl.convert:infer")(path, job.probe)
     return made | {"input": [1, *images.shape[1:]], "calibration": facts, "heatmaps": heatmaps}

@@ -46,7 +46,7 @@ def read(source: str, model: recipe.Model, out: Path) -> None:
     if kind not in (None, *expected):
         raise UserError(f"{source} is {kind}; expected {'; or '.join(expected)}")
     payload = {"source": source, "model": model.model_dump(mode="json"), "out": str(out)}
-    in_child("bench.native:read_in_child", payload)
+    in_child("bench.artifacts.checkpoints:read_in_child", payload)
 
 
 def write(resolved: recipe.Recipe, weights_path: Path, out: Path) -> None:
@@ -54,7 +54,7 @@ def write(resolved: recipe.Recipe, weights_path: Path, out: Path) -> None:
     twin_of(str(out))
     require_writable(out, but_not=[weights_path])
     payload = {"recipe": resolved.model_dump(mode="json"), "weights": str(weights_path), "out": str(out)}
-    in_child("bench.native:write_in_child", payload)
+    in_child("bench.artifacts.checkpoints:write_in_child", payload)
 
 
 def import_weights(source: str, resolved: recipe.Recipe, out: Path, order: str | None = None) -> int:

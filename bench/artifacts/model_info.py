@@ -23,7 +23,7 @@ def model_info(resolved: recipe.Recipe) -> dict[str, Any]:
     for twin in TWINS:
         try:
             twins[twin] = in_child(
-                "bench.info:count", {"twin": twin, "recipe": resolved.model_dump(mode="json")}
+                "bench.artifacts.model_info:count", {"twin": twin, "recipe": resolved.model_dump(mode="json")}
             )
         except Unsupported as reason:
             twins[twin] = {"unsupported": str(reason)}

@@ -1,0 +1,1 @@
+"""What trained weights become: IR, ONNX, predictions, and checkpoints of other suites."""
