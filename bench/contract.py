@@ -38,19 +38,6 @@ def strict_environment() -> dict[str, str | None]:
     return {name: os.environ.get(name) for name in STRICT_ENVIRONMENT}
 
 
-NEED_CERTIFICATE = {
-    **dict.fromkeys(("latency", "throughput", "pipeline", "train"), (2, 3, 4, 5, 7)),
-    "data": (1,),
-}
-"""By scenario that means something only where the twins are the same thing: the rungs of the parity ladder
-that must have passed. Rung 1 is about loaders, 6 about drift and 8 about scoring; but any rung that was
-climbed and failed fails the certificate."""
-UNPROVEN_TRAINING = "rungs 4 and 5 prove training in float32 and float64 alone, not in {}"
-"""Why a `train` cell of a lower precision has no certificate, though rung 7 reports its inference."""
-CERTIFIED = ("pass", "reported")
-"""What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
-
-
 @dataclass(frozen=True)
 class RunnerSpec:
     """One artifact on one runtime, as a runner is asked to hold it."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from bench import certificate
 from bench.cells.cell import LESS_IS_FASTER, TIMED, UNITS, Cell
 from bench.machine.fingerprint import FLAGS
 from bench.machine.identity import machine_of_run
+from bench.parity import gate
 from bench.run import bench_file
 from bench.run import results as results_
 from bench.run.results import CellResult
@@ -102,7 +102,7 @@ def of_run(path: Path) -> Side:
     """Return what a run's bench measured; UserError for a run without one."""
     facts, results = bench_file.bench_facts(path), results_.cells(path)
     machine, environment = machine_of_run(facts.get("machine", {}))
-    unproven = certificate.unproven(results)
+    unproven = gate.unproven(results)
     return Side(
         name=str(path),
         kind="run",

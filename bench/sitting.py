@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import certificate
 from bench.ceilings import shares
 from bench.cells import filter as filter_
 from bench.cells import matrix
@@ -21,6 +20,7 @@ from bench.child import memory_limit_bytes, request
 from bench.machine import fingerprint as fingerprint_
 from bench.machine import identity
 from bench.machine.identity import IDENTITY
+from bench.parity import gate
 from bench.passes import Sitting
 from bench.process import environment, launch
 from bench.process.affinity import Cores
@@ -161,7 +161,7 @@ def _closed(
         noise,
         facts.get("null", {}),
         scored,
-        certificate.unproven(stored),
+        gate.unproven(stored),
         _flagged(stored),
     )
 

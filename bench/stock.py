@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from bench import certificate
 from bench.cells.cell import TIMED, Cell
 from bench.cells.matrix import Matrix
+from bench.parity import gate as gate_
 from bench.run import artifacts, cell_key, results, set_aside
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult
@@ -26,7 +26,7 @@ class Stock:
 
     run: RunFolder
     matrix: Matrix
-    gate: certificate.Gate
+    gate: gate_.Gate
     decided: dict[str, Any]
     hashes: dict[Path, str | None]
     """Of the artifacts that the cells measure, by path."""
@@ -34,7 +34,7 @@ class Stock:
     """By profile, how many cells have rounds that were put aside."""
 
     @staticmethod
-    def of(run: RunFolder, matrix: Matrix, cells: Sequence[Cell], gate: certificate.Gate) -> Stock:
+    def of(run: RunFolder, matrix: Matrix, cells: Sequence[Cell], gate: gate_.Gate) -> Stock:
         """Return a run's stock for cells of a matrix."""
         hashes = cell_key.artifact_hashes(run.path, cells)
         return Stock(run, matrix, gate, cell_key.decided_by_run(run), hashes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.cells.cell import Cell
-from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
+from bench.parity.certificate import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value
 from reports.ladder import Parity

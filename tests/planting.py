@@ -20,18 +20,18 @@ from types import ModuleType
 from typing import Any
 
 from bench.contract import plain
+from bench.parity.rungs import probing
+from bench.parity.rungs.base import Context, planted
 from bench.process import environment
 from bench.process.worker import resolve
-from bench.rungs import probing
-from bench.rungs.base import Context, planted
 
 OURS = ("pose", "tf_impl", "torch_impl")
 """The packages whose modules and classes a plant may change."""
 ALONE = {
-    "bench.rungs.data:load",
-    "bench.rungs.probing:measure",
-    "bench.rungs.optimizer:lead",
-    "bench.rungs.optimizer:rates",
+    "bench.parity.rungs.data:load",
+    "bench.parity.rungs.probing:measure",
+    "bench.parity.rungs.optimizer:lead",
+    "bench.parity.rungs.optimizer:rates",
 }
 """Entries whose outcome depends on no other child's: without a mistake they need to run only once."""
 ALL = 4
@@ -106,9 +106,13 @@ class Planted(Context):
         if who == "shared":
             return super().call(who, entry, payload, threads=threads, env=env)
         plant = self.plants.get(who)
-        batches = self.batches if entry == "bench.rungs.probing:measure" else ALL
+        batches = self.batches if entry == "bench.parity.rungs.probing:measure" else ALL
         # All gradients are gigabytes, and needed once.
-        if plant is None and entry in ALONE and (entry, batches) != ("bench.rungs.probing:measure", ALL):
+        if (
+            plant is None
+            and entry in ALONE
+            and (entry, batches) != ("bench.parity.rungs.probing:measure", ALL)
+        ):
             return self.nursery.keep(who, entry, payload, batches)
         return self.nursery.call(who, plant, entry, payload, batches)
 
@@ -126,7 +130,7 @@ def _link(source: Path, target: Path, names: list[Path]) -> None:
 
 def _start(who: str, threads: int) -> None:
     os.environ.update(environment.thread_environment(threads) | environment.PASSIVE | environment.ONEDNN)
-    for module in (f"{who}_impl.probe", f"{who}_impl.data", "bench.rungs.optimizer"):
+    for module in (f"{who}_impl.probe", f"{who}_impl.data", "bench.parity.rungs.optimizer"):
         importlib.import_module(module)
     # TensorFlow takes the number of its threads before it first computes, and the loaders compute.
     resolve(f"{who}_impl.train:setup")("cpu", threads)

@@ -18,8 +18,8 @@ import twins
 
 from bench import stages
 from bench.cells.cell import TWINS
+from bench.parity.rungs import trajectory
 from bench.run import folder as folder_
-from bench.rungs import trajectory
 from bench.statistics.samples import t_interval
 from pose import bootstrap, evaluate, recipe, splits
 

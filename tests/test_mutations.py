@@ -18,8 +18,8 @@ import pytest
 import twins
 from planting import ALL, Nursery, Planted
 
-from bench.rungs import data, forward, gradient, optimizer, postprocessing, weights
-from bench.rungs.base import Check, Context
+from bench.parity.rungs import data, forward, gradient, optimizer, postprocessing, weights
+from bench.parity.rungs.base import Check, Context
 from pose import architecture, splits
 from pose.weights import initial, save
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import parity
+from bench.parity import certificate
 from pose import weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -224,7 +224,7 @@ def test_a_run_of_imported_weights_is_certified_cell_by_cell(run_folder: Path, t
     for twin in ("tf", "torch"):
         held = out / "train" / twin / "best.safetensors"
         assert weights.fingerprint(weights.read(held)) == given
-        assert found["weights"][twin] == parity.describe_weights(held)
+        assert found["weights"][twin] == certificate.describe_weights(held)
     cells = [json.loads(path.read_text()) for path in out.glob("bench/cells/*.json")]
     timed = [cell for cell in cells if cell["status"] == "ok" and cell["axes"]["scenario"] != "accuracy"]
     assert timed

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, proving, stages
-from bench import parity as parity_
+from bench import console, stages
 from bench.machine import fingerprint
+from bench.parity import climb, ladder
 from bench.run import folder as folder_
 from pose import recipe as recipes
 from pose.errors import UserError
@@ -50,9 +50,9 @@ def parity(
     if recipe is None:
         raise UserError("parity needs a RUN or --recipe NAME; nothing was climbed")
     resolved = recipes.load(recipe, set_)
-    asked = proving.Wanted(wanted, _command(recipe, set_, weights, coco, wanted, threads, on, out))
+    asked = climb.Wanted(wanted, _command(recipe, set_, weights, coco, wanted, threads, on, out))
     out = out or Path("runs") / f"parity-{resolved.name}"
-    found = proving.recipe(
+    found = climb.recipe(
         resolved,
         out,
         asked,
@@ -68,15 +68,15 @@ def parity(
 def parse_rungs(text: str | None, *, quick: bool) -> tuple[int, ...]:
     """Return the rungs that "2,3,5" names; all of them by default, the quick ones with `quick`."""
     if text is None:
-        return parity_.QUICK if quick else parity_.ALL
+        return ladder.QUICK if quick else ladder.ALL
     if quick:
         raise UserError("--rungs and --quick were both given; expected one of them")
-    known = {str(number): number for number in parity_.ALL}
+    known = {str(number): number for number in ladder.ALL}
     wanted = [part.strip() for part in text.split(",")]
     for part in wanted:
         if part not in known:
             raise UserError(
-                f"--rungs {text!r}: '{part}' is no rung; expected numbers from 1 to {parity_.ALL[-1]}, "
+                f"--rungs {text!r}: '{part}' is no rung; expected numbers from 1 to {ladder.ALL[-1]}, "
                 "such as 2,3,4"
             )
     return tuple(sorted({known[part] for part in wanted}))
@@ -105,7 +105,7 @@ def _command(
     out: Path | None,
 ) -> str:
     """Return the command that climbs the same again."""
-    numbers = None if rungs == parity_.ALL else ",".join(map(str, rungs))
+    numbers = None if rungs == ladder.ALL else ",".join(map(str, rungs))
     flags: list[tuple[str, object]] = [("--recipe", recipe), *(("--set", value) for value in overrides or [])]
     flags += [("--weights", weights), ("--coco", coco), ("--rungs", numbers), ("--threads", threads)]
     flags += [("--device", device), ("--out", out)]

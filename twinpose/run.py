@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import certificate, console, stages
+from bench import console, stages
 from bench.cells.cell import TWINS
 from bench.machine import fingerprint
+from bench.parity import gate
 from bench.run import folder, results
 from bench.run.folder import RunFolder, Settings
 from pose import architecture, channel_order
@@ -62,7 +63,7 @@ def run(
         do_stages(made, uncertified=uncertified, given=weights)
         path = build.build(out)
     failed = failed_cells(results.cells(out))
-    proven = certificate.of_run(out).found
+    proven = gate.of_run(out).found
     status = str(proven["status"]) if proven else None
     facts = {"report": str(path), "parity": status, "cells_failed": [cell.id for cell in failed]}
     console.facts(facts, as_json, f"report: {path}")

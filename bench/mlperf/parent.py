@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate
 from bench.cells.cell import Cell
 from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
 from bench.child import asked, memory_limit_bytes, missing, relative
 from bench.mlperf.options import CLAIM, DRIVEN, Options
+from bench.parity import gate as gate_
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
 from bench.run import artifacts, cell_key
@@ -60,7 +60,7 @@ def run(
         raise UserError(f"LoadGen drives none of these cells; expected one of: {', '.join(DRIVEN)}")
     tell = on_event or (lambda name, fields: None)
     opened = folder_.opened(Path(path))
-    gate = certificate.of_run(opened.path, places)
+    gate = gate_.of_run(opened.path, places)
     if not uncertified:
         gate.require_unaltered()
     child = _Child(opened, options or Options(), timeout_s, dict(env or {}), dict(places or {}))

@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
-from bench import certificate, passes
+from bench import passes
 from bench.cells import filter as filter_
 from bench.cells.cell import TIMED, Cell, Lane
 from bench.cells.matrix import Matrix
 from bench.cells.runtimes import RUNNERS
 from bench.child import Child, round_of
+from bench.parity import gate as gate_
 from bench.passes import Sitting
 from bench.process.affinity import Cores
 from bench.process.launch import OnEvent
@@ -62,7 +63,7 @@ def run(
     """
     opened = folder.opened(Path(path))
     chosen = filter_.select(matrix.cells, only)
-    gate = certificate.of_run(opened.path, matrix.places)
+    gate = gate_.of_run(opened.path, matrix.places)
     if not uncertified:
         gate.require_unaltered()
     benching = _Bench(

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bench import console, parity, proving, sitting
+from bench import console, sitting
 from bench.cells import matrix
+from bench.parity import climb, ladder
 from bench.run import bench_file
 from bench.run.folder import RunFolder
 from pose.errors import UserError
@@ -39,7 +40,7 @@ def load_matrix(
 
 def prove(
     run: RunFolder,
-    rungs: tuple[int, ...] = parity.QUICK,
+    rungs: tuple[int, ...] = ladder.QUICK,
     matrix_name: str | None = None,
     device: str | None = None,
 ) -> dict[str, Any]:
@@ -48,14 +49,14 @@ def prove(
     It covers the modes, precisions and devices that a matrix (the recipe's unless named) measures, in the
     environments that it names; `device` as `load_matrix` takes it.
     """
-    proving.require_device(device)
+    climb.require_device(device)
     measured = load_matrix(run, matrix_name, device) if device or matrix_name or run.recipe.matrix else None
     command = f"twinpose parity {run.quoted}"
     command += f" --matrix {shlex.quote(matrix_name)}" if matrix_name else ""
     command += f" --device {device}" if device else ""
-    if rungs != parity.ALL:
-        command += " --quick" if rungs == parity.QUICK else f" --rungs {','.join(map(str, rungs))}"
-    return proving.run_folder(run, proving.Wanted(rungs, command), measured)
+    if rungs != ladder.ALL:
+        command += " --quick" if rungs == ladder.QUICK else f" --rungs {','.join(map(str, rungs))}"
+    return climb.run_folder(run, climb.Wanted(rungs, command), measured)
 
 
 def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitting.Sat:

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, proving, sitting
+from bench import sitting
 from bench.artifacts import convert as convert_
 from bench.cells.cell import TWINS
+from bench.parity import climb
+from bench.parity import gate as gate_
 from bench.run.folder import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import Tested, evaluate
@@ -99,12 +101,12 @@ def _is_converted(run: RunFolder, twin: str) -> bool:
 
 def _is_proven(run: RunFolder) -> bool:
     """Return whether another climb would look at nothing else, and every rung that a timing needs passed."""
-    gate = certificate.of_run(run.path)
+    gate = gate_.of_run(run.path)
     if gate.found is None or not gate.is_whole():
         return False
     measured = load_matrix(run, None) if run.recipe.matrix else None
     return all(
         gate.outdated(arm["runtime"], arm["twin"]) is None
         and any(arm.items() <= ({"place": None} | known).items() for known in gate.found["runtimes"])
-        for arm in proving.expected(run, measured)
+        for arm in climb.expected(run, measured)
     )

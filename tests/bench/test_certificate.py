@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import certificate, mlperf, parity
+from bench import mlperf
 from bench.cells import matrix
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
+from bench.parity import certificate, ladder
+from bench.parity import gate as gate_
 from bench.run import artifacts, results
 from pose import weights
 from pose.errors import UserError
@@ -36,15 +38,15 @@ def written(run: Path, **patch: Any) -> dict[str, Any]:
         **{axis: asdict(one().cells[0])[axis] for axis in ("twin", "runtime", "mode", "precision", "device")},
     }
     found = {
-        "schema": parity.SCHEMA,
+        "schema": certificate.SCHEMA,
         "id": "a" * 64,
         "status": "pass",
         "first_failure": None,
         "rungs": [
             {"number": step.number, "name": step.name, "status": "pass", "reason": None}
-            for step in parity.LADDER
+            for step in ladder.LADDER
         ],
-        "weights": {"torch": parity.describe_weights(best(run))},
+        "weights": {"torch": certificate.describe_weights(best(run))},
         "runtimes": [arm | patch.pop("arm", {})],
     } | patch
     write_json(run / "parity.json", found)
@@ -130,7 +132,7 @@ def rungs(run: Path, number: int, status: str) -> list[dict[str, Any]]:
     return [
         {"number": step.number, "name": step.name, "reason": None}
         | {"status": status if step.number == number else "pass"}
-        for step in parity.LADDER
+        for step in ladder.LADDER
     ]
 
 
@@ -169,7 +171,7 @@ def test_rungs_that_do_not_bear_on_what_is_timed_need_not_be_climbed(run: Path) 
 def test_a_loader_needs_rung_1_and_no_other(run: Path, number: int, status: str) -> None:
     written(run, rungs=rungs(run, number, status), arm={"device": "cuda", "status": "unsupported"})
     cell = replace(one().cells[0], scenario="data", batch=8)
-    granted, refused = certificate.of_run(run).certificate(cell, artifacts.artifact_sha256(best(run)))
+    granted, refused = gate_.of_run(run).certificate(cell, artifacts.artifact_sha256(best(run)))
     if number == 1:
         assert granted is None
         assert f"rung 1 (Data) is {status}; 'twinpose parity " in str(refused)
@@ -180,7 +182,7 @@ def test_a_loader_needs_rung_1_and_no_other(run: Path, number: int, status: str)
 def test_no_rung_proves_a_training_in_a_lower_precision(run: Path) -> None:
     written(run, arm={"precision": "bf16", "status": "reported"})
     cell = replace(one().cells[0], scenario="train", precision="bf16", batch=8)
-    gate = certificate.of_run(run)
+    gate = gate_.of_run(run)
     granted, refused = gate.certificate(cell, artifacts.artifact_sha256(best(run)))
     assert granted is None
     assert refused == (
@@ -219,7 +221,7 @@ def test_a_certificate_is_of_the_versions_that_have_a_part(
     axes = {"runtime": "openvino", "mode": "ir", "through": "torch"}
     written(run, arm=axes, **({} if recorded is None else {"versions": recorded}))
     cell = replace(one().cells[0], runtime="openvino", mode="ir")
-    gate = replace(certificate.of_run(run), installed=RECORDED | installed)
+    gate = replace(gate_.of_run(run), installed=RECORDED | installed)
     granted, refused = gate.certificate(cell, artifacts.artifact_sha256(best(run)))
     if said is None:
         assert (granted, refused) == ("c" * 64, None)
@@ -246,16 +248,16 @@ def test_altered_weights_are_refused_by_the_parameters_name_and_nothing_is_touch
 
 
 def test_a_parameter_that_went_is_named(run: Path) -> None:
-    described = parity.describe_weights(best(run))
+    described = certificate.describe_weights(best(run))
     weights.save(best(run), {"b": np.ones((2, 2))})
-    assert parity.altered(best(run), described) == "a"
+    assert certificate.altered(best(run), described) == "a"
 
 
 @pytest.mark.parametrize("content", ["[", "[]", "{}", '{"schema": 9}'])
 def test_a_malformed_certificate_is_one_line(run: Path, content: str) -> None:
     (run / "parity.json").write_text(content)
     with pytest.raises(UserError, match=r"parity\.json"):
-        certificate.of_run(run)
+        gate_.of_run(run)
 
 
 def test_an_export_is_certified_through_the_twin_that_it_is_of() -> None:
@@ -268,7 +270,7 @@ def test_an_export_is_certified_through_the_twin_that_it_is_of() -> None:
         "precision": "fp32",
         "device": "cpu",
     }
-    gate = certificate.Gate(Path(), None, {})
+    gate = gate_.Gate(Path(), None, {})
     assert gate._is_of(arm, cell)
     assert not gate._is_of(arm | {"through": "torch"}, cell)
     assert isinstance(cell, Cell)
@@ -278,13 +280,13 @@ def test_a_certificate_is_of_the_environment_that_it_was_climbed_in(run: Path) -
     place = matrix.Place(python="envs/torch/bin/python")
     here, there = (one().cells[0], artifacts.artifact_sha256(best(run))), {"torch": place}
     written(run)
-    assert certificate.of_run(run).certificate(*here)[0] == "c" * 64
-    assert certificate.of_run(run, {"tf": place}).certificate(*here)[0] == "c" * 64
-    refused = certificate.of_run(run, there).certificate(*here)[1]
+    assert gate_.of_run(run).certificate(*here)[0] == "c" * 64
+    assert gate_.of_run(run, {"tf": place}).certificate(*here)[0] == "c" * 64
+    refused = gate_.of_run(run, there).certificate(*here)[1]
     assert "says nothing of this runtime" in str(refused)
     written(run, arm={"place": place.key})
-    assert certificate.of_run(run, there).certificate(*here)[0] == "c" * 64
-    assert certificate.of_run(run).certificate(*here)[0] is None
+    assert gate_.of_run(run, there).certificate(*here)[0] == "c" * 64
+    assert gate_.of_run(run).certificate(*here)[0] is None
     other = {"torch": matrix.Place(python="envs/torch/bin/python", env={"A": "b"})}
-    assert certificate.of_run(run, other).certificate(*here)[0] is None
+    assert gate_.of_run(run, other).certificate(*here)[0] is None
     assert matrix.Place().key is None

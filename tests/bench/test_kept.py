@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import certificate, parity, proving, stages
+from bench import stages
 from bench.cells import matrix
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
+from bench.parity import climb as climb_
+from bench.parity import gate as gate_
+from bench.parity import ladder
+from bench.parity.rungs import arms, deployment
+from bench.parity.rungs.base import Check
 from bench.run import artifacts, folder
-from bench.rungs import arms, deployment
-from bench.rungs.base import Check
 from bench.stages import order
 from pose import weights
 from pose.errors import UserError
@@ -61,31 +64,31 @@ def climb(run: folder.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
 
     def climbed(*numbers: int, measured: float = 1e-15, **statuses: str) -> dict[str, Any]:
         def fake(context: Any, subjects: Any, lower: Any, wanted: Any) -> Any:
-            rungs = [_rung(step, wanted, statuses, measured) for step in parity.LADDER]
+            rungs = [_rung(step, wanted, statuses, measured) for step in ladder.LADDER]
             facts = [
                 asdict(deployment._known(context, subject, arm))
                 for subject in subjects
                 for arm in arms.of(subject, lower, context.device)
             ]
-            return rungs, facts if parity.DEPLOYMENT in wanted else []
+            return rungs, facts if ladder.DEPLOYMENT in wanted else []
 
-        monkeypatch.setattr(parity, "climb", fake)
+        monkeypatch.setattr(ladder, "climb", fake)
         chosen = matrix.load(str(run.recipe.matrix))
-        wanted = proving.Wanted(numbers, f"twinpose parity RUN --rungs {numbers}")
-        proving.run_folder(run, wanted, chosen)
+        wanted = climb_.Wanted(numbers, f"twinpose parity RUN --rungs {numbers}")
+        climb_.run_folder(run, wanted, chosen)
         found: dict[str, Any] = read_json(run.path / "parity.json", "a certificate")
         return found
 
     return climbed
 
 
-def _rung(step: parity.Step, wanted: Any, statuses: dict[str, str], measured: float) -> parity.Rung:
+def _rung(step: ladder.Step, wanted: Any, statuses: dict[str, str], measured: float) -> ladder.Rung:
     if step.number not in wanted:
-        return parity.Rung(step.number, step.name, "not climbed", "not asked for")
+        return ladder.Rung(step.number, step.name, "not climbed", "not asked for")
     status = statuses.get(f"rung_{step.number}", "pass")
     reason = "not installed" if status == "unsupported" else None
     checks = (Check("error", measured, 1e-12, status == "pass", "why", "conv1.weight"),)
-    return parity.Rung(step.number, step.name, status, reason, checks if reason is None else ())
+    return ladder.Rung(step.number, step.name, status, reason, checks if reason is None else ())
 
 
 def statuses(found: dict[str, Any]) -> list[str]:
@@ -95,7 +98,7 @@ def statuses(found: dict[str, Any]) -> list[str]:
 def test_a_climb_of_one_rung_keeps_the_others_and_replaces_its_own(
     run: folder.RunFolder, climb: Climb
 ) -> None:
-    whole = climb(*parity.QUICK)
+    whole = climb(*ladder.QUICK)
     found = climb(3, measured=2e-15)
     assert statuses(found) == statuses(whole)
     assert found["rungs"][2]["checks"][0]["measured"] == 2e-15
@@ -107,24 +110,24 @@ def test_a_climb_of_one_rung_keeps_the_others_and_replaces_its_own(
     assert f"Kept from `{whole['command']}` on" in (run.path / "parity.md").read_text()
     assert found["runtimes"] == whole["runtimes"], "what the certificates rest on is as it was"
     assert found["id"] != whole["id"], "a check of the whole is another"
-    gate = certificate.of_run(run.path)
+    gate = gate_.of_run(run.path)
     assert gate.certificate(CELL, artifacts.artifact_sha256(best(run))) == (found["runtimes"][0]["id"], None)
 
 
 def test_arms_that_another_matrix_leaves_out_are_kept_until_their_artifact_changes(
     run: folder.RunFolder, climb: Climb
 ) -> None:
-    both = climb(*parity.QUICK)["runtimes"]
+    both = climb(*ladder.QUICK)["runtimes"]
     write_text(run.path / "matrix.yaml", INT8.replace("[fp32, int8]", "fp32"))
-    kept = climb(*parity.QUICK)["runtimes"]
+    kept = climb(*ladder.QUICK)["runtimes"]
     assert sorted(arm["id"] for arm in kept) == sorted(arm["id"] for arm in both)
     assert "int8" in {arm["precision"] for arm in kept}
     write_text(ir(run, "model.int8.xml"), "another")
-    assert "int8" not in {arm["precision"] for arm in climb(*parity.QUICK)["runtimes"]}
+    assert "int8" not in {arm["precision"] for arm in climb(*ladder.QUICK)["runtimes"]}
 
 
 def test_the_ids_are_of_the_merged_whole(climb: Climb) -> None:
-    whole = climb(*parity.QUICK)
+    whole = climb(*ladder.QUICK)
     assert climb(3)["id"] == whole["id"], "the same was found again"
     failed = climb(4, rung_4="fail")
     assert failed["first_failure"]["rung"] == 4
@@ -136,7 +139,7 @@ def test_the_ids_are_of_the_merged_whole(climb: Climb) -> None:
 
 def test_a_rung_that_no_timing_needs_leaves_the_ids_of_the_certificates(climb: Climb) -> None:
     assert climb(6)["runtimes"] == []
-    whole = climb(*parity.QUICK)
+    whole = climb(*ladder.QUICK)
     assert whole["rungs"][5]["status"] == "pass"
     assert climb(6)["runtimes"] == whole["runtimes"]
 
@@ -186,7 +189,7 @@ def test_what_was_climbed_for_something_else_is_not_climbed(
     said: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    climb(*parity.QUICK)
+    climb(*ladder.QUICK)
     change(run)
     found = climb(3)
     assert statuses(found) == ["not climbed"] * 2 + ["pass"] + ["not climbed"] * 5
@@ -199,12 +202,12 @@ def test_what_was_climbed_for_something_else_is_not_climbed(
 
 def test_a_certificate_that_cannot_be_read_is_climbed_anew(run: folder.RunFolder, climb: Climb) -> None:
     (run.path / "parity.json").write_text("[")
-    assert climb(*parity.QUICK)["status"] == "pass"
+    assert climb(*ladder.QUICK)["status"] == "pass"
 
 
 def test_a_run_with_int8_in_its_matrix_is_proven_once(run: folder.RunFolder, climb: Climb) -> None:
     assert not order._is_proven(run)
-    found = climb(*parity.QUICK)
+    found = climb(*ladder.QUICK)
     assert {"fp32", "int8"} <= {arm["precision"] for arm in found["runtimes"]}
     assert order._is_proven(run)
 
@@ -212,15 +215,15 @@ def test_a_run_with_int8_in_its_matrix_is_proven_once(run: folder.RunFolder, cli
 def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
     run: folder.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = climb(*parity.QUICK)
+    whole = climb(*ladder.QUICK)
     seen: list[Any] = []
-    fake = parity.climb
+    fake = ladder.climb
 
     def watched(context: Any, *rest: Any) -> Any:
         seen.append(context)
         return fake(context, *rest)
 
-    monkeypatch.setattr(parity, "climb", watched)
+    monkeypatch.setattr(ladder, "climb", watched)
     place = "interpreters: {torch: {python: envs/torch/bin/python, env: {A: b}}}\n"
     write_text(
         run.path / "other.yaml",
@@ -230,9 +233,9 @@ def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
     gpus: list[dict[str, str]] = []
     monkeypatch.setattr(fingerprint, "gpus", lambda: gpus)
     with pytest.raises(UserError, match="nvidia-smi sees no GPU here"):
-        stages.prove(run, parity.QUICK, str(run.path / "other.yaml"), "cuda")
+        stages.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda")
     gpus.append({"name": "a GPU"})
-    found = stages.prove(run, parity.QUICK, str(run.path / "other.yaml"), "cuda")
+    found = stages.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda")
     assert found["command"].endswith("other.yaml --device cuda --quick")
     on_gpu = [arm for arm in found["runtimes"] if arm["device"] == "cuda"]
     assert [(arm["runtime"], arm["mode"], arm["precision"]) for arm in on_gpu] == [("torch", "eager", "fp32")]
@@ -245,11 +248,11 @@ def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
     assert arms_of[0] <= arms_of[1], "what was climbed in this environment is kept"
     assert seen[-1].places["torch"].python == "envs/torch/bin/python"
     assert seen[-1].places["torch"].env == {"A": "b"}
-    gate = certificate.of_run(run.path)
+    gate = gate_.of_run(run.path)
     cell = replace(CELL, device="cuda")
     artifact = artifacts.artifact_sha256(best(run))
     assert gate.certificate(cell, artifact)[0] is None, "of another environment"
-    placed = certificate.of_run(run.path, seen[-1].places)
+    placed = gate_.of_run(run.path, seen[-1].places)
     assert placed.certificate(cell, artifact) == (on_gpu[0]["id"], None)
 
 
@@ -274,7 +277,7 @@ def test_a_run_whose_rungs_do_not_let_the_bench_time_is_not_proven(
 def test_what_was_made_anew_is_not_proven(
     run: folder.RunFolder, climb: Climb, change: Callable[[folder.RunFolder], Path | None]
 ) -> None:
-    climb(*parity.QUICK)
+    climb(*ladder.QUICK)
     path = change(run)
     if path:
         write_text(path, "quantised anew")
@@ -286,7 +289,7 @@ def test_an_upgrade_is_climbed_for_again(
 ) -> None:
     now = fingerprint.packages() | {"torch": "2.14.1"}
     monkeypatch.setattr(fingerprint, "packages", lambda: now)
-    climb(*parity.QUICK)
+    climb(*ladder.QUICK)
     assert order._is_proven(run)
     monkeypatch.setattr(fingerprint, "packages", lambda: now | {"pydantic": "99"})
     assert order._is_proven(run), "it has no part in a network"

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import twins
 
-from bench import parity, parity_page, proving
+from bench.parity import climb as climb_
+from bench.parity import document, page
+from bench.parity import ladder as ladder_
+from bench.parity.rungs.base import Check, Context, within
 from bench.process.launch import ChildFailed
-from bench.rungs.base import Check, Context, within
 from pose.errors import Unsupported, UserError
 from twinpose import parity as command
 from twinpose.options import Device
@@ -39,10 +41,10 @@ def climbed(monkeypatch: pytest.MonkeyPatch, context: Context, *found: Any) -> d
         return climb
 
     steps = {number: rung(what) for number, what in enumerate(found, 2)}
-    ladder = tuple(replace(step, climb=steps.get(step.number, step.climb)) for step in parity.LADDER)
-    monkeypatch.setattr(parity, "LADDER", ladder)
-    rungs, arms = parity.climb(context, [], {}, tuple(steps))
-    return parity.document(context, rungs, arms, [], "twinpose parity", STARTED)
+    ladder = tuple(replace(step, climb=steps.get(step.number, step.climb)) for step in ladder_.LADDER)
+    monkeypatch.setattr(ladder_, "LADDER", ladder)
+    rungs, arms = ladder_.climb(context, [], {}, tuple(steps))
+    return document.document(context, rungs, arms, [], "twinpose parity", STARTED)
 
 
 def test_a_ladder_whose_rungs_pass_passes(monkeypatch: pytest.MonkeyPatch, context: Context) -> None:
@@ -62,7 +64,7 @@ def test_the_first_failing_rung_is_named_with_its_place_and_the_climb_goes_on(
         "rung": 3, "name": "Forward", "check": "gradients", "where": "bn1.weight",
     }  # fmt: skip
     assert found["rungs"][3]["status"] == "fail"
-    assert "First failure: rung 3 (Forward), gradients at `bn1.weight`." in parity_page.markdown(found)
+    assert "First failure: rung 3 (Forward), gradients at `bn1.weight`." in page.markdown(found)
 
 
 def test_a_child_that_crashed_is_a_rung_that_failed(
@@ -91,8 +93,8 @@ def test_the_id_is_of_what_was_found_and_not_of_when(
     monkeypatch: pytest.MonkeyPatch, context: Context
 ) -> None:
     first = climbed(monkeypatch, context, [GOOD])
-    rungs, arms = parity.climb(context, [], {}, (2,))
-    again = parity.document(context, rungs, arms, [], "another command", datetime.now(UTC))
+    rungs, arms = ladder_.climb(context, [], {}, (2,))
+    again = document.document(context, rungs, arms, [], "another command", datetime.now(UTC))
     assert first["id"] == again["id"]
     other = climbed(monkeypatch, context, [replace(GOOD, measured=2e-15)])
     assert other["id"] != first["id"]
@@ -116,7 +118,7 @@ def test_a_folder_that_no_climb_made_is_not_emptied(tmp_path: Path, kind: str) -
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     for folder in (out, elsewhere):
         folder.mkdir()
-    (elsewhere / proving.MARK).write_text("{}")
+    (elsewhere / climb_.MARK).write_text("{}")
     if kind == "folder":
         (out / "parity").mkdir()
         (out / "parity" / "thesis.tex").write_text("years of work")
@@ -127,11 +129,11 @@ def test_a_folder_that_no_climb_made_is_not_emptied(tmp_path: Path, kind: str) -
     with pytest.raises(UserError, match=r"was not made by 'twinpose parity'.*; move it, or give another"):
         climb_recipe(out)
     assert [path.name for path in out.iterdir()] == ["parity"]
-    assert (elsewhere / proving.MARK).exists()
+    assert (elsewhere / climb_.MARK).exists()
 
 
 def test_what_an_earlier_climb_left_is_emptied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(parity, "climb", lambda *_: ([parity.Rung(2, "Weights", "fail", "x")], []))
+    monkeypatch.setattr(ladder_, "climb", lambda *_: ([ladder_.Rung(2, "Weights", "fail", "x")], []))
     coco = twins.dataset(tmp_path / "coco")
     assert climb_recipe(tmp_path / "out", coco)["status"] == "fail"
     (tmp_path / "out" / "parity" / "probe.npz").write_text("of that climb")
@@ -140,8 +142,8 @@ def test_what_an_earlier_climb_left_is_emptied(monkeypatch: pytest.MonkeyPatch, 
 
 
 def climb_recipe(out: Path, coco: Path | None = None) -> dict[str, Any]:
-    wanted = proving.Wanted((2,), "twinpose parity")
-    return proving.recipe(
+    wanted = climb_.Wanted((2,), "twinpose parity")
+    return climb_.recipe(
         twins.tiny(), out, wanted, coco=coco, given=None, threads=1, make_data=lambda *_: None
     )
 
@@ -149,13 +151,13 @@ def climb_recipe(out: Path, coco: Path | None = None) -> dict[str, Any]:
 def test_the_command_that_is_recorded_climbs_the_same_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    climbed: list[proving.Wanted] = []
+    climbed: list[climb_.Wanted] = []
 
-    def refuse(recipe: Any, out: Path, wanted: proving.Wanted, **_: Any) -> None:
+    def refuse(recipe: Any, out: Path, wanted: climb_.Wanted, **_: Any) -> None:
         climbed.append(wanted)
         raise UserError("far enough")
 
-    monkeypatch.setattr(proving, "recipe", refuse)
+    monkeypatch.setattr(climb_, "recipe", refuse)
     out, sets = tmp_path / "a folder", ["training.epochs=3", "name=a b"]
     with pytest.raises(UserError, match="far enough"):
         command.parity(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from bench import parity_page
-from bench.rungs import deployment
-from bench.rungs.base import Check
-from bench.rungs.deployment import Fact
+from bench.parity import page as page_
+from bench.parity.rungs import deployment
+from bench.parity.rungs.base import Check
+from bench.parity.rungs.deployment import Fact
 
 ARM = Fact("tf", "tf", "tf", "openvino", "ir", "fp32", "cpu", "ab" * 32, ap=0.3, dap=0.0, dap_low=-0.001)
 LOST = Check("|AP - source's AP|", None, None, False, "a reason", "probe 3", "a note")
@@ -29,7 +29,7 @@ def page(*checks: Check, arms: tuple[Fact, ...] = ()) -> str:
         "runtimes": [{"id": "5a" * 32, **asdict(arm)} for arm in arms],
         "versions": {"torch": "2.14.1"},
     }
-    return parity_page.markdown(found)
+    return page_.markdown(found)
 
 
 def lines(text: str) -> list[str]:

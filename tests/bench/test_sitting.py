@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, certificate, sides, sitting
+from bench import bench_text, sides, sitting
 from bench.cells import matrix
 from bench.machine import energy, fingerprint
+from bench.parity import gate
 from bench.run import bench_file, folder, results
 from bench.sitting import Sat, Wanted
 from bench.statistics import validity
@@ -300,7 +301,7 @@ def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Pat
     assert marked.startswith(f"{'-'.join(pair.a.split('-')[:3])} (uncertified) against ")
     assert marked.count("(uncertified)") == 1
     certified = [msgspec.structs.replace(cell, certificate_id="c") for cell in results.cells(run_folder)]
-    assert certificate.unproven(certified) == set()
+    assert gate.unproven(certified) == set()
     unranked = msgspec.structs.replace(pair, verdict=None, speedup=None, reason="it is INVALID: noise")
     assert "no verdict (it is INVALID: noise)" in bench_text.comparison(unranked)
 

@@ -21,7 +21,8 @@ import pytest
 import twins
 import yaml
 
-from bench import certificate, stages
+from bench import stages
+from bench.parity import gate
 from bench.run import bench_file, results
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder, Settings
@@ -326,7 +327,7 @@ def test_a_damaged_file_of_a_run_is_named(run: RunFolder, name: str, legal: list
 def _read_all(run: RunFolder) -> None:
     folder_.opened(run.path)
     stages.stored_truth(run, "val")
-    certificate.of_run(run.path)
+    gate.of_run(run.path)
     for stage in stages.sequence(run, uncertified=True):
         stage.holds()
     read(run.path)
@@ -388,7 +389,7 @@ def test_a_command_to_type_survives_a_shell(run: RunFolder) -> None:
         assert str(run.path) in shlex.split(stage.command)
     write_text(run.path / "parity.json", "{}")
     with pytest.raises(UserError, match=r"twinpose parity '.*a run'"):
-        certificate.of_run(run.path)
+        gate.of_run(run.path)
 
 
 def test_what_only_reads_a_run_does_not_take_its_lock(say: Say, run: RunFolder, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import twins
 
-from bench import proving
+from bench.parity import climb
 from bench.run import folder
 from pose.errors import UserError
 
@@ -17,14 +17,14 @@ def nothing(*_):
 def test_a_second_climb_into_a_folder_is_told_and_touches_nothing(tmp_path):
     out = tmp_path / "p"
     (out / "parity").mkdir(parents=True)
-    (out / "parity" / proving.MARK).write_text("{}")
+    (out / "parity" / climb.MARK).write_text("{}")
     (out / "parity" / "half.npz").write_bytes(b"of the first")
-    wanted = proving.Wanted((1,), "twinpose parity")
+    wanted = climb.Wanted((1,), "twinpose parity")
     with (
         folder.exclusive(out),
         pytest.raises(UserError, match="another twinpose process works on"),
     ):
-        proving.recipe(
+        climb.recipe(
             twins.tiny(),
             out,
             wanted,

@@ -15,10 +15,11 @@ import ladder_files
 import msgspec
 import pytest
 
-from bench import certificate
-from bench import parity as bench_parity
-from bench.contract import NEED_CERTIFICATE
-from bench.rungs import base, deployment
+from bench.parity import document
+from bench.parity import gate as gate_
+from bench.parity import ladder as ladder_
+from bench.parity.certificate import NEED_CERTIFICATE
+from bench.parity.rungs import base, deployment
 from reports import (
     bench_plots,
     bench_tables,
@@ -100,15 +101,15 @@ def test_what_the_bench_writes_is_what_the_report_reads(make_run: MakeRun):
     context = base.Context(opened.recipe, path, path, path / "split.json", path, 2)
     checks = (base.Check("fp64 gradients", math.nan, 1e-11, False, "why", "conv1.weight"),)
     rungs = [
-        bench_parity.Rung(2, "Weights", "pass", None, (), 1.5),
-        bench_parity.Rung(4, "Loss and gradient", "fail", None, checks, 2.5),
-        bench_parity.Rung(6, "Trajectory", "not climbed", "not asked for"),
+        ladder_.Rung(2, "Weights", "pass", None, (), 1.5),
+        ladder_.Rung(4, "Loss and gradient", "fail", None, checks, 2.5),
+        ladder_.Rung(6, "Trajectory", "not climbed", "not asked for"),
     ]
     axes = ("tf", "tf", None, "tf", "graph", "fp32", "cpu", "ab" * 32)
     arms = [asdict(deployment.Fact(*axes, "fail", "a reason"))]
     started = datetime.fromisoformat("2025-01-02T03:24:05+00:00")
-    found = bench_parity.document(context, rungs, arms, [], "twinpose parity runs/demo", started)
-    bench_parity.write(found, path)
+    found = document.document(context, rungs, arms, [], "twinpose parity runs/demo", started)
+    document.write(found, path)
     claim, basis = ladder.verdict(read(path).parity)
     assert "rung 4 (Loss and gradient) failed first" in claim
     assert "at conv1.weight (measured nothing, bound 1e-11)" in claim
@@ -319,7 +320,7 @@ def test_the_report_calls_certified_what_the_gate_grants_the_certificate_that_th
 ):
     raw = change(json.loads((run.path / "parity.json").read_text()))
     changed = replace(run, parity=msgspec.convert(raw, Parity))
-    gate = certificate.Gate(run.path, raw, {})
+    gate = gate_.Gate(run.path, raw, {})
     timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario in NEED_CERTIFICATE]
     assert {c.axes.scenario for c in timed} == set(NEED_CERTIFICATE)
     for cell in timed:

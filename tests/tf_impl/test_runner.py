@@ -13,8 +13,8 @@ import pytest
 from twins import noisy_batch, tiny
 
 from bench.contract import STRICT_ENVIRONMENT, OnDevice
+from bench.parity.rungs import trajectory
 from bench.process import environment
-from bench.rungs import trajectory
 from pose.errors import Unsupported
 
 tf = pytest.importorskip("tensorflow")

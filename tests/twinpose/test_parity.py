@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bench import parity
+from bench.parity import ladder
 from pose.errors import UserError
 from twinpose.parity import parse_rungs
 
 
 @pytest.mark.parametrize(
     ("text", "quick", "expected"),
-    [(None, False, parity.ALL), (None, True, parity.QUICK), ("5, 2,2", False, (2, 5))],
+    [(None, False, ladder.ALL), (None, True, ladder.QUICK), ("5, 2,2", False, (2, 5))],
 )
 def test_rungs_are_named_by_number(text: str | None, quick: bool, expected: tuple[int, ...]) -> None:
     assert parse_rungs(text, quick=quick) == expected

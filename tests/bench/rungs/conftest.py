@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import twins
 
-from bench.rungs.base import Context
+from bench.parity.rungs.base import Context
 from pose import splits
 
 TESTS = Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from bench.cells.matrix import Place
-from bench.rungs import base
-from bench.rungs.base import Context
+from bench.parity.rungs import base
+from bench.parity.rungs.base import Context
 
 
 def test_tasks_give_their_answers_in_order_two_at_a_time(context: Context) -> None:

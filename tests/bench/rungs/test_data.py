@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.rungs import data, samples
-from bench.rungs.base import Check, Context
+from bench.parity.rungs import data, samples
+from bench.parity.rungs.base import Check, Context
 from pose import splits
 
 ARRAYS = data.ARRAYS["shared"]

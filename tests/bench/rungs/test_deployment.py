@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from bench.cells.runtimes import RUNTIMES
+from bench.parity.rungs import arms, deployment, probing
+from bench.parity.rungs.arms import Subject
+from bench.parity.rungs.base import Check, Context
+from bench.parity.rungs.deployment import Deployment
 from bench.process import launch
 from bench.process.worker import explain, resolve
-from bench.rungs import arms, deployment, probing
-from bench.rungs.arms import Subject
-from bench.rungs.base import Check, Context
-from bench.rungs.deployment import Deployment
 from pose import inference, recipe, splits
 
 HERE = str(Path(__file__).parent)

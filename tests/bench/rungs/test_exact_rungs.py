@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import twins
 
+from bench.parity.rungs import forward, gradient, optimizer, probing, weights
+from bench.parity.rungs.base import Context, told, within
 from bench.process import environment
 from bench.process.launch import ChildFailed
-from bench.rungs import forward, gradient, optimizer, probing, weights
-from bench.rungs.base import Context, told, within
 from pose import architecture
 from pose.weights import initial, save
 

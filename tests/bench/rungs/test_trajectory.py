@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.rungs import trajectory
-from bench.rungs.base import Context
+from bench.parity.rungs import trajectory
+from bench.parity.rungs.base import Context
 from pose.weights import save
 
 OWN = ("tf", "torch")

@@ -76,7 +76,7 @@ class Context:
 
         Raises Unsupported, UserError or launch.ChildFailed as the child ended.
         """
-        name = entry.replace(":", ".").replace("bench.rungs.", "")
+        name = entry.replace(":", ".").replace("bench.parity.rungs.", "")
         folder = _numbered(self.folder / "children", f"{name}.{who}")
         given = {"plant": self.plants.get(who), "entry": entry, "payload": payload}
         place = self.places.get(who, Place())
@@ -85,7 +85,7 @@ class Context:
         )
         return launch.value_of(
             launch.call(
-                "bench.rungs.base:planted",
+                "bench.parity.rungs.base:planted",
                 given,
                 folder,
                 env=variables | place.env | dict(env or {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.rungs import deployment
+from bench.parity.rungs import deployment
 
 
 def markdown(found: Mapping[str, Any]) -> str:

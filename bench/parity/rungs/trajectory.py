@@ -13,9 +13,9 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.contract import Emit
+from bench.parity.rungs.base import Check, Context
 from bench.process import environment
 from bench.process.worker import resolve
-from bench.rungs.base import Check, Context
 from bench.statistics.samples import t_interval
 from pose import architecture, recipe, splits, synthetic, weights
 from pose.recipe import Recipe
@@ -74,7 +74,7 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
             "out": folder.resolve() / arm.name,
         }
         env = OTHER_LAYOUT if arm.otherwise else environment.ONEDNN
-        context.call(arm.twin, "bench.rungs.trajectory:walk", payload, threads=threads, env=env)
+        context.call(arm.twin, "bench.parity.rungs.trajectory:walk", payload, threads=threads, env=env)
         context.say(f"{seeds} trainings of {steps} steps: {arm.name.replace('.', ', ')}")
 
     for otherwise in THREADS:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import parity
 from bench.cells.cell import Cell
 from bench.cells.matrix import Place
-from bench.contract import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
 from bench.machine import fingerprint
+from bench.parity import certificate as certificate_
+from bench.parity.certificate import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
 from bench.run import results as results_
 from bench.run.results import CellResult
 from pose.errors import UserError
@@ -72,7 +72,9 @@ class Gate:
 
     def is_whole(self) -> bool:
         """Return whether all that was climbed passed, and every rung that some timing needs is among it."""
-        return self.found is not None and self.found["status"] == "pass" and not self._lacks(parity.NEEDED)
+        return (
+            self.found is not None and self.found["status"] == "pass" and not self._lacks(certificate_.NEEDED)
+        )
 
     def outdated(self, runtime: str, twin: str) -> str | None:
         """Return why what was certified is not what is installed now; None when it is, or is not recorded.
@@ -83,7 +85,7 @@ class Gate:
         recorded = (self.found or {}).get("versions") or {}
         pairs = [
             f"{name} {recorded[name]} was certified and {self.installed[name]} is installed"
-            for name in parity.packages_of(runtime, twin)
+            for name in certificate_.packages_of(runtime, twin)
             if recorded.get(name) and self.installed.get(name) not in {None, recorded[name]}
         ]
         return f"{', '.join(pairs)}; {self._climb()}" if pairs else None
@@ -133,7 +135,7 @@ class Gate:
             path = self.path / "train" / twin / "best.safetensors"
             if not path.exists():
                 continue
-            name = parity.altered(path, described)
+            name = certificate_.altered(path, described)
             if name:
                 raise UserError(
                     f"{path} was altered since it was certified: parameter '{name}' differs; restore it, "
@@ -160,9 +162,11 @@ def of_run(path: Path, places: Mapping[str, Place] | None = None) -> Gate:
     if not file.exists():
         return Gate(path, None)
     found = read_json(file, "a certificate that 'twinpose parity' wrote")
-    results_.require_known(file, found, parity.SCHEMA)
+    results_.require_known(file, found, certificate_.SCHEMA)
     needed = {"schema", "id", "status", "rungs", "runtimes", "weights", "first_failure"}
     if not isinstance(found, dict) or not found.keys() >= needed:
         again = f"twinpose parity {shlex.quote(str(path))}"
-        raise UserError(f"{file} is no certificate of schema {parity.SCHEMA}; climb again with '{again}'")
+        raise UserError(
+            f"{file} is no certificate of schema {certificate_.SCHEMA}; climb again with '{again}'"
+        )
     return Gate(path, found, places=places or {})

@@ -19,10 +19,10 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.contract import Emit
+from bench.parity.rungs.base import Check, Context, distances, told, within, worst
+from bench.parity.rungs.probing import STEP_SAMPLES, batch
 from bench.process import environment
 from bench.process.worker import resolve
-from bench.rungs.base import Check, Context, distances, told, within, worst
-from bench.rungs.probing import STEP_SAMPLES, batch
 from pose import architecture, recipe, weights
 
 STEPS = 10
@@ -108,7 +108,7 @@ def _walker(context: Context, twin: str, part: str, steps: int, **more: Any) -> 
     try:
         return context.call(
             twin,
-            f"bench.rungs.optimizer:{part}",
+            f"bench.parity.rungs.optimizer:{part}",
             _payload(context, twin, steps=steps, **more),
             env=environment.ONEDNN,
         )
@@ -215,7 +215,7 @@ def _rates(context: Context, twin: str) -> dict[str, Any]:
         for name, schedule in SCHEDULES.items()
     }
     payload = {"twin": twin, "recipes": recipes, "threads": context.threads}
-    return context.call(twin, "bench.rungs.optimizer:rates", payload, env=environment.ONEDNN)
+    return context.call(twin, "bench.parity.rungs.optimizer:rates", payload, env=environment.ONEDNN)
 
 
 def rates(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import certificate, console, kept, parity
+from bench import console
 from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
 from bench.machine import fingerprint
+from bench.parity import document, gate, kept_rungs, ladder
+from bench.parity.rungs import arms
+from bench.parity.rungs.arms import Kind, Precisions, Subject
+from bench.parity.rungs.base import Context
 from bench.run import artifacts
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder
-from bench.rungs import arms
-from bench.rungs.arms import Kind, Precisions, Subject
-from bench.rungs.base import Context
 from pose import architecture, channel_order, splits, synthetic, weights
 from pose.errors import Unsupported, UserError
 from pose.files import make_folder, write_json
@@ -61,7 +62,7 @@ def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -
         say=console.say,
     )
     subjects = _subjects(run, measured)
-    if not subjects and parity.DEPLOYMENT in wanted.rungs:
+    if not subjects and ladder.DEPLOYMENT in wanted.rungs:
         raise Unsupported(
             f"{run.path} has no trained twin to certify; 'twinpose train {run.quoted}' makes them, "
             "'twinpose parity --recipe' needs none"
@@ -97,7 +98,7 @@ def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, A
 def _before(path: Path) -> dict[str, Any] | None:
     """Return the run's certificate; None where there is none, or none that can be read."""
     try:
-        return certificate.of_run(path).found
+        return gate.of_run(path).found
     except UserError:  # the climb makes it anew
         return None
 
@@ -164,7 +165,7 @@ def recipe(
     with folder_.exclusive(out):
         context = _of_recipe(resolved, out, wanted, coco, given, threads, device, make_data)
         subjects = []
-        if parity.DEPLOYMENT in wanted.rungs:
+        if ladder.DEPLOYMENT in wanted.rungs:
             name = "probe" if given is None else "imported"
             subjects = [arms.converted(context, name, "torch", context.weights)]
         return _climb(context, subjects, {}, wanted, out)
@@ -258,10 +259,10 @@ def _climb(
     before: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     started = datetime.now(UTC)
-    rungs, facts = parity.climb(context, subjects, lower, wanted.rungs)
-    found = parity.document(context, rungs, facts, subjects, wanted.command, started, before)
-    kept.say(found, context.say)
-    parity.write(found, out)
+    rungs, facts = ladder.climb(context, subjects, lower, wanted.rungs)
+    found = document.document(context, rungs, facts, subjects, wanted.command, started, before)
+    kept_rungs.say(found, context.say)
+    document.write(found, out)
     if found["status"] == "pass":
         shutil.rmtree(context.folder)
     return found

@@ -15,9 +15,9 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.contract import Emit
+from bench.parity.rungs import samples
+from bench.parity.rungs.base import Check, Context
 from bench.process.worker import resolve
-from bench.rungs import samples
-from bench.rungs.base import Check, Context
 from pose import recipe, splits
 
 WORKERS = (0, 1, 2)
@@ -72,7 +72,7 @@ def loaded(context: Context, twin: str, counts: Sequence[int] = WORKERS) -> dict
         "folder": folder,
         "workers": counts,
     }
-    running = context.call(twin, "bench.rungs.data:load", payload)
+    running = context.call(twin, "bench.parity.rungs.data:load", payload)
     found = {}
     for workers in counts:
         with np.load(_path(folder, twin, workers)) as stored:

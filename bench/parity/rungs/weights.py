@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from bench.cells.cell import TWINS
-from bench.rungs.base import Check, Context
-from bench.rungs.probing import Arrays, outputs, part
+from bench.parity.rungs.base import Check, Context
+from bench.parity.rungs.probing import Arrays, outputs, part
 from pose import architecture, weights
 
 EXACT = "loading and reading copy: nothing may be rounded"

@@ -14,11 +14,12 @@ import numpy as np
 
 from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
+from bench.parity.rungs import arms as arms_
+from bench.parity.rungs import probing
+from bench.parity.rungs.arms import Arm, Precisions, Ran, Subject
+from bench.parity.rungs.base import Check, Context, reshaped, rmse, worst
+from bench.parity.rungs.forward import FACTOR, SLACK, by_sample
 from bench.run import artifacts
-from bench.rungs import arms, probing
-from bench.rungs.arms import Arm, Precisions, Ran, Subject
-from bench.rungs.base import Check, Context, reshaped, rmse, worst
-from bench.rungs.forward import FACTOR, SLACK, by_sample
 from pose import bootstrap, heatmap, splits
 from pose.recipe import Recipe
 
@@ -106,7 +107,7 @@ def climb(
         probing.batch(context)
         probe = context.folder / "probe.npz"
     truth = _truth(context) if with_ap else None
-    asked = [(subject, arms.of(subject, lower or {}, context.device)) for subject in subjects]
+    asked = [(subject, arms_.of(subject, lower or {}, context.device)) for subject in subjects]
     tasks = [
         partial(_ran, context, subject, number, arm, runners[arm.runtime], probe, truth)
         for subject, of_subject in asked
@@ -131,9 +132,9 @@ def _ran(
     Its framework may not be here: then there is no reference either, nor a need of one.
     """
     context.say(f"{subject.name} weights on {arm.name}")
-    ran = arms.run(context, subject, arm, runner, probe, truth)
+    ran = arms_.run(context, subject, arm, runner, probe, truth)
     wanted = number == 0 and ran.status == "ok"
-    return ran, arms.reference(context, subject, probe) if wanted else None
+    return ran, arms_.reference(context, subject, probe) if wanted else None
 
 
 def _truth(context: Context) -> dict[str, Any] | None:

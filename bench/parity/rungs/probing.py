@@ -12,9 +12,9 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.contract import Emit
+from bench.parity.rungs.base import Context
 from bench.process import environment
 from bench.process.worker import resolve
-from bench.rungs.base import Context
 from pose import architecture, recipe, sample, splits, weights
 from pose.files import replacing
 
@@ -110,7 +110,7 @@ def _measure(context: Context, twin: str) -> None:
         "threads": context.threads,
         "folder": context.folder.resolve(),
     }
-    context.call(twin, "bench.rungs.probing:measure", payload, env=environment.ONEDNN)
+    context.call(twin, "bench.parity.rungs.probing:measure", payload, env=environment.ONEDNN)
 
 
 def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

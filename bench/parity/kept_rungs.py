@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.parity.rungs.arms import Subject
 from bench.run import artifacts
-from bench.rungs.arms import Subject
 
 NOT_CLIMBED = "not climbed"
 LOST = "what was climbed before is of"

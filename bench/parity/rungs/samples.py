@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from bench.contract import Emit
-from bench.rungs.base import Check, Context, told, within, worst
+from bench.parity.rungs.base import Check, Context, told, within, worst
 from pose import augment, published, recipe, sample, splits, training
 from pose.coco import Dataset
 from pose.recipe import Recipe
@@ -55,7 +55,7 @@ def checks(context: Context) -> list[Check]:
         "coco": context.coco.resolve(),
         "split": context.split.resolve(),
     }
-    found = context.call("shared", "bench.rungs.samples:compare", payload)
+    found = context.call("shared", "bench.parity.rungs.samples:compare", payload)
     variance = 2 * context.recipe.model.sigma_px**2
     exact = float(np.float32(variance)) == variance
     bounds = {

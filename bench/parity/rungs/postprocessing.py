@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bench.contract import Emit
-from bench.rungs import cases
-from bench.rungs.base import Check, Context, told, within, worst
-from bench.rungs.cases import Crowd, Maps
-from bench.rungs.samples import apart
+from bench.parity.rungs import cases
+from bench.parity.rungs.base import Check, Context, told, within, worst
+from bench.parity.rungs.cases import Crowd, Maps
+from bench.parity.rungs.samples import apart
 from pose import evaluate, heatmap, inference, published
 from pose.recipe import Evaluation
 from pose.skeleton import COCO
@@ -38,7 +38,7 @@ CHECKS = {
 def climb(context: Context) -> list[Check]:
     """Return the checks of decoding, flip test, rescoring, OKS, OKS-NMS and all of them in a row."""
     payload = {"heatmap_size": context.recipe.model.heatmap_size}
-    found = context.call("shared", "bench.rungs.postprocessing:compare", payload)
+    found = context.call("shared", "bench.parity.rungs.postprocessing:compare", payload)
     return [
         within(
             name,

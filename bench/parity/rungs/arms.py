@@ -13,10 +13,10 @@ import numpy as np
 from bench.cells.cell import TWINS
 from bench.cells.runtimes import AS_SHIPPED
 from bench.contract import Emit, RunnerSpec
+from bench.parity.rungs.base import Context
 from bench.process.launch import ChildFailed
 from bench.process.worker import resolve
 from bench.run import artifacts
-from bench.rungs.base import Context
 from pose import architecture, bootstrap, evaluate, inference, recipe, splits, weights
 from pose.errors import Unsupported, UserError
 from pose.files import replacing
@@ -166,7 +166,7 @@ def run(context: Context, subject: Subject, arm: Arm, runner: str, probe: Path, 
         "predictions": truth is not None,
     }
     try:
-        context.call(arm.runtime, "bench.rungs.arms:infer", payload, device=arm.device)
+        context.call(arm.runtime, "bench.parity.rungs.arms:infer", payload, device=arm.device)
     except Unsupported as error:
         return Ran(arm, "unsupported", str(error))
     except (ChildFailed, UserError) as error:
@@ -235,7 +235,7 @@ def reference(context: Context, subject: Subject, probe: Path) -> np.ndarray:
             "probe": probe.resolve(),
             "out": path,
         }
-        context.call(subject.twin, "bench.rungs.arms:infer_float64", payload)
+        context.call(subject.twin, "bench.parity.rungs.arms:infer_float64", payload)
     return np.asarray(np.load(path), np.float64)
 
 

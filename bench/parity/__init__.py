@@ -1,0 +1,1 @@
+"""The parity ladder, its certificate, and the gate before every timing."""

@@ -1,0 +1,66 @@
+"""What a certificate says: which rungs a timing needs, what counts as proven, what was altered since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.cells.runtimes import RUNTIME_PACKAGES
+from pose import weights
+from pose.files import sha256_of_file
+
+NEED_CERTIFICATE = {
+    **dict.fromkeys(("latency", "throughput", "pipeline", "train"), (2, 3, 4, 5, 7)),
+    "data": (1,),
+}
+"""By scenario that means something only where the twins are the same thing: the rungs of the parity ladder
+that must have passed. Rung 1 is about loaders, 6 about drift and 8 about scoring; but any rung that was
+climbed and failed fails the certificate."""
+
+
+UNPROVEN_TRAINING = "rungs 4 and 5 prove training in float32 and float64 alone, not in {}"
+"""Why a `train` cell of a lower precision has no certificate, though rung 7 reports its inference."""
+
+
+CERTIFIED = ("pass", "reported")
+"""What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
+
+SCHEMA = 1
+
+
+NEEDED = frozenset(number for numbers in NEED_CERTIFICATE.values() for number in numbers)
+"""What some timing needs."""
+
+
+def packages_of(runtime: str, twin: str) -> tuple[str, ...]:
+    """Return the packages that have a part in an arm: its runtime's and the twin's own framework's."""
+    return tuple(dict.fromkeys((*RUNTIME_PACKAGES[runtime], *RUNTIME_PACKAGES[twin])))
+
+
+def failure(rung: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return where a rung of parity.json failed first, None where it did not."""
+    if rung["status"] != "fail":
+        return None
+    broken = next((check for check in rung["checks"] if check["passed"] is False), None)
+    return {
+        "rung": rung["number"],
+        "name": rung["name"],
+        "check": broken["name"] if broken else rung["reason"],
+        "where": broken["where"] if broken else None,
+    }
+
+
+def describe_weights(path: Path) -> dict[str, Any]:
+    """Return the hash of a weights file and of each of its tensors, by which a changed one is named."""
+    tensors = {name: weights.fingerprint({name: value}) for name, value in weights.read(path).items()}
+    return {"sha256": sha256_of_file(path), "tensors": tensors}
+
+
+def altered(path: Path, described: Mapping[str, Any]) -> str | None:
+    """Return the name of a tensor of a weights file that is not as described, None when all are."""
+    if sha256_of_file(path) == described["sha256"]:
+        return None
+    now = describe_weights(path)["tensors"]
+    then = described["tensors"]
+    return next((name for name in [*then, *now] if now.get(name) != then.get(name)), None)

@@ -1,0 +1,95 @@
+"""The parity ladder: climbs its rungs and writes what was found as a content-hashed certificate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.parity import kept_rungs
+from bench.parity.certificate import failure
+from bench.parity.rungs import data, deployment, forward, gradient, optimizer, postprocessing, trajectory
+from bench.parity.rungs import weights as weights_
+from bench.parity.rungs.arms import Precisions, Subject
+from bench.parity.rungs.base import Check, Context
+from bench.process import launch
+from pose.errors import Unsupported
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rung of the ladder: its number, its name and what climbs it."""
+
+    number: int
+    name: str
+    climb: Callable[[Context], list[Check]] | None
+    """None for rung 7, which needs the artifacts too."""
+
+
+LADDER = (
+    Step(1, "Data", data.climb),
+    Step(2, "Weights", weights_.climb),
+    Step(3, "Forward", forward.climb),
+    Step(4, "Loss and gradient", gradient.climb),
+    Step(5, "Optimizer step", optimizer.climb),
+    Step(6, "Trajectory", trajectory.climb),
+    Step(7, "Deployment", None),
+    Step(8, "Post-processing", postprocessing.climb),
+)
+ALL = tuple(step.number for step in LADDER)
+QUICK = (1, 2, 3, 4, 5, 7, 8)
+"""What a run climbs: all that needs no hundreds of training steps."""
+DEPLOYMENT = 7
+
+
+@dataclass(frozen=True)
+class Rung:
+    """What became of one rung."""
+
+    number: int
+    name: str
+    status: str
+    """`pass`, `fail`, `unsupported` or `not climbed`."""
+    reason: str | None
+    checks: tuple[Check, ...] = ()
+    wall_s: float = 0.0
+
+
+def climb(
+    context: Context,
+    subjects: Sequence[Subject],
+    lower: Precisions,
+    numbers: Sequence[int] = QUICK,
+) -> tuple[list[Rung], list[dict[str, Any]]]:
+    """Climb the rungs in `numbers`; return all eight, and the facts of each arm of rung 7.
+
+    lower: the precisions by runtime that rung 7 reports beside float32.
+
+    A rung that fails does not stop the climb: each tells something else about the same mistake.
+    """
+    rungs, facts = [], []
+    for step in LADDER:
+        if step.number not in numbers:
+            rungs.append(Rung(step.number, step.name, kept_rungs.NOT_CLIMBED, "not asked for"))
+            continue
+        context.say(f"rung {step.number}: {step.name}")
+        started = time.perf_counter()
+        try:
+            if step.climb is None:
+                deployed = deployment.climb(context, subjects, lower=lower)
+                checks, facts = deployed.checks, deployed.arms
+            else:
+                checks = step.climb(context)
+            status = "fail" if any(check.passed is False for check in checks) else "pass"
+            rung = Rung(step.number, step.name, status, None, tuple(checks))
+        except Unsupported as reason:
+            rung = Rung(step.number, step.name, "unsupported", str(reason))
+        except launch.ChildFailed as error:
+            rung = Rung(step.number, step.name, "fail", str(error))
+        wall_s = round(time.perf_counter() - started, 3)
+        rungs.append(Rung(rung.number, rung.name, rung.status, rung.reason, rung.checks, wall_s))
+        failed = failure(asdict(rung))
+        at = f": {failed['check']}{' at ' + failed['where'] if failed['where'] else ''}" if failed else ""
+        context.say(f"rung {step.number}: {rung.status}{at}{': ' + rung.reason if rung.reason else ''}")
+    return rungs, facts

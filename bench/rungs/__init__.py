@@ -1,1 +1,0 @@
-"""The rungs of the parity ladder, one file each; `bench.parity` climbs them."""
