@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from bench import bench_text, console, mlperf, sitting, stages
+from bench import console, mlperf, stages
 from bench.cells import filter as filter_
 from bench.cells.matrix import Matrix
 from bench.doctor import doctor as doctor_
+from bench.rounds import sitting, text
 from bench.run import folder
 from bench.run import parquet as parquet_
 from bench.run.folder import RunFolder
@@ -100,7 +101,7 @@ def _measure(made: RunFolder, cells: Matrix, wanted: sitting.Wanted, as_json: bo
         "noise": sat.noise,
         "null": sat.null,
     }
-    console.facts(facts, as_json, bench_text.summary(sat, made.path))
+    console.facts(facts, as_json, text.summary(sat, made.path))
     return SOME_CELLS_FAILED if failed_cells(sat.cells) else 0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from bench.cells.cell import TIMED, Cell
+from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
 from bench.cells.runtimes import MODES
 from bench.machine import fingerprint
@@ -149,12 +149,6 @@ def with_profile(matrix: Matrix, profile: str) -> Matrix:
     kept = matrix.protocol.model_dump(include={"images", "timeout_s"})
     protocol = Protocol.model_validate({"profile": profile, **kept})
     return replace(matrix, protocol=protocol, profile_given=profile)
-
-
-def noise_pair(cells: Sequence[Cell]) -> tuple[Cell, Cell] | None:
-    """Return the A/A pair of a bench: its first timed cell, and the same again; None without a timed one."""
-    first = next((cell for cell in cells if cell.scenario in TIMED and not cell.replica), None)
-    return (first, replace(first, replica=1)) if first else None
 
 
 def load(name_or_path: str, *, cores: int | None = None) -> Matrix:

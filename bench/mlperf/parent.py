@@ -13,11 +13,12 @@ from typing import Any
 from bench.cells.cell import Cell
 from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
-from bench.child import asked, memory_limit_bytes, missing, relative
 from bench.mlperf.options import CLAIM, DRIVEN, Options
 from bench.parity import gate as gate_
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
+from bench.rounds.start_round import asked, memory_limit_bytes
+from bench.rounds.why_absent import missing, relative
 from bench.run import artifacts, cell_key
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench import passes
 from bench.cells import filter as filter_
 from bench.cells.cell import TIMED, Cell, Lane
 from bench.cells.matrix import Matrix
 from bench.cells.runtimes import RUNNERS
-from bench.child import Child, round_of
 from bench.parity import gate as gate_
-from bench.passes import Sitting
 from bench.process.affinity import Cores
 from bench.process.launch import OnEvent
+from bench.rounds import passes
+from bench.rounds.noise_pair import with_replicas
+from bench.rounds.passes import Sitting
+from bench.rounds.reuse import Stock
+from bench.rounds.round_record import round_of
+from bench.rounds.start_round import Child
 from bench.run import folder, journal, set_aside
 from bench.run import results as results_
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult, Round
 from bench.statistics import samples
-from bench.stock import Stock
 from bench.verdicts import cell_figures, comparisons
 
 
@@ -95,11 +97,6 @@ def run(
         for lane, members in lanes.items():
             benching.measure(lane, members)
     return [benching.results[cell.id] for cell in chosen]
-
-
-def with_replicas(cells: Iterable[Cell]) -> set[str]:
-    """Return the IDs of cells and of their second arms: any of them may once have been an A/A pair's."""
-    return {one.id for cell in cells for one in (cell, replace(cell, replica=1))}
 
 
 @dataclass

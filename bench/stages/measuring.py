@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bench import console, sitting
+from bench import console
 from bench.cells import matrix
 from bench.parity import climb, ladder
+from bench.rounds import sitting
 from bench.run import bench_file
 from bench.run.folder import RunFolder
 from pose.errors import UserError

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import sitting
 from bench.artifacts import convert as convert_
 from bench.cells.cell import TWINS
 from bench.parity import climb
 from bench.parity import gate as gate_
+from bench.rounds import sitting
 from bench.run.folder import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import Tested, evaluate

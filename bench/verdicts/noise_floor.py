@@ -6,20 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cells.cell import TIMED, Cell
+from bench.cells.cell import Cell
 from bench.run import results as results_
-from bench.run.results import CellResult
 from bench.verdicts import comparisons
 from bench.verdicts.comparisons import Comparison
-
-
-def stand_in(results: Sequence[CellResult], pair: tuple[Cell, Cell]) -> Cell | None:
-    """Return the cell to measure twice where the first of the A/A pair could not be measured.
-
-    None where it was, or where no timed cell was.
-    """
-    measured = [one.axes for one in results if one.status == "ok" and one.axes.scenario in TIMED]
-    return None if pair[0] in measured else next((cell for cell in measured if not cell.replica), None)
 
 
 def renewed(

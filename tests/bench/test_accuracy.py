@@ -11,8 +11,9 @@ import pytest
 import run_folders
 from crowds import crowded, found_in, keep
 
-from bench import bench_text, compare, compare_text, sides
+from bench import compare, compare_text, sides
 from bench.cells.cell import Cell
+from bench.rounds import text
 from bench.run import artifacts
 from bench.run import results as results_
 from bench.run.results import CellResult
@@ -143,12 +144,12 @@ def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
     pairs = found(tmp_path, cells)
     results = [scored(cell, predictions) for cell, predictions in cells.items()]
     assert ap_differences.renew(tmp_path, results) == ap_differences.differences(tmp_path) == pairs
-    assert bench_text.accuracies(pairs)[0] == (
+    assert text.accuracies(pairs)[0] == (
         "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, AP: +0.0000 [+0.0000, +0.0000] equal"
     )
     lost = Difference(question="twins", a=KERAS.id, b=TORCH.id, reason="scored on other people")
     also = msgspec.structs.replace(lost, a=IR.id)
-    assert bench_text.accuracies([lost, also, *pairs])[len(pairs) :] == [
+    assert text.accuracies([lost, also, *pairs])[len(pairs) :] == [
         "tf-tf-graph-fp32-cpu against torch-torch-eager-fp32-cpu, "
         "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, "
         "AP: no verdict (scored on other people)"

@@ -15,8 +15,8 @@ import pytest
 from benching import TESTS, bench, one
 
 from bench.cells import matrix
-from bench.passes import Sitting
 from bench.process import launch
+from bench.rounds.passes import Sitting
 from bench.run import journal as journal_
 from bench.run import results as results_
 from bench.run.results import CellResult

@@ -19,9 +19,9 @@ from benching import PROTOCOL, TESTS, bench, one
 
 from bench.cells import matrix
 from bench.machine import fingerprint
-from bench.passes import Sitting
 from bench.process import environment, launch
-from bench.rounds import lanes
+from bench.rounds import lanes, noise_pair
+from bench.rounds.passes import Sitting
 from bench.run import journal
 from bench.run import results as results_
 from bench.run.results import CellResult
@@ -369,7 +369,7 @@ def test_rounds_of_a_lane_are_interleaved_in_an_order_that_is_drawn_and_recorded
 def lane_of_three(rounds: int, **protocol: Any) -> matrix.Matrix:
     """Return a matrix of one lane: torch eager, torch compiled and ONNX Runtime's place."""
     chosen = one(mode=["eager", "compiled"], protocol={"rounds": rounds, "measured_s": 0.02, **protocol})
-    pair = matrix.noise_pair(chosen.cells)
+    pair = noise_pair.noise_pair(chosen.cells)
     assert pair is not None
     return replace(chosen, cells=(*chosen.cells, pair[1]))
 

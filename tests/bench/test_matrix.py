@@ -11,6 +11,7 @@ import pytest
 from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
 from bench.cells.runtimes import RUNTIMES
+from bench.rounds import noise_pair
 from pose import recipe
 from pose.errors import UserError
 
@@ -37,8 +38,8 @@ def test_an_id_tells_every_axis():
 
 def test_an_a_a_pair_is_the_first_timed_cell_and_the_same_again():
     first, second = load({**TORCH, "scenario": ["accuracy", "latency"]}).cells
-    assert matrix.noise_pair([first]) is None
-    assert matrix.noise_pair([first, second]) == (second, replace(second, replica=1))
+    assert noise_pair.noise_pair([first]) is None
+    assert noise_pair.noise_pair([first, second]) == (second, replace(second, replica=1))
     again = replace(second, replica=1)
     assert again.id == f"{second.id}-again"
     assert again.lane == second.lane

@@ -10,9 +10,9 @@ from benching import one
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import passes
 from bench.cells.cell import Cell
-from bench.passes import Sitting
+from bench.rounds import passes
+from bench.rounds.passes import Sitting
 from bench.run import journal as journal_
 from bench.run import results
 from bench.run.results import CellResult, Round

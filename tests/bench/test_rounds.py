@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from benching import bench, one
 
-from bench import child
 from bench.contract import RunnerSpec
 from bench.machine import conditions, energy, thread_pools
 from bench.machine.conditions import Conditions
 from bench.process import launch
+from bench.rounds import round_record
 from bench.run import results
 from bench.scenarios import network, pipeline
 from bench.scenarios import round as round_
@@ -160,7 +160,7 @@ def stored(value: dict[str, Any], run: Path) -> results.Round:
         id=chosen.id, status="ok", reason=None, axes=chosen, hash="", artifact_sha256=None,
         split_sha256="", command="",
     )  # fmt: skip
-    made = child.round_of(value, launch.Outcome("ok", None, value, 1.0), "", 1, "p", empty)
+    made = round_record.round_of(value, launch.Outcome("ok", None, value, 1.0), "", 1, "p", empty)
     [kept] = results.read(results.save(run, msgspec.structs.replace(empty, rounds=[made]))).rounds
     return kept
 
@@ -168,10 +168,12 @@ def stored(value: dict[str, Any], run: Path) -> results.Round:
 def test_a_loader_s_worker_processes_count_as_its_memory():
     for scenario, expected in (("data", 900), ("latency", 500)):
         outcome = launch.Outcome("ok", None, {}, 1.0, peak_rss_bytes=900)
-        assert child._peak_rss_bytes({"peak_rss_bytes": 500}, outcome, one(scenario).cells[0]) == expected
+        assert (
+            round_record._peak_rss_bytes({"peak_rss_bytes": 500}, outcome, one(scenario).cells[0]) == expected
+        )
     unseen = launch.Outcome("ok", None, {}, 1.0)
-    assert child._peak_rss_bytes({"peak_rss_bytes": 500}, unseen, one("data").cells[0]) == 500
-    assert child._peak_rss_bytes({}, unseen, one("data").cells[0]) is None
+    assert round_record._peak_rss_bytes({"peak_rss_bytes": 500}, unseen, one("data").cells[0]) == 500
+    assert round_record._peak_rss_bytes({}, unseen, one("data").cells[0]) is None
 
 
 # The clock

@@ -12,12 +12,14 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import bench_text, sides, sitting
+from bench import sides
 from bench.cells import matrix
 from bench.machine import energy, fingerprint
 from bench.parity import gate
+from bench.rounds import null_cost, sitting
+from bench.rounds import text as text_
+from bench.rounds.sitting import Sat, Wanted
 from bench.run import bench_file, folder, results
-from bench.sitting import Sat, Wanted
 from bench.statistics import validity
 from bench.verdicts import ap_differences, comparisons, noise_floor
 from pose import architecture
@@ -39,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("in_process")
 @pytest.fixture(autouse=True)
 def _a_busy_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every cell for valid: an invalid one is not ranked, whatever this test is about."""
-    monkeypatch.setattr(sitting, "NULL_WINDOW_S", {"warmup_s": 0.01, "measured_s": 0.05})
+    monkeypatch.setattr(null_cost, "NULL_WINDOW_S", {"warmup_s": 0.01, "measured_s": 0.05})
     monkeypatch.setattr(validity, "cell_validity", lambda rounds: {"verdict": "VALID", "reasons": []})
 
 
@@ -273,12 +275,12 @@ def test_a_sitting_leaves_what_each_accuracy_lost(run_folder: Path):
     [pair] = sat.accuracies
     assert (pair.b, pair.verdict) == (cells[0].id, "equal")
     assert ap_differences.differences(run_folder) == sat.accuracies
-    assert "AP: +0.0000 [+0.0000, +0.0000] equal" in bench_text.summary(sat, run_folder)
+    assert "AP: +0.0000 [+0.0000, +0.0000] equal" in text_.summary(sat, run_folder)
 
 
 def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Path):
     sat = sit(run_folder, two_arms())
-    text = bench_text.summary(sat, run_folder)
+    text = text_.summary(sat, run_folder)
     assert "null runner" in text
     assert "noise floor: " in text
     assert sat.unproven == {cell.id for cell in results.cells(run_folder)}
@@ -286,24 +288,24 @@ def test_what_is_printed_names_the_noise_floor_and_every_verdict(run_folder: Pat
     pair = msgspec.structs.replace(
         sat.comparisons[0], set="as_shipped", speedup=1.5, speedup_interval=(1.4, 1.6), verdict="faster"
     )
-    assert "1.500x [1.400, 1.600] faster" in bench_text.comparison(pair)
-    assert "(uncertified)" not in bench_text.comparison(pair)
-    assert "(flagged)" not in bench_text.comparison(msgspec.structs.replace(pair, reason=None))
+    assert "1.500x [1.400, 1.600] faster" in text_.comparison(pair)
+    assert "(uncertified)" not in text_.comparison(pair)
+    assert "(flagged)" not in text_.comparison(msgspec.structs.replace(pair, reason=None))
     doubted = replace(sat, flagged={pair.a: ["IQR is 12%", "drift"]}, comparisons=[pair])
-    assert f"flagged:\n  {pair.a}: IQR is 12%; drift\n" in bench_text.summary(doubted, run_folder)
-    assert "flagged:" not in bench_text.summary(replace(doubted, flagged={"another": ["x"]}), run_folder)
-    assert bench_text.comparison(msgspec.structs.replace(pair, reason="x")).endswith("faster (flagged)")
+    assert f"flagged:\n  {pair.a}: IQR is 12%; drift\n" in text_.summary(doubted, run_folder)
+    assert "flagged:" not in text_.summary(replace(doubted, flagged={"another": ["x"]}), run_folder)
+    assert text_.comparison(msgspec.structs.replace(pair, reason="x")).endswith("faster (flagged)")
     corrected = msgspec.structs.replace(pair, verdict="inconclusive", p_holm=0.21, reason=None)
-    assert bench_text.comparison(corrected).endswith("inconclusive (p 0.21 by Holm, over the whole matrix)")
+    assert text_.comparison(corrected).endswith("inconclusive (p 0.21 by Holm, over the whole matrix)")
     astride = msgspec.structs.replace(corrected, speedup_interval=(0.9, 1.6))
-    assert bench_text.comparison(astride).endswith("[0.900, 1.600] inconclusive")
-    marked = bench_text.comparison(pair, {pair.a})
+    assert text_.comparison(astride).endswith("[0.900, 1.600] inconclusive")
+    marked = text_.comparison(pair, {pair.a})
     assert marked.startswith(f"{'-'.join(pair.a.split('-')[:3])} (uncertified) against ")
     assert marked.count("(uncertified)") == 1
     certified = [msgspec.structs.replace(cell, certificate_id="c") for cell in results.cells(run_folder)]
     assert gate.unproven(certified) == set()
     unranked = msgspec.structs.replace(pair, verdict=None, speedup=None, reason="it is INVALID: noise")
-    assert "no verdict (it is INVALID: noise)" in bench_text.comparison(unranked)
+    assert "no verdict (it is INVALID: noise)" in text_.comparison(unranked)
 
 
 def test_a_failed_cell_is_a_row_and_the_sitting_goes_on(run_folder: Path):

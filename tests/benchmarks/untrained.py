@@ -12,9 +12,9 @@ from bench.cells.cell import TWINS, Cell
 from bench.cells.matrix import Matrix
 from bench.cells.protocol import Protocol
 from bench.cells.runtimes import RUNNERS
-from bench.child import Child
 from bench.process import launch
 from bench.process.affinity import Cores
+from bench.rounds.start_round import Child
 from bench.run import artifacts, results
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder, Settings

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import child
 from bench.ceilings import bandwidth
 from bench.doctor import checks
 from bench.doctor.finding import NOTE
 from bench.machine import cgroup, conditions, fingerprint
 from bench.process import launch, parallel
+from bench.rounds import start_round
 from bench.scenarios import round as round_
 
 UNLIMITED = "9223372036854771712"
@@ -196,7 +196,10 @@ def test_what_a_garbled_system_does_not_tell_is_null_and_no_doubt(system: Path, 
 def test_memory_that_nothing_tells_is_null(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprint.os, "sysconf", lambda name: -1 if name == "SC_PHYS_PAGES" else 4096)
     assert (
-        fingerprint.memory_bytes() is fingerprint.memory_limit_bytes() is child.memory_limit_bytes() is None
+        fingerprint.memory_bytes()
+        is fingerprint.memory_limit_bytes()
+        is start_round.memory_limit_bytes()
+        is None
     )
     assert bandwidth.array_bytes() == bandwidth.LEAST_BYTES
     assert checks.memory() == []

@@ -11,37 +11,28 @@ from typing import Any
 
 from bench.ceilings import shares
 from bench.cells import filter as filter_
-from bench.cells import matrix
 from bench.cells.cell import TIMED, Cell
 from bench.cells.matrix import Matrix
-from bench.cells.protocol import Protocol
 from bench.cells.runtimes import RUNNERS
-from bench.child import memory_limit_bytes, request
 from bench.machine import fingerprint as fingerprint_
 from bench.machine import identity
 from bench.machine.identity import IDENTITY
 from bench.parity import gate
-from bench.passes import Sitting
-from bench.process import environment, launch
-from bench.process.affinity import Cores
 from bench.process.launch import OnEvent
-from bench.rounds import lanes
+from bench.rounds import lanes, noise_pair
+from bench.rounds.null_cost import overhead
+from bench.rounds.passes import Sitting
 from bench.run import results as results_
 from bench.run import set_aside
 from bench.run.bench_file import note, profiles, read_facts
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult
-from bench.statistics import samples
 from bench.verdicts import ap_differences, noise_floor
 from bench.verdicts import comparisons as comparisons_
 from bench.verdicts.ap_differences import Difference
 from bench.verdicts.comparisons import Comparison
 from pose.errors import UserError
 from pose.files import write_json
-
-NULL_RUNNER = "bench.scenarios.null_runner:NullRunner"
-NULL_SCENARIOS = ("latency", "throughput")
-NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
 
 
 @dataclass(frozen=True)
@@ -86,11 +77,11 @@ def sit(
     runners and env are `bench.rounds.lanes.run`'s; measure is `bench.ceilings.shares`'s.
     """
     picked = filter_.select(chosen.cells, wanted.only)
-    pair = matrix.noise_pair(picked)
+    pair = noise_pair.noise_pair(picked)
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
     sitting = Sitting.begin()
     here = fingerprint_.fingerprint()
-    _require_same_machine(run, here, lanes.with_replicas(picked) if wanted.again else set())
+    _require_same_machine(run, here, noise_pair.with_replicas(picked) if wanted.again else set())
     # What some cells were measured by holds for them; only a bench of all decides for the matrix.
     asked = profiles(run.path) | ({} if wanted.only else {chosen.name: chosen.profile_given or ""})
     begun = {"profiles": asked, "sitting": _described(sitting, wanted)}
@@ -114,7 +105,7 @@ def sit(
         )
 
     results = run_cells(measured, sitting, wanted.again)
-    if pair and (other := noise_floor.stand_in(results, pair)):
+    if pair and (other := noise_pair.stand_in(results, pair)):
         pair = (other, replace(other, replica=1))
         later = replace(sitting, id=f"{sitting.id}-again")
         anew = {one.id: one for one in run_cells(replace(chosen, cells=pair), later, False)}
@@ -203,40 +194,6 @@ def _described(sitting: Sitting, wanted: Wanted) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "ended": None,
     }
-
-
-def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
-    """Return what a query costs with a runner that computes nothing: {"latency_us", "throughput_us", "n"}.
-
-    The null runner goes the whole way of a cell: its own process on the lane's processors, a parent that
-    looks at it as at any other, the same loop, the same clock.
-    """
-    found: dict[str, Any] = {"threads": like.threads}
-    cores = Cores.mine()
-    protocol = Protocol.model_validate({"profile": "quick", **NULL_WINDOW_S, "images": 8})
-    for scenario in NULL_SCENARIOS:
-        folder = run.path / "bench" / "children" / f"null-{scenario}"
-        cell = replace(like, mode="eager", precision="fp32", device="cpu", scenario=scenario)
-        with cores.parent_aside():
-            outcome = launch.call(
-                "bench.scenarios.round:cell",
-                request(run, cell, protocol, folder / "samples.npz", runner=NULL_RUNNER),
-                folder,
-                timeout_s=60,
-                env=environment.thread_environment(like.threads, like.allocator),
-                cpus=cores.for_child(like.threads),
-                memory_limit_bytes=memory_limit_bytes(),
-                on_event=lambda name, fields: None,
-            )
-        value = launch.value_of(outcome)
-        durations = results_.load_samples(folder / "samples.npz")
-        [raw] = durations.values()
-        found[f"{scenario}_us"] = {
-            "p50": samples.percentile(raw, 50) / 1e3,
-            "p99": samples.percentile(raw, 99) / 1e3,
-        }
-        found["n"] = value["count"]
-    return found
 
 
 def write_comparisons(run: Path, found: Sequence[Comparison]) -> None:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.artifacts import convert
 from bench.cells import runtimes
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
@@ -16,9 +15,9 @@ from bench.contract import RunnerSpec
 from bench.machine import fingerprint
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
+from bench.rounds.why_absent import missing, relative
 from bench.run import artifacts
 from bench.run.folder import RunFolder
-from bench.run.results import CellResult, Round, Validity
 from pose.files import make_folder
 
 MEMORY_SHARE = 0.9
@@ -133,74 +132,3 @@ def asked(run: RunFolder, cell: Cell, runner: str) -> dict[str, Any]:
         "split_file": run.split_file.resolve(),
         "boxes": settings.boxes.resolve() if settings.boxes else None,
     }
-
-
-def relative(run: RunFolder, reason: str | None) -> str | None:
-    """Return a reason with paths told from the run's folder: a run may be moved."""
-    return reason.replace(f"{run.path.resolve()}/", "") if reason else None
-
-
-def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
-    """Return what kept a cell's artifact from being made, as the run recorded it."""
-    absent = artifacts.artifact(run.path, cell).relative_to(run.path)
-    maker = "train" if cell.runtime in {"tf", "torch"} else "convert"
-    flag = " --int8" if cell.precision == "int8" and maker == "convert" else ""
-    reason = f"the run has no {absent}; 'twinpose {maker} {run.quoted}{flag}' makes it"
-    for record in _attempts(run, cell):
-        if record.get("status") in {"unsupported", "failed"}:
-            return launch.Outcome(record["status"], record.get("reason") or reason, None, 0.0)
-    return launch.Outcome("failed", reason, None, 0.0)
-
-
-def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
-    """Return what the run recorded of the steps towards a cell's artifact, the first step first."""
-    stages = run.facts()["stages"]
-    found = [stages.get(f"train {cell.twin}", {})]
-    if cell.runtime in {"tf", "torch"}:
-        return found
-    conversion = run.artifact_folder(cell.twin) / "conversion.json"
-    routes = convert.read(conversion).routes if conversion.exists() else []
-    name = artifacts.artifact(run.path, cell).name
-    return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]
-
-
-def round_of(
-    value: dict[str, Any],
-    outcome: launch.Outcome,
-    started: str,
-    number: int,
-    pass_id: str,
-    before: CellResult,
-) -> Round:
-    """Return the round that a child measured; a runtime that reads back something new flags it."""
-    validity = value["validity"]
-    verdict, reasons = validity["verdict"], list(validity["reasons"])
-    changed = [k for k, v in value["effective"].items() if before.rounds and before.effective.get(k, v) != v]
-    if changed:
-        verdict = "FLAGGED" if verdict == "VALID" else verdict
-        reasons.append(f"the runtime read back another {', '.join(changed)} than in the round before")
-    return Round(
-        phases_s=value["phases_s"],
-        count=value["count"],
-        wall_s=outcome.wall_s,
-        started=started,
-        number=number,
-        pass_=pass_id,
-        value=value["value"],
-        stats=value["stats"],
-        validity=Validity(verdict, reasons),
-        conditions=value.get("conditions", {}),
-        peak_rss_bytes=_peak_rss_bytes(value, outcome, before.axes),
-        peak_device_bytes=value.get("peak_device_bytes"),
-        energy_j=value.get("energy_j"),
-    )
-
-
-def _peak_rss_bytes(value: dict[str, Any], outcome: launch.Outcome, cell: Cell) -> int | None:
-    """Return the most memory of a round: of its process, and of a loader's workers where they are others.
-
-    tf.data's workers are threads; a DataLoader's are processes, seen from outside a few times a second.
-    """
-    own: int | None = value.get("peak_rss_bytes")
-    together = outcome.peak_rss_bytes if cell.scenario == "data" else None
-    return max(filter(None, (own, together)), default=None)

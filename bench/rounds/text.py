@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from bench.sitting import Sat
+from bench.rounds.sitting import Sat
 from bench.verdicts.ap_differences import Difference
 from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 

@@ -1,0 +1,57 @@
+"""What a query costs with a runner that computes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bench.cells.cell import Cell
+from bench.cells.protocol import Protocol
+from bench.process import environment, launch
+from bench.process.affinity import Cores
+from bench.rounds.start_round import memory_limit_bytes, request
+from bench.run import results as results_
+from bench.run.folder import RunFolder
+from bench.statistics import samples
+
+NULL_RUNNER = "bench.scenarios.null_runner:NullRunner"
+
+
+NULL_SCENARIOS = ("latency", "throughput")
+
+
+NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
+
+
+def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
+    """Return what a query costs with a runner that computes nothing: {"latency_us", "throughput_us", "n"}.
+
+    The null runner goes the whole way of a cell: its own process on the lane's processors, a parent that
+    looks at it as at any other, the same loop, the same clock.
+    """
+    found: dict[str, Any] = {"threads": like.threads}
+    cores = Cores.mine()
+    protocol = Protocol.model_validate({"profile": "quick", **NULL_WINDOW_S, "images": 8})
+    for scenario in NULL_SCENARIOS:
+        folder = run.path / "bench" / "children" / f"null-{scenario}"
+        cell = replace(like, mode="eager", precision="fp32", device="cpu", scenario=scenario)
+        with cores.parent_aside():
+            outcome = launch.call(
+                "bench.scenarios.round:cell",
+                request(run, cell, protocol, folder / "samples.npz", runner=NULL_RUNNER),
+                folder,
+                timeout_s=60,
+                env=environment.thread_environment(like.threads, like.allocator),
+                cpus=cores.for_child(like.threads),
+                memory_limit_bytes=memory_limit_bytes(),
+                on_event=lambda name, fields: None,
+            )
+        value = launch.value_of(outcome)
+        durations = results_.load_samples(folder / "samples.npz")
+        [raw] = durations.values()
+        found[f"{scenario}_us"] = {
+            "p50": samples.percentile(raw, 50) / 1e3,
+            "p99": samples.percentile(raw, 99) / 1e3,
+        }
+        found["n"] = value["count"]
+    return found

@@ -1,0 +1,51 @@
+"""The record of a round that a child measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.cells.cell import Cell
+from bench.process import launch
+from bench.run.results import CellResult, Round, Validity
+
+
+def round_of(
+    value: dict[str, Any],
+    outcome: launch.Outcome,
+    started: str,
+    number: int,
+    pass_id: str,
+    before: CellResult,
+) -> Round:
+    """Return the round that a child measured; a runtime that reads back something new flags it."""
+    validity = value["validity"]
+    verdict, reasons = validity["verdict"], list(validity["reasons"])
+    changed = [k for k, v in value["effective"].items() if before.rounds and before.effective.get(k, v) != v]
+    if changed:
+        verdict = "FLAGGED" if verdict == "VALID" else verdict
+        reasons.append(f"the runtime read back another {', '.join(changed)} than in the round before")
+    return Round(
+        phases_s=value["phases_s"],
+        count=value["count"],
+        wall_s=outcome.wall_s,
+        started=started,
+        number=number,
+        pass_=pass_id,
+        value=value["value"],
+        stats=value["stats"],
+        validity=Validity(verdict, reasons),
+        conditions=value.get("conditions", {}),
+        peak_rss_bytes=_peak_rss_bytes(value, outcome, before.axes),
+        peak_device_bytes=value.get("peak_device_bytes"),
+        energy_j=value.get("energy_j"),
+    )
+
+
+def _peak_rss_bytes(value: dict[str, Any], outcome: launch.Outcome, cell: Cell) -> int | None:
+    """Return the most memory of a round: of its process, and of a loader's workers where they are others.
+
+    tf.data's workers are threads; a DataLoader's are processes, seen from outside a few times a second.
+    """
+    own: int | None = value.get("peak_rss_bytes")
+    together = outcome.peak_rss_bytes if cell.scenario == "data" else None
+    return max(filter(None, (own, together)), default=None)
