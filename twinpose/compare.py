@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bench import compare as compare_
-from bench import compare_text, console, sides
+from bench import console
 from bench import reproduce as reproduce_
+from bench.compare import rows, sides, text
 from twinpose.exits import CHECK_FAILED
 from twinpose.options import AsJson
 
@@ -27,9 +27,9 @@ def compare(
     as_json: AsJson = False,
 ) -> int:
     """Compare two runs cell by cell; exits 4 where one regressed, 5 where one is missing, 6 elsewhere."""
-    share = compare_.parse_share(fail_over)
-    found = compare_.compare(sides.read(a), sides.read(b), only=only, fail_over=share)
-    console.facts(found.to_dict(across_machines), as_json, compare_text.text(found, across_machines))
+    share = rows.parse_share(fail_over)
+    found = rows.compare(sides.read(a), sides.read(b), only=only, fail_over=share)
+    console.facts(found.to_dict(across_machines), as_json, text.text(found, across_machines))
     return found.exit_code(across_machines)
 
 

@@ -11,8 +11,9 @@ import pytest
 import run_folders
 from crowds import crowded, found_in, keep
 
-from bench import compare, compare_text, sides
 from bench.cells.cell import Cell
+from bench.compare import rows, sides
+from bench.compare import text as text_
 from bench.rounds import text
 from bench.run import artifacts
 from bench.run import results as results_
@@ -181,13 +182,13 @@ def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.Monk
     assert ap_differences.renew(tmp_path, other)[0].verdict is None, "the artifact is gone"
 
 
-def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> compare.Found:
+def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> rows.Found:
     runs = []
     for name, predictions, sha256 in (("a", GOOD, "a" * 64), ("b", b, artifact)):
         run = run_folders.write(tmp_path / name, [scored(TORCH, predictions, artifact_sha256=sha256)])
         keep(run, TORCH.id, predictions, TRUTH)
         runs.append(sides.read(run))
-    return compare.compare(*runs)
+    return rows.compare(*runs)
 
 
 def test_two_runs_are_compared_over_the_same_images(tmp_path: Path) -> None:
@@ -196,10 +197,10 @@ def test_two_runs_are_compared_over_the_same_images(tmp_path: Path) -> None:
     assert same.rows[0].reason is None
     worse = compared(tmp_path / "worse", BAD)
     [row] = worse.rows
-    assert (row.verdict, row.status, worse.exit_code()) == ("lower", "regressed", compare.REGRESSED)
+    assert (row.verdict, row.status, worse.exit_code()) == ("lower", "regressed", rows.REGRESSED)
     low, high = row.difference_interval or (0, 0)
     assert low < (row.difference or 0) < high < 0
-    assert f"{low:+.4f} .. {high:+.4f}" in compare_text.text(worse)
+    assert f"{low:+.4f} .. {high:+.4f}" in text_.text(worse)
 
 
 def test_a_loss_within_the_luck_of_the_images_is_no_regression(tmp_path: Path) -> None:

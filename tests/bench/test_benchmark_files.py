@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bench import sides
-from bench.compare import REGRESSED
+from bench.compare import sides
+from bench.compare.rows import REGRESSED
 from bench.process import launch
 from twinpose import compare as command
 

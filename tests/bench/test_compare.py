@@ -17,9 +17,11 @@ import run_folders
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import compare, compare_text, sides
 from bench.cells.cell import Cell
-from bench.compare import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, Found
+from bench.compare import rows as rows_
+from bench.compare import sides
+from bench.compare import text as text_
+from bench.compare.rows import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, Found
 from bench.run.results import CellResult, Validity
 from pose.errors import UserError
 
@@ -38,10 +40,10 @@ def found(tmp_path: Path, a: list[CellResult], b: list[CellResult], **options: A
     verdicts = options.pop("verdicts", ((), ()))
     first = run_folders.write(tmp_path / "a", a, comparisons=verdicts[0])
     second = run_folders.write(tmp_path / "b", b, comparisons=verdicts[1], **of_b)
-    return compare.compare(sides.read(first), sides.read(second), **options)
+    return rows_.compare(sides.read(first), sides.read(second), **options)
 
 
-def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> compare.Row:
+def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> rows_.Row:
     results = [run_folders.result(cell, values) for values in (a, b)]
     [row] = found(tmp_path, [results[0]], [results[1]], **options).rows
     return row
@@ -113,7 +115,7 @@ def test_a_looser_threshold_never_fails_more(
         one, other = (
             sides.Side(name, "run", {"x": m}, {}, {}) for name, m in zip("ab", measure, strict=True)
         )
-        [row] = compare.compare(one, other, fail_over=fail_over).rows
+        [row] = rows_.compare(one, other, fail_over=fail_over).rows
         assert row.ratio == pytest.approx(math.exp(np.mean(np.log(b)) - np.mean(np.log(a))))
         if row.status == "regressed":
             assert row.verdict == "slower"
@@ -203,7 +205,7 @@ def test_another_machine_has_an_exit_code_of_its_own(
     assert [one["what"] for one in both.machine] == [what]
     assert both.exit_code() == MACHINES_DIFFER
     assert both.exit_code(across_machines=True) == REGRESSED
-    assert f"machines differ:\n  {what}: " in compare_text.text(both)
+    assert f"machines differ:\n  {what}: " in text_.text(both)
 
 
 def test_another_package_is_listed_and_is_no_other_machine(tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_another_package_is_listed_and_is_no_other_machine(tmp_path: Path) -> No
     assert listed == {
         "torch": ("2.14.1", "2.15.0"), "Python": ("3.11.9", "3.12.0"), "keras": (None, "3.15.1"),
     }  # fmt: skip
-    assert "torch: 2.14.1 -> 2.15.0" in compare_text.text(both)
+    assert "torch: 2.14.1 -> 2.15.0" in text_.text(both)
 
 
 def test_other_rules_of_measuring_are_listed(tmp_path: Path) -> None:
@@ -254,7 +256,7 @@ def test_accuracies_are_compared_as_differences(
     [row] = found(tmp_path, [one], [other]).rows
     assert (row.verdict, row.status, row.ratio) == (verdict, status, None)
     assert row.difference == pytest.approx(b - 0.36)
-    assert row.reason == ("" if artifact[0] == "a" else "other weights; ") + compare.NO_INTERVAL
+    assert row.reason == ("" if artifact[0] == "a" else "other weights; ") + rows_.NO_INTERVAL
 
 
 def test_accuracies_on_other_people_have_no_verdict(tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ def test_accuracies_on_other_people_have_no_verdict(tmp_path: Path) -> None:
     other = run_folders.result(ACCURACY, [0.1], split_sha256="t" * 64)
     both = found(tmp_path, [one], [other])
     assert (both.rows[0].verdict, both.exit_code()) == (None, 0)
-    assert "splits differ" in compare_text.text(both)
+    assert "splits differ" in text_.text(both)
 
 
 def test_what_was_timed_without_a_certificate_is_marked(tmp_path: Path) -> None:
@@ -271,7 +273,7 @@ def test_what_was_timed_without_a_certificate_is_marked(tmp_path: Path) -> None:
     )
     both = found(tmp_path, [a], [b])
     assert both.rows[0].reason == "B: uncertified"
-    assert "B: uncertified" in compare_text.text(both)
+    assert "B: uncertified" in text_.text(both)
 
 
 def test_what_is_flagged_is_a_doubt(tmp_path: Path) -> None:
@@ -309,7 +311,7 @@ def test_verdicts_that_turned_are_listed_and_reversed_ones_first(tmp_path: Path)
         ("compiled", "slower", None, False),
     ]
     assert both.exit_code() == 0
-    text = compare_text.text(both)
+    text = text_.text(both)
     assert f"reversed:\n  {tf.id} against {torch.id} (as_shipped): faster -> slower" in text
     assert "verdicts: 1 reversed, 2 changed" in text
 
@@ -331,7 +333,7 @@ def test_the_worst_comes_first(tmp_path: Path) -> None:
     b.append(run_folders.result(ACCURACY, [0.1]))
     both = found(tmp_path, a, b)
     assert [row.id for row in both.rows] == [axes[i].id for i in (3, 2, 1, 0)] + [ACCURACY.id, axes[4].id]
-    lines = compare_text.text(both).splitlines()
+    lines = text_.text(both).splitlines()
     order = [line.split()[0] for line in lines if re.match(r"\s*torch-", line)]
     assert order == [row.id for row in both.rows]
     assert lines[-1] == "5 regressed, 1 lower, 1 not measured, 4 slower"
@@ -341,9 +343,7 @@ def test_columns_are_aligned_and_times_have_a_unit_that_suits_them(tmp_path: Pat
     both = found(
         tmp_path, [run_folders.result(LATENCY, around(0.02))], [run_folders.result(LATENCY, around(2000))]
     )
-    [head, line] = [
-        line for line in compare_text.text(both).splitlines() if "B / A" in line or LATENCY.id in line
-    ]
+    [head, line] = [line for line in text_.text(both).splitlines() if "B / A" in line or LATENCY.id in line]
     assert re.search(r"20\.\d+ us +2\.00\d s|19\.\d+ us +(2|1\.99)\d* s", line)
     assert line.index("slower, REGRESSED") + len("slower, REGRESSED") == head.index("B is") + len("B is")
 
@@ -357,7 +357,7 @@ def test_everything_is_json(tmp_path: Path) -> None:
 
 
 def test_golden_runs_of_two_schemas_are_compared() -> None:
-    both = compare.compare(sides.read(GOLDEN / "schema_1"), sides.read(GOLDEN / "schema_2"))
+    both = rows_.compare(sides.read(GOLDEN / "schema_1"), sides.read(GOLDEN / "schema_2"))
     rows = {row.id.rsplit("-", 1)[1]: row for row in both.rows if row.status == "compared"}
     uncertified = "A: uncertified; B: uncertified"
     assert rows["latency"].reason == f"1 and 3 rounds; an interval needs 2 in each run; {uncertified}"
@@ -371,13 +371,13 @@ def test_golden_runs_of_two_schemas_are_compared() -> None:
     [("5%", 0.05), ("0.05", 0.05), ("0%", 0.0), ("0", 0.0), (" 2.5 % ", 0.025), ("150%", 1.5)],
 )
 def test_a_share_is_a_percentage_or_a_fraction(text: str, share: float) -> None:
-    assert compare.parse_share(text) == pytest.approx(share)
+    assert rows_.parse_share(text) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("text", ["5", "-5%", "five", "", "nan", "inf%", "1e-2"])
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"expected for example 5% or 0\.05"):
-        compare.parse_share(text)
+        rows_.parse_share(text)
 
 
 def test_mistakes_name_what_was_expected(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_mistakes_name_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'twinpose bench .*empty' makes one"):
         sides.read(tmp_path / "empty")
     with pytest.raises(UserError, match="expected two runs or two benchmark files"):
-        compare.compare(sides.read(run), sides.read(GOLDEN / "benchmarks.json"))
+        rows_.compare(sides.read(run), sides.read(GOLDEN / "benchmarks.json"))
     failed = run_folders.result(LATENCY, [], status="failed", reason="a kernel was not found")
     with pytest.raises(UserError, match=r"nothing that can be compared: .*: failed: a kernel"):
         found(tmp_path, [failed], [run_folders.result(LATENCY, around(20))])

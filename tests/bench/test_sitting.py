@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from benching import TESTS, one
 
-from bench import sides
 from bench.cells import matrix
+from bench.compare import sides
 from bench.machine import energy, fingerprint
 from bench.parity import gate
 from bench.rounds import null_cost, sitting

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import run_folders
 
-from bench import sides
 from bench.cells.cell import Cell
+from bench.compare import sides
 from bench.run import results as results_
 
 ROOT = Path(__file__).resolve().parents[2]

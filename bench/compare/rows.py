@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 
 from bench.cells import filter as filter_
+from bench.compare.changed_verdicts import OPPOSITE, Turned, turned
+from bench.compare.sides import Measure, Side
 from bench.machine import identity
-from bench.sides import Measure, Side
 from bench.statistics.unpaired import Arms, Difference, Looks, differences
-from bench.turned import OPPOSITE, Turned, turned
 from bench.verdicts import ap_differences
 from pose import bootstrap
 from pose.errors import UserError

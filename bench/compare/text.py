@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bench.compare import Found, Row
-from bench.turned import Turned
+from bench.compare.changed_verdicts import Turned
+from bench.compare.rows import Found, Row
 
 UNITS_OF_S = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
 ONE_PROCESS = (

@@ -1,0 +1,1 @@
+"""Two runs, or two files of benchmarks, side by side."""
