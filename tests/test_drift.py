@@ -20,6 +20,7 @@ from bench import stages
 from bench.cells.cell import TWINS
 from bench.parity.rungs import trajectory
 from bench.run import folder as folder_
+from bench.stages import preparing
 from bench.statistics.samples import t_interval
 from pose import bootstrap, evaluate, recipe, splits
 
@@ -45,7 +46,7 @@ def trained(folder: Path, coco: Path, seed: int, threads: int, twin: str) -> Cur
     """Return the curve of the demo recipe's first epochs."""
     overrides = [f"training.seed={seed}", f"training.epochs={EPOCHS}", "training.schedule.epochs=[]"]
     settings = folder_.Settings(coco, None, "cpu", threads, 1)
-    run = folder_.prepare(folder / f"{twin}-{seed}-{threads}", recipe.load("demo", overrides), settings)
+    run = preparing.prepare(folder / f"{twin}-{seed}-{threads}", recipe.load("demo", overrides), settings)
     stages.train(run, twin)
     truth = splits.ground_truth(splits.read(run.split_file), coco, "val")
     stored = sorted((run.train_folder(twin) / "predictions").glob("epoch_*.json"))

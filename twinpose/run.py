@@ -13,6 +13,7 @@ from bench.machine import fingerprint
 from bench.parity import gate
 from bench.run import folder, results
 from bench.run.folder import RunFolder, Settings
+from bench.stages import preparing
 from pose import architecture, channel_order
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
@@ -85,12 +86,12 @@ def prepare(
     """Return the run folder of a recipe, its dataset rendered first when no COCO folder is given.
 
     Settings that are not given are those of the run that is there, else the defaults; `given` is
-    `bench.run.folder.prepare`'s.
+    `bench.stages.preparing.prepare`'s.
     """
     before = None
     if (out / "run.json").exists():
         existing = folder.opened(out)
-        folder.require_recipe(existing, recipe)
+        preparing.require_recipe(existing, recipe)
         before = existing.settings
     if coco is None:
         coco = before.coco if before else out / "data"
@@ -105,7 +106,7 @@ def prepare(
         threads or (before.threads if before else fingerprint.usable_cores()),
         workers if workers is not None else before.workers if before else 2,
     )
-    return folder.prepare(out, recipe, settings, given)
+    return preparing.prepare(out, recipe, settings, given)
 
 
 def do_stages(made: RunFolder, *, uncertified: bool, given: Path | None) -> None:

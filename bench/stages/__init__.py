@@ -5,9 +5,10 @@ from bench.process.with_bar import call_with_bar
 from bench.stages.conversion import convert, route_text
 from bench.stages.evaluation import evaluate, predict, stored_truth
 from bench.stages.importing import imported, require_one_source
-from bench.stages.measuring import bench, load_matrix, prove
+from bench.stages.measurement import bench, load_matrix
 from bench.stages.order import Stage, sequence
 from bench.stages.pictures import samples, samples_hold
+from bench.stages.proof import prove
 from bench.stages.training import best_epochs, train
 
 __all__ = [

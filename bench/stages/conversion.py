@@ -7,7 +7,7 @@ from typing import Any
 from bench import console
 from bench.process.with_bar import call_with_bar
 from bench.run.folder import RunFolder
-from bench.stages.measuring import load_matrix
+from bench.stages.measurement import load_matrix
 from pose.errors import Unsupported
 
 

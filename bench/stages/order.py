@@ -18,8 +18,9 @@ from bench.run.folder import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import Tested, evaluate
 from bench.stages.importing import is_placed, place
-from bench.stages.measuring import bench, load_matrix, prove
+from bench.stages.measurement import bench, load_matrix
 from bench.stages.pictures import samples, samples_hold
+from bench.stages.proof import prove
 from bench.stages.training import best_epochs, is_trained, train
 from pose.files import read_as, sha256_of_file
 

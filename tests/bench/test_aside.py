@@ -12,7 +12,7 @@ from benching import bench, one
 from bench.cells import matrix
 from bench.run import bench_file, folder, results, set_aside
 from bench.run.results import CellResult
-from bench.stages import measuring
+from bench.stages import measurement
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -90,7 +90,7 @@ def test_a_profile_that_was_asked_for_holds_until_another_is(run_folder: Path) -
     run = folder.opened(run_folder)
 
     def loaded(profile: str | None = None, name: str | None = "demo") -> matrix.Matrix:
-        return measuring.load_matrix(run, name, profile=profile)
+        return measurement.load_matrix(run, name, profile=profile)
 
     assert (loaded().protocol.profile, loaded().options) == ("quick", ("--matrix", "demo"))
     asked = loaded("standard")

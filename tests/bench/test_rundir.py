@@ -14,6 +14,7 @@ import twins
 
 from bench.run import folder as folder_
 from bench.run.folder import Settings
+from bench.stages import preparing
 from pose.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,9 +31,11 @@ def settings(rendered: Path) -> Settings:
 
 
 def test_a_prepared_run_is_opened_again(tmp_path: Path, settings: Settings) -> None:
-    made = folder_.prepare(tmp_path / "run", twins.tiny(), settings)
+    made = preparing.prepare(tmp_path / "run", twins.tiny(), settings)
     assert (
-        folder_.prepare(tmp_path / "run", twins.tiny(), settings) == made == folder_.opened(tmp_path / "run")
+        preparing.prepare(tmp_path / "run", twins.tiny(), settings)
+        == made
+        == folder_.opened(tmp_path / "run")
     )
 
 
@@ -47,15 +50,15 @@ def test_a_prepared_run_is_opened_again(tmp_path: Path, settings: Settings) -> N
 def test_other_settings_are_refused_by_name(
     tmp_path: Path, settings: Settings, change: dict[str, object], said: str
 ) -> None:
-    folder_.prepare(tmp_path / "run", twins.tiny(), settings)
+    preparing.prepare(tmp_path / "run", twins.tiny(), settings)
     with pytest.raises(UserError, match=said):
-        folder_.prepare(tmp_path / "run", twins.tiny(), replace(settings, **change))  # type: ignore[arg-type]
+        preparing.prepare(tmp_path / "run", twins.tiny(), replace(settings, **change))  # type: ignore[arg-type]
 
 
 def test_another_recipe_is_refused_by_the_key_that_differs(tmp_path: Path, settings: Settings) -> None:
-    folder_.prepare(tmp_path / "run", twins.tiny(), settings)
+    preparing.prepare(tmp_path / "run", twins.tiny(), settings)
     with pytest.raises(UserError, match=r"training\.epochs: 2 there, 5 given"):
-        folder_.prepare(tmp_path / "run", twins.tiny(epochs=5), settings)
+        preparing.prepare(tmp_path / "run", twins.tiny(epochs=5), settings)
 
 
 def test_an_interrupted_preparation_is_taken_up_and_swept(tmp_path: Path, settings: Settings) -> None:
@@ -72,7 +75,7 @@ def test_an_interrupted_preparation_is_taken_up_and_swept(tmp_path: Path, settin
     subprocess.run([sys.executable, "-c", killed], cwd=run, env={"PYTHONPATH": str(ROOT)}, check=False)
     assert [p.name for p in (run / "weights").iterdir()] != []
     with folder_.locked(run, create=True):
-        folder_.prepare(run, twins.tiny(), settings)
+        preparing.prepare(run, twins.tiny(), settings)
     assert [p.name for p in (run / "weights").iterdir()] == ["init.safetensors"]
 
 
@@ -98,7 +101,7 @@ def test_a_folder_of_the_users_is_left_as_it_was(tmp_path: Path, names: Sequence
 
 
 def test_the_users_own_files_in_a_run_stay(tmp_path: Path, settings: Settings) -> None:
-    folder_.prepare(tmp_path / "run", twins.tiny(), settings)
+    preparing.prepare(tmp_path / "run", twins.tiny(), settings)
     mine = own(tmp_path / "run", (*USERS, "train/.gitkeep", "report/.note.md"))
     with folder_.locked(tmp_path / "run"):
         pass
@@ -112,7 +115,7 @@ def test_a_new_folder_in_which_nothing_came_to_be_goes_again(tmp_path: Path) -> 
 
 
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path, settings: Settings) -> None:
-    folder_.prepare(tmp_path / "run", twins.tiny(), settings)
+    preparing.prepare(tmp_path / "run", twins.tiny(), settings)
     with (
         folder_.locked(tmp_path / "run"),
         pytest.raises(UserError, match="another twinpose process"),
@@ -131,7 +134,7 @@ def test_wrong_detections_are_noticed_before_anything_is_trained(
     boxes = tmp_path / "boxes.json"
     boxes.write_text(text)
     with pytest.raises(UserError, match=r"boxes\.json"):
-        folder_.prepare(tmp_path / "run", twins.tiny(), replace(settings, boxes=boxes))
+        preparing.prepare(tmp_path / "run", twins.tiny(), replace(settings, boxes=boxes))
     assert not (tmp_path / "run" / "run.json").exists()
 
 
@@ -153,7 +156,7 @@ def test_a_damaged_run_json_is_the_users_error(tmp_path: Path, text: str, said: 
 def test_a_rendered_dataset_inside_the_run_moves_with_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
     coco = twins.dataset(run / "data")
-    folder_.prepare(run, twins.tiny(), Settings(coco, None, "cpu", 1, 0))
+    preparing.prepare(run, twins.tiny(), Settings(coco, None, "cpu", 1, 0))
     run.rename(tmp_path / "moved")
     assert folder_.opened(tmp_path / "moved").settings.coco == tmp_path / "moved" / "data"
     assert json.loads((tmp_path / "moved" / "run.json").read_text())["coco"] == "data"

@@ -16,8 +16,8 @@ from bench.process import launch
 from bench.process.affinity import Cores
 from bench.rounds.start_round import Child
 from bench.run import artifacts, results
-from bench.run import folder as folder_
 from bench.run.folder import RunFolder, Settings
+from bench.stages import preparing
 from pose import recipe, synthetic
 
 
@@ -25,7 +25,7 @@ def untrained(folder: Path, name: str, threads: int) -> RunFolder:
     """Return a run of a recipe whose twins have their initial weights for trained ones."""
     synthetic.make(folder / "coco", train_images=4, val_images=8, seed=1)
     settings = Settings(folder / "coco", None, "cpu", threads, 0)
-    made = folder_.prepare(
+    made = preparing.prepare(
         folder / "run", recipe.load(name, ["split.method=official", "model.pretrained=null"]), settings
     )
     for twin in TWINS:

@@ -26,6 +26,7 @@ from bench.parity import gate
 from bench.run import bench_file, results
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder, Settings
+from bench.stages import preparing
 from pose import recipe, strict_yaml, synthetic
 from pose.errors import UserError
 from pose.files import require_writable, write_json, write_text
@@ -81,7 +82,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("prepared") / "run"
-    return folder_.prepare(path, twins.tiny(), Settings(coco, None, "cpu", 2, 0)).path
+    return preparing.prepare(path, twins.tiny(), Settings(coco, None, "cpu", 2, 0)).path
 
 
 @pytest.fixture

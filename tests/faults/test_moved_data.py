@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from bench.run import folder
 from bench.run.folder import Settings
+from bench.stages import preparing
 from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
@@ -21,7 +22,7 @@ from twinpose.run import prepare
 @pytest.fixture
 def made(tmp_path):
     mini_coco.build(tmp_path / "c")
-    return folder.prepare(tmp_path / "run", twins.tiny(), Settings(tmp_path / "c", None, "cpu", 2, 1))
+    return preparing.prepare(tmp_path / "run", twins.tiny(), Settings(tmp_path / "c", None, "cpu", 2, 1))
 
 
 def moved(made, tmp_path):
@@ -39,7 +40,7 @@ def test_the_same_annotation_files_elsewhere_are_the_same_data_and_recorded(made
 
 def test_preparing_a_run_again_takes_its_data_from_where_it_lies_now(made, tmp_path):
     there = moved(made, tmp_path)
-    again = folder.prepare(made.path, twins.tiny(), Settings(there, None, "cpu", 2, 1))
+    again = preparing.prepare(made.path, twins.tiny(), Settings(there, None, "cpu", 2, 1))
     assert again.settings.coco == folder.opened(made.path).settings.coco == there.resolve()
 
 
@@ -51,7 +52,7 @@ def test_another_data_set_is_refused_and_nothing_is_recorded(made, tmp_path):
         with pytest.raises(UserError, match=f"is another data set: .*{words}"):
             folder.opened(made.path, coco)
         with pytest.raises(UserError, match="was made with coco"):
-            folder.prepare(made.path, twins.tiny(), Settings(coco, None, "cpu", 2, 1))
+            preparing.prepare(made.path, twins.tiny(), Settings(coco, None, "cpu", 2, 1))
     assert (made.path / "run.json").read_bytes() == before
 
 

@@ -10,8 +10,8 @@ import pytest
 import twins
 from typer.testing import CliRunner
 
-from bench.run import folder
 from bench.run.folder import Settings
+from bench.stages import preparing
 from pose import architecture, coco, recipe, splits, weights
 from pose.check import check
 from pose.errors import UserError
@@ -76,12 +76,12 @@ def test_given_weights_need_no_training_part_and_a_training_does(val_alone, tmp_
     settings, given = Settings(val_alone, None, "cpu", 2, 1), tmp_path / "w.safetensors"
     described = architecture.build(twins.tiny().model)
     weights.save(given, weights.initial(described, 0))
-    made = folder.prepare(tmp_path / "run", twins.tiny(), settings, given)
+    made = preparing.prepare(tmp_path / "run", twins.tiny(), settings, given)
     manifest = splits.read(made.split_file)
     assert [name for name in splits.PARTS if manifest.parts[name]] == ["val"]
     assert manifest.at_hand("train") == manifest.at_hand("val") == "val"
     with pytest.raises(UserError, match=r"person_keypoints_train2017\.json: No such file"):
-        folder.prepare(tmp_path / "other", twins.tiny(), settings)
+        preparing.prepare(tmp_path / "other", twins.tiny(), settings)
 
 
 def test_the_part_at_hand_is_the_wanted_one_where_there_is_a_choice(tmp_path):

@@ -11,8 +11,8 @@ import pytest
 import twins
 
 from bench.artifacts import checkpoints
-from bench.run import folder
 from bench.run.folder import Settings
+from bench.stages import preparing
 from pose import architecture, channel_order, checkpoint, recipe, training, weights
 from pose.errors import UserError
 from twinpose import data, score
@@ -126,7 +126,7 @@ def test_weights_trained_before_the_order_was_written_down_are_their_recipes(tmp
 def test_a_training_writes_its_channel_order_beside_its_weights(tmp_path: Path) -> None:
     coco = twins.dataset(tmp_path / "coco")
     bgr = recipe.from_dict(twins.TINY | {"data": {"channel_order": "bgr"}})
-    made = folder.prepare(tmp_path / "r", bgr, Settings(coco, None, "cpu", 1, 0))
+    made = preparing.prepare(tmp_path / "r", bgr, Settings(coco, None, "cpu", 1, 0))
     progress = training.Progress(epoch=1, lr=1e-3, lines=[{"epoch": 1, "ap": 0.1}], best_ap=0.1, best_epoch=1)
     checkpoint.commit(tmp_path / "t", checkpoint.State(progress, MADE, {}, "bgr"), "me")
     resumed = checkpoint.resume(tmp_path / "t", "me")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from bench import console
 from bench.cells import matrix
-from bench.parity import climb, ladder
 from bench.rounds import sitting
 from bench.run import bench_file
 from bench.run.folder import RunFolder
@@ -37,27 +35,6 @@ def load_matrix(
     said = {"--matrix": name, "--device": device, "--profile": profile}
     options = [part for option, value in said.items() if value for part in (option, value)]
     return replace(loaded, options=tuple(options))
-
-
-def prove(
-    run: RunFolder,
-    rungs: tuple[int, ...] = ladder.QUICK,
-    matrix_name: str | None = None,
-    device: str | None = None,
-) -> dict[str, Any]:
-    """Climb the parity ladder for the run's trained twins; write and return the certificate.
-
-    It covers the modes, precisions and devices that a matrix (the recipe's unless named) measures, in the
-    environments that it names; `device` as `load_matrix` takes it.
-    """
-    climb.require_device(device)
-    measured = load_matrix(run, matrix_name, device) if device or matrix_name or run.recipe.matrix else None
-    command = f"twinpose parity {run.quoted}"
-    command += f" --matrix {shlex.quote(matrix_name)}" if matrix_name else ""
-    command += f" --device {device}" if device else ""
-    if rungs != ladder.ALL:
-        command += " --quick" if rungs == ladder.QUICK else f" --rungs {','.join(map(str, rungs))}"
-    return climb.run_folder(run, climb.Wanted(rungs, command), measured)
 
 
 def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitting.Sat:
