@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bench import stages
 from bench.cells.cell import TWINS
 from bench.cells.runtimes import AS_SHIPPED, RUNNERS
 from bench.contract import Emit, RunnerSpec
 from bench.machine import fingerprint
+from bench.process import with_bar
 from bench.process.worker import resolve
 from pose import bootstrap, channel_order, coco, geometry, inference, recipe, sample, splits
 from pose.errors import Unsupported, UserError
@@ -110,7 +110,7 @@ def compare(resolved: Recipe, request: Request) -> dict[str, Any]:
             }
             try:
                 found["twins"][twin] = {
-                    entry.__name__: stages.call_with_bar(
+                    entry.__name__: with_bar.call_with_bar(
                         f"bench.data.native_pixels:{entry.__name__}",
                         payload,
                         Path(name) / twin,

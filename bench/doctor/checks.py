@@ -177,7 +177,7 @@ def neighbours(probed: neighbours_.Noise) -> list[Finding]:
     worst = max(core.worst_slowdown for core in probed.cores)
     steal = f", steal {probed.steal_share:.1%}" if probed.steal_share else ""
     what = (
-        f"noisy neighbours: {slow:.0%} of a core's blocks took more than {neighbours_.SLOW:g} times the best, "
+        f"noisy neighbours: {slow:.0%} of a core's blocks took over {neighbours_.SLOW:g} times the best, "
         f"the worst {worst:.1f} times{steal}"
     )
     return [Finding(SPOILS, what, "end other work, take another machine or hour, or add rounds (official)")]

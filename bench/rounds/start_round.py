@@ -101,7 +101,7 @@ def request(
     runner: str,
     idle_w: float | None = None,
 ) -> dict[str, Any]:
-    """Return what `bench.scenarios.round.cell` is told of one round of a cell; samples is where it writes them."""
+    """Return what `bench.scenarios.round.cell` is told of a round; samples is where it writes them."""
     return {
         **asked(run, cell, runner),
         "protocol": protocol.model_dump(mode="json"),

@@ -85,7 +85,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     first_look: int | None = None
     """The rounds at which the stopping rule of its protocol first looked; None for a fixed number."""
     protocol: dict[str, Any] = {}
-    """bench.cells.protocol.Protocol's fields, by which its last round was measured; {} of an older version."""
+    """The fields of `Protocol` by which its last round was measured; {} of an older version."""
     rounds: list[Round] = []
     stats: dict[str, Any] = {}
     """Over all rounds together."""

@@ -1,3 +1,3 @@
-"""What a cell can be asked for: one module a scenario, all measured by the same loop in `bench.scenarios.round`."""
+"""What a cell can be asked for: a module a scenario, all measured by one loop in `bench.scenarios.round`."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Statistics of raw samples: pure functions, nothing trimmed. Those of pairs are in `bench.statistics.paired`.
+"""Statistics of raw samples: pure functions, nothing trimmed. Those of pairs: see `bench.statistics.paired`.
 
 docs/method/statistics.md says why each rule has its number.
 """

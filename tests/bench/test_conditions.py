@@ -110,7 +110,7 @@ def test_the_clock_of_x86_without_cpufreq_comes_from_cpuinfo(fake_system: Any) -
 
 def test_a_reading_is_json_and_the_later_one_is_of_the_same_processors(monkeypatch: Any) -> None:
     first = conditions.read()
-    monkeypatch.setattr(conditions.machine, "affinity", lambda: {0})
+    monkeypatch.setattr(conditions.fingerprint, "affinity", lambda: {0})
     second = conditions.read(first)
     assert second.cpus == first.cpus
     assert json.loads(json.dumps(second.to_dict(), allow_nan=False)) == second.to_dict()

@@ -170,7 +170,7 @@ def test_an_exception_in_the_parent_ends_the_child(tmp_path: Path) -> None:
 def test_a_child_dies_with_its_parent(tmp_path: Path, number: signal.Signals) -> None:
     pids = tmp_path / "pids"
     script = (
-        "from pathlib import Path; from bench import launch; "
+        "from pathlib import Path; from bench.process import launch; "
         f"launch.call('children:hangs', {{'pids': {str(pids)!r}}}, Path({str(tmp_path)!r}))"
     )
     env = os.environ | {"PYTHONPATH": f"{launch.ROOT}:{TESTS}"}

@@ -21,7 +21,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", TESTS)
     monkeypatch.syspath_prepend(TESTS)
     monkeypatch.setattr(bandwidth, "LEAST_BYTES", 2**20)
-    monkeypatch.setattr(bandwidth.machine, "last_cache_bytes", lambda: 0)
+    monkeypatch.setattr(bandwidth.fingerprint, "last_cache_bytes", lambda: 0)
 
 
 def measured(libraries: dict[str, str], **options: Any) -> dict[str, Any]:
@@ -127,6 +127,6 @@ def test_arrays_are_beyond_the_cache_and_within_memory(
     monkeypatch: pytest.MonkeyPatch, cache: int, memory: int, size: int
 ) -> None:
     monkeypatch.setattr(bandwidth, "LEAST_BYTES", 64 * 2**20)
-    monkeypatch.setattr(bandwidth.machine, "last_cache_bytes", lambda: cache)
-    monkeypatch.setattr(bandwidth.machine, "memory_limit_bytes", lambda: memory)
+    monkeypatch.setattr(bandwidth.fingerprint, "last_cache_bytes", lambda: cache)
+    monkeypatch.setattr(bandwidth.fingerprint, "memory_limit_bytes", lambda: memory)
     assert bandwidth.array_bytes() == size

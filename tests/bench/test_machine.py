@@ -25,7 +25,7 @@ def test_a_fingerprint_is_json_and_quick():
 
 
 def test_a_fingerprint_imports_no_framework():
-    code = "from bench import machine; machine.fingerprint(); import sys; print(*sys.modules)"
+    code = "from bench.machine import fingerprint; fingerprint.fingerprint(); import sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "tensorflow", "keras", "openvino", "onnxruntime"} & set(loaded.split())
 

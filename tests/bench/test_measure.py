@@ -105,7 +105,7 @@ def test_a_doubt_flags_a_round_and_a_fault_makes_it_invalid():
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_peak_memory_is_the_childs_own_even_under_a_large_parent():
-    code = "from bench import measure; print(measure.peak_rss_bytes())"
+    code = "from bench.scenarios import round; print(round.peak_rss_bytes())"
     ballast = np.ones(2**26)
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ballast.nbytes == 2**29

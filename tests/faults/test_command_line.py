@@ -127,7 +127,7 @@ def test_an_interrupt_is_said_in_one_line(say: Say, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_interrupt_ends_the_probe_of_noise_at_once() -> None:
-    code = "from bench import noise; noise.probe(60)"
+    code = "from bench.doctor import neighbours; neighbours.probe(60)"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True) as child:
         time.sleep(3)
         started = time.monotonic()

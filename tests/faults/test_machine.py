@@ -253,7 +253,7 @@ def test_an_interrupt_ends_a_child_that_starts_only_then() -> None:
 
 
 def test_an_interrupt_ends_the_probe_of_noise_at_once() -> None:
-    code = "from bench import noise; print('begun', flush=True); noise.probe(60, [0])"
+    code = "from bench.doctor import neighbours; print('begun', flush=True); neighbours.probe(60, [0])"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,

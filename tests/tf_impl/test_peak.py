@@ -1,4 +1,4 @@
-"""The layers by which the ceiling is measured run in TensorFlow, here and in a child of bench.ceilings.peak."""
+"""The layers by which the ceiling is measured run in TensorFlow, here and in a child of `peak`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 import torchvision  # noqa: E402
 
 from bench.artifacts import checkpoints  # noqa: E402
-from bench.process import launch
+from bench.process import launch  # noqa: E402
 from pose import architecture, recipe, weights  # noqa: E402
 from pose.errors import UserError  # noqa: E402
 from torch_impl import export, model  # noqa: E402

@@ -95,7 +95,7 @@ class Context:
         )
 
     def together(self, *tasks: Callable[[], Any]) -> list[Any]:
-        """Return what each task gives, in their order; two run at a time (`bench.process.parallel.together`)."""
+        """Return what each task gives, in their order; two at a time (`bench.process.parallel.together`)."""
         return parallel.together(tasks, AT_ONCE)
 
 
