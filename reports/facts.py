@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pose.recipe import Recipe
-from reports.formats import TWIN_NAMES, or_absent, seconds
+from reports.formats import TWIN_NAMES, minute, or_absent, seconds
 from reports.ladder import Parity
 from reports.parts import command
 from reports.run import Run
@@ -133,15 +132,6 @@ def _said(run: Run, key: str) -> str:
 def started(run: Run) -> str | None:
     """Return when the run began, to the minute in UTC, or None where that is not recorded."""
     return minute(run.facts.get("started"))
-
-
-def minute(moment_iso: object) -> str | None:
-    """Return a moment of ISO 8601 to the minute in UTC, or None where it is none."""
-    try:
-        moment = datetime.fromisoformat(str(moment_iso))
-    except ValueError:
-        return None
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def stages(run: Run) -> Table | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 DASH = "—"
@@ -164,3 +165,12 @@ def or_absent(value: float | str | None, reason: str) -> Value:
 def quiet(value: Value) -> Value:
     """Return the value; an absent one without a footnote, because its reason stands elsewhere in the row."""
     return Absent(value.reason, quiet=True) if isinstance(value, Absent) else value
+
+
+def minute(moment_iso: object) -> str | None:
+    """Return a moment of ISO 8601 to the minute in UTC, or None where it is none."""
+    try:
+        moment = datetime.fromisoformat(str(moment_iso))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

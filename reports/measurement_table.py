@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reports import formats
-from reports.facts import minute
-from reports.formats import Absent, Value, or_absent
+from reports.formats import Absent, Value, minute, or_absent
 from reports.measurement import counted, floors, noise_verdict, null_us, part, protocols, sittings
 from reports.parts import command
 from reports.readings import name

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import twins
 
-from bench import reproduce
 from bench.cells import matrix
 from bench.process import environment, launch
 from pose import architecture, recipe
+from reports import reproduce
 
 RECIPES = recipe.shipped("recipes")
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from bench import console
-from bench import reproduce as reproduce_
 from bench.compare import rows, sides, text
+from reports import reproduce as reproduce_
 from twinpose.exits import CHECK_FAILED
 from twinpose.options import AsJson
 
