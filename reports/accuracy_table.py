@@ -6,8 +6,8 @@ from bench.cells.cell import TWINS
 from bench.verdicts.ap_differences import Difference
 from reports import readings
 from reports.formats import Absent, Value, fine_difference, rate, score
-from reports.parts import command
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 SAME = "The same imported weights, each twin in its own framework"

@@ -13,10 +13,10 @@ from bench.run.results import CellResult
 from reports import certified, labels, style
 from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
 from reports.measurement import has_intervals
-from reports.parts import command
 from reports.plots import MARKERS, Plot, drawing
 from reports.readings import ap, comparable, device, lane, lane_key, latency, name, rate, threads
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 
 SMALLEST_AP_RANGE = 0.05
 """A narrower axis would show noise as a difference."""

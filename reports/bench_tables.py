@@ -18,9 +18,9 @@ from reports.formats import (
     quiet,
     score,
 )
-from reports.parts import command
 from reports.readings import RATES, VERDICTS, ap, comparable, lane, latency, most, order, rate, read_back
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 

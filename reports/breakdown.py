@@ -12,9 +12,9 @@ from matplotlib.patches import Patch
 from bench.run.results import CellResult
 from reports import certified, readings, style
 from reports.formats import Absent, Value, milliseconds, or_absent
-from reports.parts import command
 from reports.plots import Plot, drawing
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 NARROWEST_LABEL = 0.07

@@ -29,7 +29,7 @@ from reports import (
 from reports.bench_plots import bench_plots
 from reports.failures import failures
 from reports.plots import Plot
-from reports.run import Run, read
+from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
 
 

@@ -21,7 +21,6 @@ from reports.formats import (
     quiet,
     score,
 )
-from reports.parts import command
 from reports.readings import (
     RATES,
     accuracy_of,
@@ -40,7 +39,8 @@ from reports.readings import (
     read_back,
     verdict,
 )
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 PERCENTILES = ("p50", "p90", "p99")

@@ -6,8 +6,8 @@ from bench.cells.cell import Cell
 from bench.parity.certificate import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value
-from reports.ladder import Parity
-from reports.run import Run
+from reports.run.parity_file import Parity
+from reports.run.read import Run
 
 UNCERTIFIED = "uncertified"
 NOTE = (

@@ -10,8 +10,8 @@ from bench.run.results import CellResult
 from bench.verdicts.comparisons import COMPARISON_SETS
 from reports import certified, readings
 from reports.formats import times, times_interval
-from reports.run import Run
-from reports.verdicts import Comparison
+from reports.run.bench_files import Comparison
+from reports.run.read import Run
 
 MARGIN = 0.02
 """Equivalence is decided within 1 / 1.02 and 1.02 (bench/verdicts/comparisons.py)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from reports import comparing
 from reports.comparing import NOISE_FLOOR, NOT_RANKED, Pair
 from reports.formats import Absent, Value, probability, times, times_interval
-from reports.parts import command
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 

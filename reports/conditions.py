@@ -9,8 +9,8 @@ from bench.cells.cell import TIMED
 from bench.run.results import CellResult
 from reports import readings
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet
-from reports.parts import command
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 NO_ENERGY = "Energy is null, a dash, where no counter was read: null is not zero."

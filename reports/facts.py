@@ -8,9 +8,9 @@ from typing import Any
 
 from pose.recipe import Recipe
 from reports.formats import TWIN_NAMES, minute, or_absent, seconds
-from reports.ladder import Parity
-from reports.parts import command
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.parity_file import Parity
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 UNKNOWN = "not recorded in run.json"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from bench.run import artifacts
 from bench.run.results import CellResult
 from reports.formats import or_absent
-from reports.ladder import Check
 from reports.measurement import part
-from reports.parts import command, missing
 from reports.readings import read_back
-from reports.run import Run
+from reports.run.missing import command, missing
+from reports.run.parity_file import Check
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 

@@ -16,9 +16,9 @@ from bench.cells.cell import LESS_IS_FASTER
 from reports import certified, comparing, measurement, style
 from reports.comparing import MARGIN, NOT_RANKED, Pair
 from reports.formats import times, times_interval
-from reports.parts import command
 from reports.plots import Plot, drawing
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 
 ROW_INCHES = 0.2
 HEADING_ROWS = 1.7

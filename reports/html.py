@@ -11,9 +11,9 @@ from markupsafe import Markup
 from bench.cells.cell import TWINS
 from reports import facts, ladder, measurement, skeletons, style, summary
 from reports.formats import TWIN_NAMES, Absent
-from reports.parts import Missing, command, missing
 from reports.plots import Drawn
-from reports.run import Run
+from reports.run.missing import Missing, command, missing
+from reports.run.read import Run
 from reports.table import Table, letter, shown
 
 

@@ -10,8 +10,8 @@ import msgspec
 from bench.cells.cell import Cell
 from reports import certified, readings
 from reports.formats import Absent, Noted, Value, milliseconds, per_second
-from reports.parts import command
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 PERCENTILES = ("p50", "p90", "p99")

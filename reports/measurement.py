@@ -8,7 +8,7 @@ from bench.cells.cell import TIMED
 from reports import comparing, formats
 from reports.comparing import NOT_RANKED
 from reports.formats import Absent
-from reports.run import Run
+from reports.run.read import Run
 
 NO_INTERVAL = (
     "Timings are of one process for each cell, without a paired interval yet: do not cite their "

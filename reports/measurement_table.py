@@ -7,9 +7,9 @@ from typing import Any
 from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
 from reports.measurement import counted, floors, noise_verdict, null_us, part, protocols, sittings
-from reports.parts import command
 from reports.readings import name
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 NULL_NAMES = {"latency": "query", "throughput": "block"}

@@ -14,10 +14,10 @@ from reports.formats import (
     seconds,
     short,
 )
-from reports.ladder import Certificate, Check, Parity, Rung
-from reports.parts import command
 from reports.readings import DEVICE_NAMES
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.parity_file import Certificate, Check, Parity, Rung
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 LEAST_AP = 0.2

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from reports import style
-from reports.ladder import Check, Parity, Rung
-from reports.parts import command
 from reports.plots import Plot, drawing
-from reports.run import Run
+from reports.run.missing import command
+from reports.run.parity_file import Check, Parity, Rung
+from reports.run.read import Run
 
 LANE = 0.17
 """Height between dots that would cover each other, in rungs."""

@@ -16,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from bench.cells.cell import TWINS
 from reports import style
 from reports.formats import TWIN_NAMES
-from reports.parts import command
-from reports.run import Epoch, Run
+from reports.run.missing import command
+from reports.run.read import Epoch, Run
 
 MARKERS = {"tf": "o", "torch": "s"}
 DASHES = {"tf": "-", "torch": (0, (4, 1.6))}

@@ -19,9 +19,9 @@ from pose.images import as_jpeg, read_image
 from pose.skeleton import COCO, NUM_JOINTS
 from reports import style
 from reports.formats import TWIN_NAMES
-from reports.parts import command
 from reports.plots import Plot, drawing
-from reports.run import Run, Sample
+from reports.run.missing import command
+from reports.run.read import Run, Sample
 
 JOINT_THRESHOLD = 0.2
 """A predicted joint with a lower score is not drawn (the reference's threshold for rescoring)."""

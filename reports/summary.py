@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.cells.cell import TWINS
 from reports import certified
 from reports.formats import TWIN_NAMES, Absent, Value, coco_number, difference, or_absent, score, tiny
-from reports.parts import command, missing, no_test, unmeasured
-from reports.run import Run
+from reports.run.missing import command, missing, no_test, unmeasured
+from reports.run.read import Run
 from reports.table import Column, Row, Table
 
 LOW_AP = 0.05

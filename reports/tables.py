@@ -16,8 +16,8 @@ from reports.formats import (
     seconds,
     tiny,
 )
-from reports.parts import command, no_test
-from reports.run import Epoch, Route, Run, Training
+from reports.run.missing import command, no_test
+from reports.run.read import Epoch, Route, Run, Training
 from reports.table import Column, Row, Table
 
 TEN_NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")

@@ -15,8 +15,9 @@ from bench.stages import importing
 from pose import architecture, weights
 from pose.errors import UserError
 from pose.files import read_json, write_text
-from reports import facts, parts, summary
-from reports.run import read
+from reports import facts, summary
+from reports.run import missing as missing_
+from reports.run.read import read
 from twinpose.run import do_stages, train_twins
 
 AP = 0.704
@@ -123,7 +124,7 @@ def test_the_report_says_that_nothing_was_trained(run: RunFolder) -> None:
     for twin in ("tf", "torch"):
         importing.place(run, twin, given(run))
     opened = read(run.path)
-    assert not any("training" in missing.part for missing in parts.missing(opened))
+    assert not any("training" in missing.part for missing in missing_.missing(opened))
     table = summary.headline(opened)
     assert [row.values[0] for row in table.rows] == ["Validation, imported weights", "Test, scored once"]
     assert table.rows[0].values[1:] == (AP, AP, 0.0)

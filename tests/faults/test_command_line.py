@@ -30,7 +30,7 @@ from bench.stages import preparing
 from pose import recipe, strict_yaml, synthetic
 from pose.errors import UserError
 from pose.files import require_writable, write_json, write_text
-from reports.run import read
+from reports.run.read import read
 from twinpose import cli
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from bench.verdicts.ap_differences import Difference
 from pose.errors import UserError
 from reports import accuracy_table, html
 from reports.build import all_tables
-from reports.run import Run, read
+from reports.run.read import Run, read
 from reports.table import to_csv, to_markdown
 
 MakeRun = Callable[..., Path]

@@ -20,9 +20,9 @@ from bench.cells.cell import LESS_IS_FASTER
 from bench.run.results import Validity
 from reports import bench_plots, bench_tables, cell_table, comparing, comparison_tables, forest, plots
 from reports.comparing import NOT_RANKED, Pair
-from reports.run import Run, read
+from reports.run.bench_files import Comparison
+from reports.run.read import Run, read
 from reports.table import to_csv, to_markdown
-from reports.verdicts import Comparison
 
 MakeRun = Callable[..., Path]
 OPENVINO = "torch-openvino-ir-fp32-cpu-b1-t2-glibc-latency"

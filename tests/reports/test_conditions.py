@@ -17,7 +17,7 @@ import pytest
 from bench.run.results import CellResult
 from reports import bench_tables, breakdown, cell_table, conditions, loadgen, plots, readings
 from reports.breakdown import PIPELINE, TRAIN
-from reports.run import Run, read
+from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
 
 MakeRun = Callable[..., Path]

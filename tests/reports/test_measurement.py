@@ -14,10 +14,11 @@ import bench_files
 import msgspec
 import pytest
 
-from reports import failures, measurement, measurement_table, verdicts
-from reports.run import Run, read
+from reports import failures, measurement, measurement_table
+from reports.run import bench_files as bench_files_
+from reports.run.bench_files import Comparisons
+from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
-from reports.verdicts import Comparisons
 
 MakeRun = Callable[..., Path]
 
@@ -188,5 +189,5 @@ def test_an_order_is_read_up_to_the_line_that_a_killed_bench_left(full_run: Path
     again.write_text(
         '{"pass": "a", "ord\n' + json.dumps({"pass": "b", "order": ["x"], "lane": "l"}) + "\n[]\n"
     )
-    assert [one.order for one in verdicts.passes(again)] == [["x"]]
-    assert verdicts.passes(tmp_path / "none.jsonl") == ()
+    assert [one.order for one in bench_files_.passes(again)] == [["x"]]
+    assert bench_files_.passes(tmp_path / "none.jsonl") == ()

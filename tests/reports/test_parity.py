@@ -34,8 +34,8 @@ from reports import (
     summary,
 )
 from reports import build as built
-from reports.ladder import Check, Parity, Rung
-from reports.run import Run, read
+from reports.run.parity_file import Check, Parity, Rung
+from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
 
 MakeRun = Callable[..., Path]

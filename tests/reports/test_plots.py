@@ -17,7 +17,7 @@ from pose.errors import UserError
 from pose.skeleton import NUM_JOINTS
 from reports import bench_plots, build, labels, plots, skeletons, style
 from reports.labels import Box, place
-from reports.run import read
+from reports.run.read import read
 
 MakeRun = Callable[..., Path]
 WITHOUT_TWINS = {"parity_errors", "comparisons", "pipeline_parts", "train_parts"}

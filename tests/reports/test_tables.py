@@ -29,7 +29,7 @@ from reports import (
     tables,
 )
 from reports.formats import Absent, Noted
-from reports.run import Run, read
+from reports.run.read import Run, read
 from reports.table import Column, Row, Table, letter, to_csv, to_markdown
 
 MakeRun = Callable[..., Path]

@@ -17,9 +17,9 @@ from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
 from pose.files import read_bytes, read_json
-from reports import ladder, verdicts
-from reports.ladder import Parity
-from reports.verdicts import Comparisons, Pass
+from reports.run import bench_files, parity_file
+from reports.run.bench_files import Comparisons, Pass
+from reports.run.parity_file import Parity
 
 T = TypeVar("T")
 
@@ -188,7 +188,7 @@ def read(path: Path) -> Run:
             for twin in TWINS
             if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
         },
-        parity=_versioned(parity, ladder.SCHEMA, Parity) if parity.is_file() else None,
+        parity=_versioned(parity, parity_file.SCHEMA, Parity) if parity.is_file() else None,
         bench=_versioned(bench / "bench.json", results.SCHEMA, dict[str, Any])
         if (bench / "bench.json").is_file()
         else None,
@@ -196,7 +196,7 @@ def read(path: Path) -> Run:
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
         comparisons=_versioned(compared, results.SCHEMA, Comparisons) if compared.is_file() else None,
         accuracies=tuple(ap_differences.differences(path)),
-        passes=verdicts.passes(bench / "passes.jsonl"),
+        passes=bench_files.passes(bench / "passes.jsonl"),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )
 

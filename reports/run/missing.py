@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.cells.cell import TWINS
 from reports.formats import TWIN_NAMES
-from reports.run import Run
+from reports.run.read import Run
 
 VERBS = {
     "train": "train",
