@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bench.cells.cell import TWINS
 from bench.verdicts.ap_differences import Difference
-from reports import readings
 from reports.formats import Absent, Value, fine_difference, rate, score
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words import cells
 
 SAME = "The same imported weights, each twin in its own framework"
 QUESTIONS = {
@@ -24,11 +24,11 @@ def table(run: Run) -> Table | None:
     axes = {cell.id: cell.axes for cell in run.cells}
 
     def name(cell_id: str) -> str:
-        return f"{readings.name(axes[cell_id])}, {axes[cell_id].numerics}" if cell_id in axes else cell_id
+        return f"{cells.name(axes[cell_id])}, {axes[cell_id].numerics}" if cell_id in axes else cell_id
 
     def named(reason: str | None) -> str | None:
         for cell_id in sorted(axes, key=len, reverse=True):
-            reason = reason and reason.replace(cell_id, readings.name(axes[cell_id]))
+            reason = reason and reason.replace(cell_id, cells.name(axes[cell_id]))
         return reason
 
     def device(cell_id: str) -> str:

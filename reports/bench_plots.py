@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 
 from bench.cells.cell import Cell
 from bench.run.results import CellResult
-from reports import certified, labels, style
+from reports import labels, style
 from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
-from reports.measurement import has_intervals
 from reports.plots import MARKERS, Plot, drawing
-from reports.readings import ap, comparable, device, lane, lane_key, latency, name, rate, threads
 from reports.run.missing import command
 from reports.run.read import Run
+from reports.words import certification
+from reports.words.cells import ap, comparable, device, lane, lane_key, latency, name, rate, threads
+from reports.words.measurement import has_intervals
 
 SMALLEST_AP_RANGE = 0.05
 """A narrower axis would show noise as a difference."""
@@ -58,7 +59,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
         name=scenario,
         title=f"{what} by runtime",
         note=("Lower is better. " if timed else "Higher is better. ")
-        + f"A hollow mark is flagged or invalid. {_caution(run)}{certified.note(run)}",
+        + f"A hollow mark is flagged or invalid. {_caution(run)}{certification.note(run)}",
         command=command(run, "bench"),
         source=f"bench/cells/*-{scenario}.json",
         figure=figure,
@@ -106,7 +107,7 @@ def _draw_dot(
     colour = style.light(cell.axes.twin)
     valid = cell.validity.verdict == "VALID"
     gid = f"{kind}-{cell.id}"
-    tips[gid] = certified.marked(run, cell, f"{cell.id}: {said}") + (
+    tips[gid] = certification.marked(run, cell, f"{cell.id}: {said}") + (
         "" if valid else f" ({cell.validity.verdict})"
     )
     axes.plot(
@@ -138,7 +139,7 @@ def _draw_failed(axes: Axes, row: int, cell: CellResult) -> None:
 
 
 def _name_rows(run: Run, axes: Axes, group: list[CellResult]) -> None:
-    names = [certified.marked(run, c, name(c.axes)) for c in group]
+    names = [certification.marked(run, c, name(c.axes)) for c in group]
     axes.set_yticks(range(len(group)), names, color=style.light("ink"))
     axes.set_ylim(len(group) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -177,7 +178,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         f"{run.scored_on} "
         + (f"{left_out} of {timed} latency cells have no valid pair and are not drawn. " if left_out else "")
         + _caution(run)
-        + certified.note(run),
+        + certification.note(run),
         command=command(run, "bench"),
         source="bench/cells/*-latency.json and *-accuracy.json",
         figure=figure,
@@ -214,7 +215,7 @@ def _label_points(
     """Write the points' names where they cover nothing, with a line to a point that is not near."""
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw_without_rendering()
-    names = [certified.marked(run, cell, _point_name(cell.axes)) for cell, _, _ in points]
+    names = [certification.marked(run, cell, _point_name(cell.axes)) for cell, _, _ in points]
     texts = [axes.text(0, 0, name, fontsize=8) for name in names]
     extents = [text.get_window_extent(renderer) for text in texts]
     pixels = [tuple(axes.transData.transform((x, y))) for _, x, y in points]

@@ -6,7 +6,6 @@ from itertools import groupby
 
 from bench.cells.cell import SCENARIOS, TIMED
 from bench.run.results import CellResult
-from reports import certified
 from reports.formats import (
     RUNTIME_NAMES,
     Absent,
@@ -18,10 +17,11 @@ from reports.formats import (
     quiet,
     score,
 )
-from reports.readings import RATES, VERDICTS, ap, comparable, lane, latency, most, order, rate, read_back
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words import certification
+from reports.words.cells import RATES, VERDICTS, ap, comparable, lane, latency, most, order, rate, read_back
 
 
 def _name(value: str) -> str:
@@ -68,7 +68,7 @@ def overview(run: Run) -> Table | None:
         rows=tuple(rows),
         note="Compare rows under one heading only: they share device, numerics, threads and allocator. Two "
         "figures side by side are no comparison: those are in the table of comparisons. A word in "
-        f"place of a figure is what became of that cell. {run.scored_on}{certified.note(run)}",
+        f"place of a figure is what became of that cell. {run.scored_on}{certification.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Lane",
@@ -108,7 +108,7 @@ def _overview_row(run: Run, group: list[CellResult], columns: list[tuple[str, in
         *(value for place in columns for value in _figures(place[0], by_place.get(place))),
         ap(group[0], run.cells),
         max(rss) if rss else none,
-        certified.standing(run, group),
+        certification.standing(run, group),
         _worst(measured) if measured else none,
     )
 

@@ -3,81 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bench.run.results import CellResult
-from reports import certified, readings, style
+from reports import style
 from reports.formats import Absent, Value, milliseconds, or_absent
 from reports.plots import Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words import cells as cells_
+from reports.words import certification
+from reports.words.breakdown import PIPELINE, TRAIN, Kind, _cells, _names, _parts, _whole
 
 NARROWEST_LABEL = 0.07
 """Share of the axis below which a part's figure would not fit into its bar."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What is broken down: a query of `pipeline`, or a step of `train`."""
-
-    scenario: str
-    stat: str
-    parts: tuple[str, ...]
-    """In the order in which they happen; others follow."""
-    of: str
-    title: str
-    total: str = ""
-    """The part that is the whole, where the bench measured that beside its parts."""
-
-
-PIPELINE = Kind(
-    scenario="pipeline",
-    stat="spans_ms",
-    parts=("decode", "affine", "warp", "normalise", "network", "keypoints"),
-    of="a query, from JPEG bytes to keypoints in image coordinates",
-    title="Spans of a pipeline query",
-)
-TRAIN = Kind(
-    scenario="train",
-    stat="phases_ms",
-    parts=("to_device", "forward", "backward", "optimizer"),
-    of="a training step on images that are ready",
-    title="Phases of a training step",
-    total="step",
-)
-
-
-def _parts(cell: CellResult, kind: Kind) -> dict[str, float]:
-    """Return milliseconds by part, without a part that is the whole; {} where none is recorded."""
-    return {name: ms for name, ms in _recorded(cell, kind).items() if name != kind.total}
-
-
-def _recorded(cell: CellResult, kind: Kind) -> dict[str, float]:
-    found = cell.stats.get(kind.stat)
-    pairs = found.items() if isinstance(found, dict) else ()
-    return {str(name): float(ms) for name, ms in pairs if isinstance(ms, int | float)}
-
-
-def _whole(cell: CellResult, kind: Kind) -> float | None:
-    """Return the measured whole, or else the sum of the parts; None without any."""
-    parts = _parts(cell, kind)
-    return _recorded(cell, kind).get(kind.total, sum(parts.values())) if parts else None
-
-
-def _cells(run: Run, kind: Kind) -> list[CellResult]:
-    found = [c for c in run.cells if c.axes.scenario == kind.scenario and not c.axes.replica]
-    return sorted(found, key=lambda c: (*readings.full_lane_key(c.axes), *readings.order(c.axes), c.id))
-
-
-def _names(cells: list[CellResult], kind: Kind) -> list[str]:
-    seen = dict.fromkeys(name for cell in cells for name in _parts(cell, kind))
-    known = [name for name in kind.parts if name in seen]
-    return [*known, *(name for name in seen if name not in kind.parts)]
 
 
 def table(run: Run, kind: Kind) -> Table | None:
@@ -98,7 +41,7 @@ def table(run: Run, kind: Kind) -> Table | None:
             Column("id", "Cell", only_csv=True),
         ),
         rows=tuple(
-            Row(_values(run, c, kind, names), readings.heading(c.axes.lane), muted=not readings.comparable(c))
+            Row(_values(run, c, kind, names), cells_.heading(c.axes.lane), muted=not cells_.comparable(c))
             for c in cells
         ),
         note=f"Medians in milliseconds, of {kind.of}; over rounds, the median of those.",
@@ -110,9 +53,9 @@ def table(run: Run, kind: Kind) -> Table | None:
 
 def _values(run: Run, cell: CellResult, kind: Kind, names: list[str]) -> tuple[Value, ...]:
     parts = _parts(cell, kind)
-    label = certified.marked(run, cell, readings.name(cell.axes))
+    label = certification.marked(run, cell, cells_.name(cell.axes))
     if cell.status != "ok":
-        failed = readings.failed(cell)
+        failed = cells_.failed(cell)
         quiet = Absent(failed.reason, quiet=True)
         return label, *([failed] + [quiet] * len(names)), cell.id
     figures = [or_absent(parts.get(name), "this cell has no such part") for name in names]
@@ -121,13 +64,13 @@ def _values(run: Run, cell: CellResult, kind: Kind, names: list[str]) -> tuple[V
 
 def plot(run: Run, kind: Kind) -> Plot | None:
     """Return stacked bars of the parts, a bar for each cell, by lane; None where no cell has parts."""
-    cells = [c for c in _cells(run, kind) if _parts(c, kind) and readings.comparable(c)]
+    cells = [c for c in _cells(run, kind) if _parts(c, kind) and cells_.comparable(c)]
     if not cells:
         return None
     names = _names(cells, kind)
     lanes: dict[str, list[CellResult]] = defaultdict(list)
     for cell in cells:
-        lanes[readings.heading(cell.axes.lane)].append(cell)
+        lanes[cells_.heading(cell.axes.lane)].append(cell)
     tips: dict[str, str] = {}
     with drawing():
         heights = [len(group) + 1.5 for group in lanes.values()]
@@ -144,7 +87,7 @@ def plot(run: Run, kind: Kind) -> Plot | None:
         name=f"{kind.scenario}_parts",
         title=kind.title,
         note=f"Medians in milliseconds, of {kind.of}; the parts in the order of the legend. "
-        f"Invalid cells are left to the table.{certified.note(run)}",
+        f"Invalid cells are left to the table.{certification.note(run)}",
         command=command(run, "bench"),
         source=f"bench/cells/*-{kind.scenario}*.json",
         figure=figure,
@@ -183,7 +126,7 @@ def _draw(
             if width > NARROWEST_LABEL * longest:
                 axes.text(left + width / 2, row, milliseconds(width), ha="center", va="center", fontsize=8)
             left += width
-    labels = [certified.marked(run, cell, readings.name(cell.axes)) for cell in group]
+    labels = [certification.marked(run, cell, cells_.name(cell.axes)) for cell in group]
     axes.set_yticks(range(len(group)), labels, color=style.light("ink"))
     axes.set_ylim(len(group) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)

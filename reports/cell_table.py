@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from bench.cells.cell import LESS_IS_FASTER, TIMED
 from bench.run.results import CellResult
-from reports import certified
 from reports.conditions import NO_ENERGY
 from reports.formats import (
     Absent,
@@ -21,7 +20,11 @@ from reports.formats import (
     quiet,
     score,
 )
-from reports.readings import (
+from reports.run.missing import command
+from reports.run.read import Run
+from reports.table import Column, Row, Table
+from reports.words import certification
+from reports.words.cells import (
     RATES,
     accuracy_of,
     ap,
@@ -39,9 +42,6 @@ from reports.readings import (
     read_back,
     verdict,
 )
-from reports.run.missing import command
-from reports.run.read import Run
-from reports.table import Column, Row, Table
 
 PERCENTILES = ("p50", "p90", "p99")
 NO_AP = frozenset({"train", "data"})
@@ -63,7 +63,7 @@ def every_cell(run: Run) -> Table | None:
         note="One row for each cell, failed ones included. Rounds are done of wanted; a stopping rule "
         "may ask for more. Percentiles are of the queries of all rounds. A rate is of images, steps (train) "
         "or samples (data). The interval is of p50 or rate, over rounds. AP is that of the same network, "
-        f"runtime, mode, precision and device. {NO_ENERGY} {run.scored_on}{certified.note(run)}",
+        f"runtime, mode, precision and device. {NO_ENERGY} {run.scored_on}{certification.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",
         grouped_by="Lane",
@@ -134,7 +134,7 @@ def _cell(run: Run, result: CellResult) -> tuple[Value, ...]:
             _recorded(result.stats.get(name), ok, no, "no counter was read")
             for name in ("energy_mj_per_image", "energy_j")
         ),
-        certified.standing(run, [result]),
+        certification.standing(run, [result]),
         verdict(result) if ok else no,
         result.status if ok else Noted(result.status, result.reason or "no reason recorded"),
         or_absent(result.reason, "the cell is measured"),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from reports import comparing
-from reports.comparing import NOISE_FLOOR, NOT_RANKED, Pair
 from reports.formats import Absent, Value, probability, times, times_interval
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words import comparisons as comparisons_
+from reports.words.comparisons import NOISE_FLOOR, NOT_RANKED, Pair
 
 
 def comparisons(run: Run) -> Table | None:
     """Return a row for each pair of cells, ranked or not; None where the bench compared none."""
-    found = comparing.pairs(run)
+    found = comparisons_.pairs(run)
     if not found:
         return None
     return Table(
@@ -30,7 +30,7 @@ def comparisons(run: Run) -> Table | None:
             Column("reason", "Doubts, or why there is no verdict"),
             *(Column(key, key, only_csv=True) for key in CSV_ONLY),
         ),
-        rows=tuple(Row(_values(pair), comparing.group(pair), muted=_muted(pair)) for pair in found),
+        rows=tuple(Row(_values(pair), comparisons_.group(pair), muted=_muted(pair)) for pair in found),
         note="Each is the geometric mean of paired ratios, a pair being two rounds of one pass. Equivalent "
         "is within 2 % by two one-sided tests and goes before any difference; faster and slower hold for "
         "all together (Holm, 5 %); inconclusive is what is neither. INVALID cells are not ranked.",

@@ -7,11 +7,11 @@ from typing import Any
 
 from bench.cells.cell import TIMED
 from bench.run.results import CellResult
-from reports import readings
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words import cells as cells_
 
 NO_ENERGY = "Energy is null, a dash, where no counter was read: null is not zero."
 FIGURE = re.compile(r"[-+]?\d[\d.,]*")
@@ -20,7 +20,7 @@ FIGURE = re.compile(r"[-+]?\d[\d.,]*")
 def table(run: Run) -> Table | None:
     """Return a row for each timed cell that was measured, by lane; None without any."""
     timed = [c for c in run.cells if c.axes.scenario in TIMED and c.rounds]
-    cells = sorted(timed, key=lambda c: (*readings.full_lane_key(c.axes), *readings.order(c.axes), c.id))
+    cells = sorted(timed, key=lambda c: (*cells_.full_lane_key(c.axes), *cells_.order(c.axes), c.id))
     if not cells:
         return None
     return Table(
@@ -36,7 +36,7 @@ def table(run: Run) -> Table | None:
             Column("energy_mj_per_image", "Energy, mJ an image", number, "number"),
             Column("id", "Cell", only_csv=True),
         ),
-        rows=tuple(Row(_values(cell), readings.heading(cell.axes.lane)) for cell in cells),
+        rows=tuple(Row(_values(cell), cells_.heading(cell.axes.lane)) for cell in cells),
         note=f"{_order_says(run)} What the machine did before and after each round is in the cell's file; "
         f"here is what of it is doubtful. {NO_ENERGY}",
         command=command(run, "bench"),
@@ -58,13 +58,13 @@ def _values(cell: CellResult) -> tuple[Value, ...]:
     recorded = [one for one in cell.rounds if one.conditions]
     doubtful = [one for one in recorded if one.conditions.get("doubts")]
     unrecorded = Absent("no round of this cell recorded its conditions")
-    memory = readings.most(cell, "peak_device_bytes")
+    memory = cells_.most(cell, "peak_device_bytes")
     return (
-        readings.name(cell.axes),
+        cells_.name(cell.axes),
         len(cell.rounds),
         len(doubtful) if recorded else unrecorded,
         _doubts(cell) or ("none" if recorded else unrecorded),
-        or_absent(readings.cores_used(cell), "not recorded"),
+        or_absent(cells_.cores_used(cell), "not recorded"),
         Absent("no device memory was read", quiet=True) if memory is None else memory,
         quiet(or_absent(cell.stats.get("energy_mj_per_image"), "no counter was read")),
         cell.id,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bench.run import artifacts
 from bench.run.results import CellResult
 from reports.formats import or_absent
-from reports.measurement import part
-from reports.readings import read_back
 from reports.run.missing import command, missing
 from reports.run.parity_file import Check
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words.cells import read_back
+from reports.words.measurement import part
 
 
 def failures(run: Run) -> Table | None:

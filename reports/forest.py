@@ -13,12 +13,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from bench.cells.cell import LESS_IS_FASTER
-from reports import certified, comparing, measurement, style
-from reports.comparing import MARGIN, NOT_RANKED, Pair
+from reports import style
 from reports.formats import times, times_interval
 from reports.plots import Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run
+from reports.words import certification, comparisons, measurement
+from reports.words.comparisons import MARGIN, NOT_RANKED, Pair
 
 ROW_INCHES = 0.2
 HEADING_ROWS = 1.7
@@ -42,7 +43,7 @@ MARKS = {
 
 def plot(run: Run) -> Plot | None:
     """Return the forest plot of a run's comparisons, grouped by lane and set; None without any."""
-    found = comparing.pairs(run)
+    found = comparisons.pairs(run)
     if not found:
         return None
     rows, headings, bottom = _places(found)
@@ -64,7 +65,7 @@ def plot(run: Run) -> Plot | None:
     return Plot(
         name="comparisons",
         title="Paired speed-ups",
-        note="To the right of 1, A is faster. " + _note(floor) + certified.note(run),
+        note="To the right of 1, A is faster. " + _note(floor) + certification.note(run),
         command=command(run, "bench"),
         source="bench/comparisons.json and bench/bench.json",
         figure=figure,
@@ -89,7 +90,7 @@ def _places(found: list[Pair]) -> tuple[list[tuple[float, Pair]], list[tuple[flo
     rows: list[tuple[float, Pair]] = []
     headings: list[tuple[float, str]] = []
     y = 0.0
-    for name, members in groupby(found, comparing.group):
+    for name, members in groupby(found, comparisons.group):
         headings.append((y, name))
         for pair in members:
             y += 1

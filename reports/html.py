@@ -9,12 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.cells.cell import TWINS
-from reports import facts, ladder, measurement, skeletons, style, summary
+from reports import facts, skeletons, style, summary
 from reports.formats import TWIN_NAMES, Absent
 from reports.plots import Drawn
 from reports.run.missing import Missing, command, missing
 from reports.run.read import Run
 from reports.table import Table, letter, shown
+from reports.words import ladder, measurement
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from bench.cells.cell import Cell
-from reports import certified, readings
 from reports.formats import Absent, Noted, Value, milliseconds, per_second
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words import cells, certification
 
 PERCENTILES = ("p50", "p90", "p99")
 
@@ -71,7 +71,7 @@ def _axes(run: Run, cell_id: str) -> Cell | None:
 
 def _lane(run: Run, cell_id: str) -> str:
     axes = _axes(run, cell_id)
-    return readings.lane(axes) if axes else "lane not recorded"
+    return cells.lane(axes) if axes else "lane not recorded"
 
 
 def _values(run: Run, cell_id: str, row: Mapping[str, Any], test: Mapping[str, Any]) -> tuple[Value, ...]:
@@ -80,7 +80,7 @@ def _values(run: Run, cell_id: str, row: Mapping[str, Any], test: Mapping[str, A
     none = Absent(f"{row.get('status', 'failed')}: {row.get('reason') or 'no reason recorded'}", quiet=True)
     said = [str(text) for key in ("reasons", "warnings", "deviations") for text in test.get(key) or []]
     return (
-        readings.name(axes) if axes else cell_id,
+        cells.name(axes) if axes else cell_id,
         str(test["scenario"]) if test.get("scenario") else none,
         *(_ms(latency.get(p), str(nulls.get(p) or none.reason)) for p in PERCENTILES),
         _figure(test.get("qps"), none.reason),
@@ -102,8 +102,8 @@ def _parity(run: Run, axes: Cell | None, row: Mapping[str, Any]) -> Value:
     """Return `certified` or `uncertified` of what was timed, with the reason of a doubt."""
     if axes is None or row.get("status") != "ok":
         return Absent("no timing of a network here", quiet=True)
-    doubt = certified.doubt_of(run, axes, row.get("artifact_sha256"), row.get("certificate_id"))
-    return Noted(certified.UNCERTIFIED, doubt) if doubt else "certified"
+    doubt = certification.doubt_of(run, axes, row.get("artifact_sha256"), row.get("certificate_id"))
+    return Noted(certification.UNCERTIFIED, doubt) if doubt else "certified"
 
 
 def _ms(value: object, reason: str) -> Value:

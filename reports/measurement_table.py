@@ -6,11 +6,11 @@ from typing import Any
 
 from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
-from reports.measurement import counted, floors, noise_verdict, null_us, part, protocols, sittings
-from reports.readings import name
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words.cells import name
+from reports.words.measurement import counted, floors, noise_verdict, null_us, part, protocols, sittings
 
 NULL_NAMES = {"latency": "query", "throughput": "block"}
 NOISE_RULE = "an interval that misses 1 flags the run, two in succession invalidate it"

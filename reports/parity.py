@@ -14,11 +14,11 @@ from reports.formats import (
     seconds,
     short,
 )
-from reports.readings import DEVICE_NAMES
 from reports.run.missing import command
 from reports.run.parity_file import Certificate, Check, Parity, Rung
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words.cells import DEVICE_NAMES
 
 LEAST_AP = 0.2
 """Of a source: below, AP moves with a handful of predictions. Rung 7 judges by the same number."""

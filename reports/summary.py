@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bench.cells.cell import TWINS
-from reports import certified
 from reports.formats import TWIN_NAMES, Absent, Value, coco_number, difference, or_absent, score, tiny
 from reports.run.missing import command, missing, no_test, unmeasured
 from reports.run.read import Run
 from reports.table import Column, Row, Table
+from reports.words import certification
 
 LOW_AP = 0.05
 """About what a predictor of the mean pose scores."""
@@ -150,8 +150,8 @@ def _bench_says(run: Run) -> list[str]:
 
 
 def _uncertified_says(run: Run) -> list[str]:
-    timed = [c for c in run.cells if c.status == "ok" and certified.needs(c)]
-    count = len(certified.uncertified(run))
+    timed = [c for c in run.cells if c.status == "ok" and certification.needs(c)]
+    count = len(certification.uncertified(run))
     if not count:
         return []
     return [

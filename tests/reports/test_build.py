@@ -19,9 +19,9 @@ from pose.errors import UserError
 from reports import build as built
 from reports import html
 from reports.build import build
-from reports.measurement import NO_INTERVAL
 from reports.run.read import read
 from reports.table import to_markdown
+from reports.words.measurement import NO_INTERVAL
 
 ROOT = Path(__file__).resolve().parents[2]
 MakeRun = Callable[..., Path]

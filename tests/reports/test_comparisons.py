@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import LESS_IS_FASTER
 from bench.run.results import Validity
-from reports import bench_plots, bench_tables, cell_table, comparing, comparison_tables, forest, plots
-from reports.comparing import NOT_RANKED, Pair
+from reports import bench_plots, bench_tables, cell_table, comparison_tables, forest, plots
 from reports.run.bench_files import Comparison
 from reports.run.read import Run, read
 from reports.table import to_csv, to_markdown
+from reports.words import comparisons
+from reports.words.comparisons import NOT_RANKED, Pair
 
 MakeRun = Callable[..., Path]
 OPENVINO = "torch-openvino-ir-fp32-cpu-b1-t2-glibc-latency"
@@ -142,16 +143,16 @@ def test_a_comparison_of_an_uncertified_cell_says_so(run: Run):
 
 
 def test_the_noise_floor_is_shown_and_not_counted(run: Run, stored: list[dict[str, Any]]):
-    found = comparing.pairs(run)
-    assert sum(comparing.counts(found).values()) == len(stored) - 1
-    floor = next(pair for pair in found if pair.found.set_ == comparing.NOISE_FLOOR)
+    found = comparisons.pairs(run)
+    assert sum(comparisons.counts(found).values()) == len(stored) - 1
+    floor = next(pair for pair in found if pair.found.set_ == comparisons.NOISE_FLOOR)
     assert floor.names == ("PyTorch eager again", "PyTorch eager")
 
 
 def test_the_forest_plot_shows_every_pair_and_the_whole_of_every_interval(run: Run):
     plot = forest.plot(run)
     assert plot is not None
-    found = comparing.pairs(run)
+    found = comparisons.pairs(run)
     assert len(plot.tooltips) == len(found)
     low, high = plot.figure.axes[0].get_xlim()
     for pair in found:
@@ -159,7 +160,7 @@ def test_the_forest_plot_shows_every_pair_and_the_whole_of_every_interval(run: R
             assert low < pair.speedup[1] <= pair.speedup[2] < high
     svg = plots.draw(plot).svg
     assert all(f'<g id="{gid}"><title>' in svg for gid in plot.tooltips)
-    assert svg.count(">not ranked<") == comparing.counts(found)[NOT_RANKED]
+    assert svg.count(">not ranked<") == comparisons.counts(found)[NOT_RANKED]
 
 
 def test_the_forest_plot_has_the_margin_and_the_noise_floor(run: Run):

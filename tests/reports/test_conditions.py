@@ -15,10 +15,11 @@ import msgspec
 import pytest
 
 from bench.run.results import CellResult
-from reports import bench_tables, breakdown, cell_table, conditions, loadgen, plots, readings
-from reports.breakdown import PIPELINE, TRAIN
+from reports import bench_tables, breakdown, cell_table, conditions, loadgen, plots
 from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
+from reports.words import cells
+from reports.words.breakdown import PIPELINE, TRAIN
 
 MakeRun = Callable[..., Path]
 PIPELINE_CELL = "torch-openvino-ir-fp32-cpu-b1-t2-glibc-pipeline"
@@ -136,7 +137,7 @@ def test_a_cell_with_one_round_has_no_interval_and_says_why(run: Run):
         cell(run, bench_files.FIRST), rounds=cell(run, bench_files.FIRST).rounds[:1]
     )
     bare = msgspec.structs.replace(one, stats={})
-    assert readings.interval(bare) == "1 round: an interval over rounds needs two"
+    assert cells.interval(bare) == "1 round: an interval over rounds needs two"
 
 
 def test_a_query_is_broken_down_by_stage_in_order(run: Run):

@@ -14,11 +14,12 @@ import bench_files
 import msgspec
 import pytest
 
-from reports import failures, measurement, measurement_table
+from reports import failures, measurement_table
 from reports.run import bench_files as bench_files_
 from reports.run.bench_files import Comparisons
 from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
+from reports.words import measurement
 
 MakeRun = Callable[..., Path]
 

@@ -20,23 +20,12 @@ from bench.parity import gate as gate_
 from bench.parity import ladder as ladder_
 from bench.parity.certificate import NEED_CERTIFICATE
 from bench.parity.rungs import base, deployment
-from reports import (
-    bench_plots,
-    bench_tables,
-    cell_table,
-    certified,
-    failures,
-    html,
-    ladder,
-    parity,
-    parity_plot,
-    plots,
-    summary,
-)
+from reports import bench_plots, bench_tables, cell_table, failures, html, parity, parity_plot, plots, summary
 from reports import build as built
 from reports.run.parity_file import Check, Parity, Rung
 from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
+from reports.words import certification, ladder
 
 MakeRun = Callable[..., Path]
 
@@ -219,7 +208,7 @@ def test_a_certificate_of_an_export_through_the_other_twin_covers_no_cell(run: R
         for c in run.parity.runtimes
     )
     opened = replace(run, parity=replace(run.parity, runtimes=crossed))
-    assert {c.axes.runtime for c in certified.uncertified(opened)} == {"openvino"}
+    assert {c.axes.runtime for c in certification.uncertified(opened)} == {"openvino"}
     assert "IR through" in to_markdown(parity.certificates(opened))  # type: ignore[arg-type]
     assert "torch-openvino-through-tf-ir-fp32-cpu" in {c.what for c in crossed}
 
@@ -242,8 +231,8 @@ def test_a_certificate_that_failed_is_no_certificate(run: Run):
     covered = {
         c.id for c in run.cells if c.certificate_id == first.id and c.axes.scenario in NEED_CERTIFICATE
     }
-    assert {c.id for c in certified.uncertified(broken)} <= covered
-    assert certified.uncertified(broken)
+    assert {c.id for c in certification.uncertified(broken)} <= covered
+    assert certification.uncertified(broken)
     assert first.what in {row["what"] for row in rows(failures.failures(broken))}
 
 
@@ -258,8 +247,8 @@ def test_a_timing_is_certified_by_this_run_for_this_artifact_or_not_at_all(
     run: Run, changes: dict[str, Any], said: str
 ):
     timed = next(c for c in run.cells if c.status == "ok" and c.axes.scenario == "latency")
-    assert certified.doubt(run, timed) is None
-    assert said in (certified.doubt(run, msgspec.structs.replace(timed, **changes)) or "")
+    assert certification.doubt(run, timed) is None
+    assert said in (certification.doubt(run, msgspec.structs.replace(timed, **changes)) or "")
     assert run.parity is not None
     for parity_, why in (
         (replace(run.parity, status="fail"), "failed since"),
@@ -267,8 +256,8 @@ def test_a_timing_is_certified_by_this_run_for_this_artifact_or_not_at_all(
         (without_rung(run, 5), "rung 5 of the parity ladder is unsupported"),
         (renewed(run), "climbed anew since it was timed; 'twinpose bench' gives it the new certificate"),
     ):
-        assert why in (certified.doubt(replace(run, parity=parity_), timed) or "")
-    assert "no parity.json" in (certified.doubt(replace(run, parity=None), timed) or "")
+        assert why in (certification.doubt(replace(run, parity=parity_), timed) or "")
+    assert "no parity.json" in (certification.doubt(replace(run, parity=None), timed) or "")
 
 
 def without_rung(run: Run, number: int) -> Parity:
@@ -325,7 +314,7 @@ def test_the_report_calls_certified_what_the_gate_grants_the_certificate_that_th
     assert {c.axes.scenario for c in timed} == set(NEED_CERTIFICATE)
     for cell in timed:
         granted, _ = gate.certificate(cell.axes, cell.artifact_sha256)
-        certified_ = certified.doubt(changed, cell) is None
+        certified_ = certification.doubt(changed, cell) is None
         assert certified_ == (granted is not None and granted == cell.certificate_id), cell.id
 
 
@@ -334,7 +323,7 @@ def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
     for make in (bench_tables.overview, cell_table.every_cell):
         table = make(marked)
         assert table is not None
-        assert certified.NOTE in table.note
+        assert certification.NOTE in table.note
         for row in rows(table):
             said = getattr(row["parity"], "value", row["parity"])
             if (
@@ -346,7 +335,7 @@ def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
             else:
                 assert said != "uncertified"
         assert "timed without a certificate (--uncertified)" in table.reasons
-        assert certified.NOTE not in (make(run) or table).note
+        assert certification.NOTE not in (make(run) or table).note
     sentence = next(s for s in summary.sentences(marked) if "marked uncertified" in s)
     assert sentence.startswith("9 of 25 timings")
     assert not any("uncertified" in s for s in summary.sentences(run))
@@ -355,7 +344,7 @@ def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
 def test_an_uncertified_timing_is_marked_in_every_plot_that_shows_it(run: Run):
     marked = uncertified(run, "openvino")
     for before, after in zip(bench_plots.bench_plots(run), bench_plots.bench_plots(marked), strict=True):
-        assert certified.NOTE in after.note
+        assert certification.NOTE in after.note
         svg = plots.draw(after).svg
         # One word beside a label and one in what hovering says.
         assert svg.count("on OpenVINO, uncertified") + svg.count("on OpenVINO bf16, uncertified") >= 3

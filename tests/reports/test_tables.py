@@ -24,13 +24,13 @@ from reports import (
     formats,
     literature,
     plots,
-    readings,
     summary,
     tables,
 )
 from reports.formats import Absent, Noted
 from reports.run.read import Run, read
 from reports.table import Column, Row, Table, letter, to_csv, to_markdown
+from reports.words import cells as cells_
 
 MakeRun = Callable[..., Path]
 
@@ -258,7 +258,7 @@ def test_published_figures_stand_apart_and_only_beside_their_own_network(run: Ru
 
 def test_lanes_name_what_must_be_equal():
     cell = Cell("torch", "openvino", "ir", "bf16", "intel-gpu", 1, 1, "tuned", "latency")
-    assert readings.lane(cell) == "Intel GPU, bf16, 1 thread, tuned allocator"
+    assert cells_.lane(cell) == "Intel GPU, bf16, 1 thread, tuned allocator"
 
 
 def test_a_precision_of_a_later_version_comes_last_and_breaks_nothing():
@@ -266,7 +266,7 @@ def test_a_precision_of_a_later_version_comes_last_and_breaks_nothing():
         Cell("torch", "openvino", "ir", precision, "cpu", 1, 2, "glibc", "latency")
         for precision in ("int4", "int8", "fp32", "bf16")
     ]
-    assert [c.precision for c in sorted(cells, key=readings.order)] == ["fp32", "bf16", "int8", "int4"]
+    assert [c.precision for c in sorted(cells, key=cells_.order)] == ["fp32", "bf16", "int8", "int4"]
 
 
 def test_an_ap_near_zero_is_no_result(run: Run):

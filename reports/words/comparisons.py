@@ -8,10 +8,10 @@ from typing import Any
 from bench.cells.cell import LESS_IS_FASTER
 from bench.run.results import CellResult
 from bench.verdicts.comparisons import COMPARISON_SETS
-from reports import certified, readings
 from reports.formats import times, times_interval
 from reports.run.bench_files import Comparison
 from reports.run.read import Run
+from reports.words import cells, certification
 
 MARGIN = 0.02
 """Equivalence is decided within 1 / 1.02 and 1.02 (bench/verdicts/comparisons.py)."""
@@ -60,7 +60,7 @@ class Pair:
 
     def _named(self, text: str) -> str:
         """Return the text with the cells' short names: an ID repeats what the lane's heading says."""
-        known = {cell.id: readings.name(cell.axes) for cell in (self.a, self.b) if cell}
+        known = {cell.id: cells.name(cell.axes) for cell in (self.a, self.b) if cell}
         for cell_id in sorted(known, key=len, reverse=True):
             text = text.replace(cell_id, known[cell_id])
         return text
@@ -69,7 +69,7 @@ class Pair:
     def names(self) -> tuple[str, str]:
         """Return both cells' short names, or their IDs where the run no longer has them."""
         found = ((self.a, self.found.a), (self.b, self.found.b))
-        a, b = (readings.name(cell.axes) if cell else cell_id for cell, cell_id in found)
+        a, b = (cells.name(cell.axes) if cell else cell_id for cell, cell_id in found)
         return a, b
 
     @property
@@ -99,9 +99,9 @@ def pairs(run: Run) -> list[Pair]:
 def _pair(run: Run, found: Comparison, a: CellResult | None, b: CellResult | None) -> Pair:
     spoilt = [reason for cell, cell_id in ((a, found.a), (b, found.b)) if (reason := _spoilt(cell, cell_id))]
     doubts = {
-        f"{readings.name(cell.axes)}: {doubt}"
+        f"{cells.name(cell.axes)}: {doubt}"
         for cell in (a, b)
-        if cell and (doubt := certified.doubt(run, cell))
+        if cell and (doubt := certification.doubt(run, cell))
     }
     # The bench's own reason says it already, and better.
     own = found.verdict is None and found.reason
@@ -112,20 +112,20 @@ def _spoilt(cell: CellResult | None, cell_id: str) -> str | None:
     if cell is None:
         return f"the run has no cell {cell_id} any more"
     if cell.status != "ok":
-        return f"{readings.name(cell.axes)}: {cell.status}"
-    return f"{readings.name(cell.axes)} is INVALID" if cell.validity.verdict == "INVALID" else None
+        return f"{cells.name(cell.axes)}: {cell.status}"
+    return f"{cells.name(cell.axes)} is INVALID" if cell.validity.verdict == "INVALID" else None
 
 
 def group(pair: Pair) -> str:
     """Return what a comparison stands under: its lane, and the set it belongs to."""
     cell = pair.a or pair.b
-    lane = readings.heading(cell.axes.lane) if cell else str(pair.found.lane or "lane not recorded")
+    lane = cells.heading(cell.axes.lane) if cell else str(pair.found.lane or "lane not recorded")
     return f"{lane}: {pair.found.set_.replace('_', ' ')}" if pair.found.set_ else lane
 
 
 def _order(pair: Pair) -> tuple[Any, ...]:
     cell = pair.a or pair.b
-    lane = (0, *readings.full_lane_key(cell.axes)) if cell else (1,)
+    lane = (0, *cells.full_lane_key(cell.axes)) if cell else (1,)
     sets = list(COMPARISON_SETS)
     place = sets.index(pair.found.set_) if pair.found.set_ in sets else len(sets)
     speedup = -pair.speedup[0] if pair.speedup and pair.verdict != NOT_RANKED else 0.0

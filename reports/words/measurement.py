@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from bench.cells.cell import TIMED
-from reports import comparing, formats
-from reports.comparing import NOT_RANKED
+from reports import formats
 from reports.formats import Absent
 from reports.run.read import Run
+from reports.words import comparisons
+from reports.words.comparisons import NOT_RANKED
 
 NO_INTERVAL = (
     "Timings are of one process for each cell, without a paired interval yet: do not cite their "
@@ -131,7 +132,7 @@ def citable(run: Run) -> str:
         return "Nothing of this bench may be cited: identical arms differ, so any difference may be noise."
     if run.comparisons is None:
         return "No comparison was decided, so no difference may be cited."
-    counts = comparing.counts(comparing.pairs(run))
+    counts = comparisons.counts(comparisons.pairs(run))
     if not any(counts.values()):
         return "No two cells of a lane were compared, so no difference may be cited."
     decided, even = counts["faster"] + counts["slower"], counts["equivalent"]

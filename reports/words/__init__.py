@@ -1,0 +1,1 @@
+"""How a report says things: doubts, certificates, verdicts, in words."""
