@@ -9,26 +9,23 @@ from pose.files import write_bytes
 from reports import (
     accuracy_table,
     bench_tables,
-    breakdown,
     cell_table,
     comparison_tables,
     conditions,
     facts,
-    forest,
     html,
     loadgen,
     measurement_table,
     parity,
-    parity_plot,
-    plots,
-    skeletons,
-    style,
     summary,
     tables,
 )
-from reports.bench_plots import bench_plots
 from reports.failures import failures
-from reports.plots import Plot
+from reports.plots import breakdown, forest, samples, style, training
+from reports.plots import parity as parity_
+from reports.plots import plot as plot_
+from reports.plots.cells import bench_plots
+from reports.plots.plot import Plot
 from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
 
@@ -43,7 +40,7 @@ def build(run: Path, out: Path | None = None) -> Path:
     if out is not None:
         _require_free(out)
     opened = read(run)
-    found, drawn = all_tables(opened), [plots.draw(plot) for plot in all_plots(opened)]
+    found, drawn = all_tables(opened), [plot_.draw(plot) for plot in all_plots(opened)]
     page = html.render(opened, found, drawn)
     folder = opened.path / "report" if out is None else out
     files = {f"tables/{table.name}.csv": to_csv(table).encode() for table in found}
@@ -99,11 +96,11 @@ def all_tables(run: Run) -> list[Table]:
 def all_plots(run: Run) -> list[Plot]:
     """Return every plot that the run has figures for."""
     found = (
-        *plots.training_curves(run),
-        parity_plot.errors(run),
+        *training.training_curves(run),
+        parity_.errors(run),
         forest.plot(run),
         *bench_plots(run),
         *breakdown.plots(run),
-        skeletons.figure(run),
+        samples.figure(run),
     )
     return [plot for plot in found if plot]

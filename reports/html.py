@@ -9,9 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.cells.cell import TWINS
-from reports import facts, skeletons, style, summary
+from reports import facts, summary
 from reports.formats import TWIN_NAMES, Absent
-from reports.plots import Drawn
+from reports.plots import samples, style
+from reports.plots.plot import Drawn
 from reports.run.missing import Missing, command, missing
 from reports.run.read import Run
 from reports.table import Table, letter, shown
@@ -117,7 +118,7 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
             headline=by_name["headline"],
             sections=sections(run, tables, plots),
             samples=[
-                (sample, skeletons.data_uri(run, sample), skeletons.panels(sample)) for sample in run.samples
+                (sample, samples.data_uri(run, sample), samples.panels(sample)) for sample in run.samples
             ],
             samples_plot=next((d.plot for d in plots if d.plot.name == "samples"), None),
             samples_absent=[m for m in missing(run) if m.part == "sample images"],

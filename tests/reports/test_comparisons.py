@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import LESS_IS_FASTER
 from bench.run.results import Validity
-from reports import bench_plots, bench_tables, cell_table, comparison_tables, forest, plots
+from reports import bench_tables, cell_table, comparison_tables
+from reports.plots import cells as cells_
+from reports.plots import forest
+from reports.plots import plot as plot_
 from reports.run.bench_files import Comparison
 from reports.run.read import Run, read
 from reports.table import to_csv, to_markdown
@@ -158,7 +161,7 @@ def test_the_forest_plot_shows_every_pair_and_the_whole_of_every_interval(run: R
     for pair in found:
         if pair.speedup:
             assert low < pair.speedup[1] <= pair.speedup[2] < high
-    svg = plots.draw(plot).svg
+    svg = plot_.draw(plot).svg
     assert all(f'<g id="{gid}"><title>' in svg for gid in plot.tooltips)
     assert svg.count(">not ranked<") == comparisons.counts(found)[NOT_RANKED]
 
@@ -211,7 +214,7 @@ def test_a_second_arm_is_in_the_table_of_cells_and_in_no_overview(make_run: Make
     assert cells is not None
     assert overview is not None
     assert again in to_csv(cells)
-    latency = bench_plots.by_runtime(run, "latency")
+    latency = cells_.by_runtime(run, "latency")
     assert latency is not None
     assert all(again not in gid for gid in latency.tooltips)
     assert len({row.values[:8] for row in overview.rows}) == len(overview.rows)

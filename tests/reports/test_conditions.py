@@ -15,7 +15,9 @@ import msgspec
 import pytest
 
 from bench.run.results import CellResult
-from reports import bench_tables, breakdown, cell_table, conditions, loadgen, plots
+from reports import bench_tables, cell_table, conditions, loadgen
+from reports.plots import breakdown
+from reports.plots import plot as plot_
 from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
 from reports.words import cells
@@ -168,7 +170,7 @@ def test_bars_end_where_the_parts_do_and_a_negative_part_has_no_width(run: Run):
     assert min(patch.get_width() for patch in odd.figure.axes[0].patches) == 0
     said = odd.tooltips[f"part-2-{TRAIN_CELL}"]
     assert said == f"{TRAIN_CELL}: optimizer -0.100 ms"
-    assert f"<title>{said}</title>" in plots.draw(odd).svg
+    assert f"<title>{said}</title>" in plot_.draw(odd).svg
 
 
 def test_cells_without_parts_give_neither_table_nor_plot(run: Run):

@@ -20,8 +20,11 @@ from bench.parity import gate as gate_
 from bench.parity import ladder as ladder_
 from bench.parity.certificate import NEED_CERTIFICATE
 from bench.parity.rungs import base, deployment
-from reports import bench_plots, bench_tables, cell_table, failures, html, parity, parity_plot, plots, summary
+from reports import bench_tables, cell_table, failures, html, parity, summary
 from reports import build as built
+from reports.plots import cells as cells_
+from reports.plots import parity as plots_parity
+from reports.plots import plot as plot_
 from reports.run.parity_file import Check, Parity, Rung
 from reports.run.read import Run, read
 from reports.table import Table, to_csv, to_markdown
@@ -343,13 +346,13 @@ def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
 
 def test_an_uncertified_timing_is_marked_in_every_plot_that_shows_it(run: Run):
     marked = uncertified(run, "openvino")
-    for before, after in zip(bench_plots.bench_plots(run), bench_plots.bench_plots(marked), strict=True):
+    for before, after in zip(cells_.bench_plots(run), cells_.bench_plots(marked), strict=True):
         assert certification.NOTE in after.note
-        svg = plots.draw(after).svg
+        svg = plot_.draw(after).svg
         # One word beside a label and one in what hovering says.
         assert svg.count("on OpenVINO, uncertified") + svg.count("on OpenVINO bf16, uncertified") >= 3
         assert "PyTorch eager, uncertified" not in svg
-        assert "uncertified" not in plots.draw(before).svg
+        assert "uncertified" not in plot_.draw(before).svg
 
 
 def test_a_cell_that_was_refused_stands_in_place_of_its_timing_and_under_what_failed(run: Run):
@@ -376,13 +379,13 @@ def test_a_cell_that_was_refused_stands_in_place_of_its_timing_and_under_what_fa
 def test_an_exact_zero_and_a_missed_one_stand_at_opposite_ends(
     measured: float | None, bound: float, expected: float
 ):
-    assert parity_plot.share(Check("x", measured, bound, True, "why")) == expected
+    assert plots_parity.share(Check("x", measured, bound, True, "why")) == expected
 
 
 def test_dots_left_of_the_bound_passed_and_crosses_failed(run: Run, failed: Run):
     for opened, crosses in ((run, 0), (failed, 2)):
         assert opened.parity is not None
-        plot = parity_plot.errors(opened)
+        plot = plots_parity.errors(opened)
         assert plot is not None
         assert plot.figure.axes[0].get_xscale() == "linear", "the logarithm is taken once, by share"
         lines = [line for line in plot.figure.axes[0].lines if line.get_gid()]
@@ -403,9 +406,9 @@ def test_a_ladder_of_nothing_but_zeros_or_of_nothing_at_all_is_drawn(run: Run):
         replace(r, checks=tuple(replace(c, measured=0.0) for c in r.checks)) for r in run.parity.rungs
     )
     for rungs in (zeros, ()):
-        plot = parity_plot.errors(replace(run, parity=replace(run.parity, rungs=rungs)))
+        plot = plots_parity.errors(replace(run, parity=replace(run.parity, rungs=rungs)))
         assert plot is not None
-        assert plots.draw(plot).svg
+        assert plot_.draw(plot).svg
 
 
 def test_the_provenance_names_the_certificate_and_the_versions_that_it_is_of(run: Run):

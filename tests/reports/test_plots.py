@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 
 from pose.errors import UserError
 from pose.skeleton import NUM_JOINTS
-from reports import bench_plots, build, labels, plots, skeletons, style
-from reports.labels import Box, place
+from reports import build
+from reports.plots import cells, label_places, style
+from reports.plots import plot as plot_
+from reports.plots import samples as samples_
+from reports.plots.label_places import Box, place
 from reports.run.read import read
 
 MakeRun = Callable[..., Path]
@@ -52,14 +55,14 @@ def test_without_room_every_label_still_gets_a_place():
 
 
 def test_a_label_near_its_point_needs_no_line():
-    assert labels.leader((0, 0), Box(9, -5, 40, 10)) == []
-    assert labels.leader((0, 0), Box(60, -5, 40, 10)) != []
+    assert label_places.leader((0, 0), Box(9, -5, 40, 10)) == []
+    assert label_places.leader((0, 0), Box(60, -5, 40, 10)) != []
 
 
 def test_an_inline_plot_follows_the_theme_of_the_page(full_run: Path):
     run = read(full_run)
     for plot in (plot for plot in build.all_plots(run) if plot.name != "samples"):
-        svg = style.inline(plots.draw(plot).svg, plot.name, plot.title, plot.description)
+        svg = style.inline(plot_.draw(plot).svg, plot.name, plot.title, plot.description)
         assert svg.startswith("<svg viewBox=")
         assert "var(--tf)" in svg or plot.name in WITHOUT_TWINS
         assert "var(--torch)" in svg or plot.name in WITHOUT_TWINS
@@ -68,9 +71,9 @@ def test_an_inline_plot_follows_the_theme_of_the_page(full_run: Path):
 
 
 def test_a_plot_file_has_no_date_and_stands_on_a_ground_of_its_own(full_run: Path):
-    plot = bench_plots.by_runtime(read(full_run), "latency")
+    plot = cells.by_runtime(read(full_run), "latency")
     assert plot is not None
-    svg = style.on_ground(plots.draw(plot).svg)
+    svg = style.on_ground(plot_.draw(plot).svg)
     assert "dc:date" not in svg
     assert f"fill: {style.light('ground')}" in svg
 
@@ -106,10 +109,10 @@ def test_no_colour_of_the_palette_stands_for_two_roles():
 
 
 def test_the_axis_of_ap_is_no_magnifying_glass(full_run: Path):
-    plot = bench_plots.ap_against_latency(read(full_run))
+    plot = cells.ap_against_latency(read(full_run))
     assert plot is not None
     low, high = plot.figure.axes[0].get_ylim()
-    assert high - low >= bench_plots.SMALLEST_AP_RANGE
+    assert high - low >= cells.SMALLEST_AP_RANGE
     assert plot.figure.axes[0].get_xlim()[0] == 0
 
 
@@ -119,39 +122,39 @@ def keypoints(score: float) -> list[float]:
 
 def test_a_joint_below_the_threshold_is_not_drawn_nor_are_its_limbs():
     points = keypoints(0.9)
-    points[3 * 9 + 2] = skeletons.JOINT_THRESHOLD - 0.01
-    found = skeletons.person(points, predicted=True)
+    points[3 * 9 + 2] = samples_.JOINT_THRESHOLD - 0.01
+    found = samples_.person(points, predicted=True)
     assert len(found.joints) == NUM_JOINTS - 1
-    assert len(found.limbs) == len(skeletons.COCO.limbs) - 1
-    points[3 * 9 + 2] = skeletons.JOINT_THRESHOLD
-    assert len(skeletons.person(points, predicted=True).joints) == NUM_JOINTS
+    assert len(found.limbs) == len(samples_.COCO.limbs) - 1
+    points[3 * 9 + 2] = samples_.JOINT_THRESHOLD
+    assert len(samples_.person(points, predicted=True).joints) == NUM_JOINTS
 
 
 def test_an_empty_panel_says_why(full_run: Path):
     sample = replace(read(full_run).samples[0], predictions={})
-    says = [panel.says for panel in skeletons.panels(sample)]
+    says = [panel.says for panel in samples_.panels(sample)]
     assert says == ["Ground truth", "TensorFlow: no joint scores 0.2", "PyTorch: no joint scores 0.2"]
 
 
 def test_an_annotated_joint_is_drawn_when_labelled_and_hollow_when_hidden():
     points = keypoints(2)
     points[2], points[5] = 0, 1
-    found = skeletons.person(points, predicted=False)
+    found = samples_.person(points, predicted=False)
     assert len(found.joints) == NUM_JOINTS - 1
     assert [sure for *_, sure in found.joints].count(False) == 1
 
 
 def test_sides_have_their_own_colours():
-    names = skeletons.COCO.joints
+    names = samples_.COCO.joints
     left, right = names.index("left_hip"), names.index("right_hip")
-    assert skeletons.colour(left, names.index("left_knee")) == style.LEFT
-    assert skeletons.colour(right, right) == style.RIGHT
-    assert skeletons.colour(left, right) == style.MIDDLE
+    assert samples_.colour(left, names.index("left_knee")) == style.LEFT
+    assert samples_.colour(right, right) == style.RIGHT
+    assert samples_.colour(left, right) == style.MIDDLE
 
 
 def test_a_person_of_another_skeleton_is_refused():
     with pytest.raises(UserError, match="has 6 numbers; expected 51"):
-        skeletons.person([1.0] * 6, predicted=True)
+        samples_.person([1.0] * 6, predicted=True)
 
 
 @pytest.mark.parametrize(
@@ -169,14 +172,14 @@ def test_a_sample_names_a_jpeg_of_the_run(make_run: MakeRun, image: str, message
     (path / "samples/samples.json").write_text(json.dumps(samples))
     run = read(path)
     with pytest.raises(UserError, match=message):
-        skeletons.data_uri(run, run.samples[0])
+        samples_.data_uri(run, run.samples[0])
 
 
 @pytest.mark.parametrize("kind", [".png", ".webp", ".bmp"])
 def test_a_run_whose_samples_are_no_jpegs_is_reported(make_run: MakeRun, kind: str):
     run = read(make_run())
     for sample in run.samples:
-        path = skeletons.image_path(run, sample)
+        path = samples_.image_path(run, sample)
         path.write_bytes(cv2.imencode(kind, cv2.imread(str(path)))[1].tobytes())
-    assert skeletons.data_uri(run, run.samples[0]).startswith("data:image/jpeg;base64,/9j/")
+    assert samples_.data_uri(run, run.samples[0]).startswith("data:image/jpeg;base64,/9j/")
     assert build.build(run.path).is_file()

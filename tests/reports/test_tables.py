@@ -16,18 +16,10 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
 from pose import recipe
-from reports import (
-    bench_plots,
-    bench_tables,
-    cell_table,
-    failures,
-    formats,
-    literature,
-    plots,
-    summary,
-    tables,
-)
+from reports import bench_tables, cell_table, failures, formats, literature, summary, tables
 from reports.formats import Absent, Noted
+from reports.plots import cells as plots_cells
+from reports.plots import training
 from reports.run.read import Run, read
 from reports.table import Column, Row, Table, letter, to_csv, to_markdown
 from reports.words import cells as cells_
@@ -164,11 +156,11 @@ def test_a_timed_cell_carries_the_accuracy_of_its_own_kind(run: Run):
 def test_whatever_shows_an_ap_names_its_boxes(run: Run, stored: str, named: str):
     assert run.test is not None
     told = replace(run, facts={**run.facts, "boxes": stored}, test=replace(run.test, boxes=stored))
-    figure = bench_plots.ap_against_latency(told)
+    figure = plots_cells.ap_against_latency(told)
     for shown in (cell_table.every_cell(told), bench_tables.overview(told), tables.test_part(told), figure):
         assert shown is not None
         assert named in shown.note
-    trained = next(plot for plot in plots.training_curves(told) if plot.name == "training_ap")
+    trained = next(plot for plot in training.training_curves(told) if plot.name == "training_ap")
     for note in (tables.training(told).note, trained.note):  # type: ignore[union-attr]
         assert "Boxes: ground truth." in note
 

@@ -17,9 +17,9 @@ from pose.errors import UserError
 from pose.files import read_bytes
 from pose.images import as_jpeg, read_image
 from pose.skeleton import COCO, NUM_JOINTS
-from reports import style
 from reports.formats import TWIN_NAMES
-from reports.plots import Plot, drawing
+from reports.plots import style
+from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run, Sample
 

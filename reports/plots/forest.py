@@ -13,9 +13,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from bench.cells.cell import LESS_IS_FASTER
-from reports import style
 from reports.formats import times, times_interval
-from reports.plots import Plot, drawing
+from reports.plots import style
+from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification, comparisons, measurement

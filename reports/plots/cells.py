@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from bench.cells.cell import Cell
 from bench.run.results import CellResult
-from reports import labels, style
 from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
-from reports.plots import MARKERS, Plot, drawing
+from reports.plots import label_places, style
+from reports.plots.plot import MARKERS, Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification
@@ -220,10 +220,10 @@ def _label_points(
     extents = [text.get_window_extent(renderer) for text in texts]
     pixels = [tuple(axes.transData.transform((x, y))) for _, x, y in points]
     frame = axes.get_window_extent(renderer)
-    boxes = labels.place(
+    boxes = label_places.place(
         pixels,
         [(extent.width + 4, extent.height + 2) for extent in extents],
-        labels.Box(frame.x0, frame.y0, frame.width, frame.height),
+        label_places.Box(frame.x0, frame.y0, frame.width, frame.height),
         marker=figure.dpi * 0.13,
     )
     for text, box, pixel, (cell, x, y) in zip(texts, boxes, pixels, points, strict=True):
@@ -235,10 +235,10 @@ def _label_points(
 
 
 def _draw_leader(
-    axes: Axes, point: tuple[float, float], pixel: tuple[float, float], box: labels.Box, twin: str
+    axes: Axes, point: tuple[float, float], pixel: tuple[float, float], box: label_places.Box, twin: str
 ) -> None:
-    near = labels.nearest(pixel, box)
-    if not labels.leader(pixel, box):
+    near = label_places.nearest(pixel, box)
+    if not label_places.leader(pixel, box):
         return
     end = axes.transData.inverted().transform(near)
     axes.plot([point[0], end[0]], [point[1], end[1]], color=style.light(twin), linewidth=0.6, zorder=1)

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bench.run.results import CellResult
-from reports import style
 from reports.formats import Absent, Value, milliseconds, or_absent
-from reports.plots import Plot, drawing
+from reports.plots import style
+from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.table import Column, Row, Table

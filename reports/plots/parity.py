@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from reports import style
-from reports.plots import Plot, drawing
+from reports.plots import style
+from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
 from reports.run.parity_file import Check, Parity, Rung
 from reports.run.read import Run
