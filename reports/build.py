@@ -6,28 +6,31 @@ from pathlib import Path
 
 from pose.errors import UserError
 from pose.files import write_bytes
-from reports import (
-    accuracy_table,
-    bench_tables,
-    cell_table,
-    comparison_tables,
-    conditions,
-    facts,
-    html,
-    loadgen,
-    measurement_table,
-    parity,
-    summary,
-    tables,
-)
-from reports.failures import failures
+from reports import html
 from reports.plots import breakdown, forest, samples, style, training
 from reports.plots import parity as parity_
 from reports.plots import plot as plot_
 from reports.plots.cells import bench_plots
 from reports.plots.plot import Plot
 from reports.run.read import Run, read
-from reports.table import Table, to_csv, to_markdown
+from reports.tables import (
+    accuracy,
+    cells,
+    commands,
+    comparisons,
+    conditions,
+    conversion,
+    headline,
+    literature,
+    measurement,
+    mlperf,
+    overview,
+    parity,
+)
+from reports.tables import breakdown as breakdown_
+from reports.tables import training as training_
+from reports.tables.failures import failures
+from reports.tables.table import Table, to_csv, to_markdown
 
 
 def build(run: Path, out: Path | None = None) -> Path:
@@ -72,25 +75,25 @@ def _require_free(out: Path) -> None:
 
 def all_tables(run: Run) -> list[Table]:
     """Return every table that the run has figures for."""
-    trained = [tables.per_epoch(run), tables.training(run)] if run.training else []
+    trained = [training_.per_epoch(run), training_.training(run)] if run.training else []
     optional = (
-        tables.test_part(run),
-        tables.published(run),
-        tables.conversion(run),
+        training_.test_part(run),
+        literature.published(run),
+        conversion.conversion(run),
         parity.checks(run),
         parity.certificates(run),
-        measurement_table.table(run),
-        comparison_tables.comparisons(run),
-        accuracy_table.table(run),
-        bench_tables.overview(run),
-        *breakdown.tables(run),
-        cell_table.every_cell(run),
+        measurement.table(run),
+        comparisons.comparisons(run),
+        accuracy.table(run),
+        overview.overview(run),
+        *breakdown_.tables(run),
+        cells.every_cell(run),
         conditions.table(run),
-        loadgen.table(run),
+        mlperf.table(run),
         failures(run),
-        facts.stages(run),
+        commands.stages(run),
     )
-    return [summary.headline(run), *trained, *(table for table in optional if table)]
+    return [headline.headline(run), *trained, *(table for table in optional if table)]
 
 
 def all_plots(run: Run) -> list[Plot]:

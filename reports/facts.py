@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pose.recipe import Recipe
-from reports.formats import TWIN_NAMES, minute, or_absent, seconds
-from reports.run.missing import command
+from reports.formats import TWIN_NAMES, minute, seconds
 from reports.run.parity_file import Parity
 from reports.run.read import Run
-from reports.table import Column, Row, Table
 
 UNKNOWN = "not recorded in run.json"
 
@@ -132,36 +130,3 @@ def _said(run: Run, key: str) -> str:
 def started(run: Run) -> str | None:
     """Return when the run began, to the minute in UTC, or None where that is not recorded."""
     return minute(run.facts.get("started"))
-
-
-def stages(run: Run) -> Table | None:
-    """Return the commands that made the run and their times, or None when none is recorded."""
-    found = run.facts.get("stages") or {}
-    rows = tuple(
-        Row(
-            (
-                name,
-                str(stage.get("command") or command(run, name)),
-                or_absent(stage.get("wall_s"), "not recorded"),
-                str(stage.get("status") or "done"),
-            )
-        )
-        for name, stage in found.items()
-        if isinstance(stage, dict)
-    )
-    if not rows:
-        return None
-    return Table(
-        name="stages",
-        title="Commands",
-        columns=(
-            Column("stage", "Stage"),
-            Column("command", "Command", kind="code"),
-            Column("wall_s", "Time", seconds, "number"),
-            Column("status", "Status", kind="status"),
-        ),
-        rows=rows,
-        note="What was run, in order; each makes its part again.",
-        command=command(run, "run"),
-        source="run.json",
-    )

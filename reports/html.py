@@ -15,7 +15,7 @@ from reports.plots import samples, style
 from reports.plots.plot import Drawn
 from reports.run.missing import Missing, command, missing
 from reports.run.read import Run
-from reports.table import Table, letter, shown
+from reports.tables.table import Table, letter, shown
 from reports.words import ladder, measurement
 
 

@@ -18,6 +18,7 @@ from pose.files import read_json, write_text
 from reports import facts, summary
 from reports.run import missing as missing_
 from reports.run.read import read
+from reports.tables import headline
 from twinpose.run import do_stages, train_twins
 
 AP = 0.704
@@ -125,7 +126,7 @@ def test_the_report_says_that_nothing_was_trained(run: RunFolder) -> None:
         importing.place(run, twin, given(run))
     opened = read(run.path)
     assert not any("training" in missing.part for missing in missing_.missing(opened))
-    table = summary.headline(opened)
+    table = headline.headline(opened)
     assert [row.values[0] for row in table.rows] == ["Validation, imported weights", "Test, scored once"]
     assert table.rows[0].values[1:] == (AP, AP, 0.0)
     assert any("the weights are those of official-0.safetensors" in s for s in summary.sentences(opened))

@@ -15,10 +15,11 @@ import pytest
 
 from bench.verdicts.ap_differences import Difference
 from pose.errors import UserError
-from reports import accuracy_table, html
+from reports import html
 from reports.build import all_tables
 from reports.run.read import Run, read
-from reports.table import to_csv, to_markdown
+from reports.tables import accuracy
+from reports.tables.table import to_csv, to_markdown
 
 MakeRun = Callable[..., Path]
 TORCH, KERAS = (
@@ -48,7 +49,7 @@ def run(make_run: MakeRun) -> Run:
 
 
 def rows(run: Run) -> list[dict[str, Any]]:
-    table = accuracy_table.table(run)
+    table = accuracy.table(run)
     assert table is not None
     return list(csv.DictReader(io.StringIO(to_csv(table))))
 
@@ -76,11 +77,11 @@ def test_it_stands_among_the_comparisons_of_the_page(run: Run) -> None:
 
 
 def test_imported_weights_are_no_two_trainings(run: Run) -> None:
-    trained = accuracy_table.table(run)
+    trained = accuracy.table(run)
     assert trained is not None
     assert "of one seed each" in trained.note
     source = {"imported": {"name": "w.safetensors", "sha256": "a" * 64}}
-    given = accuracy_table.table(replace(run, imported={"tf": source, "torch": source}))
+    given = accuracy.table(replace(run, imported={"tf": source, "torch": source}))
     assert given is not None
     assert "of one seed each" not in given.note
     assert "The same imported weights, each twin in its own framework" in to_markdown(given)
@@ -88,7 +89,7 @@ def test_imported_weights_are_no_two_trainings(run: Run) -> None:
 
 def test_without_differences_there_is_no_table(make_run: MakeRun) -> None:
     path = make_run()
-    assert accuracy_table.table(read(path)) is None
+    assert accuracy.table(read(path)) is None
     (path / "bench" / "accuracies.json").write_text('{"schema": 9, "differences": []}')
     with pytest.raises(UserError, match="has schema 9"):
         read(path)

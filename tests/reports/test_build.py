@@ -20,7 +20,7 @@ from reports import build as built
 from reports import html
 from reports.build import build
 from reports.run.read import read
-from reports.table import to_markdown
+from reports.tables.table import to_markdown
 from reports.words.measurement import NO_INTERVAL
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,13 +18,15 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import LESS_IS_FASTER
 from bench.run.results import Validity
-from reports import bench_tables, cell_table, comparison_tables
 from reports.plots import cells as cells_
 from reports.plots import forest
 from reports.plots import plot as plot_
 from reports.run.bench_files import Comparison
 from reports.run.read import Run, read
-from reports.table import to_csv, to_markdown
+from reports.tables import cells as tables_cells
+from reports.tables import comparisons as comparisons_
+from reports.tables import overview as overview_
+from reports.tables.table import to_csv, to_markdown
 from reports.words import comparisons
 from reports.words.comparisons import NOT_RANKED, Pair
 
@@ -44,7 +46,7 @@ def stored(full_run: Path) -> list[dict[str, Any]]:
 
 
 def parsed(run: Run) -> list[dict[str, str]]:
-    table = comparison_tables.comparisons(run)
+    table = comparisons_.comparisons(run)
     assert table is not None
     return list(csv.DictReader(io.StringIO(to_csv(table))))
 
@@ -111,7 +113,7 @@ def test_a_comparison_of_a_cell_that_is_gone_or_failed_is_not_ranked(run: Run):
 
 
 def test_what_is_not_ranked_stands_last_in_its_lane_and_says_why_by_name(run: Run):
-    table = comparison_tables.comparisons(run)
+    table = comparisons_.comparisons(run)
     assert table is not None
     lane = [row for row in table.rows if row.group.startswith("Throughput") and "compiled" in row.group]
     assert [row.muted for row in lane] == [False, False, True, True, True]
@@ -122,7 +124,7 @@ def test_what_is_not_ranked_stands_last_in_its_lane_and_says_why_by_name(run: Ru
 
 
 def test_lanes_and_sets_head_the_rows_and_the_largest_speed_up_comes_first(run: Run):
-    table = comparison_tables.comparisons(run)
+    table = comparisons_.comparisons(run)
     assert table is not None
     headings = list(dict.fromkeys(row.group for row in table.rows))
     assert headings[:3] == [
@@ -202,15 +204,15 @@ def test_an_axis_of_equal_cells_is_no_magnifying_glass(run: Run):
 
 def test_without_comparisons_there_is_neither_table_nor_plot(run: Run):
     bare = replace(run, comparisons=None)
-    assert comparison_tables.comparisons(bare) is None
+    assert comparisons_.comparisons(bare) is None
     assert forest.plot(bare) is None
 
 
 def test_a_second_arm_is_in_the_table_of_cells_and_in_no_overview(make_run: MakeRun):
     run = read(make_run())
     again = f"{bench_files.FIRST}-again"
-    cells = cell_table.every_cell(run)
-    overview = bench_tables.overview(run)
+    cells = tables_cells.every_cell(run)
+    overview = overview_.overview(run)
     assert cells is not None
     assert overview is not None
     assert again in to_csv(cells)

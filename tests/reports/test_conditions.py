@@ -15,11 +15,14 @@ import msgspec
 import pytest
 
 from bench.run.results import CellResult
-from reports import bench_tables, cell_table, conditions, loadgen
 from reports.plots import breakdown
 from reports.plots import plot as plot_
 from reports.run.read import Run, read
-from reports.table import Table, to_csv, to_markdown
+from reports.tables import breakdown as breakdown_
+from reports.tables import cells as cells_
+from reports.tables import conditions, mlperf
+from reports.tables import overview as overview_
+from reports.tables.table import Table, to_csv, to_markdown
 from reports.words import cells
 from reports.words.breakdown import PIPELINE, TRAIN
 
@@ -82,7 +85,7 @@ def test_energy_without_a_counter_is_null_and_never_zero(run: Run):
     read_off = replace(read_off, cells=tuple(known if c.id == first.id else c for c in read_off.cells))
     row = parsed(conditions.table(read_off))[bench_files.FIRST]
     assert (row["energy_mj_per_image"], row["device_memory_bytes"]) == ("12.5", str(2**30))
-    assert parsed(cell_table.every_cell(read_off))[bench_files.FIRST]["energy_mj_per_image"] == "12.5"
+    assert parsed(cells_.every_cell(read_off))[bench_files.FIRST]["energy_mj_per_image"] == "12.5"
 
 
 def test_the_order_of_the_rounds_has_its_source(run: Run):
@@ -97,7 +100,7 @@ def test_the_order_of_the_rounds_has_its_source(run: Run):
 
 
 def test_a_cell_shows_rounds_done_and_wanted_and_more_where_the_rule_asked(run: Run):
-    rows = parsed(cell_table.every_cell(run))
+    rows = parsed(cells_.every_cell(run))
     assert rows[bench_files.FIRST]["rounds_said"] == "14/10"
     assert rows[PIPELINE_CELL]["rounds_said"] == "10/10"
     failed = rows["tf-tf-compiled-fp32-cpu-b1-t2-glibc-latency"]
@@ -105,7 +108,7 @@ def test_a_cell_shows_rounds_done_and_wanted_and_more_where_the_rule_asked(run: 
 
 
 def test_a_percentile_of_too_few_queries_is_null_with_the_reason(run: Run):
-    table = cell_table.every_cell(run)
+    table = cells_.every_cell(run)
     assert table is not None
     assert parsed(table)[PIPELINE_CELL]["latency_p99_ms"] == ""
     assert "450 queries; needs 662" in table.reasons
@@ -113,23 +116,23 @@ def test_a_percentile_of_too_few_queries_is_null_with_the_reason(run: Run):
 
 
 def test_every_scenario_has_its_value_in_its_own_unit(run: Run):
-    rows = parsed(cell_table.every_cell(run))
+    rows = parsed(cells_.every_cell(run))
     train, data = rows[TRAIN_CELL], rows[TRAIN_CELL.replace("train", "data")]
     assert (float(train["steps_per_s"]), train["images_per_s"]) == (pytest.approx(74.0 / 21.4), "")
     assert (float(data["samples_per_s"]), data["AP"]) == (212.0, "")
     assert float(data["interval_low"]) < float(data["samples_per_s"]) < float(data["interval_high"])
-    overview = bench_tables.overview(run)
+    overview = overview_.overview(run)
     assert overview is not None
     titles = [column.title for column in overview.columns]
     assert {"Pipeline p50 ms, batch 1", "Steps/s, batch 16", "Samples/s, batch 16"} <= set(titles)
 
 
 def test_a_column_that_no_cell_fills_is_in_the_csv_alone(run: Run):
-    table = cell_table.every_cell(run)
+    table = cells_.every_cell(run)
     assert table is not None
     hidden = {column.key for column in table.columns if column.only_csv}
     assert {"peak_device_bytes", "energy_mj_per_image"} <= hidden
-    on_gpu = cell_table.every_cell(with_rounds(run, bench_files.FIRST, peak_device_bytes=2**30))
+    on_gpu = cells_.every_cell(with_rounds(run, bench_files.FIRST, peak_device_bytes=2**30))
     assert on_gpu is not None
     assert "peak_device_bytes" not in {column.key for column in on_gpu.columns if column.only_csv}
 
@@ -143,7 +146,7 @@ def test_a_cell_with_one_round_has_no_interval_and_says_why(run: Run):
 
 
 def test_a_query_is_broken_down_by_stage_in_order(run: Run):
-    table = breakdown.table(run, PIPELINE)
+    table = breakdown_.table(run, PIPELINE)
     assert table is not None
     titles = [column.title for column in table.columns if not column.only_csv]
     assert titles == ["Cell", "Decode ms", "Warp ms", "Network ms", "Keypoints ms", "Together ms"]
@@ -152,7 +155,7 @@ def test_a_query_is_broken_down_by_stage_in_order(run: Run):
 
 
 def test_the_whole_of_a_step_is_no_part_of_it(run: Run):
-    row = parsed(breakdown.table(run, TRAIN))[TRAIN_CELL]
+    row = parsed(breakdown_.table(run, TRAIN))[TRAIN_CELL]
     assert "step_ms" not in row
     assert "to_device_ms" not in row
     phases = [float(row[f"{name}_ms"]) for name in ("forward", "backward", "optimizer")]
@@ -175,12 +178,12 @@ def test_bars_end_where_the_parts_do_and_a_negative_part_has_no_width(run: Run):
 
 def test_cells_without_parts_give_neither_table_nor_plot(run: Run):
     without = replace(run, cells=tuple(one for one in run.cells if one.axes.scenario == "latency"))
-    assert breakdown.tables(without) == breakdown.plots(without) == []
+    assert breakdown_.tables(without) == breakdown.plots(without) == []
 
 
 def test_what_the_load_generator_says_has_a_table_of_its_own(make_run: MakeRun):
     path = make_run()
-    assert loadgen.table(read(path)) is None
+    assert mlperf.table(read(path)) is None
     tests = [
         {
             "scenario": "SingleStream",
@@ -206,7 +209,7 @@ def test_what_the_load_generator_says_has_a_table_of_its_own(make_run: MakeRun):
     }
     for row in (good, bad):
         (folder / f"{row['id']}.json").write_text(json.dumps(row))
-    table = loadgen.table(read(path))
+    table = mlperf.table(read(path))
     assert table is not None
     rows = list(csv.DictReader(io.StringIO(to_csv(table))))
     by_test = {(row["id"], row["scenario"]): row for row in rows}
@@ -222,7 +225,7 @@ def test_what_the_load_generator_says_has_a_table_of_its_own(make_run: MakeRun):
     certified = good | {"axes": asdict(carried.axes), "artifact_sha256": carried.artifact_sha256}
     certified |= {"certificate_id": carried.certificate_id}
     (folder / f"{good['id']}.json").write_text(json.dumps(certified))
-    proven = loadgen.table(read(path))
+    proven = mlperf.table(read(path))
     assert proven is not None
     by_id = {row["id"]: row for row in csv.DictReader(io.StringIO(to_csv(proven)))}
     assert by_id[bench_files.FIRST]["parity"] == "certified"

@@ -14,11 +14,12 @@ import bench_files
 import msgspec
 import pytest
 
-from reports import failures, measurement_table
 from reports.run import bench_files as bench_files_
 from reports.run.bench_files import Comparisons
 from reports.run.read import Run, read
-from reports.table import Table, to_csv, to_markdown
+from reports.tables import failures
+from reports.tables import measurement as measurement_
+from reports.tables.table import Table, to_csv, to_markdown
 from reports.words import measurement
 
 MakeRun = Callable[..., Path]
@@ -40,7 +41,7 @@ def noisy(run: Run, **noise: Any) -> Run:
 
 
 def test_the_table_says_noise_harness_protocol_and_ceilings(run: Run):
-    rows = parsed(measurement_table.table(run))
+    rows = parsed(measurement_.table(run))
     floor = rows["Same cell as two arms (A/A)"]
     assert run.bench is not None
     last = run.bench["noise"]["history"][-1]
@@ -65,7 +66,7 @@ def test_an_altered_profile_and_a_gpu_s_peak_are_said(run: Run):
     on_gpu = {"peaks": [{**run.bench["limits"]["peaks"][0], "gflops": 51000.0}]}
     matrix = {**run.bench["matrix"], "protocol": protocol, "altered": {"rounds": 10}}
     changed = replace(run, bench={**run.bench, "matrix": matrix, "limits_cuda": on_gpu})
-    rows = parsed(measurement_table.table(changed))
+    rows = parsed(measurement_.table(changed))
     assert rows["Profile"]["said"] == "official, but rounds 3 for 10"
     assert float(rows["Peak, GPU, fp32, 2 threads"]["value"]) == 51000.0
     assert float(rows["Peak, fp32, 2 threads"]["value"]) == 141.3
@@ -83,7 +84,7 @@ def test_cells_of_two_protocols_are_not_credited_with_one(run: Run):
         return quick if cell_id == first else official
 
     cells = tuple(msgspec.structs.replace(one, protocol=by(one.id)) for one in run.cells)
-    table = measurement_table.table(replace(run, cells=cells))
+    table = measurement_.table(replace(run, cells=cells))
     assert table is not None
     said = {
         (row.group, row.values[0]): row.values[1] for row in table.rows if str(row.group)[:8] == "Protocol"
@@ -97,7 +98,7 @@ def test_what_disturbed_a_ceiling_stands_beside_it(run: Run):
     assert run.bench is not None
     limits = run.bench["limits"]
     peaks = [{**limits["peaks"][0], "doubts": ["other work took 9% of the processors' time"]}]
-    table = measurement_table.table(replace(run, bench={**run.bench, "limits": {**limits, "peaks": peaks}}))
+    table = measurement_.table(replace(run, bench={**run.bench, "limits": {**limits, "peaks": peaks}}))
     how = parsed(table)["Peak, fp32, 2 threads"]["how"]
     assert how.endswith("the machine can do more than that: other work took 9% of the processors' time")
 
@@ -106,7 +107,7 @@ def test_what_disturbed_a_ceiling_stands_beside_it(run: Run):
 def test_what_a_bench_did_not_record_is_a_dash_with_a_reason(run: Run, gone: str):
     assert run.bench is not None
     poorer = replace(run, bench={key: value for key, value in run.bench.items() if key != gone})
-    table = measurement_table.table(poorer)
+    table = measurement_.table(poorer)
     assert table is not None
     assert gone == "sittings" or any(said in to_markdown(table) for said in ("recorded none", "does not say"))
     assert measurement.verdict(poorer) is not None
@@ -129,7 +130,7 @@ def test_without_an_a_a_pair_nothing_vouches_for_a_run(run: Run):
     name, text, status = measurement.verdict(noisy(run, history=[], verdict="VALID")) or ("", "", "")
     assert (name, status) == ("Bench: not judged.", "not judged")
     assert "noise floor of this run is unknown" in text
-    assert parsed(measurement_table.table(noisy(run, history=[])))["Verdict"]["said"] == ""
+    assert parsed(measurement_.table(noisy(run, history=[])))["Verdict"]["said"] == ""
 
 
 def test_where_nothing_is_ranked_nothing_may_be_cited(run: Run):
@@ -141,7 +142,7 @@ def test_where_nothing_is_ranked_nothing_may_be_cited(run: Run):
 def test_a_run_without_cells_has_no_verdict(run: Run):
     bare = replace(run, cells=())
     assert measurement.verdict(bare) is None
-    assert measurement_table.table(bare) is None
+    assert measurement_.table(bare) is None
 
 
 def test_what_may_be_cited_is_counted(run: Run):
@@ -167,7 +168,7 @@ def test_a_bench_of_the_first_schema_is_warned_of_and_not_cited(make_run: MakeRu
     old = read(path)
     assert measurement.citable(old) == measurement.NO_INTERVAL
     assert not measurement.has_intervals(old)
-    rows = parsed(measurement_table.table(old))
+    rows = parsed(measurement_.table(old))
     assert rows["Profile"]["said"] == ""
     assert rows["Warm-up"]["said"] == "1 s"
 

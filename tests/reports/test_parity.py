@@ -20,14 +20,16 @@ from bench.parity import gate as gate_
 from bench.parity import ladder as ladder_
 from bench.parity.certificate import NEED_CERTIFICATE
 from bench.parity.rungs import base, deployment
-from reports import bench_tables, cell_table, failures, html, parity, summary
 from reports import build as built
+from reports import html, summary
 from reports.plots import cells as cells_
 from reports.plots import parity as plots_parity
 from reports.plots import plot as plot_
 from reports.run.parity_file import Check, Parity, Rung
 from reports.run.read import Run, read
-from reports.table import Table, to_csv, to_markdown
+from reports.tables import cells as tables_cells
+from reports.tables import failures, overview, parity
+from reports.tables.table import Table, to_csv, to_markdown
 from reports.words import certification, ladder
 
 MakeRun = Callable[..., Path]
@@ -323,7 +325,7 @@ def test_the_report_calls_certified_what_the_gate_grants_the_certificate_that_th
 
 def test_an_uncertified_timing_is_marked_in_every_table_that_shows_it(run: Run):
     marked = uncertified(run, "openvino")
-    for make in (bench_tables.overview, cell_table.every_cell):
+    for make in (overview.overview, tables_cells.every_cell):
         table = make(marked)
         assert table is not None
         assert certification.NOTE in table.note
@@ -367,7 +369,7 @@ def test_a_cell_that_was_refused_stands_in_place_of_its_timing_and_under_what_fa
     trouble = {row["what"]: row for row in rows(failures.failures(refused))}
     for cell in (c for c in cells if c.axes.runtime == "onnxruntime"):
         assert (trouble[cell.id]["status"], trouble[cell.id]["reason"]) == ("uncertified", reason)
-    shown = next(r for r in rows(bench_tables.overview(refused)) if r["runtime"] == "onnxruntime")
+    shown = next(r for r in rows(overview.overview(refused)) if r["runtime"] == "onnxruntime")
     assert shown["parity"] == "uncertified"
     assert shown["latency_p50_ms_b1"].shown == "uncertified"
 

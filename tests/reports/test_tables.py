@@ -16,12 +16,15 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
 from pose import recipe
-from reports import bench_tables, cell_table, failures, formats, literature, summary, tables
+from reports import formats, summary
 from reports.formats import Absent, Noted
 from reports.plots import cells as plots_cells
 from reports.plots import training
 from reports.run.read import Run, read
-from reports.table import Column, Row, Table, letter, to_csv, to_markdown
+from reports.tables import cells as tables_cells
+from reports.tables import conversion, failures, headline, literature, overview
+from reports.tables import training as training_
+from reports.tables.table import Column, Row, Table, letter, to_csv, to_markdown
 from reports.words import cells as cells_
 
 MakeRun = Callable[..., Path]
@@ -38,9 +41,9 @@ def parsed(table: Table | None) -> list[dict[str, str]]:
 
 
 def test_the_per_epoch_table_has_exactly_its_columns_and_every_epoch(run: Run):
-    text = to_csv(tables.per_epoch(run))
+    text = to_csv(training_.per_epoch(run))
     assert text.splitlines()[0] == "Epoch,TensorFlow mAP,PyTorch mAP,TensorFlow val loss,PyTorch val loss"
-    rows = parsed(tables.per_epoch(run))
+    rows = parsed(training_.per_epoch(run))
     assert [int(row["Epoch"]) for row in rows] == list(range(1, 13))
     assert float(rows[10]["PyTorch mAP"]) == 0.418
     # Full precision: what was stored comes back bit by bit.
@@ -51,11 +54,11 @@ def test_the_recipe_may_ask_for_some_epochs(run: Run):
     assert run.recipe is not None
     chosen = recipe.Report(table_epochs=(5, 10, 50))
     some = replace(run, recipe=run.recipe.model_copy(update={"report": chosen}))
-    assert [row["Epoch"] for row in parsed(tables.per_epoch(some))] == ["5", "10"]
-    assert "2 of 12 epochs" in tables.per_epoch(some).note
+    assert [row["Epoch"] for row in parsed(training_.per_epoch(some))] == ["5", "10"]
+    assert "2 of 12 epochs" in training_.per_epoch(some).note
     none = recipe.Report(table_epochs=(50,))
     every = replace(run, recipe=run.recipe.model_copy(update={"report": none}))
-    assert len(parsed(tables.per_epoch(every))) == 12
+    assert len(parsed(training_.per_epoch(every))) == 12
 
 
 def test_a_twin_that_is_behind_is_a_dash_with_a_reason_and_never_zero(make_run: MakeRun):
@@ -64,7 +67,7 @@ def test_a_twin_that_is_behind_is_a_dash_with_a_reason_and_never_zero(make_run: 
     torn = '{"epoch": 8, "lr'
     (path / "train" / "tf" / "epochs.jsonl").write_text("".join(lines[:7]) + torn)
     (path / "train" / "tf" / "summary.json").unlink()
-    table = tables.per_epoch(read(path))
+    table = training_.per_epoch(read(path))
     assert parsed(table)[7]["TensorFlow mAP"] == ""
     markdown = to_markdown(table)
     assert "| 8 | —<sup>a</sup> | 0.338 |" in markdown
@@ -79,7 +82,7 @@ def test_half_a_training_is_compared_at_the_last_common_epoch(make_run: MakeRun)
     lines = (path / "train" / "torch" / "epochs.jsonl").read_text().splitlines(keepends=True)
     (path / "train" / "torch" / "epochs.jsonl").write_text("".join(lines[:7]))
     (path / "train" / "torch" / "summary.json").unlink()
-    best, common, _ = parsed(summary.headline(read(path)))
+    best, common, _ = parsed(headline.headline(read(path)))
     assert best["difference"] == best["AP_torch"] == ""
     assert common["part"] == "Validation, epoch 7 of both"
     assert float(common["difference"]) == pytest.approx(0.325 - 0.312)
@@ -91,12 +94,12 @@ def test_a_loss_that_was_not_finite_is_absent(make_run: MakeRun):
     lines = [json.loads(x) for x in (path / "train/tf/epochs.jsonl").read_text().splitlines()]
     lines[2] |= {"val_loss": None, "ap": None}
     (path / "train/tf/epochs.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
-    row = parsed(tables.per_epoch(read(path)))[2]
+    row = parsed(training_.per_epoch(read(path)))[2]
     assert (row["TensorFlow mAP"], row["TensorFlow val loss"]) == ("", "")
 
 
 def test_the_headline_is_the_difference_of_both_twins(run: Run):
-    rows = {row["part"]: row for row in parsed(summary.headline(run))}
+    rows = {row["part"]: row for row in parsed(headline.headline(run))}
     assert float(rows["Validation, best epoch of each"]["difference"]) == pytest.approx(0.007)
     assert float(rows["Test, scored once"]["difference"]) == pytest.approx(0.006)
     assert any("34 of 38 cells were measured" in sentence for sentence in summary.sentences(run))
@@ -109,10 +112,10 @@ def replace_cell(cell: object, **changes: object) -> object:
 
 
 def test_a_size_without_ground_truth_is_absent_not_minus_one(run: Run):
-    row = parsed(tables.test_part(run))[0]
+    row = parsed(training_.test_part(run))[0]
     assert row["APL"] == ""
     assert float(row["AP"]) == 0.398
-    assert "no ground truth of this size" in to_markdown(tables.test_part(run))  # type: ignore[arg-type]
+    assert "no ground truth of this size" in to_markdown(training_.test_part(run))  # type: ignore[arg-type]
 
 
 def test_a_split_without_a_test_part_says_so(make_run: MakeRun):
@@ -120,15 +123,15 @@ def test_a_split_without_a_test_part_says_so(make_run: MakeRun):
     reason = "the 'official' split has no labelled test part"
     (path / "test.json").write_text(json.dumps({"split": None, "reason": reason}))
     opened = read(path)
-    assert tables.test_part(opened) is None
-    assert reason in to_markdown(summary.headline(opened))
+    assert training_.test_part(opened) is None
+    assert reason in to_markdown(headline.headline(opened))
     trouble = failures.failures(opened)
     assert trouble is not None
     assert "test part" not in {row["what"] for row in parsed(trouble)}
 
 
 def test_every_cell_has_a_row_whatever_became_of_it(run: Run):
-    rows = parsed(cell_table.every_cell(run))
+    rows = parsed(tables_cells.every_cell(run))
     assert len(rows) == len(run.cells) == 38
     by_status = {row["status"]: row for row in rows}
     assert set(by_status) == {"ok", "failed", "timeout", "oom", "unsupported"}
@@ -138,7 +141,7 @@ def test_every_cell_has_a_row_whatever_became_of_it(run: Run):
 
 
 def test_a_timed_cell_carries_the_accuracy_of_its_own_kind(run: Run):
-    rows = {row["id"]: row for row in parsed(cell_table.every_cell(run))}
+    rows = {row["id"]: row for row in parsed(tables_cells.every_cell(run))}
     bf16 = rows["torch-openvino-ir-bf16-cpu-b1-t2-glibc-latency"]
     assert bf16["accuracy_cell"] == "torch-openvino-ir-bf16-cpu-b8-t2-glibc-accuracy"
     assert float(bf16["AP"]) == pytest.approx(0.418 - 0.0031)
@@ -157,16 +160,16 @@ def test_whatever_shows_an_ap_names_its_boxes(run: Run, stored: str, named: str)
     assert run.test is not None
     told = replace(run, facts={**run.facts, "boxes": stored}, test=replace(run.test, boxes=stored))
     figure = plots_cells.ap_against_latency(told)
-    for shown in (cell_table.every_cell(told), bench_tables.overview(told), tables.test_part(told), figure):
+    for shown in (tables_cells.every_cell(told), overview.overview(told), training_.test_part(told), figure):
         assert shown is not None
         assert named in shown.note
     trained = next(plot for plot in training.training_curves(told) if plot.name == "training_ap")
-    for note in (tables.training(told).note, trained.note):  # type: ignore[union-attr]
+    for note in (training_.training(told).note, trained.note):  # type: ignore[union-attr]
         assert "Boxes: ground truth." in note
 
 
 def test_rows_of_the_overview_stand_in_lanes(run: Run):
-    table = bench_tables.overview(run)
+    table = overview.overview(run)
     assert table is not None
     lanes = list(dict.fromkeys(row.group for row in table.rows))
     assert lanes == [
@@ -223,21 +226,21 @@ def test_cells_of_the_matrix_that_have_not_run_are_counted(make_run: MakeRun):
 
 
 def test_the_conversion_is_relative_to_its_source(run: Run):
-    rows = parsed(tables.conversion(run))
+    rows = parsed(conversion.conversion(run))
     assert float(rows[0]["relative_difference"]) == pytest.approx(1.8e-6 / 0.061)
     assert rows[3]["max_abs_difference"] == ""
     assert rows[3]["status"] == "failed"
 
 
 def test_published_figures_stand_apart_and_only_beside_their_own_network(run: Run):
-    assert tables.published(run) is None
+    assert literature.published(run) is None
     assert run.recipe is not None
     model = run.recipe.model.model_copy(
         update={"backbone": "resnet50", "input_size": (192, 256), "deconv_channels": 256}
     )
     for name, expected in (("coco_resnet50_256x192", [0.704, 0.724]), ("study_resnet50_256x192", None)):
         changed = run.recipe.model_copy(update={"name": name, "model": model})
-        found = parsed(tables.published(replace(run, recipe=changed)))
+        found = parsed(literature.published(replace(run, recipe=changed)))
         values = [float(row["AP"]) for row in found]
         assert values == (expected or [0.704, 0.724, 0.725, 0.730])
         assert all(row["source"] for row in found)
@@ -275,7 +278,7 @@ def test_an_accuracy_cell_that_failed_is_named_in_place_of_the_ap(run: Run):
     cells = tuple(
         replace_cell(c, status="failed", reason="boom", stats={}) if c.id == wanted else c for c in run.cells
     )
-    table = bench_tables.overview(replace(run, cells=cells))
+    table = overview.overview(replace(run, cells=cells))
     assert table is not None
     assert f"failed: boom ({wanted})" in table.reasons
 

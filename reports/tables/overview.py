@@ -19,7 +19,7 @@ from reports.formats import (
 )
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table
 from reports.words import certification
 from reports.words.cells import RATES, VERDICTS, ap, comparable, lane, latency, most, order, rate, read_back
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reports.formats import Absent, Value, probability, times, times_interval
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table
 from reports.words import comparisons as comparisons_
 from reports.words.comparisons import NOISE_FLOOR, NOT_RANKED, Pair
 

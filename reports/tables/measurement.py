@@ -8,7 +8,7 @@ from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table
 from reports.words.cells import name
 from reports.words.measurement import counted, floors, noise_verdict, null_us, part, protocols, sittings
 

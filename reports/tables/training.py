@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bench.cells.cell import TWINS
-from reports import literature
 from reports.formats import (
     TWIN_NAMES,
     Absent,
@@ -14,11 +13,10 @@ from reports.formats import (
     rate,
     score,
     seconds,
-    tiny,
 )
 from reports.run.missing import command, no_test
-from reports.run.read import Epoch, Route, Run, Training
-from reports.table import Column, Row, Table
+from reports.run.read import Epoch, Run, Training
+from reports.tables.table import Column, Row, Table
 
 TEN_NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 
@@ -134,83 +132,4 @@ def test_part(run: Run) -> Table | None:
         note=f"Scored once, on the checkpoint that was best on validation. {run.scored_on}",
         command=command(run, "test"),
         source="test.json",
-    )
-
-
-def published(run: Run) -> Table | None:
-    """Return what the literature reports for this network, or None when that is not the recipe's."""
-    rows = literature.matching(run.recipe)
-    if not rows:
-        return None
-    names = ("AP", "AP50", "AP75", "APM", "APL", "AR")
-    unpublished = Absent("not among the published figures")
-    return Table(
-        name="literature",
-        title="Literature: published, not measured here",
-        columns=(
-            Column("network", "Network"),
-            Column("input", "Input"),
-            Column("part", "Part"),
-            Column("boxes", "Boxes"),
-            *(Column(name, name, score, "number") for name in names),
-            Column("source", "Source"),
-        ),
-        rows=tuple(
-            Row(
-                (
-                    *(row.backbone, "{}x{}".format(*reversed(row.input_size)), row.part, row.boxes),
-                    *(row.numbers.get(name, unpublished) for name in names),
-                    row.source,
-                )
-            )
-            for row in rows
-        ),
-        note="Other people's figures, by their own training, data and boxes. They are no result of this run.",
-        command="",
-        source="the publication named in each row",
-    )
-
-
-def conversion(run: Run) -> Table | None:
-    """Return how far each conversion moved the output, or None when nothing was converted."""
-    rows = [
-        Row((TWIN_NAMES.get(twin, twin), *_route(route)), muted=route.status != "ok")
-        for twin, found in run.conversions.items()
-        for route in found.routes
-    ]
-    if not rows:
-        return None
-    return Table(
-        name="conversion",
-        title="Conversion",
-        columns=(
-            Column("source", "Source"),
-            Column("route", "Route"),
-            Column("file", "File", kind="code"),
-            Column("max_abs_difference", "Max abs. difference", tiny, "number"),
-            Column("relative_difference", "Relative to RMS", tiny, "number"),
-            Column("wall_s", "Time", seconds, "number"),
-            Column("status", "Status", kind="status"),
-            Column("sha256", "SHA-256", only_csv=True),
-        ),
-        rows=tuple(rows),
-        note="The converted network against its source on the same inputs: the largest difference of any "
-        "heatmap value, and the same divided by the root mean square of the source's heatmaps.",
-        command=command(run, "convert"),
-        source=", ".join(f"artifacts/{twin}/conversion.json" for twin in run.conversions),
-    )
-
-
-def _route(route: Route) -> tuple[Value, ...]:
-    reason = route.reason or "not recorded"
-    moved, scale = route.max_abs_difference, route.rms_source
-    relative = None if moved is None or not scale else moved / scale
-    return (
-        route.route,
-        or_absent(route.file, reason),
-        or_absent(moved, reason),
-        or_absent(relative, reason if scale != 0 else "the source's output is zero everywhere"),
-        or_absent(route.wall_s, "not recorded"),
-        route.status,
-        or_absent(route.sha256, reason),
     )

@@ -11,7 +11,7 @@ from bench.cells.cell import Cell
 from reports.formats import Absent, Noted, Value, milliseconds, per_second
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table
 from reports.words import cells, certification
 
 PERCENTILES = ("p50", "p90", "p99")

@@ -8,7 +8,7 @@ from reports.formats import or_absent
 from reports.run.missing import command, missing
 from reports.run.parity_file import Check
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table
 from reports.words.cells import read_back
 from reports.words.measurement import part
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pose.recipe import Recipe
+from reports.formats import Absent, score
+from reports.run.read import Run
+from reports.tables.table import Column, Row, Table
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,37 @@ def matching(recipe: Recipe | None) -> tuple[Published, ...]:
         (192, 256),
     )
     return found + (STUDY_AP if study else ())
+
+
+def published(run: Run) -> Table | None:
+    """Return what the literature reports for this network, or None when that is not the recipe's."""
+    rows = matching(run.recipe)
+    if not rows:
+        return None
+    names = ("AP", "AP50", "AP75", "APM", "APL", "AR")
+    unpublished = Absent("not among the published figures")
+    return Table(
+        name="literature",
+        title="Literature: published, not measured here",
+        columns=(
+            Column("network", "Network"),
+            Column("input", "Input"),
+            Column("part", "Part"),
+            Column("boxes", "Boxes"),
+            *(Column(name, name, score, "number") for name in names),
+            Column("source", "Source"),
+        ),
+        rows=tuple(
+            Row(
+                (
+                    *(row.backbone, "{}x{}".format(*reversed(row.input_size)), row.part, row.boxes),
+                    *(row.numbers.get(name, unpublished) for name in names),
+                    row.source,
+                )
+            )
+            for row in rows
+        ),
+        note="Other people's figures, by their own training, data and boxes. They are no result of this run.",
+        command="",
+        source="the publication named in each row",
+    )

@@ -10,7 +10,7 @@ from bench.run.results import CellResult
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table
 from reports.words import cells as cells_
 
 NO_ENERGY = "Energy is null, a dash, where no counter was read: null is not zero."

@@ -17,7 +17,7 @@ from reports.formats import (
 from reports.run.missing import command
 from reports.run.parity_file import Certificate, Check, Parity, Rung
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table
 from reports.words.cells import DEVICE_NAMES
 
 LEAST_AP = 0.2

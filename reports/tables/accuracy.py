@@ -7,7 +7,7 @@ from bench.verdicts.ap_differences import Difference
 from reports.formats import Absent, Value, fine_difference, rate, score
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table
 from reports.words import cells
 
 SAME = "The same imported weights, each twin in its own framework"

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from bench.cells.cell import LESS_IS_FASTER, TIMED
 from bench.run.results import CellResult
-from reports.conditions import NO_ENERGY
 from reports.formats import (
     Absent,
     Noted,
@@ -22,7 +21,8 @@ from reports.formats import (
 )
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.table import Column, Row, Table
+from reports.tables.conditions import NO_ENERGY
+from reports.tables.table import Column, Row, Table
 from reports.words import certification
 from reports.words.cells import (
     RATES,

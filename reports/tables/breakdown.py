@@ -1,0 +1,56 @@
+"""The tables of where the time goes."""
+
+from __future__ import annotations
+
+from bench.run.results import CellResult
+from reports.formats import Absent, Value, milliseconds, or_absent
+from reports.run.missing import command
+from reports.run.read import Run
+from reports.tables.table import Column, Row, Table
+from reports.words import cells as cells_
+from reports.words import certification
+from reports.words.breakdown import PIPELINE, TRAIN, Kind, _cells, _names, _parts, _whole
+
+
+def table(run: Run, kind: Kind) -> Table | None:
+    """Return a row for each cell of the scenario, a column for each part; None where no cell has parts."""
+    cells = _cells(run, kind)
+    if not (names := _names(cells, kind)):
+        return None
+    return Table(
+        name=f"{kind.scenario}_parts",
+        title=kind.title,
+        columns=(
+            Column("name", "Cell"),
+            *(
+                Column(f"{n}_ms", f"{n.replace('_', ' ').capitalize()} ms", milliseconds, "number")
+                for n in names
+            ),
+            Column("whole_ms", "Together ms", milliseconds, "number"),
+            Column("id", "Cell", only_csv=True),
+        ),
+        rows=tuple(
+            Row(_values(run, c, kind, names), cells_.heading(c.axes.lane), muted=not cells_.comparable(c))
+            for c in cells
+        ),
+        note=f"Medians in milliseconds, of {kind.of}; over rounds, the median of those.",
+        command=command(run, "bench"),
+        source=f"bench/cells/*-{kind.scenario}*.json",
+        grouped_by="Lane",
+    )
+
+
+def _values(run: Run, cell: CellResult, kind: Kind, names: list[str]) -> tuple[Value, ...]:
+    parts = _parts(cell, kind)
+    label = certification.marked(run, cell, cells_.name(cell.axes))
+    if cell.status != "ok":
+        failed = cells_.failed(cell)
+        quiet = Absent(failed.reason, quiet=True)
+        return label, *([failed] + [quiet] * len(names)), cell.id
+    figures = [or_absent(parts.get(name), "this cell has no such part") for name in names]
+    return label, *figures, or_absent(_whole(cell, kind), "the cell recorded no parts"), cell.id
+
+
+def tables(run: Run) -> list[Table]:
+    """Return the tables of every scenario that has parts."""
+    return [found for kind in (PIPELINE, TRAIN) if (found := table(run, kind))]
