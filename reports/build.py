@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pose.errors import UserError
 from pose.files import write_bytes
-from reports import html
+from reports.page import html
 from reports.plots import breakdown, forest, samples, style, training
 from reports.plots import parity as parity_
 from reports.plots import plot as plot_

@@ -77,12 +77,12 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
         ("bench/run/results.py", "from reports import build"),
         ("bench/rounds/lanes.py", "from reports import build"),
         ("bench/rounds/lanes.py", "from twinpose import cli"),
-        ("reports/html.py", "from twinpose import cli"),
+        ("reports/page/html.py", "from twinpose import cli"),
         ("torch_impl/model.py", "from twinpose import cli"),
         ("twinpose/data.py", "from torch_impl import data"),
         ("twinpose/data.py", "import tensorflow"),
-        ("reports/html.py", "from bench import launch"),
-        ("reports/html.py", "import torch_impl"),
+        ("reports/page/html.py", "from bench import launch"),
+        ("reports/page/html.py", "import torch_impl"),
     ],
 )
 def test_a_forbidden_import_is_noticed(stubs: Path, module: str, line: str):

@@ -15,7 +15,7 @@ from bench.stages import importing
 from pose import architecture, weights
 from pose.errors import UserError
 from pose.files import read_json, write_text
-from reports import facts, summary
+from reports.page import header, summary
 from reports.run import missing as missing_
 from reports.run.read import read
 from reports.tables import headline
@@ -130,7 +130,7 @@ def test_the_report_says_that_nothing_was_trained(run: RunFolder) -> None:
     assert [row.values[0] for row in table.rows] == ["Validation, imported weights", "Test, scored once"]
     assert table.rows[0].values[1:] == (AP, AP, 0.0)
     assert any("the weights are those of official-0.safetensors" in s for s in summary.sentences(opened))
-    named = {fact.name: fact.value for _, group in facts.header(opened) for fact in group}
+    named = {fact.name: fact.value for _, group in header.header(opened) for fact in group}
     assert named["Channel order"] == "rgb"
     assert named["Weights"] == "imported: official-0.safetensors"
     assert (

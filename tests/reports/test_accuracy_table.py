@@ -15,8 +15,8 @@ import pytest
 
 from bench.verdicts.ap_differences import Difference
 from pose.errors import UserError
-from reports import html
 from reports.build import all_tables
+from reports.page import html
 from reports.run.read import Run, read
 from reports.tables import accuracy
 from reports.tables.table import to_csv, to_markdown

@@ -17,8 +17,8 @@ import pytest
 
 from pose.errors import UserError
 from reports import build as built
-from reports import html
 from reports.build import build
+from reports.page import html
 from reports.run.read import read
 from reports.tables.table import to_markdown
 from reports.words.measurement import NO_INTERVAL

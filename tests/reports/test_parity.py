@@ -21,7 +21,7 @@ from bench.parity import ladder as ladder_
 from bench.parity.certificate import NEED_CERTIFICATE
 from bench.parity.rungs import base, deployment
 from reports import build as built
-from reports import html, summary
+from reports.page import html, summary
 from reports.plots import cells as cells_
 from reports.plots import parity as plots_parity
 from reports.plots import plot as plot_

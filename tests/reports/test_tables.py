@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
 from pose import recipe
-from reports import formats, summary
+from reports import formats
 from reports.formats import Absent, Noted
+from reports.page import summary
 from reports.plots import cells as plots_cells
 from reports.plots import training
 from reports.run.read import Run, read

@@ -9,8 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.cells.cell import TWINS
-from reports import facts, summary
 from reports.formats import TWIN_NAMES, Absent
+from reports.page import header, summary
 from reports.plots import samples, style
 from reports.plots.plot import Drawn
 from reports.run.missing import Missing, command, missing
@@ -108,8 +108,8 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
             run=run,
             twins={twin: TWIN_NAMES[twin] for twin in TWINS},
             version=run.facts.get("twinpose") or "(version not recorded)",
-            started=facts.started(run),
-            header=facts.header(run),
+            started=header.started(run),
+            header=header.header(run),
             verdict=ladder.verdict(run.parity),
             verdict_status=run.parity.status if run.parity else "absent",
             measured=measurement.verdict(run),
