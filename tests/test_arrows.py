@@ -27,24 +27,35 @@ def test_the_packages_keep_their_arrows():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def rooms() -> list[str]:
+    """Return every room that a contract of layers gives a floor, as a module's name."""
+    return [
+        f"{container}.{room}"
+        for contract in CONFIG["contracts"]
+        for container in contract.get("containers", ())
+        for floor in contract["layers"]
+        for room in floor.split(" | ")
+    ]
+
+
 @pytest.fixture
 def stubs(tmp_path: Path) -> Path:
-    """Return a folder with every package, the modules that contracts name, and the contracts."""
-    for package in CONFIG["root_packages"]:
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "__init__.py").touch()
-    for module in ("contract", "store", "stats", "launch"):
-        (tmp_path / "bench" / f"{module}.py").touch()
-    (tmp_path / "bench" / "rungs").mkdir()
-    (tmp_path / "bench" / "rungs" / "__init__.py").touch()
-    (tmp_path / "bench" / "rungs" / "data.py").write_text("from pose import published\n")
+    """Return a folder with every package and room, the modules that contracts name, and the contracts."""
+    for package in [*CONFIG["root_packages"], *rooms(), "bench.parity.rungs"]:
+        folder = tmp_path.joinpath(*package.split("."))
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+    (tmp_path / "bench" / "parity" / "rungs" / "data.py").write_text("from pose import published\n")
     (tmp_path / "pose" / "published.py").write_text("import cv2\n")
     (tmp_path / "pose" / "skeleton.py").touch()
-    (tmp_path / "reports" / "build.py").write_text("from bench import contract, stats, store\n")
+    (tmp_path / "bench" / "process" / "launch.py").touch()
+    (tmp_path / "reports" / "build" / "__init__.py").write_text(
+        "from bench import cells, contract, run, statistics, verdicts\n"
+    )
     (tmp_path / "torch_impl" / "runner.py").write_text(
         "from bench.contract import RunnerSpec\nimport torch\n"
     )
-    (tmp_path / "twinpose" / "run.py").write_text("from bench import store\nfrom reports import build\n")
+    (tmp_path / "twinpose" / "run.py").write_text("from bench import stages\nfrom reports import build\n")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -57,7 +68,7 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("pose/coco.py", "from bench import store"),
+        ("pose/coco.py", "from bench import run"),
         ("pose/coco.py", "import torch"),
         ("pose/sample.py", "from pose import published"),
         ("pose/published.py", "from pose import skeleton"),
@@ -71,45 +82,61 @@ def test_the_allowed_arrows_are_allowed(stubs: Path):
         ("onnx_impl/runner.py", "import torchvision"),
         ("openvino_impl/convert.py", "import tensorflow"),
         ("openvino_impl/convert.py", "import onnxruntime"),
-        ("bench/contract.py", "from bench import launch"),
+        ("bench/contract/__init__.py", "from bench import machine"),
         ("bench/doctor/doctor.py", "import openvino"),
         ("bench/parity/ladder.py", "from torch_impl import runner"),
         ("bench/run/results.py", "from reports import build"),
+        ("bench/run/results.py", "from bench import verdicts"),
+        ("bench/cells/matrix.py", "from bench import process"),
+        ("bench/utilities.py", "import json"),
+        ("reports/run/read.py", "from reports import tables"),
+        ("reports/plots/cells.py", "from reports import tables"),
         ("bench/rounds/lanes.py", "from reports import build"),
         ("bench/rounds/lanes.py", "from twinpose import cli"),
         ("reports/page/html.py", "from twinpose import cli"),
         ("torch_impl/model.py", "from twinpose import cli"),
         ("twinpose/data.py", "from torch_impl import data"),
         ("twinpose/data.py", "import tensorflow"),
-        ("reports/page/html.py", "from bench import launch"),
+        ("reports/page/html.py", "from bench.process import launch"),
         ("reports/page/html.py", "import torch_impl"),
     ],
 )
 def test_a_forbidden_import_is_noticed(stubs: Path, module: str, line: str):
-    (stubs / module).write_text(f"def late():\n    {line}\n")
+    with open(stubs / module, "a", encoding="utf-8") as file:
+        file.write(f"def late():\n    {line}\n")
     result = lint(stubs)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "BROKEN" in result.stdout
 
 
-def names_in_strings(folder: Path) -> set[str]:
-    """Return every "package_impl.module:name" that a string literal under `folder` spells out."""
-    trees = [ast.parse(path.read_text()) for path in folder.rglob("*.py")]
+ENTRY = re.compile(r"(?:\w+_impl|bench|reports)(?:\.\w+)+:\w+")
+
+
+def names_in_strings() -> set[str]:
+    """Return every "package.module:name" that a string of the product, or of its tests, spells out."""
+    folders = [ROOT / package for package in (*CONFIG["root_packages"], "tests")]
+    trees = [ast.parse(path.read_text()) for folder in folders for path in folder.rglob("*.py")]
     texts = {
         node.value
         for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    return {text for text in texts if re.fullmatch(r"\w+_impl(\.\w+)+:\w+", text)}
+    return {text for text in texts if ENTRY.fullmatch(text)}
 
 
-@pytest.mark.parametrize("entry", sorted(names_in_strings(ROOT / "bench")))
-def test_a_name_that_bench_resolves_in_a_child_exists(entry: str):
+@pytest.mark.parametrize("entry", sorted(names_in_strings()))
+def test_a_name_that_is_resolved_in_a_child_exists(entry: str):
     module, _, name = entry.partition(":")
-    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-    assert path.is_file(), f"bench names {entry}, but there is no {module}"
-    defined = [
-        x.name for x in ast.parse(path.read_text()).body if isinstance(x, ast.ClassDef | ast.FunctionDef)
-    ]
-    assert name in defined
+    place = ROOT.joinpath(*module.split("."))
+    path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    assert path.is_file(), f"{entry} is named, but there is no {module}"
+    body = ast.parse(path.read_text()).body
+    defined = {x.name for x in body if isinstance(x, ast.ClassDef | ast.FunctionDef)}
+    assert name in defined | {y.name for x in body if isinstance(x, ast.ImportFrom) for y in x.names}
+
+
+def test_the_worker_is_where_the_launcher_starts_it():
+    launcher = (ROOT / "bench" / "process" / "launch.py").read_text()
+    assert '"bench.process.worker"' in launcher
+    assert (ROOT / "bench" / "process" / "worker.py").is_file()
