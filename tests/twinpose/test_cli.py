@@ -70,8 +70,14 @@ def first_annotation(coco: Path) -> int:
         (["compare", GOLDEN / "schema_2", GOLDEN / "benchmarks.json"], "expected two runs or two"),
         (["bench", "nowhere", "--parquet", "x.parquet"], "expected a run folder with a bench"),
         (["-q", "-v", "doctor"], "expected one of them"),
-        (["weights", "import", "nowhere.pth", "--recipe", "smoke", "--out", "x"], "no file nowhere.pth"),
-        (["weights", "import", "setup.cfg", "--recipe", "smoke", "--out", "x"], "no file setup.cfg"),
+        (
+            ["weights", "import", "nowhere.pth", "--recipe", "smoke", "--out", "x.safetensors"],
+            "no file nowhere.pth",
+        ),
+        (
+            ["weights", "import", "setup.cfg", "--recipe", "smoke", "--out", "x.safetensors"],
+            "no file setup.cfg",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments: list[str | Path], said: str, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ PROTOCOL = {
 @pytest.fixture(autouse=True)
 def opencv_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give OpenCV its threads back, and let children's runners be imported here."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     before = cv2.getNumThreads()
     yield
     cv2.setNumThreads(before)

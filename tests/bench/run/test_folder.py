@@ -17,7 +17,7 @@ from bench.run.folder import Settings
 from bench.stages import preparing
 from pose.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

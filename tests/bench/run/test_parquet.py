@@ -17,7 +17,7 @@ from bench.run import results
 from bench.run.results import Validity
 from pose.errors import UserError
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
 
 def written(tmp_path: Path) -> Path:

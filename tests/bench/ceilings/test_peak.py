@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.ceilings import bandwidth, kernels, peak
 
-TESTS = str(Path(__file__).parent)
+TESTS = str(Path(__file__).parents[1])
 
 
 @pytest.fixture(autouse=True)

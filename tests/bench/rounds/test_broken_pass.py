@@ -21,6 +21,7 @@ from bench.run import journal as journal_
 from bench.run import results as results_
 from bench.run.results import CellResult
 
+HERE = str(Path(__file__).parent)
 ROUNDS = 2
 
 pytestmark = [
@@ -48,7 +49,7 @@ def kill_in_a_pass(run: Path, after_rounds: int, first: int = 0) -> None:
     hang, hanging = (run / "train" / "torch" / name for name in ("hang", "hanging"))
     script = f"""
 from pathlib import Path
-import sys; sys.path[:0] = [{str(Path(TESTS).parent)!r}, {TESTS!r}]
+import sys; sys.path[:0] = [{str(Path(TESTS).parent)!r}, {TESTS!r}, {HERE!r}]
 import benching, test_broken_pass
 finished = []
 def note(name, fields):

@@ -18,7 +18,7 @@ import pytest
 from bench.process import environment, launch
 from pose.errors import UserError
 
-TESTS = str(Path(__file__).parent)
+TESTS = str(Path(__file__).parents[1])
 
 
 def run(function: str, payload: dict[str, Any], folder: Path, **options: Any) -> launch.Outcome:

@@ -18,7 +18,7 @@ from bench.verdicts import comparisons
 from pose.errors import UserError
 
 AXES = Cell("tf", "openvino", "ir", "bf16", "cpu", 1, 2, "glibc", "latency")
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 LATENCY = "torch-torch-eager-fp32-cpu-b1-t2-glibc-latency"
 
 

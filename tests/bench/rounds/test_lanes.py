@@ -146,7 +146,10 @@ def test_a_missing_artifact_has_the_reason_that_the_run_recorded(
     (run_folder / "run.json").write_text(json.dumps(facts | {"stages": stages}))
     if route:
         other = {"file": "model.xml", "status": "failed", "reason": "another file's"}
-        write_json(run_folder / "artifacts/torch/conversion.json", {"routes": [other, route]})
+        write_json(
+            run_folder / "artifacts/torch/conversion.json",
+            {"weights_sha256": "0" * 64, "routes": [other, route]},
+        )
     [result] = bench(run_folder, one(runtime="onnxruntime", mode="ir"))
     expected = route or REFUSED
     assert (result.status, result.reason) == (expected["status"], expected["reason"])

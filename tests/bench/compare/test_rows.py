@@ -25,7 +25,7 @@ from bench.compare.rows import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, Found
 from bench.run.results import CellResult, Validity
 from pose.errors import UserError
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 LATENCY = run_folders.cell()
 THROUGHPUT = run_folders.cell("throughput", batch=8)
 ACCURACY = run_folders.cell("accuracy", batch=8)

@@ -15,7 +15,7 @@ from bench.run import results
 from pose.errors import UserError
 from twinpose import compare as command
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
 
 def test_a_figure_that_is_no_number_is_no_figure() -> None:

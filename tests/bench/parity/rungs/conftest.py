@@ -11,7 +11,7 @@ import twins
 from bench.parity.rungs.base import Context
 from pose import splits
 
-TESTS = Path(__file__).resolve().parents[2]
+TESTS = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
