@@ -56,7 +56,8 @@ def measured(coco: Path, folder: Path, *first: Path) -> dict[str, Any]:
     first: folders in which the command and its children look for modules before anywhere else.
     """
     initial = folder / "init.safetensors"
-    weights.save(initial, weights.initial(architecture.build(recipe.load("smoke").model), 0))
+    drawn = weights.initial(architecture.build(recipe.load("smoke").model), 0)
+    weights.save(initial, drawn, {"channel_order": "rgb"})
     command = [sys.executable, "-m", "twinpose", "data", "pipelines", "--recipe", "smoke"]
     command += ["--coco", str(coco), "--weights", str(initial), "--samples", "3", "--rounds", "2"]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*first, ROOT)))}
