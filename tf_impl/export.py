@@ -81,13 +81,12 @@ def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:
     """
     net = model._plain(recipe_.model)
     model.load_weights(net, weights.load(weights_path, architecture.build(recipe_.model)))
-    order = channel_order.of(weights.read_with_metadata(weights_path)[1])
+    order = channel_order.of(weights.read_with_metadata(weights_path)[1]) or recipe_.data.channel_order
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.weights.h5"
         net.save_weights(made)
-        if order:
-            with h5py.File(made, "a") as file:
-                file.attrs[channel_order.KEY] = order
+        with h5py.File(made, "a") as file:
+            file.attrs[channel_order.KEY] = order
         write_bytes(out, made.read_bytes())
 
 

@@ -51,8 +51,9 @@ def read_native(source_: str, model_: recipe.Model, out: Path) -> None:
 
     `source_` is a .pth file (a state dict, or one under "state_dict"), or `imagenet`: torchvision's
     IMAGENET1K_V1 weights of the backbone, from torch's hub cache or by download. Only tensors are
-    unpickled (`weights_only`). Floats of any width become float32. The channel order is written too where
-    it is known: torchvision's, and that of `write_native`. Raises UserError for anything else.
+    unpickled (`weights_only`). Floats of any width become float32. The channel order is written too:
+    torchvision's, that of `write_native`, or what goes with the tensors' names.
+    Raises UserError for anything else.
     """
     backbone = model_.backbone
     try:
@@ -77,7 +78,9 @@ def read_native(source_: str, model_: recipe.Model, out: Path) -> None:
         )
     tensors = {str(name): _array(str(name), value, source_) for name, value in state.items()}
     order = "rgb" if source_ == "imagenet" else getattr(state, "_metadata", {}).get(channel_order.KEY)
-    weights.save(out, weights.canonical_names(tensors), {channel_order.KEY: order} if order else {})
+    usual = {channel_order.OF_LAYOUT: channel_order.of_layout(tensors)}
+    known = {channel_order.KEY: order} if order else usual
+    weights.save(out, weights.canonical_names(tensors), known)
 
 
 def _array(name: str, value: torch.Tensor, source_: str) -> np.ndarray:
@@ -95,9 +98,9 @@ def write_native(recipe_: recipe.Recipe, weights_path: Path, out: Path) -> None:
     """Write canonical weights as a torch state dict (.pth), whose metadata name their channel order."""
     net = source(recipe_, weights_path, 1).model
     state = net.state_dict()
-    order = channel_order.of(weights.read_with_metadata(weights_path)[1])
-    if order:  # load_state_dict looks up the modules' own names here and nothing else
-        state._metadata[channel_order.KEY] = order
+    order = channel_order.of(weights.read_with_metadata(weights_path)[1]) or recipe_.data.channel_order
+    # load_state_dict looks up the modules' own names here and nothing else.
+    state._metadata[channel_order.KEY] = order
     with replacing(out) as temporary:
         torch.save(state, temporary)
 

@@ -84,8 +84,8 @@ def weights_import(
         ChannelOrder | None,
         typer.Option(
             "--channel-order",
-            help="Of the images that FILE was trained on, needed where FILE does not say: published Simple "
-            "Baselines checkpoints are bgr, mmpose's and torchvision's rgb.",
+            help="Of the images that FILE was trained on; default what FILE says, else what is usual: "
+            "published Simple Baselines checkpoints are bgr, mmpose's and torchvision's rgb.",
         ),
     ] = None,
     set_: Set = None,
@@ -93,8 +93,10 @@ def weights_import(
 ) -> None:
     """Turn a published checkpoint into the suite's safetensors, which say their channel order."""
     require_writable(out, but_not=[recipes.find(recipe)])
-    count = checkpoints.import_weights(file, recipes.load(recipe, set_), out, order and order.value)
-    console.facts({"tensors": count, "out": str(out)}, as_json, f"{count} tensors -> {out}")
+    made = checkpoints.import_weights(file, recipes.load(recipe, set_), out, order and order.value)
+    facts = {"tensors": made.tensors, "channel_order": made.channel_order, "out": str(out)}
+    console.say(f"channel order {made.channel_order} ({made.by})")
+    console.facts(facts, as_json, f"{made.tensors} tensors -> {out}")
 
 
 @weights_app.command(name="export")

@@ -18,7 +18,7 @@ from pose.errors import UserError
 from pose.files import replacing, require_writable
 from pose.recipe import Synthetic
 from twinpose.exits import CHECK_FAILED
-from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers, files_of_coco
+from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers, files_of_coco, recipe_for
 
 data_app = typer.Typer(help="Make, check, split and look at datasets.", no_args_is_help=True)
 
@@ -141,5 +141,5 @@ def pipelines(
     request = native_pixels.Request(
         coco, split.value, weights, samples, rounds, workers if workers is not None else 2
     )
-    found = native_pixels.compare(recipes.load(recipe, set_), request)
+    found = native_pixels.compare(recipe_for(recipe, set_, weights), request)
     console.facts(found, as_json, native_pixels.text(found))

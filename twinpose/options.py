@@ -8,6 +8,10 @@ from typing import Annotated
 
 import typer
 
+from bench import console
+from pose import channel_order
+from pose.recipe import Recipe, load
+
 
 class Device(StrEnum):
     """Where a twin computes."""
@@ -82,6 +86,22 @@ Uncertified = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
+
+
+def recipe_for(name: str, overrides: list[str] | None, weights: Path | None) -> Recipe:
+    """Return a recipe with the channel order of the weights that it is to run; it is told where it differs.
+
+    Raises UserError as `pose.recipe.load` and `pose.channel_order.followed`.
+    """
+    resolved = load(name, overrides)
+    if weights is None:
+        return resolved
+    followed = channel_order.followed(weights, resolved, overrides or [])
+    if followed != resolved:
+        console.say(
+            f"{weights} expects {followed.data.channel_order} images: channel_order follows the weights"
+        )
+    return followed
 
 
 def files_of_coco(root: Path) -> list[Path]:

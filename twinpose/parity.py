@@ -12,11 +12,10 @@ from bench import console, stages
 from bench.machine import fingerprint
 from bench.parity import climb, ladder
 from bench.run import folder as folder_
-from pose import recipe as recipes
 from pose.errors import UserError
 from reports import build
 from twinpose.exits import CHECK_FAILED
-from twinpose.options import AsJson, Coco, DeviceName, Set, Threads
+from twinpose.options import AsJson, Coco, DeviceName, Set, Threads, recipe_for
 
 
 def parity(
@@ -49,7 +48,7 @@ def parity(
         raise UserError("--matrix goes with a RUN: it names what is measured there")
     if recipe is None:
         raise UserError("parity needs a RUN or --recipe NAME; nothing was climbed")
-    resolved = recipes.load(recipe, set_)
+    resolved = recipe_for(recipe, set_, weights)
     asked = climb.Wanted(wanted, _command(recipe, set_, weights, coco, wanted, threads, on, out))
     out = out or Path("runs") / f"parity-{resolved.name}"
     found = climb.recipe(

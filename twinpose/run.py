@@ -14,7 +14,7 @@ from bench.parity import gate
 from bench.run import folder, results
 from bench.run.folder import RunFolder, Settings
 from bench.stages import preparing
-from pose import architecture, channel_order
+from pose import architecture
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
 from pose.recipe import Recipe
@@ -34,6 +34,7 @@ from twinpose.options import (
     Twin,
     Uncertified,
     Workers,
+    recipe_for,
 )
 
 
@@ -54,10 +55,9 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """From data to report, the parity ladder on the way; continues where it was interrupted."""
-    resolved = recipes.load(recipe, set_)
+    resolved = recipe_for(recipe, set_, weights)
     if weights is not None:
         load_weights(weights, architecture.build(resolved.model))
-        channel_order.require(weights, resolved)
     with folder.locked(out, create=True):
         on = device and device.value
         made = prepare(out, resolved, coco, boxes, on, threads, workers, weights)

@@ -12,7 +12,7 @@ from bench import console, stages
 from bench.machine import fingerprint
 from bench.process import launch
 from bench.run import folder as folder_
-from pose import channel_order, evaluate, splits
+from pose import evaluate, splits
 from pose import recipe as recipes
 from pose.errors import UserError
 from pose.files import require_writable
@@ -30,6 +30,7 @@ from twinpose.options import (
     Threads,
     Twin,
     files_of_coco,
+    recipe_for,
 )
 
 
@@ -105,18 +106,16 @@ def predict(
 ) -> None:
     """Run one runtime over a split and save keypoints in COCO results format."""
     overrides = [*(set_ or []), *([] if flip is None else [f"evaluation.flip_test={str(flip).lower()}"])]
-    resolved = recipes.load(recipe, overrides)
     if not weights.is_file():
         raise UserError(f"no file {weights}; expected weights (.safetensors, .onnx or .xml)")
+    in_graph = weights.suffix in {".onnx", ".xml"}  # their graphs hold the channel order
+    resolved = recipe_for(recipe, overrides, None if in_graph else weights)
     inputs = [weights, weights.with_suffix(".bin"), recipes.find(recipe), *files_of_coco(coco)]
     inputs += [boxes] if boxes else []
     require_writable(out, but_not=inputs)
     if heatmaps:
         require_writable(heatmaps, but_not=[*inputs, out])
-    order = ""
-    if weights.suffix not in {".onnx", ".xml"}:  # their graphs hold the order
-        channel_order.require(weights, resolved)
-        order = f", channel order {resolved.data.channel_order}"
+    order = "" if in_graph else f", channel order {resolved.data.channel_order}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         splits.save(splits.of(resolved, coco, split.value), folder / "split.json")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +59,23 @@ def write(resolved: recipe.Recipe, weights_path: Path, out: Path) -> None:
     in_child("bench.artifacts.checkpoints:write_in_child", payload)
 
 
-def import_weights(source: str, resolved: recipe.Recipe, out: Path, order: str | None = None) -> int:
-    """Write a checkpoint as canonical weights of the recipe's model; return the number of tensors.
+@dataclass(frozen=True)
+class Imported:
+    """What became of a checkpoint."""
 
-    order: the channel order of the images that it was trained on, for a checkpoint that does not say.
-    Raises UserError naming a missing, extra, wrongly shaped or non-finite tensor, and for an order that is
-    not known. torchvision's files hold a body alone: the head then keeps the recipe's initial weights.
+    tensors: int
+    channel_order: str
+    by: str
+    """Who says the channel order, in words."""
+
+
+def import_weights(source: str, resolved: recipe.Recipe, out: Path, order: str | None = None) -> Imported:
+    """Write a checkpoint as canonical weights of the recipe's model.
+
+    order: the channel order of the images that it was trained on, for a checkpoint that does not say; else
+    it is what the publishers of its layout train on, or, of safetensors and Keras's files, the recipe's.
+    Raises UserError naming a missing, extra, wrongly shaped or non-finite tensor, and for an order that the
+    file contradicts. torchvision's files hold a body alone: the head then keeps the recipe's initial weights.
     """
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out} would hold safetensors; expected a name ending in .safetensors")
@@ -75,20 +88,28 @@ def import_weights(source: str, resolved: recipe.Recipe, out: Path, order: str |
     if not any(name.startswith(("deconv_layers.", "final_layer.")) for name in loaded):
         loaded = weights.overlay(weights.initial(described, resolved.training.seed), loaded, source)
     canonical = weights.check(loaded, described, source)
-    known = {channel_order.KEY: _order(source, channel_order.of(metadata), order)}
-    weights.save(out, canonical, {"imported_from": Path(source).name, **known})
-    return len(canonical)
+    said, by = _order(source, metadata, order, resolved)
+    weights.save(out, canonical, {"imported_from": Path(source).name, channel_order.KEY: said})
+    return Imported(len(canonical), said, by)
 
 
-def _order(source: str, said: str | None, told: str | None) -> str:
+def _order(
+    source: str, metadata: Mapping[str, object], told: str | None, resolved: recipe.Recipe
+) -> tuple[str, str]:
+    """Return a checkpoint's channel order, and who says so."""
+    said = channel_order.of(metadata)
     if said and told and said != told:
         raise UserError(f"{source} says that it is {said}; --channel-order {told} contradicts it")
-    if not (said or told):
-        raise UserError(
-            f"{source} does not say the channel order of the images that it was trained on; "
-            f"give --channel-order bgr or --channel-order rgb ({channel_order.HINT})"
-        )
-    return said or told or ""
+    if said:
+        return said, "the file says so"
+    if told:
+        return told, "as --channel-order says"
+    if usual := metadata.get(channel_order.OF_LAYOUT):
+        return str(usual), "as published checkpoints of this layout; --channel-order if yours is not"
+    return (
+        resolved.data.channel_order,
+        "as the recipe, for the file does not say; else --channel-order",
+    )
 
 
 def read_in_child(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

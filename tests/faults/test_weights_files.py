@@ -54,7 +54,7 @@ def predict(weights_file: Path, **changed: Any) -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
 def test_floats_of_every_width_become_the_same_float32(tmp_path: Path, dtype: str) -> None:
     path, out = stored_as(tmp_path / "given.safetensors", dtype), tmp_path / "o.safetensors"
-    assert checkpoints.import_weights(str(path), MODEL, out, "rgb") == len(MADE)
+    assert checkpoints.import_weights(str(path), MODEL, out, "rgb").tensors == len(MADE)
     for name, value in weights.load(out, ARCHITECTURE).items():
         if dtype == "bfloat16":
             expected = (MADE[name].view(np.uint32) & 0xFFFF0000).view(np.float32)
@@ -84,38 +84,70 @@ def test_a_number_too_large_for_float32_is_not_finite(tmp_path: Path) -> None:
         checkpoints.import_weights(str(path), MODEL, tmp_path / "o.safetensors", "rgb")
 
 
-def test_a_foreign_checkpoint_is_asked_for_its_channel_order_and_says_it_from_then_on(tmp_path: Path) -> None:
+def test_imported_weights_say_their_channel_order_from_then_on(tmp_path: Path) -> None:
     path, out = stored_as(tmp_path / "w.safetensors", "float32"), tmp_path / "o.safetensors"
-    with pytest.raises(UserError, match=r"give --channel-order bgr or .*Simple Baselines .* are bgr"):
-        checkpoints.import_weights(str(path), MODEL, out)
-    assert not out.exists()
-    checkpoints.import_weights(str(path), MODEL, out, "bgr")
+    assert checkpoints.import_weights(str(path), MODEL, out, "bgr").channel_order == "bgr"
     assert channel_order.of(weights.read_with_metadata(out)[1]) == "bgr"
-    checkpoints.import_weights(str(out), MODEL, tmp_path / "again.safetensors")
+    again = checkpoints.import_weights(str(out), MODEL, tmp_path / "again.safetensors")
+    assert (again.channel_order, again.by) == ("bgr", "the file says so")
     assert channel_order.of(weights.read_with_metadata(tmp_path / "again.safetensors")[1]) == "bgr"
     with pytest.raises(UserError, match="says that it is bgr; --channel-order rgb contradicts it"):
         checkpoints.import_weights(str(out), MODEL, tmp_path / "rgb.safetensors", "rgb")
 
 
-def test_weights_of_the_other_channel_order_are_refused_with_what_to_type(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", channel_order.ORDERS)
+def test_safetensors_that_do_not_say_their_order_have_the_recipes_and_import_tells_it(
+    tmp_path: Path, order: str
+) -> None:
+    path = stored_as(tmp_path / "w.safetensors", "float32")
+    resolved = recipe.from_dict(twins.TINY | {"data": {"channel_order": order}})
+    found = checkpoints.import_weights(str(path), resolved, tmp_path / "o.safetensors")
+    assert found.channel_order == order
+    assert "as the recipe" in found.by
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (["conv1.weight", "deconv_layers.0.weight", "final_layer.weight"], "bgr"),
+        (["module.conv1.weight", "module.deconv_layers.0.weight"], "bgr"),
+        (["backbone.conv1.weight", "keypoint_head.deconv_layers.0.weight"], "rgb"),
+        (["backbone.conv1.weight", "head.deconv_layers.0.weight"], "rgb"),
+        (["conv1.weight", "layer1.0.conv1.weight", "fc.weight"], "rgb"),
+    ],
+)
+def test_published_checkpoints_have_the_channel_order_of_their_publisher(
+    names: list[str], order: str
+) -> None:
+    assert channel_order.of_layout(names) == order
+
+
+@pytest.mark.parametrize("overrides", [[], ["training.epochs=1"]])
+def test_the_recipe_follows_the_channel_order_of_its_weights(tmp_path: Path, overrides: list[str]) -> None:
     path = tmp_path / "bgr.safetensors"
     weights.save(path, MADE, {"imported_from": "pose_resnet_50.pth.tar", "channel_order": "bgr"})
-    for refuse in (
-        lambda: channel_order.require(path, MODEL),
-        lambda: predict(path),
-    ):
-        with pytest.raises(
-            UserError, match=r"expects bgr images, .* gives rgb; give --set data\.channel_order=bgr"
-        ):
-            refuse()
-    channel_order.require(path, recipe.from_dict(twins.TINY | {"data": {"channel_order": "bgr"}}))
+    followed = channel_order.followed(path, MODEL, overrides)
+    assert followed == recipe.from_dict(twins.TINY | {"data": {"channel_order": "bgr"}})
+    channel_order.require(path, followed)
+
+
+@pytest.mark.parametrize("override", ["data.channel_order=rgb", "data.channel_order =rgb", "data={}"])
+def test_an_order_that_the_weights_contradict_is_refused(tmp_path: Path, override: str) -> None:
+    path = tmp_path / "bgr.safetensors"
+    weights.save(path, MADE, {"channel_order": "bgr"})
+    with pytest.raises(UserError, match=r"bgr images; --set data\.channel_order=rgb contradicts it"):
+        channel_order.followed(path, MODEL, [override])
+    with pytest.raises(UserError, match=r"bgr images, .* gives rgb; give --set data\.channel_order=bgr"):
+        channel_order.require(path, MODEL)
 
 
 @pytest.mark.parametrize("metadata", [{}, {"imported_from": "pose_resnet_50.pth.tar"}])
-def test_weights_that_do_not_say_their_channel_order_are_not_run(tmp_path: Path, metadata: Any) -> None:
+def test_weights_that_do_not_say_their_channel_order_are_run_as_the_recipe_says(
+    tmp_path: Path, metadata: Any
+) -> None:
     weights.save(tmp_path / "w.safetensors", MADE, metadata)
-    with pytest.raises(UserError, match=r"does not say its channel order; .*--channel-order bgr --out"):
-        predict(tmp_path / "w.safetensors")
+    assert channel_order.followed(tmp_path / "w.safetensors", MODEL, ["data.channel_order=rgb"]) is MODEL
+    channel_order.require(tmp_path / "w.safetensors", MODEL)
 
 
 def test_weights_trained_before_the_order_was_written_down_are_their_recipes(tmp_path: Path) -> None:

@@ -53,10 +53,8 @@ def test_the_official_naming_is_read_with_its_prefix(canonical: weights.Weights,
 
 def _comes_in_whole(canonical: weights.Weights, tmp_path: Path, prefix: str) -> None:
     out = tmp_path / "w.safetensors"
-    count = checkpoints.import_weights(
-        str(saved(tmp_path / "w.pth", canonical, prefix)), twins.tiny(), out, "bgr"
-    )
-    assert count == len(canonical)
+    made = checkpoints.import_weights(str(saved(tmp_path / "w.pth", canonical, prefix)), twins.tiny(), out)
+    assert (made.tensors, made.channel_order) == (len(canonical), "bgr")
     assert weights.fingerprint(weights.read(out)) == weights.fingerprint(canonical)
 
 

@@ -28,8 +28,9 @@ def climb(context: Context) -> list[Check]:
 
 
 def _round_trip(name: str, canonical: Mapping[str, np.ndarray], back: Arrays) -> Check:
-    wrong = sorted(set(canonical) ^ set(back))
-    wrong += [n for n, value in back.items() if n in canonical and not np.array_equal(value, canonical[n])]
+    # In the network's order: the first to be named is where to look.
+    wrong = [n for n, value in canonical.items() if n not in back or not np.array_equal(back[n], value)]
+    wrong += sorted(set(back) - set(canonical))
     return Check(
         f"canonical -> {name} -> canonical: tensors that differ",
         float(len(wrong)),
@@ -45,11 +46,11 @@ def _replaced(twin: str, canonical: Mapping[str, np.ndarray], arrays: Arrays) ->
     own, back = part(arrays, "own"), part(arrays, "back")
     kept = [
         name
-        for name, value in own.items()
-        if name in canonical
+        for name, value in canonical.items()
+        if name in own
         and name in back
-        and not np.array_equal(value, canonical[name])
-        and np.array_equal(value, back[name])
+        and not np.array_equal(own[name], value)
+        and np.array_equal(own[name], back[name])
     ]
     return Check(
         f"{twin}: tensors left at the framework's own start", float(len(kept)), 0.0, not kept, COMPLETE,
