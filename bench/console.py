@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -37,6 +37,23 @@ def say(text: str, *, level: int = 1) -> None:
 def facts(value: Any, as_json: bool, text: str) -> None:
     """Print facts to standard output: as JSON, or as `text`; UserError when it cannot be written."""
     write_out(f"{json.dumps(value, indent=2) if as_json else text}\n")
+
+
+def aligned(rows: Iterable[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
+    """Return rows (n, m) of text as n lines of m aligned columns; those of `left` start at the left.
+
+    A place in `left` below 0 counts from the last column. [] for no row.
+    """
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    starting = {place % len(widths) for place in left} if widths else set()
+    return [
+        "  ".join(
+            cell.ljust(width) if place in starting else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
 
 
 def write_out(text: str = "") -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.console import aligned
 from pose import strict_yaml
 from pose.errors import UserError
 from pose.files import read_bytes
@@ -71,11 +72,7 @@ class Comparison(BaseModel):
 
     def _rows(self, rows: list[dict[str, Any]], number: str) -> list[str]:
         names = [self.table.key, *self.table.columns]
-        cells = [names, *([_cell(row.get(name), number) for name in names] for row in rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
-        return [
-            "  ".join(value.rjust(width) for value, width in zip(row, widths, strict=True)) for row in cells
-        ]
+        return aligned([names, *([_cell(row.get(name), number) for name in names] for row in rows)], left=())
 
 
 def _cell(value: Any, number: str) -> str:

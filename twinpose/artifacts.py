@@ -58,19 +58,13 @@ def _costs(backbone: str, found: dict[str, Any]) -> str:
     """Return what a network costs, a line a stage, then their sum, then a line a twin."""
     width, height = found["input_size"]
     lines = [f"{backbone} at {width}x{height} -> heatmaps {'x'.join(map(str, found['heatmap_size']))}"]
-    lines += [_cost(s["name"], s["parameters"], s["macs"]) for s in found["stages"]]
-    lines.append(_cost("sum", found["trainable_parameters"], found["macs"]))
-    lines += [
-        f"{twin:14s} {own['unsupported']}"
-        if "unsupported" in own
-        else _cost(f"{twin} counts", own["trainable_parameters"], own["macs"])
-        for twin, own in found["twins"].items()
-    ]
+    counted = {twin: own for twin, own in found["twins"].items() if "unsupported" not in own}
+    rows = [(one["name"], one["parameters"], one["macs"]) for one in found["stages"]]
+    rows.append(("sum", found["trainable_parameters"], found["macs"]))
+    rows += [(f"{twin} counts", own["trainable_parameters"], own["macs"]) for twin, own in counted.items()]
+    lines += console.aligned((name, f"{n:,} parameters", f"{macs:,} MACs") for name, n, macs in rows)
+    lines += [f"{twin}  {own['unsupported']}" for twin, own in found["twins"].items() if twin not in counted]
     return "\n".join(lines)
-
-
-def _cost(name: str, parameters: int, macs: int) -> str:
-    return f"{name:14s} {parameters:>12,} parameters {macs:>15,} MACs"
 
 
 @weights_app.command(name="import")

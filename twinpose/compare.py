@@ -43,7 +43,11 @@ def reproduce(
     """Print the command behind a table and its cost; once it has run, the difference from the stored one."""
     if table is None:
         known = reproduce_.tables()
-        console.facts([t.name for t in known], as_json, "\n".join(f"{t.name:28s} {t.title}" for t in known))
+        console.facts(
+            [t.name for t in known],
+            as_json,
+            "\n".join(console.aligned(((t.name, t.title) for t in known), left=(0, 1))),
+        )
         return 0
     found = reproduce_.compare(reproduce_.find(table), run)
     console.facts(found.to_dict(), as_json, found.text())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bench.compare.changed_verdicts import Turned
 from bench.compare.rows import Found, Row
+from bench.console import aligned
 
 UNITS_OF_S = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
 ONE_PROCESS = (
@@ -49,7 +50,7 @@ def _timed(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
     head = ("", "A", "B", "B / A", "95 %", "B is", "p (Holm)", "p (rank)", "rounds", "")
-    return aligned([head, *map(_timed_cells, rows)])
+    return aligned([head, *map(_timed_cells, rows)], left=(0, -1))
 
 
 def _timed_cells(row: Row) -> tuple[str, ...]:
@@ -80,7 +81,7 @@ def _accuracies(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
     head = ("AP", "A", "B", "B - A", "95 %", "B is", "")
-    return aligned([head, *map(_accuracy_cells, rows)])
+    return aligned([head, *map(_accuracy_cells, rows)], left=(0, -1))
 
 
 def _accuracy_cells(row: Row) -> tuple[str, ...]:
@@ -112,17 +113,3 @@ def _summary(found: Found) -> str:
         back = sum(one.reversed for one in found.turned)
         parts.append(f"verdicts: {back} reversed, {len(found.turned) - back} changed")
     return ", ".join(parts)
-
-
-def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return rows of text as lines with aligned columns, the first and the last to the left."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    last = len(widths) - 1
-    return [
-        "  ".join(
-            cell.ljust(width) if place in {0, last} else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]

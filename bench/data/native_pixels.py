@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.cells.runtimes import AS_SHIPPED, RUNNERS
+from bench.console import aligned
 from bench.contract import Emit, RunnerSpec
 from bench.machine import fingerprint
 from bench.process import with_bar
@@ -224,20 +225,18 @@ def speed(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 def text(found: dict[str, Any]) -> str:
     """Return the findings of `compare` as a table and the causes in words."""
     people = f"{found['samples']} of {found['people']} people of '{found['part']}'"
-    lines = [
-        f"native against shared pixels, of 255; {people}, unaugmented",
-        f"{'':6s}{'cause':17s}{'largest':>9s}{'mean':>9s}{'signed':>9s}{'differ':>9s}",
-    ]
+    rows = [("", "cause", "largest", "mean", "signed", "differ")]
+    words = []
     for twin, own in found["twins"].items():
         if "unsupported" in own:
-            lines.append(f"{twin:6s}{own['unsupported']}")
+            words.append(f"{twin} {own['unsupported']}")
             continue
         for name, d in own["pixels"]["distances"].items():
-            row = f"{d['max']:9d}{d['mean_abs']:9.4f}{d['mean_signed']:+9.4f}{d['share']:9.3%}"
-            lines.append(f"{twin:6s}{name.replace('_', ', '):17s}{row}")
-    for twin, own in found["twins"].items():
-        lines += _words(twin, own, found["workers"]) if "pixels" in own else []
-    return "\n".join(lines)
+            figures = f"{d['mean_abs']:.4f}", f"{d['mean_signed']:+.4f}", f"{d['share']:.3%}"
+            rows.append((twin, name.replace("_", ", "), str(d["max"]), *figures))
+        words += _words(twin, own, found["workers"])
+    title = f"native against shared pixels, of 255; {people}, unaugmented"
+    return "\n".join([title, *aligned(rows, left=(0, 1)), *words])
 
 
 def _words(twin: str, own: dict[str, Any], workers: int) -> list[str]:

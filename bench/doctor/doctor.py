@@ -35,8 +35,7 @@ class Diagnosis:
 
     def text(self) -> str:
         """Return the diagnosis for people."""
-        width = max(map(len, self.machine))
-        lines = [f"{key:<{width}}  {_short(value)}" for key, value in self.machine.items()]
+        lines = console.aligned(((key, _short(value)) for key, value in self.machine.items()), left=(0, 1))
         lines += _noise_lines(self.noise) if self.noise else []
         for severity, title in TITLES.items():
             found = [finding for finding in self.findings if finding.severity == severity]
@@ -49,16 +48,14 @@ class Diagnosis:
 
 def _noise_lines(probed: neighbours.Noise) -> list[str]:
     steal = "unknown" if probed.steal_share is None else f"{probed.steal_share:.2%}"
-    lines = [
-        "",
-        f"noise in {probed.seconds:g} s of {neighbours.BLOCK_S * 1e3:g} ms blocks; steal time {steal}",
-        "core  blocks  best ms  median ms  IQR/median  worst/best  slow blocks",
-    ]
-    return lines + [
-        f"{c.cpu:>4}  {c.blocks:>6}  {c.best_ms:>7.3f}  {c.median_ms:>9.3f}  {c.spread:>10.1%}"
-        f"  {c.worst_slowdown:>10.2f}  {c.slow_share:>11.1%}"
-        for c in probed.cores
-    ]
+    title = f"noise in {probed.seconds:g} s of {neighbours.BLOCK_S * 1e3:g} ms blocks; steal time {steal}"
+    head = ("core", "blocks", "best ms", "median ms", "IQR/median", "worst/best", "slow blocks")
+    return ["", title, *console.aligned([head, *map(_core, probed.cores)], left=())]
+
+
+def _core(seen: neighbours.CoreNoise) -> tuple[str, ...]:
+    times = f"{seen.best_ms:.3f}", f"{seen.median_ms:.3f}", f"{seen.spread:.1%}"
+    return str(seen.cpu), str(seen.blocks), *times, f"{seen.worst_slowdown:.2f}", f"{seen.slow_share:.1%}"
 
 
 def _short(value: Any) -> str:

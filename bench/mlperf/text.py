@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.console import aligned
 from bench.mlperf.options import CLAIM
 
 COLUMNS = ("scenario", "valid", "p50 ms", "p90 ms", "p99 ms", "samples/s", "samples")
-WIDTHS = (12, 5, 11, 11, 11, 9, 9)
 
 UNCERTIFIED = "uncertified: timed without a passed parity certificate"
 
@@ -22,21 +22,17 @@ def text(rows: Sequence[dict[str, Any]]) -> str:
         if row["status"] != "ok":
             lines.append(f"  {row['status']}: {row['reason']}")
             continue
-        lines.append(_row(COLUMNS))
-        for found in row["scenarios"]:
-            lines += [_line(found), *(f"    {note}" for note in _notes(found))]
+        head, *figures = aligned([COLUMNS, *map(_figures, row["scenarios"])])
+        lines.append(f"  {head}")
+        for said, found in zip(figures, row["scenarios"], strict=True):
+            lines += [f"  {said}", *(f"    {note}" for note in _notes(found))]
     return "\n".join([*lines, CLAIM])
 
 
-def _line(found: dict[str, Any]) -> str:
+def _figures(found: dict[str, Any]) -> tuple[str, ...]:
     latencies = [_ms(found["latency_ns"][name]) for name in ("p50", "p90", "p99")]
     valid = "yes" if found["result_valid"] else "no"
-    return _row((found["scenario"], valid, *latencies, f"{found['qps']:.1f}", str(found["samples"])))
-
-
-def _row(words: Sequence[str]) -> str:
-    first, *rest = (f"{word:>{width}s}" for word, width in zip(words, WIDTHS, strict=True))
-    return "  ".join(["", first.strip().ljust(WIDTHS[0]), *rest])
+    return found["scenario"], valid, *latencies, f"{found['qps']:.1f}", str(found["samples"])
 
 
 def _notes(found: dict[str, Any]) -> list[str]:
