@@ -10,10 +10,12 @@ import typer
 
 from bench import console, stages
 from bench.machine import fingerprint
-from bench.parity import climb, ladder
+from bench.parity import climb
+from bench.parity.ladder import ALL, QUICK
 from bench.run import folder as folder_
 from pose.errors import UserError
 from reports import build
+from reports.page import ladder
 from twinpose.exits import CHECK_FAILED
 from twinpose.options import AsJson, Coco, DeviceName, Set, Threads, recipe_for
 
@@ -43,7 +45,7 @@ def parity(
     if run is not None:
         if any(option is not None for option in (recipe, weights, out, threads, set_)):
             raise UserError("a RUN has its recipe and weights; give it without --recipe and the others")
-        return _tell(_climb_run(run, coco, wanted, matrix, on), run, as_json)
+        return _tell(*_climb_run(run, coco, wanted, matrix, on), as_json)
     if matrix is not None:
         raise UserError("--matrix goes with a RUN: it names what is measured there")
     if recipe is None:
@@ -61,36 +63,34 @@ def parity(
         device=on or "cpu",
         make_data=stages.make_data,
     )
-    return _tell(found, out, as_json)
+    return _tell(found, ladder.write(out), as_json)
 
 
 def parse_rungs(text: str | None, *, quick: bool) -> tuple[int, ...]:
     """Return the rungs that "2,3,5" names; all of them by default, the quick ones with `quick`."""
     if text is None:
-        return ladder.QUICK if quick else ladder.ALL
+        return QUICK if quick else ALL
     if quick:
         raise UserError("--rungs and --quick were both given; expected one of them")
-    known = {str(number): number for number in ladder.ALL}
+    known = {str(number): number for number in ALL}
     wanted = [part.strip() for part in text.split(",")]
     for part in wanted:
         if part not in known:
             raise UserError(
-                f"--rungs {text!r}: '{part}' is no rung; expected numbers from 1 to {ladder.ALL[-1]}, "
-                "such as 2,3,4"
+                f"--rungs {text!r}: '{part}' is no rung; expected numbers from 1 to {ALL[-1]}, such as 2,3,4"
             )
     return tuple(sorted({known[part] for part in wanted}))
 
 
 def _climb_run(
     path: Path, coco: Path | None, rungs: tuple[int, ...], matrix: str | None, device: str | None
-) -> dict[str, Any]:
-    """Return the certificate of a run's trained twins, and renew its report."""
+) -> tuple[dict[str, Any], Path]:
+    """Return the certificate of a run's trained twins and its report, made anew."""
     with folder_.locked(path):
         made = folder_.opened(path, coco)
         with made.stage("parity", f"twinpose parity {made.quoted}"):
             found = stages.prove(made, rungs, matrix, device)
-        build.build(path)
-    return found
+        return found, build.build(path)
 
 
 def _command(
@@ -104,7 +104,7 @@ def _command(
     out: Path | None,
 ) -> str:
     """Return the command that climbs the same again."""
-    numbers = None if rungs == ladder.ALL else ",".join(map(str, rungs))
+    numbers = None if rungs == ALL else ",".join(map(str, rungs))
     flags: list[tuple[str, object]] = [("--recipe", recipe), *(("--set", value) for value in overrides or [])]
     flags += [("--weights", weights), ("--coco", coco), ("--rungs", numbers), ("--threads", threads)]
     flags += [("--device", device), ("--out", out)]
@@ -112,9 +112,9 @@ def _command(
     return shlex.join(["twinpose", "parity", *words])
 
 
-def _tell(found: dict[str, Any], folder: Path, as_json: bool) -> int:
+def _tell(found: dict[str, Any], page: Path, as_json: bool) -> int:
     """Print what a climb found; 1 when a rung failed."""
     counts = [r["status"] for r in found["rungs"]]
     text = f"{found['status']}: {counts.count('pass')} rungs passed, {counts.count('fail')} failed"
-    console.facts(found, as_json, f"{text} -> {folder / 'parity.md'}")
+    console.facts(found, as_json, f"{text} -> {page}")
     return CHECK_FAILED if found["status"] == "fail" else 0

@@ -51,6 +51,16 @@ def failure(rung: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+LEAST_AP = 0.2
+"""Of a source: below, AP moves with a handful of predictions and says nothing about a runtime."""
+
+
+def says_nothing(ap: float, dap: float) -> bool:
+    """Return whether the source's AP, which is `ap` less `dap`, is too low for AP to say anything."""
+    # A last bit that the subtraction rounds does not decide.
+    return round(ap - dap, 9) < LEAST_AP
+
+
 def describe_weights(path: Path) -> dict[str, Any]:
     """Return the hash of a weights file and of each of its tensors, by which a changed one is named."""
     tensors = {name: weights.fingerprint({name: value}) for name, value in weights.read(path).items()}

@@ -1,4 +1,4 @@
-"""The certificate as a file: parity.json and its page."""
+"""The certificate as a file: parity.json."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from bench.machine import fingerprint
 from bench.parity import kept_rungs
 from bench.parity.certificate import NEEDED, SCHEMA, describe_weights, failure, packages_of
 from bench.parity.ladder import Rung
-from bench.parity.page import markdown
 from bench.parity.rungs.arms import Subject
 from bench.parity.rungs.base import Context
-from pose.files import sha256_of_bytes, write_json, write_text
+from pose.files import sha256_of_bytes, write_json
 
 
 def document(
@@ -89,6 +88,7 @@ def _hash(value: Any) -> str:
 
 
 def write(found: Mapping[str, Any], folder: Path) -> None:
-    """Write parity.json and parity.md into `folder`, each whole or not at all."""
-    write_text(folder / "parity.md", markdown(found))
+    """Write parity.json into `folder`, whole or not at all."""
+    # A page of an earlier certificate would be taken for this one's.
+    (folder / "parity.md").unlink(missing_ok=True)
     write_json(folder / "parity.json", found)

@@ -53,6 +53,10 @@ class Rung:
     reason: str | None = None
     wall_s: float | None = None
     checks: tuple[Check, ...] = ()
+    kept: bool = False
+    """Climbed by an earlier command than the rest."""
+    command: str | None = None
+    started: str | None = None
 
 
 @dataclass(frozen=True)

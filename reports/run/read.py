@@ -118,15 +118,15 @@ class Run:
 
     path: Path
     facts: dict[str, Any]
-    recipe: recipes.Recipe | None
-    split: splits.Manifest | None
-    training: dict[str, Training]
-    test: Test | None
-    conversions: dict[str, Conversion]
-    parity: Parity | None
-    bench: dict[str, Any] | None
-    cells: tuple[CellResult, ...]
-    samples: tuple[Sample, ...]
+    recipe: recipes.Recipe | None = None
+    split: splits.Manifest | None = None
+    training: dict[str, Training] = field(default_factory=dict)
+    test: Test | None = None
+    conversions: dict[str, Conversion] = field(default_factory=dict)
+    parity: Parity | None = None
+    bench: dict[str, Any] | None = None
+    cells: tuple[CellResult, ...] = ()
+    samples: tuple[Sample, ...] = ()
     comparisons: Comparisons | None = None
     """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
     accuracies: tuple[ap_differences.Difference, ...] = ()
@@ -172,7 +172,7 @@ def read(path: Path) -> Run:
             f"type: twinpose run --recipe demo --out {shlex.quote(str(path))}"
         )
     facts = _versioned(path / "run.json", results.RUN_SCHEMA, dict[str, Any])
-    parity, bench = path / "parity.json", path / "bench"
+    bench = path / "bench"
     compared = bench / "comparisons.json"
     recipe, split = path / "recipe.yaml", path / "split.json"
     return Run(
@@ -188,7 +188,7 @@ def read(path: Path) -> Run:
             for twin in TWINS
             if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
         },
-        parity=_versioned(parity, parity_file.SCHEMA, Parity) if parity.is_file() else None,
+        parity=certificate(path),
         bench=_versioned(bench / "bench.json", results.SCHEMA, dict[str, Any])
         if (bench / "bench.json").is_file()
         else None,
@@ -199,6 +199,12 @@ def read(path: Path) -> Run:
         passes=bench_files.passes(bench / "passes.jsonl"),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )
+
+
+def certificate(folder: Path) -> Parity | None:
+    """Return the parity.json of a run, or of the folder of a climb without one; None where there is none."""
+    path = folder / "parity.json"
+    return _versioned(path, parity_file.SCHEMA, Parity) if path.is_file() else None
 
 
 def _versioned(path: Path, newest: int, kind: type[T]) -> T:

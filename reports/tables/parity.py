@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.parity.certificate import LEAST_AP, says_nothing
 from reports.formats import (
     RUNTIME_NAMES,
     Absent,
@@ -9,6 +10,7 @@ from reports.formats import (
     Value,
     difference,
     measure,
+    minute,
     or_absent,
     score,
     seconds,
@@ -19,9 +21,6 @@ from reports.run.parity_file import Certificate, Check, Parity, Rung
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words.cells import DEVICE_NAMES
-
-LEAST_AP = 0.2
-"""Of a source: below, AP moves with a handful of predictions. Rung 7 judges by the same number."""
 
 
 def checks(run: Run) -> Table | None:
@@ -58,6 +57,7 @@ def _made_by(run: Run, parity: Parity) -> str:
 def _rung(rung: Rung) -> list[Row]:
     heading = f"{rung.number}. {rung.name}: {rung.status}"
     heading += "" if rung.wall_s is None else f", {seconds(rung.wall_s)}"
+    heading += f", kept from '{rung.command}' of {minute(rung.started)}" if rung.kept else ""
     rows = [Row((rung.number, rung.name, *_check(check)), heading) for check in rung.checks]
     if rung.checks and rung.status in {"pass", "fail"}:
         return rows
@@ -133,8 +133,7 @@ def _certificate(found: Certificate) -> tuple[Value, ...]:
     reason, none = found.reason, Absent(found.reason or "not measured", quiet=True)
     low, high = found.dap_low, found.dap_high
     dap: Value = none if found.dap is None else found.dap
-    # A last bit that the subtraction rounds does not decide.
-    if found.ap is not None and found.dap is not None and round(found.ap - found.dap, 9) < LEAST_AP:
+    if found.ap is not None and found.dap is not None and says_nothing(found.ap, found.dap):
         dap = Noted(found.dap, f"AP says nothing: the source's is below {LEAST_AP}")
     interval = none if low is None or high is None else f"{difference(low)} to {difference(high)}"
     return (

@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
+from bench.parity.certificate import LEAST_AP
 from bench.parity.rungs import arms as arms_
 from bench.parity.rungs import probing
 from bench.parity.rungs.arms import Arm, Precisions, Ran, Subject
@@ -33,8 +34,6 @@ WHY_ROUNDING = (
 )
 WORST_DAP = 0.001
 WHY_DAP = "0.001: an AP is printed with three decimals"
-LEAST_AP = 0.2
-"""Below, AP moves with a handful of predictions and says nothing about a runtime."""
 STEP = 0.25
 WHY_SHIFT = (
     "a quarter heatmap pixel, the decoder's smallest step: in 99 of 100 joints no peak moves, "
@@ -281,12 +280,6 @@ def _behaviour(label: str, found: Found, own: Found, recipe: Recipe) -> Check:
     bound = STEP * max(np.array(recipe.model.input_size) / recipe.model.heatmap_size)
     name, passed = f"{label}: keypoint shift, 99th percentile, px", found.shift_px <= bound
     return Check(name, found.shift_px, float(bound), bool(passed), WHY_SHIFT, found.shift_where, note)
-
-
-def says_nothing(ap: float, dap: float) -> bool:
-    """Return whether the source's AP, which is `ap` less `dap`, is too low for AP to say anything."""
-    # A last bit that the subtraction rounds does not decide.
-    return round(ap - dap, 9) < LEAST_AP
 
 
 def said(found: Found, own: Found) -> str:

@@ -11,7 +11,7 @@ import pytest
 import twins
 
 from bench.parity import climb as climb_
-from bench.parity import document, page
+from bench.parity import document
 from bench.parity import ladder as ladder_
 from bench.parity.rungs.base import Check, Context, within
 from bench.process.launch import ChildFailed
@@ -64,7 +64,6 @@ def test_the_first_failing_rung_is_named_with_its_place_and_the_climb_goes_on(
         "rung": 3, "name": "Forward", "check": "gradients", "where": "bn1.weight",
     }  # fmt: skip
     assert found["rungs"][3]["status"] == "fail"
-    assert "First failure: rung 3 (Forward), gradients at `bn1.weight`." in page.markdown(found)
 
 
 def test_a_child_that_crashed_is_a_rung_that_failed(
