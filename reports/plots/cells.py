@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from bench.cells.cell import Cell
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
-from reports.plots import label_places, style
+from reports.plots import style
 from reports.plots.plot import MARKERS, Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run
@@ -23,6 +24,8 @@ SMALLEST_AP_RANGE = 0.05
 """A narrower axis would show noise as a difference."""
 MANY_LANES = 4
 """With more, the only numbered axis would be out of sight."""
+SIDES = ((0, 10), (0, -10), (10, 0), (-10, 0))
+"""Where a point's number may stand, in points from its middle."""
 NO_INTERVAL = "One process for each cell, without an interval: do not cite a difference as a speed-up."
 
 
@@ -104,25 +107,22 @@ def _draw_dot(
     said: str,
     kind: str = "dot",
 ) -> None:
-    colour = style.light(cell.axes.twin)
-    valid = cell.validity.verdict == "VALID"
     gid = f"{kind}-{cell.id}"
-    tips[gid] = certification.marked(run, cell, f"{cell.id}: {said}") + (
-        "" if valid else f" ({cell.validity.verdict})"
-    )
-    axes.plot(
-        *([x], [y]),
-        color=colour,
-        linestyle="none",
-        marker=MARKERS[cell.axes.twin],
-        markersize=6.5,
-        markeredgewidth=1.4,
-        markeredgecolor=colour,
-        markerfacecolor=colour if valid else style.light("ground"),
-        gid=gid,
-        zorder=3,
-        clip_on=False,
-    )
+    doubt = "" if cell.validity.verdict == "VALID" else f" ({cell.validity.verdict})"
+    tips[gid] = certification.marked(run, cell, f"{cell.id}: {said}") + doubt
+    axes.plot([x], [y], linestyle="none", gid=gid, zorder=3, clip_on=False, **_mark(cell))
+
+
+def _mark(cell: CellResult) -> dict[str, Any]:
+    """Return how a cell's point is drawn: its twin's shape and colour, hollow where it is not VALID."""
+    colour = style.light(cell.axes.twin)
+    return {
+        "marker": MARKERS[cell.axes.twin],
+        "markersize": 6.5,
+        "markeredgewidth": 1.4,
+        "markeredgecolor": colour,
+        "markerfacecolor": colour if cell.validity.verdict == "VALID" else style.light("ground"),
+    }
 
 
 def _draw_failed(axes: Axes, row: int, cell: CellResult) -> None:
@@ -162,15 +162,18 @@ def ap_against_latency(run: Run) -> Plot | None:
     left_out = timed - sum(map(len, panels.values()))
     tips: dict[str, str] = {}
     with drawing():
-        figure = Figure(figsize=(7.4, (3.6 if len(panels) == 1 else 2.7) * len(panels) + 0.3))
-        all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
+        most = max(x for points in panels.values() for _, x, _ in points)
+        least = 3.6 if len(panels) == 1 else 2.7
+        heights = [max(least, 0.2 * len(points) + 0.5) for points in panels.values()]
+        figure = Figure(figsize=(7.4, sum(heights) + 0.3))
+        all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
         for axes, (heading, points) in zip(all_axes, panels.items(), strict=True):
+            points.sort(key=lambda point: (point[1], point[0].id))
+            axes.set_xlim(0, most * 1.12)
             _draw_points(run, axes, points, tips)
+            _number_points(run, axes, points)
             axes.set_title(heading, color=style.light("ink"))
-        all_axes[-1].set_xlim(0, max(x for points in panels.values() for _, x, _ in points) * 1.12)
         all_axes[-1].set_xlabel("p50 latency in ms")
-        for axes, points in zip(all_axes, panels.values(), strict=True):
-            _label_points(run, figure, axes, points)
     return Plot(
         name="ap_against_latency",
         title="AP against latency",
@@ -182,7 +185,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         command=command(run, "bench"),
         source="bench/cells/*-latency.json and *-accuracy.json",
         figure=figure,
-        description="Scatter plot of AP over median latency, a labelled point for each measured runtime; "
+        description="Scatter plot of AP over median latency, a numbered point for each measured runtime; "
         "its numbers are in the runtime comparison table.",
         tooltips=tips,
     )
@@ -209,39 +212,31 @@ def _draw_points(
     axes.set_ylabel("AP (OKS 0.50:0.95)")
 
 
-def _label_points(
-    run: Run, figure: Figure, axes: Axes, points: list[tuple[CellResult, float, float]]
-) -> None:
-    """Write the points' names where they cover nothing, with a line to a point that is not near."""
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    figure.draw_without_rendering()
-    names = [certification.marked(run, cell, _point_name(cell.axes)) for cell, _, _ in points]
-    texts = [axes.text(0, 0, name, fontsize=8) for name in names]
-    extents = [text.get_window_extent(renderer) for text in texts]
-    pixels = [tuple(axes.transData.transform((x, y))) for _, x, y in points]
-    frame = axes.get_window_extent(renderer)
-    boxes = label_places.place(
-        pixels,
-        [(extent.width + 4, extent.height + 2) for extent in extents],
-        label_places.Box(frame.x0, frame.y0, frame.width, frame.height),
-        marker=figure.dpi * 0.13,
-    )
-    for text, box, pixel, (cell, x, y) in zip(texts, boxes, pixels, points, strict=True):
-        x0, y0 = axes.transData.inverted().transform((box.x + 2, box.y + 1))
-        text.set_position((float(x0), float(y0)))
-        text.set_in_layout(False)
-        text.set_verticalalignment("bottom")
-        _draw_leader(axes, (x, y), pixel, box, cell.axes.twin)
+def _number_points(run: Run, axes: Axes, points: list[tuple[CellResult, float, float]]) -> None:
+    """Number the points from the fastest on, and name the numbers beside the panel."""
+    keys, middle = [], (sum(axes.get_ylim()) / 2)
+    sides: list[tuple[float, float, tuple[int, int]]] = []
+    for place, (cell, x, y) in enumerate(points):
+        taken = [side for other_x, other_y, side in sides if _near(axes, (x, y), (other_x, other_y))]
+        first = SIDES if y >= middle else SIDES[1::-1] + SIDES[2:]
+        side = next((side for side in first if side not in taken), first[0])
+        sides.append((x, y, side))
+        axes.annotate(
+            *(str(place + 1), (x, y), side),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=8,
+        )
+        key = certification.marked(run, cell, f"{place + 1}  {_point_name(cell.axes)}")
+        keys.append(Line2D([], [], linestyle="none", label=key, **_mark(cell)))
+    axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(1.0, 1.04), fontsize=8, handletextpad=0.2)
 
 
-def _draw_leader(
-    axes: Axes, point: tuple[float, float], pixel: tuple[float, float], box: label_places.Box, twin: str
-) -> None:
-    near = label_places.nearest(pixel, box)
-    if not label_places.leader(pixel, box):
-        return
-    end = axes.transData.inverted().transform(near)
-    axes.plot([point[0], end[0]], [point[1], end[1]], color=style.light(twin), linewidth=0.6, zorder=1)
+def _near(axes: Axes, one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Return whether numbers on the same side of two points would cover each other."""
+    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+    return abs(one[0] - other[0]) < 0.04 * (x1 - x0) and abs(one[1] - other[1]) < 0.06 * (y1 - y0)
 
 
 def _point_name(axes: Cell) -> str:

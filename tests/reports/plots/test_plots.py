@@ -1,4 +1,4 @@
-"""The drawn parts: labels that do not collide, themed SVG, skeletons."""
+"""The drawn parts: numbers that do not collide, themed SVG, skeletons."""
 
 from __future__ import annotations
 
@@ -6,57 +6,78 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
+import bench_files
 import cv2
+import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from pose.errors import UserError
 from pose.skeleton import NUM_JOINTS
 from reports import build
-from reports.plots import cells, label_places, style
+from reports.plots import cells, style
 from reports.plots import plot as plot_
 from reports.plots import samples as samples_
-from reports.plots.label_places import Box, place
-from reports.run.read import read
+from reports.run.read import Run, read
 
 MakeRun = Callable[..., Path]
 WITHOUT_TWINS = {"parity_errors", "comparisons", "pipeline_parts", "train_parts"}
 """Plots whose marks stand for something else than a twin."""
-FRAME = Box(0, 0, 1200, 800)
+AP = {"AP": 0.4}
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 11), st.integers(1, 7), st.floats(20, 60)),
-        max_size=10,
-        unique_by=lambda point: point[:2],
+def numbers(run: Run) -> list[Annotation]:
+    """Return the numbers beside the points of AP against latency, of a run of one panel."""
+    plot = cells.ap_against_latency(run)
+    assert plot is not None
+    [axes] = plot.figure.axes
+    return [child for child in axes.get_children() if isinstance(child, Annotation)]
+
+
+def at_one_latency(run: Run, count: int) -> Run:
+    """Return a run of `count` latency cells that all are as fast as each other."""
+    first = next(c for c in run.cells if c.id == bench_files.FIRST)
+    modes = [replace(first.axes, mode=f"{first.axes.mode}{place}") for place in range(count)]
+    timed = tuple(msgspec.structs.replace(first, id=axes.id, axes=axes) for axes in modes)
+    scored = tuple(
+        msgspec.structs.replace(first, id=f"{axes.id}-ap", axes=replace(axes, scenario="accuracy"), stats=AP)
+        for axes in modes
     )
-)
-def test_with_room_no_label_covers_another_a_marker_or_the_edge(points):
-    places = [(100.0 * x, 100.0 * y) for x, y, _ in points]
-    boxes = place(places, [(width, 12.0) for *_, width in points], FRAME)
-    markers = [Box(x - 4.5, y - 4.5, 9, 9) for x, y in places]
-    for i, box in enumerate(boxes):
-        assert all(box.overlap(other) == 0 for other in [*boxes[:i], *markers])
-        assert box.outside(FRAME) == 0
+    return replace(run, cells=timed + scored)
 
 
-def test_points_on_one_line_get_labels_apart():
-    points = [(300.0 + 30 * i, 400.0) for i in range(6)]
-    boxes = place(points, [(110.0, 14.0)] * 6, FRAME)
-    assert sum(a.overlap(b) for i, a in enumerate(boxes) for b in boxes[:i]) == 0
+def test_every_point_has_a_number_and_every_number_a_name(full_run: Path):
+    plot = cells.ap_against_latency(read(full_run))
+    assert plot is not None
+    legend = plot.figure.axes[0].get_legend()
+    assert legend is not None
+    keys = [text.get_text() for text in legend.get_texts()]
+    said = [key.split("  ")[0] for key in keys]
+    assert said == [number.get_text() for number in numbers(read(full_run))]
+    assert said == [str(place + 1) for place in range(len(plot.tooltips))]
+    assert "PyTorch on OpenVINO bf16" in {key.split("  ")[1] for key in keys}
 
 
-def test_without_room_every_label_still_gets_a_place():
-    assert len(place([(5.0, 5.0)] * 4, [(50.0, 50.0)] * 4, Box(0, 0, 10, 10))) == 4
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_numbers_of_points_on_one_spot_cover_neither_each_other_nor_a_marker(full_run: Path, count: int):
+    found = numbers(at_one_latency(read(full_run), count))
+    figure = found[0].figure
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    boxes = [number.get_window_extent() for number in found]
+    [axes] = figure.axes
+    markers = [line.get_window_extent() for line in axes.get_lines()]
+    assert len(boxes) == len(markers) == count
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert not any(box.overlaps(marker) for box in boxes for marker in markers)
 
 
-def test_a_label_near_its_point_needs_no_line():
-    assert label_places.leader((0, 0), Box(9, -5, 40, 10)) == []
-    assert label_places.leader((0, 0), Box(60, -5, 40, 10)) != []
+def test_without_room_every_point_still_has_a_number(full_run: Path):
+    assert len(numbers(at_one_latency(read(full_run), 6))) == 6
 
 
 def test_an_inline_plot_follows_the_theme_of_the_page(full_run: Path):
