@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bench.statistics.doubts import Doubt, by_kind
 from bench.statistics.samples import counted, drift, spread
 
 FLAG_SPREAD = 0.10
-
-
 INVALID_SPREAD = 0.25
-
-
 FLAG_DRIFT = 0.02
-
-
-NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?")
 
 
 def validity(samples: np.ndarray) -> dict[str, Any]:
@@ -50,26 +42,12 @@ def cell_validity(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     verdict = "VALID" if set(verdicts) == {"VALID"} else "FLAGGED"
     if 2 * verdicts.count("INVALID") >= len(rounds):
         verdict = "INVALID"
-    alike: dict[str, dict[int, str]] = defaultdict(dict)  # the wording -> a reason for each round
-    for place, one in enumerate(rounds):
-        for reason in one["reasons"]:
-            group = alike[NUMBER.sub("#", reason)]
-            group[place] = max(group.get(place, reason), reason, key=_first_number)
     of = counted(len(rounds), "round", "rounds")
-    often_first = sorted(alike.values(), key=len, reverse=True)
-    return {
-        "verdict": verdict,
-        "reasons": [f"{len(group)} of {of}: {_largest([*group.values()])}" for group in often_first],
-    }
+    kinds = [list(kind.values()) for kind in by_kind([one["reasons"] for one in rounds])]
+    return {"verdict": verdict, "reasons": [f"{len(kind)} of {of}: {_largest(kind)}" for kind in kinds]}
 
 
-def _largest(reasons: Sequence[str]) -> str:
-    """Return the one of some reasons, alike but for their numbers, whose first number is largest."""
-    if len(set(reasons)) == 1:
-        return reasons[0]
-    return NUMBER.sub(r"up to \g<0>", max(reasons, key=_first_number), count=1)
-
-
-def _first_number(reason: str) -> float:
-    found = NUMBER.search(reason)
-    return 0.0 if found is None else abs(float(found.group()))
+def _largest(kind: Sequence[Doubt]) -> str:
+    """Return the largest of some doubts that differ in their figures alone."""
+    largest = max(kind, key=lambda one: one.value)
+    return largest.text if len(set(kind)) == 1 else largest.at_most

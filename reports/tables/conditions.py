@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.cells.cell import TIMED
-from bench.run.results import CellResult
+from bench.run.results import CellResult, Round
+from bench.statistics.doubts import Doubt, by_kind
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet
 from reports.run.missing import command
 from reports.run.read import Run
@@ -14,7 +15,6 @@ from reports.tables.table import Column, Row, Table
 from reports.words import cells as cells_
 
 NO_ENERGY = "Energy is null, a dash, where no counter was read: null is not zero."
-FIGURE = re.compile(r"[-+]?\d[\d.,]*")
 
 
 def table(run: Run) -> Table | None:
@@ -73,12 +73,8 @@ def _values(cell: CellResult) -> tuple[Value, ...]:
 
 def _doubts(cell: CellResult) -> str:
     """Return the doubts of all rounds, those that differ in figures alone as one, most frequent first."""
-    kinds: dict[str, list[tuple[int, str]]] = {}
-    for one in cell.rounds:
-        for doubt in _said(one.conditions):
-            kinds.setdefault(FIGURE.sub("#", doubt), []).append((one.number, doubt))
-    in_order = sorted(kinds.values(), key=lambda found: (-len(found), found[0]))
-    return "; ".join(_one_doubt(found, len(cell.rounds)) for found in in_order)
+    kinds = by_kind([_said(one.conditions) for one in cell.rounds])
+    return "; ".join(_one_doubt(cell.rounds, kind) for kind in kinds)
 
 
 def _said(conditions: dict[str, Any]) -> list[str]:
@@ -86,9 +82,10 @@ def _said(conditions: dict[str, Any]) -> list[str]:
     return [str(doubt) for doubt in doubts] if isinstance(doubts, list) else []
 
 
-def _one_doubt(found: list[tuple[int, str]], rounds: int) -> str:
-    number, doubt = found[0]
-    if len(found) == 1:
-        return f"{doubt} (round {number})"
-    same = len({said for _, said in found}) == 1
-    return f"{doubt} ({len(found)} of {rounds} rounds{'' if same else f', this in round {number}'})"
+def _one_doubt(rounds: Sequence[Round], kind: Mapping[int, Doubt]) -> str:
+    place, first = next(iter(kind.items()))
+    number = rounds[place].number
+    if len(kind) == 1:
+        return f"{first.text} (round {number})"
+    same = len(set(kind.values())) == 1
+    return f"{first.text} ({len(kind)} of {len(rounds)} rounds{'' if same else f', this in round {number}'})"
