@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +38,8 @@ class Noted:
 
 Value = str | int | float | Absent | Noted
 Show = Callable[[Any], str]
+Columns = Mapping[str, tuple[str, str]]
+"""Of a frame: name -> kind, and what it holds with its unit."""
 
 
 def text(value: object) -> str:
@@ -155,6 +157,11 @@ def coco_number(value: object) -> Value:
     if not isinstance(value, int | float):
         return Absent("not recorded")
     return Absent("no ground truth of this size in the part") if value < 0 else float(value)
+
+
+def bare(value: Any) -> Any:
+    """Return a value without what stands beside it: None where it is absent."""
+    return None if isinstance(value, Absent) else value.value if isinstance(value, Noted) else value
 
 
 def or_absent(value: float | str | None, reason: str) -> Value:

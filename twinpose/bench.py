@@ -16,11 +16,11 @@ from bench.cells.matrix import Matrix
 from bench.doctor import doctor as doctor_
 from bench.rounds import sitting, text
 from bench.run import folder
-from bench.run import parquet as parquet_
 from bench.run.folder import RunFolder
 from bench.verdicts import comparisons
 from pose.errors import UserError
 from pose.files import require_writable
+from reports import parquet as parquet_
 from twinpose.exits import SOME_CELLS_FAILED, failed_cells
 from twinpose.options import AsJson, Device, MeasuredBy, Moved, Profile, RunDir, Uncertified, files_of_run
 

@@ -6,7 +6,6 @@ import gc
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -24,7 +23,7 @@ from pose.files import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 SCHEMA = 2
 """Of what a bench writes: 2 since a cell has rounds of several processes, each with its own figures; 1 is
@@ -215,24 +214,3 @@ def load_samples(path: Path) -> dict[str, np.ndarray]:
         return {}
     with np.load(path) as arrays:
         return dict(arrays)
-
-
-def table(run: Path) -> pd.DataFrame:
-    """Return a row for each cell: id, status, reason, axes, verdict and figures, absent ones as NaN."""
-    import pandas as pd  # half a second that only those who want a table should wait
-
-    return pd.DataFrame([_row(result) for result in cells(run)])
-
-
-def _row(result: CellResult) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": result.id, "status": result.status, "reason": result.reason}
-    row |= asdict(result.axes) | {
-        "verdict": result.validity.verdict,
-        "verdict_reasons": result.validity.reasons,
-    }
-    for name, value in result.stats.items():
-        if isinstance(value, dict):
-            row |= {f"{name}_{key}": number for key, number in value.items()}
-        else:
-            row[name] = value
-    return row

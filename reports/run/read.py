@@ -160,7 +160,7 @@ class Run:
         return f" Channel order: {self.recipe.data.channel_order}." if self.recipe else ""
 
 
-def read(path: Path) -> Run:
+def read(path: Path | str) -> Run:
     """Return the run in a folder.
 
     Raises UserError when the folder is no run, or when a file in it is malformed.

@@ -3,58 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from bench.cells.cell import LESS_IS_FASTER, TIMED
-from bench.run.results import CellResult
+from bench.cells.cell import LESS_IS_FASTER
 from reports.formats import (
     Absent,
     Noted,
-    Value,
+    bare,
     mebibytes,
     milliseconds,
     number,
-    or_absent,
     per_second,
     percent,
-    quiet,
     score,
 )
+from reports.frames.cell_rows import PERCENTILES, cell_rows
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.conditions import NO_ENERGY
 from reports.tables.table import Column, Row, Table
 from reports.words import certification
-from reports.words.cells import (
-    RATES,
-    accuracy_of,
-    ap,
-    comparable,
-    cores_used,
-    full_lane_key,
-    heading,
-    interval,
-    latency,
-    most,
-    name,
-    null_reason,
-    order,
-    rate,
-    read_back,
-    verdict,
-)
-
-PERCENTILES = ("p50", "p90", "p99")
-NO_AP = frozenset({"train", "data"})
-"""Scenarios that predict nothing."""
+from reports.words.cells import RATES, comparable, heading
 
 
 def every_cell(run: Run) -> Table | None:
     """Return a row for each cell, measured or not, lane by lane; None without any."""
     if not run.cells:
         return None
-    cells = sorted(run.cells, key=lambda c: (*full_lane_key(c.axes), *order(c.axes), c.axes.replica))
+    by_id = {cell.id: cell for cell in run.cells}
     columns = _columns()
-    rows = tuple(Row(_cell(run, c), heading(c.axes.lane), muted=not comparable(c)) for c in cells)
+    rows = tuple(
+        Row(
+            tuple(said[column.key] for column in columns),
+            heading(by_id[said["id"]].axes.lane),
+            muted=not comparable(by_id[said["id"]]),
+        )
+        for said in map(_said, cell_rows(run))
+    )
     return Table(
         name="runtime_comparison",
         title="Every cell",
@@ -112,59 +97,13 @@ def _seen(columns: tuple[Column, ...], rows: tuple[Row, ...]) -> tuple[Column, .
     )
 
 
-def _cell(run: Run, result: CellResult) -> tuple[Value, ...]:
-    axes, scored = result.axes, accuracy_of(result, run.cells)
-    ok = result.status == "ok"
-    no = Absent(f"{result.status}: {result.reason}", quiet=True)
-    timed = axes.scenario in TIMED
-    return (
-        *(name(axes), axes.twin, axes.runtime, axes.mode, axes.replica, axes.precision),
-        or_absent(read_back(result), "the runtime reported none") if ok else no,
-        *(axes.device, axes.threads, axes.allocator, axes.scenario, axes.batch),
-        *(f"{len(result.rounds)}/{result.rounds_wanted}", len(result.rounds), result.rounds_wanted),
-        *(_percentile(result, p) for p in PERCENTILES),
-        *(quiet(rate(result, scenario)) for scenario in (None, *RATES)),
-        *_interval(result, no),
-        _share(result) if ok and timed else no,
-        quiet(ap(result, run.cells)) if ok and axes.scenario not in NO_AP else no,
-        _recorded(most(result, "peak_rss_bytes"), ok, no, "not recorded"),
-        _recorded(most(result, "peak_device_bytes"), ok, no, "no device memory was read"),
-        _recorded(cores_used(result), ok, no, "not recorded"),
-        *(
-            _recorded(result.stats.get(name), ok, no, "no counter was read")
-            for name in ("energy_mj_per_image", "energy_j")
-        ),
-        certification.standing(run, [result]),
-        verdict(result) if ok else no,
-        result.status if ok else Noted(result.status, result.reason or "no reason recorded"),
-        or_absent(result.reason, "the cell is measured"),
-        result.id,
-        or_absent(scored.id if scored else None, "the matrix has no accuracy cell for it"),
-        or_absent(result.certificate_id, "the cell has none"),
-        result.command,
-    )
-
-
-def _percentile(result: CellResult, percentile: str) -> Value:
-    """Return a percentile; only a null one of a cell that has others is worth a footnote."""
-    value = latency(result, percentile)
-    told = percentile in (result.stats.get("nulls") or {})
-    return value if told and result.status == "ok" else quiet(value)
-
-
-def _interval(result: CellResult, no: Absent) -> tuple[Value, Value, Value]:
-    found = interval(result)
-    if result.status != "ok" or isinstance(found, str):
-        absent = no if isinstance(found, tuple) or result.status != "ok" else Absent(found, quiet=True)
-        return absent, absent, absent
-    show = milliseconds if LESS_IS_FASTER.get(result.axes.scenario) else per_second
-    return f"[{show(found[0])}, {show(found[1])}]", *found
-
-
-def _share(result: CellResult) -> Value:
-    why = null_reason(result, "share_of_peak", "no peak for it, or not the network alone is timed")
-    return quiet(or_absent(result.stats.get("share_of_peak"), why))
-
-
-def _recorded(value: float | None, ok: bool, no: Absent, why: str) -> Value:
-    return (Absent(why, quiet=True) if value is None else value) if ok else no
+def _said(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the frame, with what people read in place of some figures."""
+    low, high, status = row["interval_low"], row["interval_high"], row["status"]
+    show = milliseconds if LESS_IS_FASTER.get(row["scenario"]) else per_second
+    return row | {
+        "precision_asked": row["precision"],
+        "rounds_said": f"{row['rounds']}/{row['rounds_wanted']}",
+        "interval_said": low if isinstance(low, Absent) else f"[{show(low)}, {show(high)}]",
+        "status": status if status == "ok" else Noted(status, bare(row["reason"]) or "no reason recorded"),
+    }

@@ -14,8 +14,9 @@ from reports.formats import (
     score,
     seconds,
 )
+from reports.frames.epoch_rows import EPOCHS, epoch_rows
 from reports.run.missing import command, no_test
-from reports.run.read import Epoch, Run, Training
+from reports.run.read import Run, Training
 from reports.tables.table import Column, Row, Table
 
 TEN_NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
@@ -26,12 +27,12 @@ def per_epoch(run: Run) -> Table:
 
     The recipe's report.table_epochs chooses the rows; every epoch, when it names none that was reached.
     """
-    lines = {twin: {line.epoch: line for line in training.epochs} for twin, training in run.training.items()}
-    reached = sorted({epoch for by_epoch in lines.values() for epoch in by_epoch})
+    lines = {(row["twin"], row["epoch"]): row for row in epoch_rows(run)}
+    reached = sorted({int(str(epoch)) for _, epoch in lines})
     wanted = run.recipe.report.table_epochs if run.recipe else None
     chosen = [epoch for epoch in reached if wanted and epoch in wanted] or reached
     rows = tuple(
-        Row((epoch, *(_of(run, lines, t, epoch, what) for what in ("ap", "val_loss") for t in TWINS)))
+        Row((epoch, *(lines.get((t, epoch), _absent(run, t))[w] for w in ("ap", "val_loss") for t in TWINS)))
         for epoch in chosen
     )
     titles = (*(f"{TWIN_NAMES[t]} mAP" for t in TWINS), *(f"{TWIN_NAMES[t]} val loss" for t in TWINS))
@@ -52,14 +53,12 @@ def per_epoch(run: Run) -> Table:
     )
 
 
-def _of(run: Run, lines: dict[str, dict[int, Epoch]], twin: str, epoch: int, what: str) -> Value:
-    if twin not in lines:
-        return Absent(f"{TWIN_NAMES[twin]} is not trained in this run")
-    if epoch not in lines[twin]:
-        done = not run.training[twin].summary
-        return Absent(f"{TWIN_NAMES[twin]} {'has not reached' if done else 'stopped before'} this epoch")
-    value: float | None = getattr(lines[twin][epoch], what)
-    return or_absent(value, "the epoch's line holds no finite value")
+def _absent(run: Run, twin: str) -> dict[str, Value]:
+    """Return what stands in place of an epoch that a twin has not."""
+    why = "is not trained in this run"
+    if twin in run.training:
+        why = "stopped before this epoch" if run.training[twin].summary else "has not reached this epoch"
+    return dict.fromkeys(EPOCHS, Absent(f"{TWIN_NAMES[twin]} {why}"))
 
 
 def training(run: Run) -> Table:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -96,20 +95,8 @@ def test_a_run_without_a_bench_has_no_cells(tmp_path: Path) -> None:
     assert results.cells(tmp_path) == []
     assert comparisons.comparisons(tmp_path) == []
     assert results.samples(tmp_path, result()) == {}
-    assert results.table(tmp_path).empty
     with pytest.raises(UserError, match="makes one"):
         bench_file.bench_facts(tmp_path)
-
-
-def test_the_table_has_a_row_for_every_cell_and_nan_where_nothing_was_measured(tmp_path: Path) -> None:
-    other = Cell(**{**msgspec.to_builtins(AXES), "device": "cuda"})
-    results.save(tmp_path, result())
-    results.save(tmp_path, result(other, status="unsupported", reason="no GPU", stats={}, rounds=[]))
-    table = results.table(tmp_path).set_index("device")
-    assert list(table["status"]) == ["ok", "unsupported"]
-    assert table.loc["cpu", "latency_ms_p50"] == 2.5
-    assert np.isnan(table.loc["cuda", "latency_ms_p50"])
-    assert table.loc["cuda", "reason"] == "no GPU"
 
 
 @pytest.mark.parametrize("patch", [{}, {"extra": 1}, {"rounds": {"shape": "another"}}, {"id": None}])

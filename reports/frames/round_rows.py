@@ -1,19 +1,15 @@
-"""A run's cells as Parquet: flat, typed columns, a row a round."""
+"""A row for each round, with what its cell says, as it is stored."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bench.cells.cell import UNITS
-from bench.run import bench_file, results
 from bench.run.results import CellResult, Round
-from pose.errors import UserError
-from pose.files import replacing
 
 CELL = {
     "id": "string", "status": "string", "reason": "string",
@@ -23,7 +19,7 @@ CELL = {
     "artifact_sha256": "string", "split_sha256": "string", "hash": "string", "command": "string",
     "effective": "string", "rounds_wanted": "int64",
 }  # fmt: skip
-"""What belongs to the cell and is the same in each of its rows; `effective` is JSON."""
+"""Of `rounds`, what belongs to the cell and is the same in each of its rows; `effective` is JSON."""
 
 ROUND = {
     "round": "int64", "pass": "string", "started": "time", "wall_s": "float64", "count": "int64",
@@ -32,58 +28,33 @@ ROUND = {
 }  # fmt: skip
 """What belongs to the round; null in the one row of a cell that has none. `conditions` is JSON."""
 
-METADATA = b"twinpose"
-"""Under this key of the file: JSON of the schema, the run, the matrix and the machine."""
 
+def round_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the kinds of the columns of `round_rows` by name.
 
-def to_parquet(run: Path, path: Path) -> int:
-    """Write a run's cells to `path`, a row a round, one row for a cell without any; return the rows.
-
-    Beside CELL and ROUND: phase_NAME_s, the round's figures as round_NAME and those over all rounds
-    as cell_NAME, all float64. Figures that are no number are left out. Raises UserError for a run
-    without a bench or where pyarrow is not installed.
+    Beside CELL and ROUND: phase_NAME_s, the round's figures as round_NAME and those over all rounds as
+    cell_NAME, all float64.
     """
-    pa = _pyarrow()
-    facts = bench_file.bench_facts(run)
-    rows = [row for result in results.cells(run) for row in _rows(result)]
-    kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
-    kinds |= {"strings": pa.list_(pa.string()), "time": pa.timestamp("us", tz="UTC")}
     fixed = CELL | ROUND
     figures = dict.fromkeys(name for row in rows for name in row if name not in fixed)
-    columns = fixed | dict.fromkeys(figures, "float64")
-    described = json.dumps({"schema": results.SCHEMA, "run": str(run), **facts}).encode()
-    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()], {METADATA: described})
-    from pyarrow import parquet
-
-    with replacing(path) as temporary:
-        parquet.write_table(pa.Table.from_pylist(rows, schema), temporary)
-    return len(rows)
+    return fixed | dict.fromkeys(figures, "float64")
 
 
-def _pyarrow() -> Any:
-    try:
-        import pyarrow as pa
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "Parquet needs pyarrow, which is not installed; 'pip install twinpose[parquet]' brings it"
-        ) from error
-    return pa
-
-
-def _rows(result: CellResult) -> Iterator[dict[str, Any]]:
-    cell = {name: getattr(result, name) for name in CELL if hasattr(result, name)}
-    cell |= asdict(result.axes) | {
-        "lane": result.axes.lane.id,
-        "verdict": result.validity.verdict,
-        "verdict_reasons": result.validity.reasons,
-        "effective": json.dumps(result.effective),
-        "unit": UNITS[result.axes.scenario],
-        **_figures("cell", result.stats),
-    }
-    for one in result.rounds:
-        yield cell | _round(one)
-    if not result.rounds:
-        yield cell
+def round_rows(results: Iterable[CellResult]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each round, and one for a cell without any. Figures that are no number are left out."""
+    for result in results:
+        cell = {name: getattr(result, name) for name in CELL if hasattr(result, name)}
+        cell |= asdict(result.axes) | {
+            "lane": result.axes.lane.id,
+            "verdict": result.validity.verdict,
+            "verdict_reasons": result.validity.reasons,
+            "effective": json.dumps(result.effective),
+            "unit": UNITS[result.axes.scenario],
+            **_figures("cell", result.stats),
+        }
+        yield from (cell | _round(one) for one in result.rounds)
+        if not result.rounds:
+            yield cell
 
 
 def _round(one: Round) -> dict[str, Any]:

@@ -12,12 +12,13 @@ import pytest
 import run_folders
 from pyarrow import parquet
 
-from bench.run import parquet as parquet_
 from bench.run import results
 from bench.run.results import Validity
 from pose.errors import UserError
+from reports import parquet as parquet_
+from reports.frames.round_rows import CELL, ROUND
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 
 def written(tmp_path: Path) -> Path:
@@ -81,7 +82,7 @@ def test_columns_have_their_types_even_where_all_is_null(tmp_path: Path) -> None
     schema = parquet.read_schema(tmp_path / "cells.parquet")
     kinds = {"string": "string", "int64": "int64", "float64": "double"}
     kinds |= {"strings": "list<element: string>", "time": "timestamp[us, tz=UTC]"}
-    for name, kind in (parquet_.CELL | parquet_.ROUND).items():
+    for name, kind in (CELL | ROUND).items():
         assert str(schema.field(name).type) == kinds[kind], name
     assert str(schema.field("phase_compile_s").type) == "double"
     assert "cell_nulls_p99" not in schema.names
