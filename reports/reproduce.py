@@ -41,7 +41,7 @@ class Stored(BaseModel):
     rows: list[dict[str, Any]]
 
 
-class Comparison(BaseModel):
+class Reproduction(BaseModel):
     """A stored table beside a fresh one; `agrees` is None when there is no fresh one."""
 
     table: Stored
@@ -89,19 +89,19 @@ def find(name: str) -> Stored:
     return Stored.model_validate(strict_yaml.read(find_yaml(name, "tables"), "a stored table"))
 
 
-def compare(table: Stored, run: Path | None) -> Comparison:
+def compare(table: Stored, run: Path | None) -> Reproduction:
     """Return the table beside that of `run`, or of the command's own run folder."""
     path = (run or Path(table.run)) / table.file
     if not path.exists():
         if run is not None:
             make = f"twinpose report {shlex.quote(str(run))}"
             raise UserError(f"no {path}; expected the report of a run; make it with '{make}'")
-        return Comparison(table=table, fresh=str(path), differences=[], agrees=None)
+        return Reproduction(table=table, fresh=str(path), differences=[], agrees=None)
     fresh = {row[table.key]: row for row in csv.DictReader(io.StringIO(read_bytes(path, "a table").decode()))}
     differences = [_difference(table, row, fresh.get(str(row[table.key]), {})) for row in table.rows]
     found = [d[c] for d in differences for c in table.columns]
     agrees = all(value is not None and abs(value) <= table.tolerance for value in found)
-    return Comparison(table=table, fresh=str(path), differences=differences, agrees=agrees)
+    return Reproduction(table=table, fresh=str(path), differences=differences, agrees=agrees)
 
 
 def _difference(table: Stored, stored: dict[str, Any], fresh: dict[str, str]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def parity(
     if recipe is None:
         raise UserError("parity needs a RUN or --recipe NAME; nothing was climbed")
     resolved = recipe_for(recipe, set_, weights)
-    asked = climb.Wanted(wanted, _command(recipe, set_, weights, coco, wanted, threads, on, out))
+    asked = climb.ClimbRequest(wanted, _command(recipe, set_, weights, coco, wanted, threads, on, out))
     out = out or Path("runs") / f"parity-{resolved.name}"
     found = climb.recipe(
         resolved,

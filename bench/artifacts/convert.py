@@ -28,7 +28,7 @@ CALIBRATION_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class ConversionJob:
     """What every route converts, and what it is compared with."""
 
     twin: str
@@ -85,17 +85,17 @@ def read(path: Path) -> Record:
     return read_as(path, Record, "a conversion's record; 'twinpose convert' makes one")
 
 
-def _job(payload: dict[str, Any]) -> Job:
+def _job(payload: dict[str, Any]) -> ConversionJob:
     resolved, manifest = recipe.from_dict(payload["recipe"]), splits.read(Path(payload["split"]))
     twin, out, weights = payload["twin"], Path(payload["out"]), Path(payload["weights"])
     out.mkdir(parents=True, exist_ok=True)
     coco = Path(payload["coco"])
     probe = inference.Inputs(resolved, coco, manifest, manifest.at_hand("val")).batch(0, PROBE_IMAGES)
     source = resolve(f"{twin}_impl.export:source")(resolved, weights, len(probe))
-    return Job(twin, resolved, weights, coco, manifest, source, probe, source.infer(probe), out)
+    return ConversionJob(twin, resolved, weights, coco, manifest, source, probe, source.infer(probe), out)
 
 
-def _route(name: str, job: Job) -> dict[str, Any]:
+def _route(name: str, job: ConversionJob) -> dict[str, Any]:
     started = time.perf_counter()
     made = _ROUTES[name](job)
     difference = float(np.abs(made.pop("heatmaps") - job.reference).max())
@@ -109,13 +109,13 @@ def _route(name: str, job: Job) -> dict[str, Any]:
     }
 
 
-def _ir(job: Job) -> dict[str, Any]:
+def _ir(job: ConversionJob) -> dict[str, Any]:
     path, shape = job.out / FILES["ir"], (1, *job.probe.shape[1:])
     made: dict[str, Any] = resolve("openvino_impl.convert:to_ir")(job.source, shape, path)
     return made | {"input": list(shape), "heatmaps": resolve("openvino_impl.convert:infer")(path, job.probe)}
 
 
-def _onnx(job: Job) -> dict[str, Any]:
+def _onnx(job: ConversionJob) -> dict[str, Any]:
     path, batch = job.out / FILES["onnx"], len(job.probe)
     made: dict[str, Any] = resolve(f"{job.twin}_impl.export:to_onnx")(job.recipe, job.weights, batch, path)
     spec = RunnerSpec(job.recipe.model_dump(mode="json"), str(path), "ir", "fp32", "cpu", 1, batch)
@@ -123,7 +123,7 @@ def _onnx(job: Job) -> dict[str, Any]:
     return made | {"input": list(job.probe.shape), "heatmaps": heatmaps}
 
 
-def _int8(job: Job) -> dict[str, Any]:
+def _int8(job: ConversionJob) -> dict[str, Any]:
     ir, path = job.out / FILES["ir"], job.out / FILES["int8"]
     if not ir.exists():
         raise Unsupported(f"int8 is made of {FILES['ir']}, which this conversion did not leave")
@@ -139,7 +139,7 @@ def _int8(job: Job) -> dict[str, Any]:
     return made | {"input": [1, *images.shape[1:]], "calibration": facts, "heatmaps": heatmaps}
 
 
-def _calibration(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
+def _calibration(job: ConversionJob) -> tuple[np.ndarray, dict[str, Any]]:
     """Return unaugmented inputs (n, H, W, 3) uint8 of the training part, and which they are."""
     if job.manifest.parts.get("train") is None:
         raise Unsupported("int8 is calibrated on images of the training part, which the split has not")

@@ -29,7 +29,7 @@ MACHINES_DIFFER = 6
 """Exit codes. The machine comes first, for on another one nothing has regressed."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ComparedCell(msgspec.Struct, frozen=True, kw_only=True):
     """One cell or benchmark of A."""
 
     id: str
@@ -68,7 +68,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is no gap that B lacks it: the second arm of an A/A pair."""
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class ComparedRuns(msgspec.Struct, frozen=True, kw_only=True):
     """All that a comparison found."""
 
     a: str
@@ -82,7 +82,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """The same of packages, Python and the operating system."""
     protocol: list[dict[str, Any]]
     """The same of how it was measured."""
-    rows: list[Row]
+    rows: list[ComparedCell]
     only_in_b: list[str]
     turned: list[Turned]
 
@@ -115,7 +115,7 @@ def parse_share(text: str) -> float:
     return value
 
 
-def compare(a: Side, b: Side, *, only: str | None = None, fail_over: float = 0.0) -> Found:
+def compare(a: Side, b: Side, *, only: str | None = None, fail_over: float = 0.0) -> ComparedRuns:
     """Return what differs between two sides; cells or benchmarks that `only` (-k) selects.
 
     fail_over: how much longer (0.05 is 5 %) something may take before it has regressed. Raises
@@ -132,7 +132,7 @@ def compare(a: Side, b: Side, *, only: str | None = None, fail_over: float = 0.0
         first = f": {rows[0].id}: {rows[0].reason}" if rows else ""
         raise UserError(f"{a.name} measured nothing that can be compared{first}; expected finished cells")
     known = [one for one in identity.differing(a.machine, b.machine) if None not in (one["a"], one["b"])]
-    return Found(
+    return ComparedRuns(
         a=a.name,
         b=b.name,
         kind=a.kind,
@@ -155,9 +155,9 @@ def _chosen(a: Side, b: Side, only: str | None) -> set[str]:
     return set(filter_.select_names(names, only))
 
 
-def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) -> list[Row]:
+def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) -> list[ComparedCell]:
     """Return a row for each of A's measures, in their order."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, ComparedCell] = {}
     others = any(one.replica for one in b.measures.values())
     timed: list[tuple[Measure, Measure]] = []
     for one in measures:
@@ -168,7 +168,7 @@ def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) 
             missing = ("not measured", "the second arm of an A/A pair, which B has of another cell")
         if missing or other is None:
             status, reason = missing or ("not measured", None)
-            rows[one.id] = Row(
+            rows[one.id] = ComparedCell(
                 id=one.id, status=status, kind=one.kind, unit=one.unit, reason=reason, exempt=exempt
             )
         elif one.kind == "accuracy":
@@ -190,9 +190,9 @@ def _missing(one: Measure, other: Measure | None) -> tuple[str, str] | None:
     return ("not measured", other.trouble) if other.trouble else None
 
 
-def _accuracy(one: Measure, other: Measure) -> Row:
+def _accuracy(one: Measure, other: Measure) -> ComparedCell:
     a, b = one.values[-1], other.values[-1]
-    row = Row(id=one.id, status="compared", kind="accuracy", unit="AP", a=a, b=b, n_a=1, n_b=1)
+    row = ComparedCell(id=one.id, status="compared", kind="accuracy", unit="AP", a=a, b=b, n_a=1, n_b=1)
     if one.asked != other.asked:
         return msgspec.structs.replace(row, reason="scored on other people: the splits differ")
     same = one.artifact is not None and one.artifact == other.artifact
@@ -227,11 +227,11 @@ def _interval(one: Measure, other: Measure) -> tuple[tuple[float, float] | None,
     return (None, "no interval: nobody counts in these images") if math.isnan(low) else ((low, high), None)
 
 
-def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) -> Row:
+def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) -> ComparedCell:
     both = (("A", one), ("B", other))
     doubts = [f"{side}: uncertified" for side, measure in both if measure.uncertified]
     doubts += [f"{side}: {measure.doubts}" for side, measure in both if measure.doubts]
-    row = Row(
+    row = ComparedCell(
         id=one.id, status="compared", kind=one.kind, unit=one.unit,
         a=_middle(one.values), b=_middle(other.values), n_a=len(one.values), n_b=len(other.values),
         ratio=found.ratio, interval=found.interval, p=found.p, p_holm=found.p_holm, p_rank=found.p_rank,
@@ -253,7 +253,7 @@ def _middle(values: Sequence[float]) -> float:
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
-def _worst_first(row: Row) -> tuple[int, float, str]:
+def _worst_first(row: ComparedCell) -> tuple[int, float, str]:
     order = ("regressed", "compared", "not measured", "nothing in A")
     # Timings before accuracies, the greatest slowdown and the greatest loss first.
     gain = row.speedup if row.speedup is not None else 1e9 + (row.difference or 0.0)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.compare.changed_verdicts import Turned
-from bench.compare.rows import Found, Row
+from bench.compare.rows import ComparedCell, ComparedRuns
 from bench.console import aligned
 
 UNITS_OF_S = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
@@ -17,7 +17,7 @@ ONE_PROCESS = (
 IN_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
-def text(found: Found, across_machines: bool = False) -> str:
+def text(found: ComparedRuns, across_machines: bool = False) -> str:
     """Return what a terminal shows."""
     rows = found.rows
     parts = [
@@ -46,14 +46,14 @@ def _known(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _timed(rows: Sequence[Row]) -> list[str]:
+def _timed(rows: Sequence[ComparedCell]) -> list[str]:
     if not rows:
         return []
     head = ("", "A", "B", "B / A", "95 %", "B is", "p (Holm)", "p (rank)", "rounds", "")
     return aligned([head, *map(_timed_cells, rows)], left=(0, -1))
 
 
-def _timed_cells(row: Row) -> tuple[str, ...]:
+def _timed_cells(row: ComparedCell) -> tuple[str, ...]:
     interval = f"{row.interval[0]:.3f} .. {row.interval[1]:.3f}" if row.interval else "-"
     verdict = "slower, REGRESSED" if row.status == "regressed" else str(row.verdict)
     return (
@@ -77,14 +77,14 @@ def _p(value: float | None) -> str:
     return "-" if value is None else f"{value:.2g}"
 
 
-def _accuracies(rows: Sequence[Row]) -> list[str]:
+def _accuracies(rows: Sequence[ComparedCell]) -> list[str]:
     if not rows:
         return []
     head = ("AP", "A", "B", "B - A", "95 %", "B is", "")
     return aligned([head, *map(_accuracy_cells, rows)], left=(0, -1))
 
 
-def _accuracy_cells(row: Row) -> tuple[str, ...]:
+def _accuracy_cells(row: ComparedCell) -> tuple[str, ...]:
     moved = "-" if row.difference is None else f"{row.difference:+.4f}"
     ends = row.difference_interval
     interval = f"{ends[0]:+.4f} .. {ends[1]:+.4f}" if ends else "-"
@@ -92,7 +92,7 @@ def _accuracy_cells(row: Row) -> tuple[str, ...]:
     return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, interval, verdict, row.reason or ""
 
 
-def _missing(title: str, rows: Sequence[Row]) -> list[str]:
+def _missing(title: str, rows: Sequence[ComparedCell]) -> list[str]:
     return [title, *(f"  {row.id}  {row.reason}" for row in rows)] if rows else []
 
 
@@ -104,7 +104,7 @@ def _turned(title: str, verdicts: Sequence[Turned]) -> list[str]:
     return [title, *lines] if lines else []
 
 
-def _summary(found: Found) -> str:
+def _summary(found: ComparedRuns) -> str:
     counts = found.counts()
     regressed = counts.pop("regressed")
     lost = f" beyond {found.fail_over:.3g}" if found.fail_over else ""

@@ -21,7 +21,7 @@ SLOWED_BY = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class GpuConditions:
     """The GPU that CUDA calls device 0, at one moment; what the driver does not tell is None."""
 
     sm_mhz: int | None
@@ -34,14 +34,14 @@ class Reading:
         return asdict(self)
 
 
-def read() -> Reading | None:
+def read() -> GpuConditions | None:
     """Return what the GPU does now; None without NVML, as the round's energy says why."""
     try:
         with nvml.library() as library:
             handle = nvml.device(library)
             reasons = _told(library, "nvmlDeviceGetCurrentClocksThrottleReasons", handle)
             running = _told(library, "nvmlDeviceGetComputeRunningProcesses", handle)
-            return Reading(
+            return GpuConditions(
                 sm_mhz=_told(library, "nvmlDeviceGetClockInfo", handle, getattr(library, "NVML_CLOCK_SM", 1)),
                 slowed_by=None
                 if reasons is None
@@ -60,7 +60,7 @@ def _told(library: ModuleType, name: str, *given: Any) -> Any:
         return None
 
 
-def doubts(before: Reading | None, after: Reading | None) -> list[str]:
+def doubts(before: GpuConditions | None, after: GpuConditions | None) -> list[str]:
     """Return why what was measured on the GPU between two readings is in doubt; [] where nothing known is."""
     if before is None or after is None:
         return []

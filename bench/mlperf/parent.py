@@ -64,7 +64,7 @@ def run(
     gate = gate_.of_run(opened.path, places)
     if not uncertified:
         gate.require_unaltered()
-    child = _Child(opened, options or Options(), timeout_s, dict(env or {}), dict(places or {}))
+    child = _LoadGenChild(opened, options or Options(), timeout_s, dict(env or {}), dict(places or {}))
     decided = _decided_by_run(opened)
     rows = []
     for number, cell in enumerate(chosen, 1):
@@ -115,7 +115,7 @@ def _finished(path: Path, cell: Cell, known: dict[str, Any]) -> dict[str, Any] |
 
 
 @dataclass(frozen=True)
-class _Child:
+class _LoadGenChild:
     """What every cell's process is started with."""
 
     run: RunFolder

@@ -35,14 +35,14 @@ PEOPLE_IMAGES = (48, 16)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ClimbRequest:
     """What `twinpose parity` was asked for."""
 
     rungs: tuple[int, ...]
     command: str
 
 
-def run_folder(run: RunFolder, wanted: Wanted, measured: matrix.Matrix | None) -> dict[str, Any]:
+def run_folder(run: RunFolder, wanted: ClimbRequest, measured: matrix.Matrix | None) -> dict[str, Any]:
     """Climb for a run's trained twins and their exports; write and return its certificate.
 
     It keeps what the certificate before says of the rungs that are not wanted, where that still holds.
@@ -146,7 +146,7 @@ def _lower(measured: matrix.Matrix | None) -> Precisions:
 def recipe(
     resolved: Recipe,
     out: Path,
-    wanted: Wanted,
+    wanted: ClimbRequest,
     *,
     coco: Path | None,
     given: Path | None,
@@ -174,7 +174,7 @@ def recipe(
 def _of_recipe(
     resolved: Recipe,
     out: Path,
-    wanted: Wanted,
+    wanted: ClimbRequest,
     coco: Path | None,
     given: Path | None,
     threads: int,
@@ -238,7 +238,7 @@ def _require_free(out: Path) -> None:
         )
 
 
-def _fresh(folder: Path, wanted: Wanted) -> Path:
+def _fresh(folder: Path, wanted: ClimbRequest) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
     write_json(folder / MARK, {"command": wanted.command})
@@ -254,7 +254,7 @@ def _climb(
     context: Context,
     subjects: Sequence[Subject],
     lower: Precisions,
-    wanted: Wanted,
+    wanted: ClimbRequest,
     out: Path,
     before: dict[str, Any] | None = None,
 ) -> dict[str, Any]:

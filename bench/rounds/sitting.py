@@ -29,7 +29,7 @@ from bench.run.folder import RunFolder
 from bench.run.results import CellResult
 from bench.verdicts import ap_differences, noise_floor
 from bench.verdicts import comparisons as comparisons_
-from bench.verdicts.ap_differences import Difference
+from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import Comparison
 from pose.errors import UserError
 from pose.files import write_json
@@ -55,7 +55,7 @@ class Sat:
     noise: dict[str, Any]
     null: dict[str, Any]
     """What a query costs without work, as last measured in the run; {} before."""
-    accuracies: list[Difference] = field(default_factory=list)
+    accuracies: list[ApDifference] = field(default_factory=list)
     unproven: frozenset[str] = frozenset()
     """IDs of the run's cells that were timed without a certificate."""
     flagged: dict[str, list[str]] = field(default_factory=dict)

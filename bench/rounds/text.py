@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from bench.rounds.sitting import Sat
-from bench.verdicts.ap_differences import Difference
+from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 
 
@@ -68,7 +68,7 @@ def comparison(one: Comparison, unproven: Collection[str] = ()) -> str:
     return f"{names}: {one.speedup:.3f}x [{low:.3f}, {high:.3f}] {one.verdict}{holm}{doubt}"
 
 
-def accuracies(differences: Iterable[Difference]) -> list[str]:
+def accuracies(differences: Iterable[ApDifference]) -> list[str]:
     """Return a line about the AP of each two cells, and one for all that lack a verdict for one reason."""
     judged, unjudged = [], defaultdict(list)
     for one in differences:

@@ -98,7 +98,7 @@ class Summary:
     """Raw nanoseconds (n,) int64 by name; more than one where a query has spans."""
 
 
-class Subject(Protocol):
+class Workload(Protocol):
     """What is timed. Making it fills the phases import and load."""
 
     def once(self, number: int) -> None:

@@ -15,7 +15,7 @@ from bench.contract import Emit, RunnerSpec
 from bench.machine import fingerprint, procfs
 from bench.process.worker import resolve
 from bench.scenarios.accuracy import accuracy
-from bench.scenarios.base import Job, Phases, Subject
+from bench.scenarios.base import Job, Phases, Workload
 from bench.scenarios.watch import Watch, judged, missing_threads
 from bench.statistics import validity as validity_
 from pose.errors import UserError
@@ -49,7 +49,7 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what one timed round gave, and what the runtime said of itself; raw samples are written."""
     protocol, phases = job.protocol, job.phases
-    subject: Subject = resolve(SUBJECTS[job.spec.scenario])(job)
+    subject: Workload = resolve(SUBJECTS[job.spec.scenario])(job)
     with phases("first"):
         subject.once(0)
     warmup_s = protocol["warmup_s" if job.spec.device == "cpu" else "warmup_gpu_s"]
@@ -102,7 +102,7 @@ def repeat(action: Callable[[int], None], seconds: float, queries: int) -> np.nd
     return np.array(durations, np.int64)
 
 
-def peak_device_bytes(subject: Subject) -> int | None:
+def peak_device_bytes(subject: Workload) -> int | None:
     """Return the most memory held on the device by what a subject times; None on a CPU or when unknown."""
     for name in ("runner", "steps"):
         tell = getattr(getattr(subject, name, None), "device_memory_bytes", None)

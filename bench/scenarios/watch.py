@@ -46,7 +46,7 @@ class Watch:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.energy: energy.Reading | None = None
-        self.gpu: gpu_conditions.Reading | None = None
+        self.gpu: gpu_conditions.GpuConditions | None = None
         if job.spec.device == "cuda":  # the door to NVML is opened outside the window of the energy
             self.gpu = gpu_conditions.read()
             self.energy = energy.read()

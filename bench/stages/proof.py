@@ -28,4 +28,4 @@ def prove(
     command += f" --device {device}" if device else ""
     if rungs != ladder.ALL:
         command += " --quick" if rungs == ladder.QUICK else f" --rungs {','.join(map(str, rungs))}"
-    return climb.run_folder(run, climb.Wanted(rungs, command), measured)
+    return climb.run_folder(run, climb.ClimbRequest(rungs, command), measured)

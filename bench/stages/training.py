@@ -50,7 +50,7 @@ def train(run: RunFolder, twin: str) -> dict[str, Any]:
     return launch.value_of(outcome)
 
 
-class Summary(msgspec.Struct, frozen=True):
+class TrainingSummary(msgspec.Struct, frozen=True):
     """What the stages read of a twin's summary.json."""
 
     best_epoch: int
@@ -58,10 +58,14 @@ class Summary(msgspec.Struct, frozen=True):
     """The name and the SHA-256 of the file that the weights came from; None for a training."""
 
 
-def summary(run: RunFolder, twin: str) -> Summary | None:
+def summary(run: RunFolder, twin: str) -> TrainingSummary | None:
     """Return what a twin's training left; None while it is not finished."""
     path = run.train_folder(twin) / "summary.json"
-    return read_as(path, Summary, "a training summary; 'twinpose train' makes one") if path.exists() else None
+    return (
+        read_as(path, TrainingSummary, "a training summary; 'twinpose train' makes one")
+        if path.exists()
+        else None
+    )
 
 
 def is_trained(run: RunFolder, twin: str) -> bool:

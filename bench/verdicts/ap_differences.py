@@ -31,7 +31,7 @@ demo differ by."""
 UNKEPT = "no interval: scored by a version that kept no matches; bench --again scores anew"
 
 
-def renew(run: Path, results: Sequence[CellResult]) -> list[Difference]:
+def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
     """Return `compare`'s differences and write accuracies.json; what nothing has changed of is read from it.
 
     Resampling takes a minute for a hundred thousand detections.
@@ -61,12 +61,12 @@ def _scored(run: Path, results: Sequence[CellResult]) -> tuple[list[CellResult],
     return scored, {one.id for one in scored if now[artifacts.artifact(run, one.axes)] != one.artifact_sha256}
 
 
-def compare(run: Path, results: Sequence[CellResult]) -> list[Difference]:
+def compare(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
     """Return what each accuracy cell lost or gained: against its twin's own framework, then twin to twin."""
     return _compared(run, *_scored(run, results))
 
 
-def _compared(run: Path, scored: Sequence[CellResult], stale: Collection[str]) -> list[Difference]:
+def _compared(run: Path, scored: Sequence[CellResult], stale: Collection[str]) -> list[ApDifference]:
     drawn = {one.id: _drawn(run, one) for one in scored if one.status == "ok" and one.id not in stale}
     return [_difference(question, a, b, drawn, stale) for question, a, b in _pairs(scored)]
 
@@ -124,10 +124,10 @@ def _difference(
     b: CellResult,
     drawn: Mapping[str, tuple[Matches, np.ndarray] | None],
     stale: Collection[str],
-) -> Difference:
-    pair = Difference(question=question, a=a.id, b=b.id, ap_a=_ap(a), ap_b=_ap(b))
+) -> ApDifference:
+    pair = ApDifference(question=question, a=a.id, b=b.id, ap_a=_ap(a), ap_b=_ap(b))
 
-    def but(reason: str | None, **fields: object) -> Difference:
+    def but(reason: str | None, **fields: object) -> ApDifference:
         return msgspec.structs.replace(pair, reason=reason, **fields)
 
     for one in (a, b):
@@ -163,7 +163,7 @@ def _ap(one: CellResult) -> float | None:
     return None if one.status != "ok" or value is None else float(value)
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class ApDifference(msgspec.Struct, frozen=True, kw_only=True):
     """The AP of accuracy cell `a` against that of `b`, over the same people."""
 
     question: str
@@ -185,7 +185,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-def differences(run: Path) -> list[Difference]:
+def differences(run: Path) -> list[ApDifference]:
     """Return the differences of AP that the last bench of a run found; [] where none did."""
     path = Path(run) / "bench" / "accuracies.json"
     if not path.exists():
@@ -193,6 +193,6 @@ def differences(run: Path) -> list[Difference]:
     expected = "the differences of AP that 'twinpose bench' wrote"
     found = json_object(path, expected).get("differences")
     try:
-        return msgspec.convert(found, list[Difference])
+        return msgspec.convert(found, list[ApDifference])
     except msgspec.ValidationError as error:
         raise UserError(f"{path} holds no list of differences ({error}); expected {expected}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.formats import Absent, Columns, Value
-from reports.words.comparisons import NOISE_FLOOR, NOT_RANKED, Pair
+from reports.words.comparisons import NOISE_FLOOR, NOT_RANKED, RankedPair
 
 COMPARISONS: Columns = {
     "lane": ("string", "which both cells share"),
@@ -28,7 +28,7 @@ COMPARISONS: Columns = {
 }
 
 
-def comparison_row(pair: Pair) -> dict[str, Value]:
+def comparison_row(pair: RankedPair) -> dict[str, Value]:
     """Return a comparison with the reasons of what is absent; figures of what is not ranked are."""
     found, cell = pair.found, pair.a or pair.b
     muted = pair.verdict == NOT_RANKED

@@ -15,7 +15,7 @@ UNKNOWN = "not recorded in run.json"
 
 
 @dataclass(frozen=True)
-class Fact:
+class HeaderLine:
     """One line of the header."""
 
     name: str
@@ -24,31 +24,31 @@ class Fact:
     """Set as code: a path, a command or a checksum."""
 
 
-def header(run: Run) -> list[tuple[str, list[Fact]]]:
+def header(run: Run) -> list[tuple[str, list[HeaderLine]]]:
     """Return what the run is, in groups: recipe, data, machine and, once climbed, the ladder."""
     groups = [("Recipe", _recipe(run)), ("Data", _data(run)), ("Machine", _machine(run))]
     return [*groups, ("Parity", _parity(run.parity))] if run.parity else groups
 
 
-def _recipe(run: Run) -> list[Fact]:
-    facts = [Fact("Name", run.name)]
+def _recipe(run: Run) -> list[HeaderLine]:
+    facts = [HeaderLine("Name", run.name)]
     if run.recipe:
         model = run.recipe.model
         head = f"{model.deconv_layers} x {model.deconv_channels} transposed convolutions"
         facts += [
-            Fact("Network", f"{model.backbone}, {head}"),
-            Fact("Input", "{1}x{0} (height x width)".format(*model.input_size)),
+            HeaderLine("Network", f"{model.backbone}, {head}"),
+            HeaderLine("Input", "{1}x{0} (height x width)".format(*model.input_size)),
             *(_imported(run) or _training(run.recipe)),
-            Fact("Evaluation", "flip test" if run.recipe.evaluation.flip_test else "no flip test"),
+            HeaderLine("Evaluation", "flip test" if run.recipe.evaluation.flip_test else "no flip test"),
         ]
-    return [*facts, Fact("Threads", _said(run, "threads")), Fact("Device", _said(run, "device"))]
+    return [*facts, HeaderLine("Threads", _said(run, "threads")), HeaderLine("Device", _said(run, "device"))]
 
 
-def _training(recipe: Recipe) -> list[Fact]:
+def _training(recipe: Recipe) -> list[HeaderLine]:
     model, training = recipe.model, recipe.training
     return [
-        Fact("Weights at start", model.pretrained or f"random, seed {training.seed}"),
-        Fact(
+        HeaderLine("Weights at start", model.pretrained or f"random, seed {training.seed}"),
+        HeaderLine(
             "Training",
             f"{training.epochs} epochs, batch {training.batch_size}, Adam {training.learning_rate:g}, "
             f"{training.schedule.kind} schedule, {training.precision}",
@@ -56,20 +56,21 @@ def _training(recipe: Recipe) -> list[Fact]:
     ]
 
 
-def _imported(run: Run) -> list[Fact]:
+def _imported(run: Run) -> list[HeaderLine]:
     """Return where the weights came from that were not trained here, once for what both twins share."""
     found = {one["imported"]["sha256"]: one["imported"]["name"] for one in run.imported.values()}
     facts = [
-        [Fact("Weights", f"imported: {n}"), Fact("File SHA-256", s, code=True)] for s, n in found.items()
+        [HeaderLine("Weights", f"imported: {n}"), HeaderLine("File SHA-256", s, code=True)]
+        for s, n in found.items()
     ]
     return [fact for pair in facts for fact in pair]
 
 
-def _data(run: Run) -> list[Fact]:
+def _data(run: Run) -> list[HeaderLine]:
     # Names, not paths: a report is shown to others, and a path tells of one machine only.
     dataset = run.facts.get("dataset") or Path(_said(run, "coco")).name
-    facts = [Fact("Dataset", str(dataset)), Fact("Boxes", Path(_said(run, "boxes")).name)]
-    facts += [Fact("Channel order", run.recipe.data.channel_order if run.recipe else UNKNOWN)]
+    facts = [HeaderLine("Dataset", str(dataset)), HeaderLine("Boxes", Path(_said(run, "boxes")).name)]
+    facts += [HeaderLine("Channel order", run.recipe.data.channel_order if run.recipe else UNKNOWN)]
     if run.split:
         counts = ", ".join(
             f"{name} {len(part.image_ids)} images with {len(part.annotation_ids)} people"
@@ -77,13 +78,13 @@ def _data(run: Run) -> list[Fact]:
             if part
         )
         seed = "" if run.split.seed is None else f", seed {run.split.seed}"
-        facts += [Fact("Split", f"{run.split.method}{seed}: {counts}")]
-        facts += [Fact("Split SHA-256", run.split.sha256, code=True)]
-        facts += [Fact(f"{name} SHA-256", sha, code=True) for name, sha in run.split.sources.items()]
+        facts += [HeaderLine("Split", f"{run.split.method}{seed}: {counts}")]
+        facts += [HeaderLine("Split SHA-256", run.split.sha256, code=True)]
+        facts += [HeaderLine(f"{name} SHA-256", sha, code=True) for name, sha in run.split.sources.items()]
     return facts
 
 
-def _machine(run: Run) -> list[Fact]:
+def _machine(run: Run) -> list[HeaderLine]:
     machine: dict[str, Any] = run.facts.get("machine") or {}
     cpu = machine.get("cpu") or {}
     cores = cpu.get("usable_cores")
@@ -93,29 +94,29 @@ def _machine(run: Run) -> list[Fact]:
     packages = machine.get("packages") or {}
     system = " ".join(str(machine[key]) for key in ("os", "kernel", "arch") if machine.get(key))
     facts = [
-        Fact("Processor", str(cpu.get("model") or UNKNOWN)),
-        Fact("Cores", f"{cores} usable of {cpu.get('logical', '?')} logical" if cores else UNKNOWN),
-        Fact("Instruction sets", flags or UNKNOWN),
-        Fact("Memory", f"{memory / 2**30:.1f} GiB" if memory else UNKNOWN),
-        Fact("GPU", gpus or "none"),
-        Fact("System", system or UNKNOWN),
-        Fact("Python", str(machine.get("python") or UNKNOWN)),
-        Fact("Packages", ", ".join(f"{k} {v}" for k, v in packages.items() if v) or UNKNOWN),
+        HeaderLine("Processor", str(cpu.get("model") or UNKNOWN)),
+        HeaderLine("Cores", f"{cores} usable of {cpu.get('logical', '?')} logical" if cores else UNKNOWN),
+        HeaderLine("Instruction sets", flags or UNKNOWN),
+        HeaderLine("Memory", f"{memory / 2**30:.1f} GiB" if memory else UNKNOWN),
+        HeaderLine("GPU", gpus or "none"),
+        HeaderLine("System", system or UNKNOWN),
+        HeaderLine("Python", str(machine.get("python") or UNKNOWN)),
+        HeaderLine("Packages", ", ".join(f"{k} {v}" for k, v in packages.items() if v) or UNKNOWN),
     ]
-    return facts if machine else [Fact("Machine", UNKNOWN)]
+    return facts if machine else [HeaderLine("Machine", UNKNOWN)]
 
 
-def _parity(parity: Parity) -> list[Fact]:
+def _parity(parity: Parity) -> list[HeaderLine]:
     versions = ", ".join(f"{name} {version}" for name, version in (parity.versions or {}).items() if version)
     hashes = {t: w.get("sha256") for t, w in (parity.weights or {}).items() if isinstance(w, dict)}
     return [
-        Fact("Certificate", parity.id, code=True),
-        Fact("Verdict", parity.status),
-        Fact("Climbed", minute(parity.started) or UNKNOWN),
-        Fact("Time", UNKNOWN if parity.wall_s is None else seconds(parity.wall_s)),
-        Fact("Versions", versions or UNKNOWN),
+        HeaderLine("Certificate", parity.id, code=True),
+        HeaderLine("Verdict", parity.status),
+        HeaderLine("Climbed", minute(parity.started) or UNKNOWN),
+        HeaderLine("Time", UNKNOWN if parity.wall_s is None else seconds(parity.wall_s)),
+        HeaderLine("Versions", versions or UNKNOWN),
         *(
-            Fact(f"{TWIN_NAMES.get(t, t)} weights SHA-256", str(sha), code=True)
+            HeaderLine(f"{TWIN_NAMES.get(t, t)} weights SHA-256", str(sha), code=True)
             for t, sha in hashes.items()
             if sha
         ),

@@ -19,7 +19,7 @@ from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification, comparisons, measurement
-from reports.words.comparisons import MARGIN, NOT_RANKED, Pair
+from reports.words.comparisons import MARGIN, NOT_RANKED, RankedPair
 
 ROW_INCHES = 0.2
 HEADING_ROWS = 1.7
@@ -85,9 +85,9 @@ def _floor(run: Run) -> tuple[float, float, float] | None:
     return 1 / value, 1 / high, 1 / low
 
 
-def _places(found: list[Pair]) -> tuple[list[tuple[float, Pair]], list[tuple[float, str]], float]:
+def _places(found: list[RankedPair]) -> tuple[list[tuple[float, RankedPair]], list[tuple[float, str]], float]:
     """Return where each row and each heading of a lane and set stands, downwards, and where they end."""
-    rows: list[tuple[float, Pair]] = []
+    rows: list[tuple[float, RankedPair]] = []
     headings: list[tuple[float, str]] = []
     y = 0.0
     for name, members in groupby(found, comparisons.group):
@@ -108,7 +108,7 @@ def _note(floor: tuple[float, float, float] | None) -> str:
     return band + f"Dashed is the noise floor {ends}: what a cell differs from itself."
 
 
-def _reach(found: list[Pair], floor: tuple[float, float, float] | None) -> tuple[float, float]:
+def _reach(found: list[RankedPair], floor: tuple[float, float, float] | None) -> tuple[float, float]:
     ends = [end for pair in found if pair.verdict != NOT_RANKED and pair.speedup for end in pair.speedup]
     ends += list(floor or ())
     low, high = min([1 / SMALLEST_REACH, *ends]), max([SMALLEST_REACH, *ends])
@@ -123,7 +123,7 @@ def _draw_ground(axes: Axes, floor: tuple[float, float, float] | None) -> None:
         axes.axvline(end, color=style.light("noise"), linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
 
 
-def _draw_pair(axes: Axes, y: float, pair: Pair, tips: dict[str, str]) -> None:
+def _draw_pair(axes: Axes, y: float, pair: RankedPair, tips: dict[str, str]) -> None:
     gid = f"pair-{pair.found.set_.replace(' ', '-')}-{pair.found.a}-{pair.found.b}"
     said = f" ({pair.reason})" if pair.reason else ""
     tips[gid] = f"{pair.found.a} against {pair.found.b}: {pair.said}{said}"
@@ -145,11 +145,11 @@ def _draw_pair(axes: Axes, y: float, pair: Pair, tips: dict[str, str]) -> None:
         )
 
 
-def _ink(pair: Pair) -> str:
+def _ink(pair: RankedPair) -> str:
     return style.light("muted" if pair.verdict == NOT_RANKED else "ink")
 
 
-def _write_reason(axes: Axes, y: float, pair: Pair, gid: str) -> None:
+def _write_reason(axes: Axes, y: float, pair: RankedPair, gid: str) -> None:
     long = len(pair.reason) > LONGEST_REASON
     said = f"{pair.reason[:LONGEST_REASON]}…" if long else pair.reason
     _write(axes, 0.008, y, said, 7.5, "muted", style="italic", gid=gid)
@@ -168,7 +168,7 @@ def _write(axes: Axes, x: float, y: float, said: str, size: float, role: str, **
     )
 
 
-def _name_rows(axes: Axes, rows: list[tuple[float, Pair]], bottom: float) -> None:
+def _name_rows(axes: Axes, rows: list[tuple[float, RankedPair]], bottom: float) -> None:
     axes.set_yticks([y for y, _ in rows], [" vs ".join(pair.names) for _, pair in rows], fontsize=8)
     for label, (_, pair) in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(_ink(pair))
@@ -178,14 +178,14 @@ def _name_rows(axes: Axes, rows: list[tuple[float, Pair]], bottom: float) -> Non
     axes.grid(visible=False, axis="y")
 
 
-def _figures(pair: Pair) -> str:
+def _figures(pair: RankedPair) -> str:
     if pair.verdict == NOT_RANKED or pair.speedup is None:
         return ""
     value, low, high = pair.speedup
     return f"{times(value, high - low)} {times_interval(low, high)}"
 
 
-def _draw_interval(axes: Axes, y: float, pair: Pair, gid: str) -> None:
+def _draw_interval(axes: Axes, y: float, pair: RankedPair, gid: str) -> None:
     value, low, high = pair.speedup or (1.0, 1.0, 1.0)
     marker, filled, role = MARKS.get(pair.verdict, MARKS["inconclusive"])
     colour = style.light(role)

@@ -39,7 +39,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingHistory:
     """What one twin's training left."""
 
     epochs: tuple[Epoch, ...]
@@ -120,7 +120,7 @@ class Run:
     facts: dict[str, Any]
     recipe: recipes.Recipe | None = None
     split: splits.Manifest | None = None
-    training: dict[str, Training] = field(default_factory=dict)
+    training: dict[str, TrainingHistory] = field(default_factory=dict)
     test: Test | None = None
     conversions: dict[str, Conversion] = field(default_factory=dict)
     parity: Parity | None = None
@@ -129,7 +129,7 @@ class Run:
     samples: tuple[Sample, ...] = ()
     comparisons: Comparisons | None = None
     """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
-    accuracies: tuple[ap_differences.Difference, ...] = ()
+    accuracies: tuple[ap_differences.ApDifference, ...] = ()
     """How far APs are apart, with intervals over images; () before a bench that kept matches."""
     passes: tuple[Pass, ...] = ()
     """The sweeps over lanes, in the order in which they began."""
@@ -233,7 +233,7 @@ def _imported(folder: Path) -> dict[str, Any] | None:
     return summary if isinstance(summary.get("imported"), dict) else None
 
 
-def _training(folder: Path) -> Training | None:
+def _training(folder: Path) -> TrainingHistory | None:
     path = folder / "epochs.jsonl"
     if not path.is_file():
         return None
@@ -241,7 +241,7 @@ def _training(folder: Path) -> Training | None:
     # Only a line that ends with a newline is whole: training may be writing this moment.
     epochs = tuple(_epoch(path, line) for line in lines[:-1] if line.strip())
     summary = _optional(folder / "summary.json", dict[str, Any]) or {}
-    return Training(tuple(sorted(epochs, key=lambda line: line.epoch)), summary) if epochs else None
+    return TrainingHistory(tuple(sorted(epochs, key=lambda line: line.epoch)), summary) if epochs else None
 
 
 def _epoch(path: Path, line: bytes) -> Epoch:

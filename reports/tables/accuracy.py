@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.cells.cell import TWINS
-from bench.verdicts.ap_differences import Difference
+from bench.verdicts.ap_differences import ApDifference
 from reports.formats import Absent, Value, fine_difference, rate, score
 from reports.run.missing import command
 from reports.run.read import Run
@@ -34,7 +34,7 @@ def table(run: Run) -> Table | None:
     def device(cell_id: str) -> str:
         return axes[cell_id].device if cell_id in axes else ""
 
-    def order(one: Difference) -> tuple[int, int, str]:
+    def order(one: ApDifference) -> tuple[int, int, str]:
         asked = list(QUESTIONS).index(one.question) if one.question in QUESTIONS else len(QUESTIONS)
         twin = axes[one.a].twin if one.a in axes else ""
         return asked, TWINS.index(twin) if twin in TWINS else len(TWINS), one.a
@@ -77,7 +77,7 @@ def table(run: Run) -> Table | None:
     )
 
 
-def _values(one: Difference, reason: str | None) -> tuple[Value, ...]:
+def _values(one: ApDifference, reason: str | None) -> tuple[Value, ...]:
     none = Absent(reason or "no reason recorded", quiet=True)
     ends = one.interval
 

@@ -10,7 +10,7 @@ from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words import comparisons as comparisons_
-from reports.words.comparisons import NOT_RANKED, Pair
+from reports.words.comparisons import NOT_RANKED, RankedPair
 
 
 def comparisons(run: Run) -> Table | None:
@@ -57,7 +57,7 @@ CSV_ONLY = (
 )
 
 
-def _said(pair: Pair) -> dict[str, Any]:
+def _said(pair: RankedPair) -> dict[str, Any]:
     """Return a row of the frame, with speed-up and interval as people read them."""
     row: dict[str, Any] = dict(comparison_row(pair))
     value, low, high = row["speedup"], row["speedup_low"], row["speedup_high"]

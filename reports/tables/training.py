@@ -16,7 +16,7 @@ from reports.formats import (
 )
 from reports.frames.epoch_rows import EPOCHS, epoch_rows
 from reports.run.missing import command, no_test
-from reports.run.read import Run, Training
+from reports.run.read import Run, TrainingHistory
 from reports.tables.table import Column, Row, Table
 
 TEN_NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
@@ -85,7 +85,7 @@ def training(run: Run) -> Table:
     )
 
 
-def _trained(twin: str, found: Training) -> tuple[Value, ...]:
+def _trained(twin: str, found: TrainingHistory) -> tuple[Value, ...]:
     best, last = found.best, found.epochs[-1]
     versions = found.summary.get("versions")
     listed = ", ".join(f"{k} {v}" for k, v in versions.items()) if isinstance(versions, dict) else None
@@ -103,7 +103,7 @@ def _trained(twin: str, found: Training) -> tuple[Value, ...]:
     )
 
 
-def _sum(found: Training, what: str) -> Value:
+def _sum(found: TrainingHistory, what: str) -> Value:
     values = [getattr(line, what) for line in found.epochs]
     return Absent("not recorded for every epoch") if None in values else float(sum(values))
 

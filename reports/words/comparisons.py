@@ -22,7 +22,7 @@ DECIDED = ("faster", "slower", "equivalent", "inconclusive")
 
 
 @dataclass(frozen=True)
-class Pair:
+class RankedPair:
     """A comparison with its cells; one whose cells are no longer fit is not ranked, whatever was decided."""
 
     found: Comparison
@@ -86,7 +86,7 @@ def _undecided(found: Comparison) -> str:
     return f"shown is neither a difference{difference} nor equivalence within {MARGIN:.0%}"
 
 
-def pairs(run: Run) -> list[Pair]:
+def pairs(run: Run) -> list[RankedPair]:
     """Return the comparisons by lane and set, the largest speed-up first, those not ranked last."""
     by_id = {cell.id: cell for cell in run.cells}
     found = [
@@ -96,7 +96,7 @@ def pairs(run: Run) -> list[Pair]:
     return sorted(found, key=_order)
 
 
-def _pair(run: Run, found: Comparison, a: CellResult | None, b: CellResult | None) -> Pair:
+def _pair(run: Run, found: Comparison, a: CellResult | None, b: CellResult | None) -> RankedPair:
     spoilt = [reason for cell, cell_id in ((a, found.a), (b, found.b)) if (reason := _spoilt(cell, cell_id))]
     doubts = {
         f"{cells.name(cell.axes)}: {doubt}"
@@ -105,7 +105,7 @@ def _pair(run: Run, found: Comparison, a: CellResult | None, b: CellResult | Non
     }
     # The bench's own reason says it already, and better.
     own = found.verdict is None and found.reason
-    return Pair(found, a, b, None if own else "; ".join(spoilt) or None, tuple(sorted(doubts)))
+    return RankedPair(found, a, b, None if own else "; ".join(spoilt) or None, tuple(sorted(doubts)))
 
 
 def _spoilt(cell: CellResult | None, cell_id: str) -> str | None:
@@ -116,14 +116,14 @@ def _spoilt(cell: CellResult | None, cell_id: str) -> str | None:
     return f"{cells.name(cell.axes)} is INVALID" if cell.validity.verdict == "INVALID" else None
 
 
-def group(pair: Pair) -> str:
+def group(pair: RankedPair) -> str:
     """Return what a comparison stands under: its lane, and the set it belongs to."""
     cell = pair.a or pair.b
     lane = cells.heading(cell.axes.lane) if cell else str(pair.found.lane or "lane not recorded")
     return f"{lane}: {pair.found.set_.replace('_', ' ')}" if pair.found.set_ else lane
 
 
-def _order(pair: Pair) -> tuple[Any, ...]:
+def _order(pair: RankedPair) -> tuple[Any, ...]:
     cell = pair.a or pair.b
     lane = (0, *cells.full_lane_key(cell.axes)) if cell else (1,)
     sets = list(COMPARISON_SETS)
@@ -133,7 +133,7 @@ def _order(pair: Pair) -> tuple[Any, ...]:
     return lane, place, group(pair), last, speedup, pair.found.a, pair.found.b
 
 
-def counts(found: list[Pair]) -> dict[str, int]:
+def counts(found: list[RankedPair]) -> dict[str, int]:
     """Return how many comparisons have each verdict, those not ranked included, the noise floor left out."""
     verdicts = [pair.verdict for pair in found if pair.found.set_ != NOISE_FLOOR]
     return {verdict: verdicts.count(verdict) for verdict in (*DECIDED, NOT_RANKED)}

@@ -19,7 +19,7 @@ def test_a_second_climb_into_a_folder_is_told_and_touches_nothing(tmp_path):
     (out / "parity").mkdir(parents=True)
     (out / "parity" / climb.MARK).write_text("{}")
     (out / "parity" / "half.npz").write_bytes(b"of the first")
-    wanted = climb.Wanted((1,), "twinpose parity")
+    wanted = climb.ClimbRequest((1,), "twinpose parity")
     with (
         folder.exclusive(out),
         pytest.raises(UserError, match="another twinpose process works on"),

@@ -35,7 +35,7 @@ LOSS = "float64 sums in another order: 1e-16 x a map's pixels; a weight left out
 
 
 @dataclass
-class Errors:
+class SampleErrors:
     """The largest error of each kind, by the name of the sample."""
 
     images: dict[str, float] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def compare(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     dataset, people = splits.select(manifest, root, part), splits.people(manifest, root, part)
     indices = np.unique(np.linspace(0, len(dataset) - 1, SAMPLES).astype(np.int64)).tolist()
     epochs = [None, *range(1, 1 + max(EPOCHS, math.ceil(SAMPLES / len(indices))))]
-    errors, mirrored = Errors(), 0
+    errors, mirrored = SampleErrors(), 0
     for index in indices:
         picture = read_picture(dataset.image_path(int(dataset.image_ids[index])))
         person = people[int(dataset.ann_ids[index])]
@@ -118,7 +118,7 @@ def _one(
     epoch: int | None,
     picture: np.ndarray,
     person: Person,
-    errors: Errors,
+    errors: SampleErrors,
 ) -> bool:
     """Add one sample's errors; return whether it was mirrored."""
     drawn = augment.NEUTRAL
@@ -146,7 +146,7 @@ def _one(
     return drawn.flip
 
 
-def _losses(of: Recipe, errors: Errors) -> None:
+def _losses(of: Recipe, errors: SampleErrors) -> None:
     """Add the errors of the validation loss on seeded heatmaps; every third joint is hidden."""
     width, height = of.model.heatmap_size
     for number in range(LOSSES):

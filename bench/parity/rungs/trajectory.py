@@ -34,7 +34,7 @@ ALIKE = "between what is there once, or in two shapes, there is no distance"
 
 
 @dataclass(frozen=True)
-class Arm:
+class TrainedArm:
     """One way of training the same recipe from the same start."""
 
     twin: str
@@ -60,7 +60,7 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
     resolved = recipe.load(RECIPE)
     coco, manifest = _data(resolved, folder)
 
-    def train(arm: Arm) -> None:
+    def train(arm: TrainedArm) -> None:
         threads = THREADS[arm.otherwise]
         payload = {
             "twin": arm.twin,
@@ -78,7 +78,7 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
         context.say(f"{seeds} trainings of {steps} steps: {arm.name.replace('.', ', ')}")
 
     for otherwise in THREADS:
-        context.together(*(partial(train, Arm(twin, otherwise)) for twin in TWINS))
+        context.together(*(partial(train, TrainedArm(twin, otherwise)) for twin in TWINS))
     odd = _odd(folder)
     if odd:
         return [Check("parameters that an arm lacks or shapes otherwise", len(odd), 0, False, ALIKE, odd[0])]
@@ -130,9 +130,9 @@ def _batches(loader: Any, count: int) -> Iterator[Any]:
 
 def _odd(folder: Path) -> list[str]:
     """Return what an arm lacks of torch's tensors, has beyond them or has in another shape, in words."""
-    arms = [Arm(twin, otherwise) for otherwise in THREADS for twin in TWINS]
+    arms = [TrainedArm(twin, otherwise) for otherwise in THREADS for twin in TWINS]
     left = {arm: weights.read(folder / arm.name / "0.safetensors") for arm in arms}
-    reference = left[Arm("torch", False)]
+    reference = left[TrainedArm("torch", False)]
     return [
         f"{name}, {arm.name.replace('.', ', ')}"
         for arm, tensors in left.items()

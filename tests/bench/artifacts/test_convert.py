@@ -11,7 +11,7 @@ import pytest
 from twins import EITHER, dataset, job, tiny
 
 from bench.artifacts import convert
-from bench.artifacts.convert import Job
+from bench.artifacts.convert import ConversionJob
 from bench.process import launch
 from bench.process.worker import explain
 from bench.run import folder
@@ -20,12 +20,14 @@ from pose.errors import Unsupported
 from pose.files import sha256_of_bytes
 
 
-def request(run_folder: Path, out: Path) -> Job:
+def request(run_folder: Path, out: Path) -> ConversionJob:
     """Return a conversion of the run's recipe that has no source yet."""
     run = folder.opened(run_folder)
     nothing: Any = None
     where = (run.settings.coco, splits.read(run.split_file))
-    return Job("torch", run.recipe, run_folder / "best.safetensors", *where, nothing, nothing, nothing, out)
+    return ConversionJob(
+        "torch", run.recipe, run_folder / "best.safetensors", *where, nothing, nothing, nothing, out
+    )
 
 
 def test_the_calibration_set_is_of_the_training_part_and_unaugmented(run_folder: Path, tmp_path: Path):

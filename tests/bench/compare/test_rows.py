@@ -21,7 +21,7 @@ from bench.cells.cell import Cell
 from bench.compare import rows as rows_
 from bench.compare import sides
 from bench.compare import text as text_
-from bench.compare.rows import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, Found
+from bench.compare.rows import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, ComparedRuns
 from bench.run.results import CellResult, Validity
 from pose.errors import UserError
 
@@ -35,7 +35,7 @@ def around(middle: float, seed: int = 0, rounds: int = 7, scatter: float = 0.004
     return (middle * np.exp(np.random.default_rng(seed).normal(0, scatter, rounds))).tolist()
 
 
-def found(tmp_path: Path, a: list[CellResult], b: list[CellResult], **options: Any) -> Found:
+def found(tmp_path: Path, a: list[CellResult], b: list[CellResult], **options: Any) -> ComparedRuns:
     of_b = {name: options.pop(name) for name in ("machine", "protocol") if name in options}
     verdicts = options.pop("verdicts", ((), ()))
     first = run_folders.write(tmp_path / "a", a, comparisons=verdicts[0])
@@ -43,7 +43,7 @@ def found(tmp_path: Path, a: list[CellResult], b: list[CellResult], **options: A
     return rows_.compare(sides.read(first), sides.read(second), **options)
 
 
-def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> rows_.Row:
+def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> rows_.ComparedCell:
     results = [run_folders.result(cell, values) for values in (a, b)]
     [row] = found(tmp_path, [results[0]], [results[1]], **options).rows
     return row

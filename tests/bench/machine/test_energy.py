@@ -148,18 +148,18 @@ def test_users_are_the_processes_on_any_gpu(fake: FakeNvml) -> None:
 
 
 def test_a_gpu_s_clock_throttling_and_users_are_read(fake: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert gpu_conditions.read() == gpu_conditions.Reading(1701, [], 0), "idleness (1) slows nothing"
+    assert gpu_conditions.read() == gpu_conditions.GpuConditions(1701, [], 0), "idleness (1) slows nothing"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     fake.throttled, fake.processes = 0x04 | 0x40, [SimpleNamespace(pid=1), SimpleNamespace(pid=2)]
     found = gpu_conditions.read()
-    assert found == gpu_conditions.Reading(1701, ["its power cap", "heat, by the hardware"], 2)
+    assert found == gpu_conditions.GpuConditions(1701, ["its power cap", "heat, by the hardware"], 2)
     fake.broken = {"clock", "throttling", "processes"}
-    assert gpu_conditions.read() == gpu_conditions.Reading(None, None, None)
+    assert gpu_conditions.read() == gpu_conditions.GpuConditions(None, None, None)
     fake.broken = {"init"}
     assert gpu_conditions.read() is None
 
 
-QUIET = gpu_conditions.Reading(1700, [], 1)
+QUIET = gpu_conditions.GpuConditions(1700, [], 1)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ QUIET = gpu_conditions.Reading(1700, [], 1)
     [
         (QUIET, []),
         (None, []),
-        (gpu_conditions.Reading(None, None, None), []),
+        (gpu_conditions.GpuConditions(None, None, None), []),
         (replace(QUIET, sm_mhz=1640), []),
         (replace(QUIET, sm_mhz=1500), ["the GPU's clock moved from 1700 to 1500 MHz"]),
         (replace(QUIET, slowed_by=["its power cap"]), ["the GPU was slowed by its power cap"]),
@@ -175,6 +175,6 @@ QUIET = gpu_conditions.Reading(1700, [], 1)
     ],
 )
 def test_what_a_gpu_did_meanwhile_is_a_doubt(
-    after: gpu_conditions.Reading | None, expected: list[str]
+    after: gpu_conditions.GpuConditions | None, expected: list[str]
 ) -> None:
     assert gpu_conditions.doubts(QUIET, after) == expected

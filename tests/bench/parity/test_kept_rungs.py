@@ -74,7 +74,7 @@ def climb(run: folder.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
 
         monkeypatch.setattr(ladder, "climb", fake)
         chosen = matrix.load(str(run.recipe.matrix))
-        wanted = climb_.Wanted(numbers, f"twinpose parity RUN --rungs {numbers}")
+        wanted = climb_.ClimbRequest(numbers, f"twinpose parity RUN --rungs {numbers}")
         climb_.run_folder(run, wanted, chosen)
         found: dict[str, Any] = read_json(run.path / "parity.json", "a certificate")
         return found

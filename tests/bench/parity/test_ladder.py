@@ -141,7 +141,7 @@ def test_what_an_earlier_climb_left_is_emptied(monkeypatch: pytest.MonkeyPatch, 
 
 
 def climb_recipe(out: Path, coco: Path | None = None) -> dict[str, Any]:
-    wanted = climb_.Wanted((2,), "twinpose parity")
+    wanted = climb_.ClimbRequest((2,), "twinpose parity")
     return climb_.recipe(
         twins.tiny(), out, wanted, coco=coco, given=None, threads=1, make_data=lambda *_: None
     )
@@ -150,9 +150,9 @@ def climb_recipe(out: Path, coco: Path | None = None) -> dict[str, Any]:
 def test_the_command_that_is_recorded_climbs_the_same_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    climbed: list[climb_.Wanted] = []
+    climbed: list[climb_.ClimbRequest] = []
 
-    def refuse(recipe: Any, out: Path, wanted: climb_.Wanted, **_: Any) -> None:
+    def refuse(recipe: Any, out: Path, wanted: climb_.ClimbRequest, **_: Any) -> None:
         climbed.append(wanted)
         raise UserError("far enough")
 

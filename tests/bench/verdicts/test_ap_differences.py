@@ -19,7 +19,7 @@ from bench.run import artifacts
 from bench.run import results as results_
 from bench.run.results import CellResult
 from bench.verdicts import ap_differences
-from bench.verdicts.ap_differences import Difference
+from bench.verdicts.ap_differences import ApDifference
 from pose import bootstrap
 from pose.errors import UserError
 
@@ -46,7 +46,7 @@ def _artifacts_as_they_were_scored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def found(
     run: Path, cells: dict[Cell, list[dict[str, Any]]], truth: dict[str, Any] = TRUTH
-) -> list[Difference]:
+) -> list[ApDifference]:
     results = [scored(cell, predictions) for cell, predictions in cells.items()]
     for cell, predictions in cells.items():
         keep(run, cell.id, predictions, truth)
@@ -148,7 +148,7 @@ def test_differences_are_written_read_and_printed(tmp_path: Path) -> None:
     assert text.accuracies(pairs)[0] == (
         "torch-openvino-ir-fp32-cpu against torch-torch-eager-fp32-cpu, AP: +0.0000 [+0.0000, +0.0000] equal"
     )
-    lost = Difference(question="twins", a=KERAS.id, b=TORCH.id, reason="scored on other people")
+    lost = ApDifference(question="twins", a=KERAS.id, b=TORCH.id, reason="scored on other people")
     also = msgspec.structs.replace(lost, a=IR.id)
     assert text.accuracies([lost, also, *pairs])[len(pairs) :] == [
         "tf-tf-graph-fp32-cpu against torch-torch-eager-fp32-cpu, "
@@ -182,7 +182,7 @@ def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.Monk
     assert ap_differences.renew(tmp_path, other)[0].verdict is None, "the artifact is gone"
 
 
-def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> rows.Found:
+def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> rows.ComparedRuns:
     runs = []
     for name, predictions, sha256 in (("a", GOOD, "a" * 64), ("b", b, artifact)):
         run = run_folders.write(tmp_path / name, [scored(TORCH, predictions, artifact_sha256=sha256)])

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.verdicts.ap_differences import Difference
+from bench.verdicts.ap_differences import ApDifference
 from pose.errors import UserError
 from reports.build import all_tables
 from reports.page import html
@@ -28,15 +28,17 @@ TORCH, KERAS = (
 BF16 = "torch-openvino-ir-bf16-cpu-b8-t2-glibc-accuracy"
 GONE = "torch-openvino-ir-int8-cpu-b8-t2-glibc-accuracy"
 FOUND = [
-    Difference(
+    ApDifference(
         question="twins", a=KERAS, b=TORCH, ap_a=0.409, ap_b=0.418, difference=-0.009,
         interval=(-0.0214, 0.00049), margin=0.01, images=80, verdict="inconclusive",
     ),
-    Difference(
+    ApDifference(
         question="deployment", a=BF16, b=TORCH, ap_a=0.4149, ap_b=0.418, difference=-0.0031,
         interval=(-0.00441, -0.00012), margin=0.01, images=80, verdict="equal",
     ),
-    Difference(question="deployment", a=GONE, b=TORCH, ap_b=0.418, reason=f"{GONE} is failed; {TORCH} is ok"),
+    ApDifference(
+        question="deployment", a=GONE, b=TORCH, ap_b=0.418, reason=f"{GONE} is failed; {TORCH} is ok",
+    ),
 ]  # fmt: skip
 
 

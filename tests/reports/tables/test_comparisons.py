@@ -28,7 +28,7 @@ from reports.tables import comparisons as comparisons_
 from reports.tables import overview as overview_
 from reports.tables.table import to_csv, to_markdown
 from reports.words import comparisons
-from reports.words.comparisons import NOT_RANKED, Pair
+from reports.words.comparisons import NOT_RANKED, RankedPair
 
 MakeRun = Callable[..., Path]
 OPENVINO = "torch-openvino-ir-fp32-cpu-b1-t2-glibc-latency"
@@ -87,7 +87,7 @@ def test_a_speed_up_says_how_many_times_a_is_faster_for_times_and_for_rates(
 )
 def test_a_speed_up_lies_within_its_interval(ratio: float, reach: float, scenario: str):
     found = Comparison("a", "b", scenario, ratio=ratio, interval=(ratio / reach, ratio * reach), verdict="x")
-    value, low, high = Pair(found, None, None, None).speedup or (0.0, 0.0, 0.0)
+    value, low, high = RankedPair(found, None, None, None).speedup or (0.0, 0.0, 0.0)
     assert low <= value * (1 + 1e-12)
     assert value <= high * (1 + 1e-12)
     assert value == pytest.approx(1 / ratio if LESS_IS_FASTER[scenario] else ratio)
