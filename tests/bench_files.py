@@ -361,25 +361,18 @@ def write(run: Path, split_sha256: str, machine: dict[str, Any]) -> list[CellRes
     return found
 
 
-def as_schema_1(run: Path) -> None:
-    """Turn a run's bench into what the first schema was: one round a cell, no passes, no comparisons."""
+def as_first_pass(run: Path) -> None:
+    """Turn a run's bench into one that was killed in its first pass: one round a cell, no verdict."""
     for name in ("comparisons.json", "passes.jsonl"):
         (run / "bench" / name).unlink()
     facts = json.loads((run / "bench" / "bench.json").read_text())
-    kept = {key: facts[key] for key in ("machine", "started")}
+    kept = {key: facts[key] for key in ("schema", "machine", "started")}
     matrix = {**facts["matrix"], "protocol": {"warmup_s": 1.0, "measured_s": 3.0, "images": 32}}
-    (run / "bench" / "bench.json").write_text(json.dumps({"schema": 1, "matrix": matrix, **kept}))
+    (run / "bench" / "bench.json").write_text(json.dumps({**kept, "matrix": matrix}))
     for one in results.cells(run):
-        path = results.folder(run) / f"{one.id}.json"
         if one.axes.replica:
-            path.unlink()
+            (results.folder(run) / f"{one.id}.json").unlink()
             continue
-        raw = msgspec.to_builtins(one)
-        old = ("phases_s", "count", "wall_s", "started")
-        raw["rounds"] = [{key: raw["rounds"][0][key] for key in old}] if raw["rounds"] else []
-        raw["stats"] = {
-            k: v for k, v in raw["stats"].items() if k not in {"value", "interval", "share_of_peak"}
-        }
-        raw["stats"] |= {"peak_rss_bytes": 621_000_000} if raw["rounds"] else {}
-        del raw["axes"]["replica"], raw["rounds_wanted"]
-        path.write_text(json.dumps({**raw, "schema": 1}))
+        stats = {k: v for k, v in one.stats.items() if k not in {"value", "interval", "share_of_peak"}}
+        first = [msgspec.structs.replace(first, peak_rss_bytes=621_000_000) for first in one.rounds[:1]]
+        results.save(run, msgspec.structs.replace(one, rounds=first, stats=stats, protocol={}))

@@ -26,16 +26,6 @@ from pose.files import read_json
 BLOCKS = 10
 """pytest-benchmark's rounds follow each other in one process: their figures are medians of so many blocks."""
 
-VALUES = {
-    "latency": "latency_ms.p50",
-    "pipeline": "latency_ms.p50",
-    "throughput": "images_per_s",
-    "train": "steps_per_s",
-    "data": "samples_per_s",
-    "accuracy": "AP",
-}
-"""By scenario, where schema 1 kept the figure of its one round among the stats."""
-
 
 @dataclass(frozen=True)
 class Measure:
@@ -158,13 +148,8 @@ def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: 
 
 
 def round_values(result: CellResult) -> tuple[float, ...]:
-    """Return the figure of each round of a cell; of schema 1 the one figure of its stats."""
+    """Return the figure of each round of a cell."""
     values = [one.value for one in result.rounds if one.value is not None]
-    if not values and result.schema == 1:
-        found: Any = result.stats
-        for key in VALUES[result.axes.scenario].split("."):
-            found = found.get(key) if isinstance(found, dict) else None
-        values = [] if found is None else [float(found)]
     timed = result.axes.scenario in LESS_IS_FASTER
     return tuple(value for value in values if np.isfinite(value) and (value > 0 or not timed))
 

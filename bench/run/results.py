@@ -52,7 +52,7 @@ class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """ISO 8601, UTC."""
     number: int = 1
     pass_: str = ""
-    """The sweep over the lane that it was part of: rounds of one pass are pairs. "" in schema 1."""
+    """The sweep over the lane that it was part of: rounds of one pass are pairs."""
     value: float | None = None
     """What is compared: median ms of a query, or images, samples or steps a second."""
     stats: dict[str, Any] = {}
@@ -122,7 +122,6 @@ def save_samples(run: Path, cell_id: str, number: int, arrays: dict[str, np.ndar
 def forget(run: Path, cell_id: str) -> None:
     """Remove a cell and its samples: something that decides its result has changed."""
     (folder(run) / f"{cell_id}.json").unlink(missing_ok=True)
-    (folder(run) / f"{cell_id}.npz").unlink(missing_ok=True)
     shutil.rmtree(folder(run) / cell_id, ignore_errors=True)
 
 
@@ -146,8 +145,12 @@ def read(path: Path) -> CellResult:
 
 
 def require_known(path: Path, raw: Any, newest: int = SCHEMA) -> None:
-    """Raise UserError where the JSON of a run's file says that it has a newer schema than `newest`."""
+    """Raise UserError where the JSON of a run's file says that it has another schema than `newest`."""
     schema = raw.get("schema") if isinstance(raw, dict) else None
+    if isinstance(schema, int) and schema < newest:
+        raise UserError(
+            f"{path} has schema {schema}, which no release wrote; expected {newest}; measure it in a new run"
+        )
     if isinstance(schema, int) and schema > newest:
         raise UserError(
             f"{path} has schema {schema}, this twinpose reads up to {newest}; expected an older run, "
@@ -196,9 +199,7 @@ def _collector_paused() -> Iterator[None]:
 
 def round_samples(run: Path, cell_id: str, number: int) -> dict[str, np.ndarray]:
     """Return a round's raw samples by name (latency_ns (n,) or block_ns (m,), int64); {} without any."""
-    found = load_samples(samples_path(run, cell_id, number))
-    # Schema 1 knew one round, whose samples lay beside the JSON itself.
-    return found or (load_samples(folder(run) / f"{cell_id}.npz") if number == 1 else {})
+    return load_samples(samples_path(run, cell_id, number))
 
 
 def samples(run: Path, result: CellResult) -> dict[str, np.ndarray]:

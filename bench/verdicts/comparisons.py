@@ -198,7 +198,7 @@ def _pair(name: str, a: CellResult, b: CellResult) -> Pair:
 
 
 def _by_pass(cell: CellResult) -> dict[str, float]:
-    """Return the rounds' figures by pass; a round of schema 1 was in none."""
+    """Return the rounds' figures by pass."""
     return {one.pass_: one.value for one in cell.rounds if one.pass_ and one.value is not None}
 
 

@@ -163,9 +163,7 @@ def interval(result: CellResult) -> tuple[float, float] | str:
 
 def most(result: CellResult, name: str) -> int | None:
     """Return the largest of the rounds' figures of that name, such as peak_rss_bytes; None without any."""
-    seen = [value for one in result.rounds if (value := getattr(one, name)) is not None]
-    # Schema 1 kept it with the figures of its one round.
-    return max(seen) if seen else result.stats.get(name)
+    return max((value for one in result.rounds if (value := getattr(one, name)) is not None), default=None)
 
 
 def cores_used(result: CellResult) -> float | None:

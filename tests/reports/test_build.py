@@ -164,9 +164,9 @@ def test_the_noise_floor_stands_at_the_head(page: str):
     assert NO_INTERVAL not in head
 
 
-def test_a_bench_of_the_first_schema_still_gives_a_report_and_its_warning(make_run: MakeRun):
+def test_a_bench_that_was_killed_in_its_first_pass_still_gives_a_report_and_its_warning(make_run: MakeRun):
     run = make_run()
-    bench_files.as_schema_1(run)
+    bench_files.as_first_pass(run)
     text = build(run).read_text()
     head = text[text.index('id="summary"') : text.index('id="table-headline"')]
     assert "<strong>Bench: not judged.</strong>" in head

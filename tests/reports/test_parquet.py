@@ -96,9 +96,8 @@ def test_the_file_says_what_it_is_of(tmp_path: Path) -> None:
     assert described["matrix"]["name"] == "t"
 
 
-@pytest.mark.parametrize(("schema", "rows"), [(1, 4), (2, 8)])
-def test_golden_runs_are_exported(tmp_path: Path, schema: int, rows: int) -> None:
-    assert parquet_.to_parquet(GOLDEN / f"schema_{schema}", tmp_path / "cells.parquet") == rows
+def test_a_golden_run_is_exported(tmp_path: Path) -> None:
+    assert parquet_.to_parquet(GOLDEN / "schema_2", tmp_path / "cells.parquet") == 8
     table = pd.read_parquet(tmp_path / "cells.parquet").set_index("scenario")
     assert table.loc["accuracy", "cell_AP"] == pytest.approx(0.908, abs=1e-3)
 

@@ -148,23 +148,11 @@ def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
             gc.enable()
 
 
-def test_schema_1_is_still_read() -> None:
-    """Its one round had no figures of its own, and its samples lay beside the JSON."""
-    run = GOLDEN / "schema_1"
-    cells = {cell.id: cell for cell in results.cells(run)}
-    latency = cells[LATENCY]
-    assert [cell.schema for cell in cells.values()] == [1] * 4
-    assert (latency.status, latency.axes.replica, latency.axes.lane.numerics) == ("ok", 0, "strict-fp32")
-    assert latency.stats["latency_ms"]["p50"] == 2.113113
-    [only] = latency.rounds
-    assert (only.number, only.pass_, only.value, only.count) == (1, "", None, 24)
-    samples = results.samples(run, latency)["latency_ns"]
-    assert len(samples) == 24
-    assert samples.min() == 2_089_006
-    failed = cells[LATENCY.replace("torch-torch-eager", "tf-tf-graph")]
-    assert (failed.status, failed.rounds, results.samples(run, failed)) == ("failed", [], {})
-    assert bench_file.bench_facts(run)["matrix"]["name"] == "golden"
-    assert comparisons.comparisons(run) == []
+def test_a_schema_that_no_release_wrote_is_refused(tmp_path: Path) -> None:
+    path = results.save(tmp_path, result())
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1}))
+    with pytest.raises(UserError, match=r"has schema 1, which no release wrote; expected 2; measure it"):
+        results.cells(tmp_path)
 
 
 def test_schema_2_is_read() -> None:
@@ -180,6 +168,4 @@ def test_schema_2_is_read() -> None:
 
 
 def test_there_is_a_golden_run_of_every_schema() -> None:
-    assert {path.name for path in GOLDEN.glob("schema_*")} == {
-        f"schema_{number + 1}" for number in range(results.SCHEMA)
-    }
+    assert {path.name for path in GOLDEN.glob("schema_*")} == {f"schema_{results.SCHEMA}"}

@@ -162,9 +162,9 @@ def test_without_comparisons_no_difference_may_be_cited(run: Run):
     assert "no difference may be cited" in measurement.citable(replace(run, comparisons=Comparisons()))
 
 
-def test_a_bench_of_the_first_schema_is_warned_of_and_not_cited(make_run: MakeRun):
+def test_a_bench_that_was_killed_in_its_first_pass_is_warned_of_and_not_cited(make_run: MakeRun):
     path = make_run()
-    bench_files.as_schema_1(path)
+    bench_files.as_first_pass(path)
     old = read(path)
     assert measurement.citable(old) == measurement.NO_INTERVAL
     assert not measurement.has_intervals(old)
