@@ -108,13 +108,13 @@ def predict(
     overrides = [*(set_ or []), *([] if flip is None else [f"evaluation.flip_test={str(flip).lower()}"])]
     if not weights.is_file():
         raise UserError(f"no file {weights}; expected weights (.safetensors, .onnx or .xml)")
-    in_graph = weights.suffix in {".onnx", ".xml"}  # their graphs hold the channel order
-    resolved = recipe_for(recipe, overrides, None if in_graph else weights)
     inputs = [weights, weights.with_suffix(".bin"), recipes.find(recipe), *files_of_coco(coco)]
     inputs += [boxes] if boxes else []
     require_writable(out, but_not=inputs)
     if heatmaps:
         require_writable(heatmaps, but_not=[*inputs, out])
+    in_graph = weights.suffix in {".onnx", ".xml"}  # their graphs hold the channel order
+    resolved = recipe_for(recipe, overrides, None if in_graph else weights)
     order = "" if in_graph else f", channel order {resolved.data.channel_order}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
