@@ -12,14 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import mini_coco
 import pytest
 import twins
 import yaml
+from commands import Ended, Say
 
 from bench import stages
 from bench.parity import gate
@@ -36,32 +35,6 @@ from twinpose import cli
 ROOT = Path(__file__).resolve().parents[2]
 BENCHED = ROOT / "tests" / "golden" / "schema_2"
 CELL = "torch-torch-eager-fp32-cpu-b1-t2-glibc-latency"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int | None
-    out: str
-    error: str
-
-
-Say = Callable[..., Ended]
-
-
-@pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    """Run the command in this process."""
-
-    def ended(*words: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["twinpose", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return Ended(left.value.code or 0, said.out, said.err)  # type: ignore[arg-type]
-
-    return ended
 
 
 def shell(line: str, folder: Path = ROOT, **variables: str) -> Ended:

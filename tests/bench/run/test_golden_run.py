@@ -1,0 +1,58 @@
+"""A whole run of before the rooms: its rounds stay valid, and it is reported and compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import Say
+
+from bench.cells.cell import Cell
+from bench.cells.matrix import Matrix
+from bench.machine import fingerprint
+from bench.run import cell_key, folder, results
+from bench.stages import measurement
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "run"
+STORED = {path.stem: json.loads(path.read_text()) for path in GOLDEN.glob("bench/cells/*.json")}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    shutil.copytree(GOLDEN, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Matrix:
+    """Return the run's matrix, where the versions are those that it was measured with."""
+    packages = json.loads((GOLDEN / "run.json").read_text())["machine"]["packages"]
+    monkeypatch.setattr(fingerprint, "packages", lambda: packages)
+    return measurement.load_matrix(folder.opened(GOLDEN), None)
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+def test_a_round_measured_before_has_the_hash_that_it_would_have_now(
+    measured: Matrix, stored: dict[str, object]
+) -> None:
+    decided = cell_key.decided_by_run(folder.opened(GOLDEN))
+    found = results.cells(GOLDEN)
+    [cell] = [one for one in found if one.id == stored["id"]]
+    axes = Cell(**stored["axes"])  # type: ignore[arg-type]
+    assert cell.status == "ok"
+    assert cell_key.cell_hash(axes, measured, stored["artifact_sha256"], decided) == stored["hash"]  # type: ignore[arg-type]
+
+
+def test_a_run_of_before_is_reported(run: Path, say: Say) -> None:
+    assert say("report", run).code == 0
+    listed = (run / "report" / "tables" / "runtime_comparison.csv").read_text()
+    assert {name for name in STORED if name in listed} == STORED.keys()
+
+
+def test_a_run_of_before_is_compared(run: Path, say: Say) -> None:
+    ended = say("compare", GOLDEN, run, "--json")
+    assert ended.code == 0, ended.error
+    rows = json.loads(ended.out)["rows"]
+    assert {row["id"] for row in rows} == STORED.keys()
