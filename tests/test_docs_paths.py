@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -140,6 +141,24 @@ def test_every_make_target_and_every_option_that_a_document_names_is_one(page: P
     made = [word for line in said if line.startswith("make ") for word in line.split()[1:]]
     assert not [word for word in made if word not in targets]
     assert not [(line, unknown(line)) for line in said if line.startswith("twinpose ") and unknown(line)]
+
+
+def test_the_picture_of_the_floors_is_that_of_the_import_contracts() -> None:
+    picture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("```")[1]
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    for contract in config["contracts"]:
+        for container in contract.get("containers", ()):
+            part = re.search(rf"subgraph {container}\n(.*?)\n  end", picture, re.DOTALL)
+            assert part, container
+            floors = re.findall(r'\["(.*?)"\]', part.group(1))
+            assert floors == [floor.replace(" | ", " · ") for floor in contract["layers"]]
+
+
+def test_every_room_has_a_line_on_the_page_of_the_architecture() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rooms = [folder.parent for top in ("bench", "reports") for folder in (ROOT / top).rglob("*/__init__.py")]
+    named = {path.rstrip("/") for path in paths(page)}
+    assert {str(room.relative_to(ROOT)) for room in rooms} <= named | {"bench", "reports"}
 
 
 def test_what_is_nowhere_is_told_from_what_is_there() -> None:
