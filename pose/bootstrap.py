@@ -138,17 +138,3 @@ def interval(differences: np.ndarray) -> tuple[float, float]:
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(usable, [tail, 100 - tail]) if usable.size else (np.nan, np.nan)
     return float(low), float(high)
-
-
-def bootstrap_ap_difference(
-    predictions_a: Sequence[dict[str, Any]],
-    predictions_b: Sequence[dict[str, Any]],
-    ground_truth: dict[str, Any],
-    draws: int,
-    seed: int,
-) -> tuple[float, float, float]:
-    """Return AP(a) - AP(b) and the ends of its 95% interval; see `difference`.
-
-    predictions: COCO results rows; ground_truth: a COCO annotation dict.
-    """
-    return difference(match(predictions_a, ground_truth), match(predictions_b, ground_truth), draws, seed)

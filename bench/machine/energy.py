@@ -29,7 +29,6 @@ class Energy:
 
     energy_j: float | None
     """Beyond idle. It may come out below 0 where the work used no more than noise; it is not rounded up."""
-    total_j: float | None
     reason: str | None
     """Why energy_j is None."""
 
@@ -62,10 +61,10 @@ def idle_power_w(window_s: float = IDLE_WINDOW_S) -> tuple[float | None, str | N
 def spent(before: Reading, after: Reading, idle_w: float | None) -> Energy:
     """Return the energy between two readings, without what an idle GPU would have used (`idle_w`, W)."""
     if before.counter_j is None or after.counter_j is None:
-        return Energy(None, None, before.reason or after.reason)
+        return Energy(None, before.reason or after.reason)
     total_j = after.counter_j - before.counter_j
     if total_j < 0:
-        return Energy(None, None, "the energy counter went back: the driver was loaded anew")
+        return Energy(None, "the energy counter went back: the driver was loaded anew")
     if idle_w is None:
-        return Energy(None, total_j, "the idle power is not known")
-    return Energy(total_j - idle_w * (after.monotonic_s - before.monotonic_s), total_j, None)
+        return Energy(None, "the idle power is not known")
+    return Energy(total_j - idle_w * (after.monotonic_s - before.monotonic_s), None)

@@ -136,4 +136,5 @@ def throughput(block_ns: np.ndarray, images_per_block: int, batch: int) -> dict[
 
 
 def counted(count: int, one: str, many: str) -> str:
+    """Return a number of things: 1 round, 2 rounds."""
     return f"{count} {one if count == 1 else many}"

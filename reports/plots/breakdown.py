@@ -11,12 +11,12 @@ from matplotlib.patches import Patch
 from bench.run.results import CellResult
 from reports.formats import milliseconds
 from reports.plots import style
-from reports.plots.plot import Plot, drawing
+from reports.plots.plot import Plot, drawing, name_rows
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import cells as cells_
 from reports.words import certification
-from reports.words.breakdown import PIPELINE, TRAIN, Kind, _cells, _names, _parts
+from reports.words.breakdown import PIPELINE, TRAIN, Kind, cells_of, names_of, parts_of
 
 NARROWEST_LABEL = 0.07
 """Share of the axis below which a part's figure would not fit into its bar."""
@@ -24,10 +24,10 @@ NARROWEST_LABEL = 0.07
 
 def plot(run: Run, kind: Kind) -> Plot | None:
     """Return stacked bars of the parts, a bar for each cell, by lane; None where no cell has parts."""
-    cells = [c for c in _cells(run, kind) if _parts(c, kind) and cells_.comparable(c)]
+    cells = [c for c in cells_of(run, kind) if parts_of(c, kind) and cells_.comparable(c)]
     if not cells:
         return None
-    names = _names(cells, kind)
+    names = names_of(cells, kind)
     lanes: dict[str, list[CellResult]] = defaultdict(list)
     for cell in cells:
         lanes[cells_.heading(cell.axes.lane)].append(cell)
@@ -36,7 +36,7 @@ def plot(run: Run, kind: Kind) -> Plot | None:
         heights = [len(group) + 1.5 for group in lanes.values()]
         figure = Figure(figsize=(7.4, 0.3 * sum(heights) + 0.95))
         panels = figure.subplots(len(lanes), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
-        longest = max(sum(max(ms, 0.0) for ms in _parts(cell, kind).values()) for cell in cells)
+        longest = max(sum(max(ms, 0.0) for ms in parts_of(cell, kind).values()) for cell in cells)
         for axes, (heading, group) in zip(panels, lanes.items(), strict=True):
             _draw(run, axes, group, kind, names, longest, tips)
             axes.set_title(heading, color=style.light("ink"))
@@ -75,7 +75,7 @@ def _draw(
     tips: dict[str, str],
 ) -> None:
     for row, cell in enumerate(group):
-        left, parts = 0.0, _parts(cell, kind)
+        left, parts = 0.0, parts_of(cell, kind)
         for place, name in enumerate(names):
             # A phase is a difference of two medians, and of a small one noise may make a negative.
             width, gid = max(parts.get(name, 0.0), 0.0), f"part-{place}-{cell.id}"
@@ -86,12 +86,7 @@ def _draw(
             if width > NARROWEST_LABEL * longest:
                 axes.text(left + width / 2, row, milliseconds(width), ha="center", va="center", fontsize=8)
             left += width
-    labels = [certification.marked(run, cell, cells_.name(cell.axes)) for cell in group]
-    axes.set_yticks(range(len(group)), labels, color=style.light("ink"))
-    axes.set_ylim(len(group) - 0.45, -0.55)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.grid(visible=False, axis="y")
+    name_rows(axes, [certification.marked(run, cell, cells_.name(cell.axes)) for cell in group])
 
 
 def plots(run: Run) -> list[Plot]:

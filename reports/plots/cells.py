@@ -13,7 +13,7 @@ from bench.cells.cell import Cell
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
 from reports.plots import style
-from reports.plots.plot import MARKERS, Plot, drawing
+from reports.plots.plot import MARKERS, Plot, drawing, name_rows
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification
@@ -82,7 +82,7 @@ def _draw_latency(run: Run, axes: Axes, group: list[CellResult], tips: dict[str,
         if p90 is not None:
             axes.plot([p50, p90], [row, row], color=style.light(cell.axes.twin), linewidth=2.2, zorder=2)
         _draw_dot(run, axes, p50, row, cell, tips, f"p50 {milliseconds(p50)} ms")
-    _name_rows(run, axes, group)
+    name_rows(axes, [certification.marked(run, cell, name(cell.axes)) for cell in group])
 
 
 def _draw_throughput(run: Run, axes: Axes, group: list[CellResult], tips: dict[str, str]) -> None:
@@ -94,7 +94,7 @@ def _draw_throughput(run: Run, axes: Axes, group: list[CellResult], tips: dict[s
             continue
         axes.plot([0, value], [row, row], color=style.light(cell.axes.twin), linewidth=1.0, zorder=2)
         _draw_dot(run, axes, value, row, cell, tips, f"{per_second(value)} images/s")
-    _name_rows(run, axes, group)
+    name_rows(axes, [certification.marked(run, cell, name(cell.axes)) for cell in group])
 
 
 def _draw_dot(
@@ -136,15 +136,6 @@ def _draw_failed(axes: Axes, row: int, cell: CellResult) -> None:
         color=style.light("muted"),
         style="italic",
     )
-
-
-def _name_rows(run: Run, axes: Axes, group: list[CellResult]) -> None:
-    names = [certification.marked(run, c, name(c.axes)) for c in group]
-    axes.set_yticks(range(len(group)), names, color=style.light("ink"))
-    axes.set_ylim(len(group) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.grid(visible=False, axis="y")
 
 
 def ap_against_latency(run: Run) -> Plot | None:

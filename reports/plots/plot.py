@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.plots import style
@@ -69,6 +70,15 @@ def drawing() -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Make an axis of rows, downwards, with a name before each."""
+    axes.set_yticks(range(len(names)), names, color=style.light("ink"))
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
 
 
 @dataclass(frozen=True)

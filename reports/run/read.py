@@ -73,10 +73,7 @@ class Route:
 class Conversion:
     """conversion.json of one twin."""
 
-    source: str
     routes: tuple[Route, ...]
-    checkpoint: str | None = None
-    weights_sha256: str | None = None
 
 
 @dataclass(frozen=True)

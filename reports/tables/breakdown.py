@@ -9,13 +9,13 @@ from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words import cells as cells_
 from reports.words import certification
-from reports.words.breakdown import PIPELINE, TRAIN, Kind, _cells, _names, _parts, _whole
+from reports.words.breakdown import PIPELINE, TRAIN, Kind, cells_of, names_of, parts_of, whole_of
 
 
 def table(run: Run, kind: Kind) -> Table | None:
     """Return a row for each cell of the scenario, a column for each part; None where no cell has parts."""
-    cells = _cells(run, kind)
-    if not (names := _names(cells, kind)):
+    cells = cells_of(run, kind)
+    if not (names := names_of(cells, kind)):
         return None
     return Table(
         name=f"{kind.scenario}_parts",
@@ -41,14 +41,14 @@ def table(run: Run, kind: Kind) -> Table | None:
 
 
 def _values(run: Run, cell: CellResult, kind: Kind, names: list[str]) -> tuple[Value, ...]:
-    parts = _parts(cell, kind)
+    parts = parts_of(cell, kind)
     label = certification.marked(run, cell, cells_.name(cell.axes))
     if cell.status != "ok":
         failed = cells_.failed(cell)
         quiet = Absent(failed.reason, quiet=True)
         return label, *([failed] + [quiet] * len(names)), cell.id
     figures = [or_absent(parts.get(name), "this cell has no such part") for name in names]
-    return label, *figures, or_absent(_whole(cell, kind), "the cell recorded no parts"), cell.id
+    return label, *figures, or_absent(whole_of(cell, kind), "the cell recorded no parts"), cell.id
 
 
 def tables(run: Run) -> list[Table]:

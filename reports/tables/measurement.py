@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.statistics.samples import counted
 from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words.cells import name
-from reports.words.measurement import counted, floors, noise_verdict, null_us, part, protocols, sittings
+from reports.words.measurement import floors, noise_verdict, null_us, part, protocols, sittings
 
 NULL_NAMES = {"latency": "query", "throughput": "block"}
 NOISE_RULE = "an interval that misses 1 flags the run, two in succession invalidate it"
@@ -103,13 +104,11 @@ def _with_unit(value: float | Absent, unit: str) -> Value:
 
 def _protocol_rows(run: Run) -> list[Row]:
     kinds = protocols(run)
-    return [
-        row
-        for found, ids in kinds
-        for row in _one_protocol(
-            run, found, "Protocol" if len(kinds) == 1 else f"Protocol of {counted(len(ids), 'timed cell')}"
-        )
-    ]
+    rows = []
+    for found, ids in kinds:
+        of = "" if len(kinds) == 1 else f" of {counted(len(ids), 'timed cell', 'timed cells')}"
+        rows += _one_protocol(run, found, f"Protocol{of}")
+    return rows
 
 
 def _one_protocol(run: Run, found: dict[str, Any], kind: str) -> list[Row]:

@@ -42,7 +42,7 @@ TRAIN = Kind(
 )
 
 
-def _parts(cell: CellResult, kind: Kind) -> dict[str, float]:
+def parts_of(cell: CellResult, kind: Kind) -> dict[str, float]:
     """Return milliseconds by part, without a part that is the whole; {} where none is recorded."""
     return {name: ms for name, ms in _recorded(cell, kind).items() if name != kind.total}
 
@@ -53,18 +53,20 @@ def _recorded(cell: CellResult, kind: Kind) -> dict[str, float]:
     return {str(name): float(ms) for name, ms in pairs if isinstance(ms, int | float)}
 
 
-def _whole(cell: CellResult, kind: Kind) -> float | None:
+def whole_of(cell: CellResult, kind: Kind) -> float | None:
     """Return the measured whole, or else the sum of the parts; None without any."""
-    parts = _parts(cell, kind)
+    parts = parts_of(cell, kind)
     return _recorded(cell, kind).get(kind.total, sum(parts.values())) if parts else None
 
 
-def _cells(run: Run, kind: Kind) -> list[CellResult]:
+def cells_of(run: Run, kind: Kind) -> list[CellResult]:
+    """Return the cells of the scenario in their order, without second arms."""
     found = [c for c in run.cells if c.axes.scenario == kind.scenario and not c.axes.replica]
     return sorted(found, key=lambda c: (*cells_.full_lane_key(c.axes), *cells_.order(c.axes), c.id))
 
 
-def _names(cells: list[CellResult], kind: Kind) -> list[str]:
-    seen = dict.fromkeys(name for cell in cells for name in _parts(cell, kind))
+def names_of(cells: list[CellResult], kind: Kind) -> list[str]:
+    """Return the parts that any of the cells has, in the order in which they happen."""
+    seen = dict.fromkeys(name for cell in cells for name in parts_of(cell, kind))
     known = [name for name in kind.parts if name in seen]
     return [*known, *(name for name in seen if name not in kind.parts)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.cells.cell import TIMED
+from bench.statistics.samples import counted
 from reports import formats
 from reports.formats import Absent
 from reports.run.read import Run
@@ -142,14 +143,10 @@ def citable(run: Run) -> str:
             f"No difference may be cited: of {sum(counts.values())} comparisons none is decided ({others})."
         )
     flag = " and the run's flag" if part(run, "noise").get("verdict") == "FLAGGED" else ""
+    differences = counted(decided, "difference", "differences")
+    equivalences = counted(even, "equivalence", "equivalences")
     return (
         f"May be cited, each with its interval{flag} and for this machine and these versions alone: "
-        f"{counted(decided, 'difference')} and {counted(even, 'equivalence')} of {sum(counts.values())} "
-        f"comparisons; {f'not the others ({others}), nor' if others else 'not'} two figures that no "
-        "comparison pairs."
+        f"{differences} and {equivalences} of {sum(counts.values())} comparisons; "
+        f"{f'not the others ({others}), nor' if others else 'not'} two figures that no comparison pairs."
     )
-
-
-def counted(count: int, what: str) -> str:
-    """Return a number of things: 1 cell, 2 cells."""
-    return f"{count} {what}" + ("" if count == 1 else "s")

@@ -15,6 +15,11 @@ from hypothesis import strategies as st
 from pose import bootstrap, evaluate
 
 
+def between(a: list[dict], b: list[dict], truth: dict, draws: int, seed: int) -> tuple[float, float, float]:
+    """Return AP(a) - AP(b) and its interval, of COCO results against annotations."""
+    return bootstrap.difference(bootstrap.match(a, truth), bootstrap.match(b, truth), draws, seed)
+
+
 def literal(predictions: list[dict], truth: dict, drawn: list[int]) -> float:
     """Return what COCOeval itself makes of the images `drawn` (places among the images, repeats allowed)."""
     evaluation = evaluate.matched(predictions, truth)
@@ -55,7 +60,7 @@ def test_the_ap_of_drawn_images_is_that_of_cocoeval_on_copied_ones(
 def test_the_interval_is_that_of_the_literal_bootstrap():
     truth = crowded(15, seed=1)
     a, b = found_in(truth, 0.03, seed=2), found_in(truth, 0.06, seed=3)
-    difference, low, high = bootstrap.bootstrap_ap_difference(a, b, truth, draws=40, seed=4)
+    difference, low, high = between(a, b, truth, draws=40, seed=4)
     drawn = np.random.default_rng(4).integers(0, 15, (40, 15)).tolist()
     slow = [literal(a, truth, rows) - literal(b, truth, rows) for rows in drawn]
     assert (low, high) == pytest.approx(tuple(np.percentile(slow, [2.5, 97.5])), abs=1e-12)
@@ -66,7 +71,7 @@ def test_the_interval_is_that_of_the_literal_bootstrap():
 def test_predictions_do_not_differ_from_themselves():
     truth = crowded(8, seed=5)
     rows = found_in(truth, 0.05, seed=6)
-    assert bootstrap.bootstrap_ap_difference(rows, rows, truth, draws=50, seed=0) == (0, 0, 0)
+    assert between(rows, rows, truth, draws=50, seed=0) == (0, 0, 0)
 
 
 def test_the_same_seed_draws_the_same_images():
@@ -79,17 +84,17 @@ def test_the_same_seed_draws_the_same_images():
 def test_no_prediction_at_all_is_an_ap_of_zero():
     truth = crowded(6, seed=9)
     assert bootstrap.ap(bootstrap.match([], truth)) == 0
-    assert bootstrap.bootstrap_ap_difference([], found_in(truth, 0.01, 1), truth, draws=20, seed=0)[0] < 0
+    assert between([], found_in(truth, 0.01, 1), truth, draws=20, seed=0)[0] < 0
 
 
 def test_where_nobody_counts_there_is_no_ap():
     truth = crowded(3, seed=0) | {"annotations": []}
-    assert np.isnan(bootstrap.bootstrap_ap_difference([], [], truth, draws=5, seed=0)).all()
+    assert np.isnan(between([], [], truth, draws=5, seed=0)).all()
 
 
 def test_a_thousand_draws_of_a_hundred_images_take_seconds():
     truth = crowded(100, seed=10)
     a, b = found_in(truth, 0.03, seed=11), found_in(truth, 0.04, seed=12)
     started_s = time.process_time()
-    bootstrap.bootstrap_ap_difference(a, b, truth, draws=1000, seed=0)
+    between(a, b, truth, draws=1000, seed=0)
     assert time.process_time() - started_s < 10

@@ -24,9 +24,6 @@ from pose.files import replacing
 BATCH = 8
 """Images in every call: as many as conversion exports with, so that a graph of a static batch takes part."""
 
-LOWER = {"tf": ("bf16",), "torch": ("bf16",), "openvino": ("bf16", "fp16")}
-"""The lower precisions that may be reported beside; the exported ONNX graph has none."""
-
 Precisions = Mapping[str, Sequence[str]]
 
 Kind = tuple[str, str, str, str]

@@ -97,8 +97,7 @@ def climb(
 ) -> Deployment:
     """Return the checks and facts of every runtime over every set of weights.
 
-    lower: precisions by runtime that are reported beside, such as arms.LOWER, and judged by nothing but
-    being numbers;
+    lower: precisions by runtime that are reported beside, and judged by nothing but being numbers;
     with_ap: predict the validation part, if it has people;
     probe: .npz of `images` (N, H, W, 3) uint8, by default the ladder's probe set.
     """

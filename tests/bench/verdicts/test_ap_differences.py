@@ -85,7 +85,8 @@ def test_the_interval_is_that_of_the_paired_bootstrap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [pair] = found(tmp_path, {KERAS: GOOD, TORCH: OTHER})
-    direct = bootstrap.bootstrap_ap_difference(GOOD, OTHER, TRUTH, ap_differences.DRAWS, ap_differences.SEED)
+    matched = (bootstrap.match(rows, TRUTH) for rows in (GOOD, OTHER))
+    direct = bootstrap.difference(*matched, ap_differences.DRAWS, ap_differences.SEED)
     assert (pair.question, pair.a, pair.b) == ("twins", KERAS.id, TORCH.id)
     assert (pair.difference, *(pair.interval or ())) == pytest.approx(direct)
     assert (pair.ap_a, pair.ap_b) == pytest.approx((ap(GOOD), ap(OTHER)))
