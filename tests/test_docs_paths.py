@@ -143,6 +143,12 @@ def test_every_make_target_and_every_option_that_a_document_names_is_one(page: P
     assert not [(line, unknown(line)) for line in said if line.startswith("twinpose ") and unknown(line)]
 
 
+@pytest.mark.parametrize("page", DOCUMENTS, ids=_id)
+def test_a_mark_that_a_document_gives_pytest_is_on_tests_of_that_file(page: Path) -> None:
+    said = re.findall(r"pytest -m (\w+) (tests/[\w/]+\.py)", page.read_text(encoding="utf-8"))
+    assert not [(mark, file) for mark, file in said if f"pytest.mark.{mark}" not in (ROOT / file).read_text()]
+
+
 def test_the_picture_of_the_floors_is_that_of_the_import_contracts() -> None:
     picture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("```")[1]
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
