@@ -127,6 +127,14 @@ def test_every_module_and_function_that_a_document_names_is_there(page: Path) ->
     assert not [name for name in names(page.read_text(encoding="utf-8")) if not resolves(name)]
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_and_function_that_a_docstring_names_is_there(package: str) -> None:
+    named = re.compile(rf"`((?:{'|'.join(PACKAGES)})(?:[.:]\w+)+)(?:\(.*?\))?`")
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / package).rglob("*.py")}
+    found = [(path, name.replace(":", ".")) for path, text in sources.items() for name in named.findall(text)]
+    assert not [(str(path), name) for path, name in found if not resolves(name)]
+
+
 @pytest.mark.parametrize("page", DOCUMENTS, ids=_id)
 def test_every_link_of_a_document_leads_to_a_file(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))

@@ -32,7 +32,7 @@ SUBJECTS = {
 
 
 def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Measure one round of a cell; return a store.Round's fields and "effective".
+    """Measure one round of a cell; return the fields of a `bench.run.results.Round` and "effective".
 
     payload: "runner" ("module:class"), "spec" (RunnerSpec's fields), "protocol" (protocol.Protocol's),
     "coco", "split_file", "boxes" (a detection file or null) and "samples", where raw samples go (.npz).
