@@ -262,9 +262,13 @@ def compare(name: str, a: CellResult, b: CellResult) -> dict[str, Any]:
     margin, t = math.log1p(0.02), scipy_stats.ttest_1samp
     p = float(t(logs, 0).pvalue)
     outside = max(t(logs, -margin, alternative="greater").pvalue, t(logs, margin, alternative="less").pvalue)
+    ends = [math.exp(end) for end in samples.t_interval(logs)]
+    ratio, less = math.exp(float(np.mean(logs))), LESS_IS_FASTER[a.axes.scenario]
     return row | {
-        "ratio": math.exp(float(np.mean(logs))),
-        "interval": [math.exp(end) for end in samples.t_interval(logs)],
+        "ratio": ratio,
+        "interval": ends,
+        "speedup": 1 / ratio if less else ratio,
+        "speedup_interval": [1 / end for end in reversed(ends)] if less else ends,
         "p": p,
         "p_equivalence": float(outside),
         "reason": "; ".join(f"{c.id}: {c.validity.reasons[0]}" for c in flagged) or None,

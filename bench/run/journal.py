@@ -47,17 +47,19 @@ def end(run: Path, drawn: Pass) -> None:
     _append(run, {"pass": drawn.id, "ended": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
+def begun(run: Path) -> list[dict[str, Any]]:
+    """Return what the journal says of each pass that began, {pass, lane, order, seed, sitting}, in order."""
+    return [line for line in _read(run) if "order" in line]
+
+
 def broken(run: Path) -> set[str]:
     """Return the passes that began and never ended: their bench was killed."""
-    lines = _read(run)
-    return {line["pass"] for line in lines if "order" in line} - {
-        line["pass"] for line in lines if "ended" in line
-    }
+    return {line["pass"] for line in begun(run)} - {line["pass"] for line in _read(run) if "ended" in line}
 
 
 def alone(run: Path) -> set[str]:
     """Return the passes over a single cell: its rounds are no pairs with any other's."""
-    return {line["pass"] for line in _read(run) if len(line.get("order", ())) == 1}
+    return {line["pass"] for line in begun(run) if len(line["order"]) == 1}
 
 
 def _append(run: Path, fields: dict[str, Any]) -> None:

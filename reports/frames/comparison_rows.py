@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bench.verdicts.comparisons import NOISE_FLOOR
 from reports.formats import Absent, Columns, Value
-from reports.words.comparisons import NOISE_FLOOR, NOT_RANKED, RankedPair
+from reports.words.comparisons import NOT_RANKED, RankedPair
 
 COMPARISONS: Columns = {
     "lane": ("string", "which both cells share"),
@@ -30,11 +31,10 @@ COMPARISONS: Columns = {
 
 def comparison_row(pair: RankedPair) -> dict[str, Value]:
     """Return a comparison with the reasons of what is absent; figures of what is not ranked are."""
-    found, cell = pair.found, pair.a or pair.b
-    muted = pair.verdict == NOT_RANKED
+    found, muted = pair.found, pair.verdict == NOT_RANKED
     no = Absent(pair.reason or NOT_RANKED, quiet=True)
     unasked = Absent("the noise floor asks another question", quiet=True)
-    no_p = unasked if found.set_ == NOISE_FLOOR and not muted else no
+    no_p = unasked if found.set == NOISE_FLOOR and not muted else no
     hidden = muted or pair.speedup is None or found.ratio is None or found.interval is None
 
     def ends(value: float | None, interval: tuple[float, float] | None) -> tuple[Value, Value, Value]:
@@ -43,8 +43,8 @@ def comparison_row(pair: RankedPair) -> dict[str, Value]:
     speedups = ends(pair.speedup and pair.speedup[0], pair.speedup and pair.speedup[1:])
     ratios = ends(found.ratio, found.interval)
     return {
-        "lane": cell.axes.lane.id if cell else str(found.lane),
-        "set": found.set_,
+        "lane": found.lane,
+        "set": found.set,
         "scenario": found.scenario,
         "a": found.a,
         "b": found.b,

@@ -13,13 +13,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from bench.cells.cell import LESS_IS_FASTER
+from bench.statistics.paired import MARGIN
 from reports.formats import times, times_interval
 from reports.plots import style
 from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification, comparisons, measurement
-from reports.words.comparisons import MARGIN, NOT_RANKED, RankedPair
+from reports.words.comparisons import NOT_RANKED, RankedPair
 
 ROW_INCHES = 0.2
 HEADING_ROWS = 1.7
@@ -124,7 +125,7 @@ def _draw_ground(axes: Axes, floor: tuple[float, float, float] | None) -> None:
 
 
 def _draw_pair(axes: Axes, y: float, pair: RankedPair, tips: dict[str, str]) -> None:
-    gid = f"pair-{pair.found.set_.replace(' ', '-')}-{pair.found.a}-{pair.found.b}"
+    gid = f"pair-{pair.found.set.replace(' ', '-')}-{pair.found.a}-{pair.found.b}"
     said = f" ({pair.reason})" if pair.reason else ""
     tips[gid] = f"{pair.found.a} against {pair.found.b}: {pair.said}{said}"
     colour = _ink(pair)

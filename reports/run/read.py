@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from bench.cells.cell import TWINS
-from bench.run import results
+from bench.run import journal, results
 from bench.run.results import CellResult
 from bench.verdicts import ap_differences
+from bench.verdicts.comparisons import Comparison
 from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
 from pose.files import read_bytes, read_json
-from reports.run import bench_files, parity_file
-from reports.run.bench_files import Comparisons, Pass
+from reports.run import parity_file
 from reports.run.parity_file import Parity
 
 T = TypeVar("T")
@@ -124,12 +124,12 @@ class Run:
     bench: dict[str, Any] | None = None
     cells: tuple[CellResult, ...] = ()
     samples: tuple[Sample, ...] = ()
-    comparisons: Comparisons | None = None
+    comparisons: tuple[Comparison, ...] | None = None
     """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
     accuracies: tuple[ap_differences.ApDifference, ...] = ()
     """How far APs are apart, with intervals over images; () before a bench that kept matches."""
-    passes: tuple[Pass, ...] = ()
-    """The sweeps over lanes, in the order in which they began."""
+    passes: tuple[dict[str, Any], ...] = ()
+    """The sweeps over lanes, in the order in which they began, as the journal has them."""
     imported: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By twin, the summary of weights that took the place of its training."""
     mlperf: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -170,7 +170,6 @@ def read(path: Path | str) -> Run:
         )
     facts = _versioned(path / "run.json", results.RUN_SCHEMA, dict[str, Any])
     bench = path / "bench"
-    compared = bench / "comparisons.json"
     recipe, split = path / "recipe.yaml", path / "split.json"
     return Run(
         path=path,
@@ -191,9 +190,9 @@ def read(path: Path | str) -> Run:
         else None,
         cells=tuple(results.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
-        comparisons=_versioned(compared, results.SCHEMA, Comparisons) if compared.is_file() else None,
+        comparisons=_comparisons(bench / "comparisons.json"),
         accuracies=tuple(ap_differences.differences(path)),
-        passes=bench_files.passes(bench / "passes.jsonl"),
+        passes=tuple(journal.begun(path)),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )
 
@@ -208,6 +207,13 @@ def _versioned(path: Path, newest: int, kind: type[T]) -> T:
     raw = _json(path, dict[str, Any])
     results.require_known(path, raw, newest)
     return _as(path, raw, kind)
+
+
+def _comparisons(path: Path) -> tuple[Comparison, ...] | None:
+    if not path.is_file():
+        return None
+    found = _versioned(path, results.SCHEMA, dict[str, Any])
+    return _as(path, found.get("comparisons", []), tuple[Comparison, ...])
 
 
 def _optional(path: Path, kind: type[T]) -> T | None:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bench.cells.cell import LESS_IS_FASTER
 from bench.run.results import CellResult
-from bench.verdicts.comparisons import COMPARISON_SETS
+from bench.statistics.paired import MARGIN
+from bench.verdicts.comparisons import COMPARISON_SETS, NOISE_FLOOR, Comparison
 from reports.formats import times, times_interval
-from reports.run.bench_files import Comparison
 from reports.run.read import Run
 from reports.words import cells, certification
 
-MARGIN = 0.02
-"""Equivalence is decided within 1 / 1.02 and 1.02 (bench/verdicts/comparisons.py)."""
-NOISE_FLOOR = "noise floor"
-"""The set of a cell and its A/A twin: no ranking."""
 NOT_RANKED = "not ranked"
 DECIDED = ("faster", "slower", "equivalent", "inconclusive")
 
@@ -41,17 +36,13 @@ class RankedPair:
     @property
     def speedup(self) -> tuple[float, float, float] | None:
         """Return how many times a is faster than b, and the ends of the 95 % interval; None without."""
-        if self.found.ratio is None or self.found.interval is None or self.found.verdict is None:
-            return None
-        ratio, (low, high) = self.found.ratio, self.found.interval
-        if LESS_IS_FASTER.get(self.found.scenario, True):
-            return 1 / ratio, 1 / high, 1 / low
-        return ratio, low, high
+        value, ends = self.found.speedup, self.found.speedup_interval
+        return None if value is None or ends is None or self.found.verdict is None else (value, *ends)
 
     @property
     def reason(self) -> str:
         """Return why it is not ranked or not decided, and what is doubtful; "" where nothing is."""
-        said = [self.spoilt, self.found.reason, *self.found.doubts, *self.unproven]
+        said = [self.spoilt, self.found.reason, *self.unproven]
         if self.verdict == "inconclusive" and not self.found.reason:
             said.append(_undecided(self.found))
         if self.verdict == NOT_RANKED and not any(said):
@@ -89,10 +80,7 @@ def _undecided(found: Comparison) -> str:
 def pairs(run: Run) -> list[RankedPair]:
     """Return the comparisons by lane and set, the largest speed-up first, those not ranked last."""
     by_id = {cell.id: cell for cell in run.cells}
-    found = [
-        _pair(run, one, by_id.get(one.a), by_id.get(one.b))
-        for one in (run.comparisons.comparisons if run.comparisons else ())
-    ]
+    found = [_pair(run, one, by_id.get(one.a), by_id.get(one.b)) for one in run.comparisons or ()]
     return sorted(found, key=_order)
 
 
@@ -119,15 +107,15 @@ def _spoilt(cell: CellResult | None, cell_id: str) -> str | None:
 def group(pair: RankedPair) -> str:
     """Return what a comparison stands under: its lane, and the set it belongs to."""
     cell = pair.a or pair.b
-    lane = cells.heading(cell.axes.lane) if cell else str(pair.found.lane or "lane not recorded")
-    return f"{lane}: {pair.found.set_.replace('_', ' ')}" if pair.found.set_ else lane
+    lane = cells.heading(cell.axes.lane) if cell else pair.found.lane
+    return f"{lane}: {pair.found.set.replace('_', ' ')}"
 
 
 def _order(pair: RankedPair) -> tuple[Any, ...]:
     cell = pair.a or pair.b
     lane = (0, *cells.full_lane_key(cell.axes)) if cell else (1,)
     sets = list(COMPARISON_SETS)
-    place = sets.index(pair.found.set_) if pair.found.set_ in sets else len(sets)
+    place = sets.index(pair.found.set) if pair.found.set in sets else len(sets)
     speedup = -pair.speedup[0] if pair.speedup and pair.verdict != NOT_RANKED else 0.0
     last = pair.verdict == NOT_RANKED
     return lane, place, group(pair), last, speedup, pair.found.a, pair.found.b
@@ -135,5 +123,5 @@ def _order(pair: RankedPair) -> tuple[Any, ...]:
 
 def counts(found: list[RankedPair]) -> dict[str, int]:
     """Return how many comparisons have each verdict, those not ranked included, the noise floor left out."""
-    verdicts = [pair.verdict for pair in found if pair.found.set_ != NOISE_FLOOR]
+    verdicts = [pair.verdict for pair in found if pair.found.set != NOISE_FLOOR]
     return {verdict: verdicts.count(verdict) for verdict in (*DECIDED, NOT_RANKED)}

@@ -14,8 +14,7 @@ import bench_files
 import msgspec
 import pytest
 
-from reports.run import bench_files as bench_files_
-from reports.run.bench_files import Comparisons
+from bench.run import journal
 from reports.run.read import Run, read
 from reports.tables import failures
 from reports.tables import measurement as measurement_
@@ -147,7 +146,7 @@ def test_a_run_without_cells_has_no_verdict(run: Run):
 
 def test_what_may_be_cited_is_counted(run: Run):
     said = measurement.citable(run)
-    counts = [one.verdict for one in run.comparisons.comparisons if one.set_ != "noise floor"]  # type: ignore[union-attr]
+    counts = [one.verdict for one in run.comparisons if one.set != "noise floor"]  # type: ignore[union-attr]
     differences = counts.count("faster") + counts.count("slower")
     assert f"{differences} differences and {counts.count('equivalent')} equivalences of {len(counts)}" in said
     assert f"(1 inconclusive, {counts.count(None)} not ranked)" in said
@@ -159,7 +158,7 @@ def test_nothing_of_an_invalid_bench_may_be_cited(run: Run):
 
 def test_without_comparisons_no_difference_may_be_cited(run: Run):
     assert "no difference may be cited" in measurement.citable(replace(run, comparisons=None))
-    assert "no difference may be cited" in measurement.citable(replace(run, comparisons=Comparisons()))
+    assert "no difference may be cited" in measurement.citable(replace(run, comparisons=()))
 
 
 def test_a_bench_that_was_killed_in_its_first_pass_is_warned_of_and_not_cited(make_run: MakeRun):
@@ -186,10 +185,11 @@ def test_an_order_is_read_up_to_the_line_that_a_killed_bench_left(full_run: Path
     assert not lines[-1].endswith("}")
     found = read(full_run).passes
     assert len(found) == sum('"order"' in line for line in lines)
-    assert {one.seed for one in found} == {3141}
-    again = tmp_path / "passes.jsonl"
+    assert {one["seed"] for one in found} == {3141}
+    again = tmp_path / "bench" / "passes.jsonl"
+    again.parent.mkdir()
     again.write_text(
         '{"pass": "a", "ord\n' + json.dumps({"pass": "b", "order": ["x"], "lane": "l"}) + "\n[]\n"
     )
-    assert [one.order for one in bench_files_.passes(again)] == [["x"]]
-    assert bench_files_.passes(tmp_path / "none.jsonl") == ()
+    assert [one["order"] for one in journal.begun(tmp_path)] == [["x"]]
+    assert journal.begun(tmp_path / "none") == []
