@@ -12,11 +12,8 @@ import twins
 from bench.process import environment, launch
 
 DEATHS = (
-    ("batch 2 8", "before state.safetensors 1"),
-    pytest.param(
-        ("after best.safetensors 1", "after state.safetensors 1", "before epochs.jsonl 1"),
-        marks=pytest.mark.slow,
-    ),
+    *("batch 2 8", "before state.safetensors 1"),
+    *("after best.safetensors 1", "after state.safetensors 1", "before epochs.jsonl 1"),
 )
 """When each process of a training dies; the next one goes on, and counts its own files. The first two die
 in epoch 2 and before it is saved; of the last three the second saves epoch 2, and the third publishes it.
@@ -38,13 +35,13 @@ def _train(twin: str, payload: dict[str, Any], folder: Path, kill: str | None = 
     return launch.call(entry, payload | extra, folder, env=env, timeout_s=240)
 
 
-@pytest.mark.parametrize("moments", DEATHS, ids=", ".join)
-def test_a_killed_training_resumes_to_the_same_end(
-    uninterrupted: dict[str, Any], moments: tuple[str, ...], tmp_path: Path
+@pytest.mark.timeout(600)
+def test_a_training_that_is_killed_again_and_again_resumes_to_the_same_end(
+    uninterrupted: dict[str, Any], tmp_path: Path
 ) -> None:
     twin = uninterrupted["twin"]
     payload = uninterrupted["payload"] | {"out": str(tmp_path / "train")}
-    for moment in moments:
+    for moment in DEATHS:
         killed = _train(twin, payload, tmp_path / "child", kill=moment)
         assert (killed.status, "SIGKILL" in str(killed.reason)) == ("failed", True), killed
     resumed = _train(twin, payload, tmp_path / "child")
