@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 from scipy import stats as scipy_stats
 
-from bench.cells.cell import LESS_IS_FASTER, Cell
+from bench.cells.cell import Cell
+from bench.cells.scenarios import SCENARIOS
 from bench.run import results
 from bench.run.results import CellResult, Round, Validity
 from bench.statistics import samples
@@ -172,7 +173,7 @@ def figures(cell: Cell) -> dict[str, Any]:
         "energy_j": None,
         "peak_device_bytes": None,
     }
-    if LESS_IS_FASTER[cell.scenario]:
+    if SCENARIOS[cell.scenario].less_is_faster:
         return found | latency(base(cell), n) | parts(cell)
     unit = {"throughput": "images", "train": "steps", "data": "samples"}[cell.scenario]
     return found | {f"{unit}_per_s": base(cell)} | parts(cell)
@@ -263,7 +264,7 @@ def compare(name: str, a: CellResult, b: CellResult) -> dict[str, Any]:
     p = float(t(logs, 0).pvalue)
     outside = max(t(logs, -margin, alternative="greater").pvalue, t(logs, margin, alternative="less").pvalue)
     ends = [math.exp(end) for end in samples.t_interval(logs)]
-    ratio, less = math.exp(float(np.mean(logs))), LESS_IS_FASTER[a.axes.scenario]
+    ratio, less = math.exp(float(np.mean(logs))), SCENARIOS[a.axes.scenario].less_is_faster
     return row | {
         "ratio": ratio,
         "interval": ends,
@@ -281,7 +282,7 @@ def verdict(row: dict[str, Any]) -> str:
         return "equivalent"
     if row["p_holm"] > 0.05:
         return "inconclusive"
-    return "faster" if (row["ratio"] < 1) == LESS_IS_FASTER[row["scenario"]] else "slower"
+    return "faster" if (row["ratio"] < 1) == SCENARIOS[row["scenario"]].less_is_faster else "slower"
 
 
 def noise(again: CellResult, first: CellResult) -> dict[str, Any]:

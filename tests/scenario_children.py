@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import twins
 
-from bench.cells.runtimes import OWN_MODE
+from bench.cells.runtimes import RUNTIMES
 from bench.process import environment, launch
 
 PROTOCOL = {
@@ -28,7 +28,12 @@ def measured(
     """
     resolved = twins.tiny()
     job = twins.job(folder, twins.dataset(folder / "coco"), resolved)
-    given = {"recipe": job["recipe"], "artifact": job["initial"], "mode": OWN_MODE[twin], "precision": "fp32"}
+    given = {
+        "recipe": job["recipe"],
+        "artifact": job["initial"],
+        "mode": RUNTIMES[twin].as_shipped,
+        "precision": "fp32",
+    }
     given |= {"device": "cpu", "threads": 2, "batch": 4, "scenario": scenario} | spec
     payload = {
         "runner": f"{twin}_impl.runner:Runner",

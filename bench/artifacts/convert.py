@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from bench.cells.runtimes import ARTIFACTS
 from bench.contract import Emit, RunnerSpec, Source
 from bench.process import launch
 from bench.process.worker import explain, resolve
-from bench.run.artifacts import FILES
 from pose import inference, recipe, splits
 from pose.errors import Unsupported
 from pose.files import read_as, sha256_of_bytes, sha256_of_file, write_json
@@ -43,14 +43,18 @@ class ConversionJob:
     """The source's own heatmaps (N, K, h, w) of them."""
     out: Path
 
+    def file(self, kind: str) -> Path:
+        """Return where a kind of artifact is written."""
+        return self.out / ARTIFACTS[kind].file
+
 
 def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Write the payload's "formats" (of `FILES`) into `out`; return what conversion.json records.
+    """Write the payload's "formats" (of `ARTIFACTS`) into `out`; return what conversion.json records.
 
     The difference is the largest over the heatmaps of the first inputs of the validation part, both
     sides in strict float32 but for what int8 quantises; `rms_source` gives it a scale. A format that
-    fails, or that is unsupported here, is a route with its reason; the others are still made. `int8`
-    is made of the `ir` and comes after it.
+    fails, or that is unsupported here, is a route with its reason; the others are still made. A kind
+    that is made of another comes after it.
     """
     job = _job(payload)
     routes = []
@@ -60,7 +64,7 @@ def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
             routes.append(_route(name, job))
         except Exception as error:
             status, reason = explain(error)
-            routes.append({"route": name, "file": FILES[name], "status": status, "reason": reason})
+            routes.append({"route": name, "file": ARTIFACTS[name].file, "status": status, "reason": reason})
     record = {
         "source": job.twin,
         "checkpoint": job.weights.stem,
@@ -97,36 +101,42 @@ def _job(payload: dict[str, Any]) -> ConversionJob:
 
 def _route(name: str, job: ConversionJob) -> dict[str, Any]:
     started = time.perf_counter()
-    made = _ROUTES[name](job)
+    wanted = ARTIFACTS[name]
+    path = job.out / wanted.file
+    if wanted.made_of and not job.file(wanted.made_of).exists():
+        absent = ARTIFACTS[wanted.made_of].file
+        raise Unsupported(f"{name} is made of {absent}, which this conversion did not leave")
+    made: dict[str, Any] = resolve(wanted.maker or "")(job, path)
     difference = float(np.abs(made.pop("heatmaps") - job.reference).max())
     return made | {
-        "file": FILES[name],
+        "file": wanted.file,
         "status": "ok",
-        "sha256": sha256_of_file(job.out / FILES[name]),
+        "sha256": sha256_of_file(path),
         "max_abs_difference": difference,
         "rms_source": float(np.sqrt(np.mean(job.reference.astype(np.float64) ** 2))),
         "wall_s": time.perf_counter() - started,
     }
 
 
-def _ir(job: ConversionJob) -> dict[str, Any]:
-    path, shape = job.out / FILES["ir"], (1, *job.probe.shape[1:])
+def to_ir(job: ConversionJob, path: Path) -> dict[str, Any]:
+    """Write the IR of a twin; return its route's facts, and "heatmaps" (N, K, h, w) of the probe."""
+    shape = (1, *job.probe.shape[1:])
     made: dict[str, Any] = resolve("openvino_impl.convert:to_ir")(job.source, shape, path)
     return made | {"input": list(shape), "heatmaps": resolve("openvino_impl.convert:infer")(path, job.probe)}
 
 
-def _onnx(job: ConversionJob) -> dict[str, Any]:
-    path, batch = job.out / FILES["onnx"], len(job.probe)
+def to_onnx(job: ConversionJob, path: Path) -> dict[str, Any]:
+    """Write a twin's own ONNX export; return as `to_ir`."""
+    batch = len(job.probe)
     made: dict[str, Any] = resolve(f"{job.twin}_impl.export:to_onnx")(job.recipe, job.weights, batch, path)
     spec = RunnerSpec(job.recipe.model_dump(mode="json"), str(path), "ir", "fp32", "cpu", 1, batch)
     heatmaps = resolve("onnx_impl.runner:Runner")(spec).infer(job.probe)
     return made | {"input": list(job.probe.shape), "heatmaps": heatmaps}
 
 
-def _int8(job: ConversionJob) -> dict[str, Any]:
-    ir, path = job.out / FILES["ir"], job.out / FILES["int8"]
-    if not ir.exists():
-        raise Unsupported(f"int8 is made of {FILES['ir']}, which this conversion did not leave")
+def to_int8(job: ConversionJob, path: Path) -> dict[str, Any]:
+    """Write the IR quantised; return as `to_ir`. Its calibration set is of the training part."""
+    ir = job.file("ir")
     images, facts = _calibration(job)
     folder = job.out / "int8-child"
     folder.mkdir(exist_ok=True)
@@ -161,6 +171,3 @@ def quantize(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     ir, images, out = (Path(payload[name]) for name in ("ir", "images", "out"))
     made: dict[str, Any] = resolve("openvino_impl.quantize:to_int8")(ir, np.load(images), out)
     return made
-
-
-_ROUTES = {"ir": _ir, "onnx": _onnx, "int8": _int8}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.cells.runtimes import AS_SHIPPED, RUNNERS
+from bench.cells.runtimes import RUNTIMES
 from bench.contract import Emit, RunnerSpec
 from bench.process.worker import resolve
 from pose import evaluate, inference, recipe, splits
@@ -23,17 +23,17 @@ def predict(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     manifest, root = splits.read(Path(payload["split"])), Path(payload["coco"])
     boxes = Path(payload["boxes"]) if payload.get("boxes") else None
     inputs = inference.Inputs(resolved, root, manifest, payload["part"], boxes)
-    runtime = payload["runtime"]
+    runtime = RUNTIMES[payload["runtime"]]
     spec = RunnerSpec(
         recipe=payload["recipe"],
         artifact=payload["artifact"],
-        mode=AS_SHIPPED[runtime],
+        mode=runtime.as_shipped,
         precision="fp32",
         device=payload["device"],
         threads=payload["threads"],
         batch=min(resolved.evaluation.batch_size, len(inputs)),
     )
-    runner = resolve(RUNNERS[runtime])(spec)
+    runner = resolve(runtime.runner)(spec)
     kept: list[np.ndarray] = []
     predictions = inference.predict(
         runner.infer,

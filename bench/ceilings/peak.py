@@ -15,21 +15,18 @@ from typing import Any
 
 from bench.ceilings import bandwidth
 from bench.ceilings.kernels import kernels
+from bench.cells.runtimes import RUNTIMES
 from bench.machine import conditions
 from bench.process import environment as environment_
 from bench.process import launch
 
-LIBRARIES = {
-    "openvino": "openvino_impl.peak:prepare",
-    "torch": "torch_impl.peak:prepare",
-    "tf": "tf_impl.peak:prepare",
-}
-"""Where each library's layers are found, resolved inside the child; the quickest to start comes first."""
-
-START_S = {"openvino": 1.0, "torch": 2.5, "tf": 5.0}
+START_S = {one.name: one.start_s for one in RUNTIMES.values() if one.peak}
 """What starting a child and importing the library is expected to take; only the plan depends on it."""
 
-ONE_THREAD_COUNT = {"tf"}
+LIBRARIES = {one.name: one.peak for one in sorted(RUNTIMES.values(), key=lambda one: one.start_s) if one.peak}
+"""Where each library's layers are found, resolved inside the child; the quickest to start comes first."""
+
+ONE_THREAD_COUNT = {one.name for one in RUNTIMES.values() if one.keeps_threads}
 """Libraries that keep a process's first thread count: a child for each."""
 
 LEAST_LAYER_S = 0.02

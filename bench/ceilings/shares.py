@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from bench.ceilings import peak as peak_
-from bench.cells.cell import TIMED, Cell
+from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
+from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.machine import energy, fingerprint
 from bench.run import results as results_
 from bench.run.folder import RunFolder
@@ -103,8 +104,7 @@ def _read_back(result: CellResult) -> str:
 
 def _images_per_s(result: CellResult) -> float | None:
     """Return the images a second of a cell that times the network alone."""
-    value = result.stats.get("value")
-    if result.status != "ok" or not value:
+    value, asked = result.stats.get("value"), SCENARIOS[result.axes.scenario]
+    if result.status != "ok" or not value or asked.of != "network":
         return None
-    by_scenario = {"latency": 1e3 * result.axes.batch / value, "throughput": value}
-    return by_scenario.get(result.axes.scenario)
+    return float(1e3 * result.axes.batch / value if asked.less_is_faster else value)

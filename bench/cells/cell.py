@@ -11,27 +11,6 @@ STATUSES = ("ok", "failed", "timeout", "oom", "unsupported", "uncertified")
 """What can become of a cell."""
 
 
-SCENARIOS = ("latency", "throughput", "pipeline", "train", "data", "accuracy")
-"""What a cell can be asked: all but `accuracy` are timed."""
-
-
-TIMED = SCENARIOS[:-1]
-
-
-LESS_IS_FASTER = {"latency": True, "pipeline": True, "throughput": False, "train": False, "data": False}
-"""By scenario: whether its value is a time (ms) or a rate (images, steps or samples a second)."""
-
-
-UNITS = {
-    "latency": "ms",
-    "pipeline": "ms",
-    "throughput": "images/s",
-    "train": "steps/s",
-    "data": "samples/s",
-    "accuracy": "AP",
-}
-
-
 @dataclass(frozen=True)
 class Lane:
     """What cells must share to be compared with each other."""
@@ -65,7 +44,7 @@ class Cell:
     threads: int
     allocator: str
     scenario: str
-    """One of SCENARIOS."""
+    """A name in `bench.cells.scenarios`."""
     replica: int = 0
     """1 for the second arm of an A/A pair: the same cell again, whose difference is the noise floor."""
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from bench.cells.cell import Cell
+from bench.cells.cell import TWINS, Cell
 from bench.cells.protocol import Protocol
-from bench.cells.runtimes import MODES
+from bench.cells.runtimes import DEVICES, MODES, PRECISIONS, RUNTIMES
+from bench.cells.scenarios import SCENARIOS
 from bench.machine import fingerprint
 from pose import recipe, strict_yaml
 from pose.errors import UserError
@@ -25,29 +27,39 @@ Many = Annotated[
 ]
 """One value or a list of them."""
 
-Scenario = Literal["latency", "throughput", "pipeline", "train", "data", "accuracy"]
+
+def _one_of(known: Collection[str], given: Any) -> Any:
+    """Return what is given; ValueError, worded as of a pydantic Literal, where the table does not know it."""
+    if given not in tuple(known):
+        *rest, last = map(repr, known)
+        raise ValueError(f"Input should be {', '.join(rest)} or {last}")
+    return given
+
+
+RuntimeName = Annotated[str, BeforeValidator(partial(_one_of, RUNTIMES))]
+ScenarioName = Annotated[str, BeforeValidator(partial(_one_of, SCENARIOS))]
 
 
 class Block(Section):
     """Axes that multiply out to cells; each is one value or a list."""
 
-    twin: Many[Literal["tf", "torch"]]
-    runtime: Many[Literal["tf", "torch", "onnxruntime", "openvino"]]
-    mode: Many[Literal["eager", "graph", "compiled", "ir"]]
-    precision: Many[Literal["fp32", "bf16", "fp16", "int8", "defaults"]] = ("fp32",)
-    device: Many[Literal["cpu", "cuda", "intel-gpu"]] = ("cpu",)
-    batch: dict[Scenario, Many[Positive]]
+    twin: Many[Annotated[str, BeforeValidator(partial(_one_of, TWINS))]]
+    runtime: Many[RuntimeName]
+    mode: Many[Annotated[str, BeforeValidator(partial(_one_of, MODES))]]
+    precision: Many[Annotated[str, BeforeValidator(partial(_one_of, PRECISIONS))]] = ("fp32",)
+    device: Many[Annotated[str, BeforeValidator(partial(_one_of, DEVICES))]] = ("cpu",)
+    batch: dict[ScenarioName, Many[Positive]]
     """By scenario; one value or list stands for all of the block's scenarios."""
     threads: Many[Positive | Literal["all"]] = ("all",)
     """`all`: every physical core within the quota of the machine that measures."""
     allocator: Many[Literal["glibc", "tuned"]] = ("glibc",)
-    scenario: Many[Scenario]
+    scenario: Many[ScenarioName]
 
     @model_validator(mode="before")
     @classmethod
     def _one_batch_for_all(cls, given: Any) -> Any:
         if isinstance(given, dict) and not isinstance(given.get("batch", {}), dict):
-            return {**given, "batch": dict.fromkeys(get_args(Scenario), given["batch"])}
+            return {**given, "batch": dict.fromkeys(SCENARIOS, given["batch"])}
         return given
 
     @model_validator(mode="after")
@@ -56,12 +68,11 @@ class Block(Section):
             if scenario not in self.batch:
                 raise ValueError(f"batch names no size for the scenario '{scenario}'")
         for runtime, mode in itertools.product(self.runtime, self.mode):
-            if mode not in MODES[runtime]:
-                raise ValueError(
-                    f"runtime '{runtime}' has no mode '{mode}'; it has: {', '.join(MODES[runtime])}"
-                )
+            known = RUNTIMES[runtime].modes
+            if mode not in known:
+                raise ValueError(f"runtime '{runtime}' has no mode '{mode}'; it has: {', '.join(known)}")
         for runtime, twin in itertools.product(self.runtime, self.twin):
-            if runtime in {"tf", "torch"} and runtime != twin:
+            if not RUNTIMES[runtime].runs(twin):
                 raise ValueError(
                     f"runtime '{runtime}' cannot run the twin '{twin}'; put it in a block of its own"
                 )
@@ -105,7 +116,7 @@ class File(Section):
     name: str
     protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
     interpreters: dict[
-        Literal["tf", "torch", "onnxruntime", "openvino"],
+        RuntimeName,
         Annotated[Place, BeforeValidator(lambda v: {"python": v} if isinstance(v, str) else v)],
     ] = Field(default_factory=dict)
     """Runtimes that live in an environment of their own: an interpreter's path, or a Place."""
@@ -180,19 +191,19 @@ def from_dict(raw: Any, source: str = "matrix", *, cores: int | None = None) -> 
 
 
 def on_device(matrix: Matrix, device: str) -> Matrix:
-    """Return the matrix with the CPU cells of the twins' own frameworks and ONNX Runtime on `device`.
+    """Return the matrix with its CPU cells on `device`; those stay that do not exist there.
 
-    OpenVINO knows no CUDA, and a loader ends in host memory: these cells stay where the matrix has them.
+    OpenVINO knows no CUDA, and a loader ends in host memory.
     """
     moved = [
-        replace(cell, device=device) if cell.device == "cpu" and _moves(cell) else cell
+        replace(cell, device=device) if cell.device == "cpu" and _exists(cell, device) else cell
         for cell in matrix.cells
     ]
     return replace(matrix, cells=tuple({cell.id: cell for cell in moved}.values()))
 
 
-def _moves(cell: Cell) -> bool:
-    return cell.runtime != "openvino" and cell.scenario != "data"
+def _exists(cell: Cell, device: str) -> bool:
+    return device in RUNTIMES[cell.runtime].devices and SCENARIOS[cell.scenario].on(device)
 
 
 def _by_id(cell: Cell) -> str:

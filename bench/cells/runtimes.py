@@ -1,79 +1,196 @@
-"""The runtimes: where each one's runner is, what it is made of, which modes and scenarios exist for it."""
+"""The one table of runtimes: a row has all that is known of one, and the rest of the suite looks it up here.
+
+A runtime is added as one row, and as the runner that the row names.
+"""
 
 from __future__ import annotations
 
-from bench.cells.cell import Cell
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-RUNTIMES = ("tf", "torch", "onnxruntime", "openvino")
+from bench.cells.cell import TWINS, Cell
+from bench.machine import fingerprint
 
 
-RUNNERS = {
-    "tf": "tf_impl.runner:Runner",
-    "torch": "torch_impl.runner:Runner",
-    "onnxruntime": "onnx_impl.runner:Runner",
-    "openvino": "openvino_impl.runner:Runner",
+@dataclass(frozen=True)
+class Artifact:
+    """A kind of file that runtimes load."""
+
+    kind: str
+    file: str
+    twins: tuple[str, ...] = TWINS
+    """Those that it is made of."""
+    maker: str | None = None
+    """"module:function", called in the conversion child with its job; None for what training leaves."""
+    made_of: str | None = None
+    """The kind that it is made of, which comes before it; None where that is the checkpoint."""
+    when: str | None = None
+    """The one precision that asks for it, so that it is made on demand; None for what is always made."""
+
+    @property
+    def is_export(self) -> bool:
+        """Return whether a conversion makes it."""
+        return self.maker is not None
+
+
+ARTIFACTS = {
+    one.kind: one
+    for one in (
+        Artifact("weights", "best.safetensors"),
+        Artifact("ir", "model.xml", maker="bench.artifacts.convert:to_ir"),
+        Artifact("onnx", "model.onnx", twins=("torch",), maker="bench.artifacts.convert:to_onnx"),
+        Artifact(
+            "int8", "model.int8.xml", maker="bench.artifacts.convert:to_int8", made_of="ir", when="int8"
+        ),
+    )
 }
-"""Where each runtime's runner is found; resolved inside the child alone."""
+"""By kind, each after what it is made of."""
 
 
-RUNTIME_PACKAGES = {
-    "tf": ("tensorflow", "keras"),
-    "torch": ("torch", "torchvision"),
-    "onnxruntime": ("onnxruntime",),
-    "openvino": ("openvino",),
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """What can run a network: a row of the table."""
+
+    name: str
+    """As cells, commands and files have it; of a twin's own framework, the twin's name."""
+    title: str
+    """As reports have it."""
+    runner: str
+    """"module:class" of a `bench.contract.Runner`; resolved inside the child alone."""
+    packages: tuple[str, ...]
+    """The distributions that compute there, whose versions decide a cell; the first is the runtime itself."""
+    extra: str | None
+    """Of twinpose: what installs them; None where nothing of ours does."""
+    tools: tuple[str, ...] = ()
+    """Further distributions of the extra: they export or quantise. An artifact's hash binds what they do."""
+    modes: tuple[str, ...] = ("ir",)
+    """What it can be asked for."""
+    as_shipped: str = "ir"
+    """The mode of its users by default, and of a twin's own training and loading."""
+    at_best: str | None = None
+    """The mode that takes part in the comparison `compiled`; None where none does."""
+    precisions: tuple[str, ...] = ("fp32",)
+    """What some machine can run it in; whether this one can, only the runtime says."""
+    devices: tuple[str, ...] = ("cpu",)
+    """Where some machine can run it."""
+    loads: str = "weights"
+    """The kind of artifact."""
+    loads_at: Mapping[str, str] = field(default_factory=dict)
+    """By precision: another kind."""
+    baseline: int
+    """Of two that are compared, the one with the lower number is what the other is held against."""
+    methods: Mapping[str, int] = field(default_factory=dict)
+    """By scenario that a later version of this suite times otherwise than the first: which of the ways."""
+    peak: str | None = None
+    """"module:function" that prepares its layers for the measurement of the machine's peak."""
+    start_s: float = 5.0
+    """What starting a child and importing it is expected to take; only the plan of that measurement
+    depends on it, where the quickest comes first."""
+    keeps_threads: bool = False
+    """Whether a process keeps its first thread count."""
+
+    @property
+    def is_framework(self) -> bool:
+        """Return whether it is a twin's own framework, which trains and loads too."""
+        return self.name in TWINS
+
+    def runs(self, twin: str) -> bool:
+        """Return whether it can run a twin's network: a framework runs its own alone."""
+        return not self.is_framework or self.name == twin
+
+    def artifact(self, precision: str) -> Artifact:
+        """Return the kind of artifact that it loads in a precision."""
+        return ARTIFACTS[self.loads_at.get(precision, self.loads)]
+
+
+RUNTIMES = {
+    one.name: one
+    for one in (
+        Runtime(
+            name="tf",
+            title="TensorFlow",
+            runner="tf_impl.runner:Runner",
+            packages=("tensorflow", "keras"),
+            extra="tf",
+            modes=("eager", "graph", "compiled"),
+            as_shipped="graph",
+            at_best="compiled",
+            precisions=("fp32", "bf16", "fp16"),
+            devices=("cpu", "cuda"),
+            baseline=2,
+            peak="tf_impl.peak:prepare",
+            start_s=5.0,
+            keeps_threads=True,
+        ),
+        Runtime(
+            name="torch",
+            title="PyTorch",
+            runner="torch_impl.runner:Runner",
+            packages=("torch", "torchvision"),
+            extra="torch",
+            modes=("eager", "compiled"),
+            as_shipped="eager",
+            at_best="compiled",
+            precisions=("fp32", "bf16", "fp16"),
+            devices=("cpu", "cuda"),
+            baseline=1,
+            peak="torch_impl.peak:prepare",
+            start_s=2.5,
+        ),
+        Runtime(
+            name="onnxruntime",
+            title="ONNX Runtime",
+            runner="onnx_impl.runner:Runner",
+            packages=("onnxruntime",),
+            extra="onnx",
+            tools=("onnx", "onnxscript", "tf2onnx"),
+            devices=("cpu", "cuda"),
+            loads="onnx",
+            baseline=3,
+        ),
+        Runtime(
+            name="openvino",
+            title="OpenVINO",
+            runner="openvino_impl.runner:Runner",
+            packages=("openvino",),
+            extra="openvino",
+            tools=("nncf",),
+            at_best="ir",
+            precisions=("fp32", "bf16", "fp16", "int8"),
+            devices=("cpu", "intel-gpu"),
+            loads="ir",
+            loads_at={"int8": "int8"},
+            baseline=4,
+            methods={"throughput": 2},
+            peak="openvino_impl.peak:prepare",
+            start_s=1.0,
+        ),
+    )
 }
-"""By runtime: the packages that compute there. What exported an artifact is bound by the artifact's hash."""
-
-MODES = {
-    "torch": ("eager", "compiled"),
-    "tf": ("eager", "graph", "compiled"),
-    "onnxruntime": ("ir",),
-    "openvino": ("ir",),
-}
-"""What each runtime can be asked for."""
+"""By name, in the order of tables."""
 
 
-AS_SHIPPED = {"tf": "graph", "torch": "eager", "onnxruntime": "ir", "openvino": "ir"}
-"""What each runtime is asked for as it is shipped."""
+RUNNERS = {one.name: one.runner for one in RUNTIMES.values()}
 
 
-OWN_MODE = {"tf": "graph", "torch": "eager"}
-"""How each twin trains and loads: the one mode in which its step and its loader exist."""
+def _all(found: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for some in found for one in some))
 
 
-TRAINING_PRECISION = {"fp32": "float32", "bf16": "mixed_bfloat16"}
-"""A cell's precision as a recipe's training calls it."""
+MODES = _all(one.modes for one in RUNTIMES.values())
+DEVICES = _all(one.devices for one in RUNTIMES.values())
+PRECISIONS = (*_all(one.precisions for one in RUNTIMES.values()), "defaults")
+"""What cells can be asked for. `defaults` is the runtime's own choice."""
+
+PACKAGES = _all(one.packages for one in RUNTIMES.values())
+"""The distributions that compute in some runtime."""
 
 
-def why_not(cell: Cell) -> str | None:
-    """Return why a cell's scenario does not exist for its runtime, mode, precision or device, or None.
-
-    Whether this machine has the device, and the runtime the precision, only the runtime can say.
-    """
-    if cell.scenario not in {"train", "data"}:
-        return None
-    if cell.runtime not in OWN_MODE:
-        return f"{cell.runtime} only infers: '{cell.scenario}' is for the twins' own frameworks, tf and torch"
-    if cell.runtime != cell.twin:
-        return f"{cell.runtime} cannot train or feed the twin {cell.twin}; expected its own framework"
-    if cell.mode != OWN_MODE[cell.runtime]:
-        only = OWN_MODE[cell.runtime]
-        return f"the twin {cell.twin} trains and loads in mode {only} alone, not in {cell.mode}"
-    return _why_no_training(cell) if cell.scenario == "train" else _why_no_loading(cell)
+def versions() -> dict[str, str | None]:
+    """Return the installed version of each package that has a part in a figure, null where it is absent."""
+    return fingerprint.packages(PACKAGES)
 
 
-def _why_no_training(cell: Cell) -> str | None:
-    if cell.precision not in TRAINING_PRECISION:
-        known = " and ".join(TRAINING_PRECISION)
-        return f"the twins train in {known} (a recipe's training.precision), not in {cell.precision}"
-    if cell.device not in {"cpu", "cuda"}:
-        return f"the twins train on cpu and cuda, not on {cell.device}"
-    return None
-
-
-def _why_no_loading(cell: Cell) -> str | None:
-    if cell.precision != "fp32":
-        return f"a loader makes uint8 and float32 alone; expected precision fp32, not {cell.precision}"
-    if cell.device != "cpu":
-        return f"a loader ends in host memory; expected device cpu, not {cell.device}"
-    return None
+def artifact_of(cell: Cell) -> Artifact:
+    """Return the kind of artifact that a cell's runner loads."""
+    return RUNTIMES[cell.runtime].artifact(cell.precision)

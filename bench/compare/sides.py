@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.cells.cell import LESS_IS_FASTER, TIMED, UNITS, Cell
+from bench.cells.cell import Cell
+from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.machine.fingerprint import FLAGS
 from bench.machine.identity import machine_of_run
 from bench.parity import gate
@@ -119,7 +120,7 @@ def _protocol(results: Sequence[CellResult]) -> dict[str, Any]:
 
 def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: Collection[str]) -> Measure:
     scenario = result.axes.scenario
-    kind = {True: "time", False: "rate", None: "accuracy"}[LESS_IS_FASTER.get(scenario)]
+    kind = {True: "time", False: "rate", None: "accuracy"}[SCENARIOS[scenario].less_is_faster]
     validity, trouble = result.validity, None
     values = round_values(result)
     if result.status != "ok":
@@ -134,7 +135,7 @@ def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: 
     return Measure(
         id=result.id,
         kind=kind,
-        unit=UNITS[scenario],
+        unit=SCENARIOS[scenario].unit,
         values=values,
         trouble=trouble,
         doubts=doubts,
@@ -150,7 +151,7 @@ def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: 
 def round_values(result: CellResult) -> tuple[float, ...]:
     """Return the figure of each round of a cell."""
     values = [one.value for one in result.rounds if one.value is not None]
-    timed = result.axes.scenario in LESS_IS_FASTER
+    timed = SCENARIOS[result.axes.scenario].timed
     return tuple(value for value in values if np.isfinite(value) and (value > 0 or not timed))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.cells.cell import TWINS
-from bench.cells.runtimes import AS_SHIPPED, RUNNERS
+from bench.cells.runtimes import RUNTIMES
 from bench.console import aligned
 from bench.contract import Emit, RunnerSpec
 from bench.machine import fingerprint
@@ -174,13 +174,13 @@ def accuracy(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     spec = RunnerSpec(
         recipe=payload["recipe"],
         artifact=payload["weights"],
-        mode=AS_SHIPPED[twin],
+        mode=RUNTIMES[twin].as_shipped,
         precision="fp32",
         device="cpu",
         threads=payload["threads"],
         batch=min(resolved.evaluation.batch_size, len(inputs[0])),
     )
-    runner = resolve(RUNNERS[twin])(spec)
+    runner = resolve(RUNTIMES[twin].runner)(spec)
     truth = splits.ground_truth(manifest, root, payload["part"])
     shared, own = (
         bootstrap.match(

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 
+from bench.cells import runtimes
 from bench.doctor import clashes
 from bench.doctor import neighbours as neighbours_
 from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
@@ -150,7 +151,7 @@ def tensorflow_kernels() -> list[Finding]:
     """A processor on which TensorFlow leaves oneDNN off, as it is shipped."""
     flags = fingerprint.cpu_flags()
     absent = flags and ONEDNN_FLAGS.isdisjoint(flags)
-    if not absent or platform.machine() != "x86_64" or not fingerprint.packages()["tensorflow"]:
+    if not absent or platform.machine() != "x86_64" or not runtimes.versions()["tensorflow"]:
         return []
     what = "TensorFlow leaves oneDNN off on this processor: its cells are of Eigen's kernels, as shipped"
     cure = "interpreters: {tf: {env: {TF_ENABLE_ONEDNN_OPTS: '1'}}} in a matrix measures it with oneDNN"

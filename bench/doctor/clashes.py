@@ -6,6 +6,7 @@ import os
 import re
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from bench.cells.runtimes import RUNTIMES
 from bench.contract import cxx_compiler
 from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.process import environment as environment_
@@ -24,7 +25,6 @@ ONE_OF = (
 )
 """Distributions that own the same files, the one to keep first, and the module they overwrite."""
 
-FRAMEWORKS = {"tensorflow": "tf", "torch": "torch", "openvino": "openvino", "onnxruntime": "onnx"}
 TORCHVISION_AHEAD = 15
 """torch 2.N is paired with torchvision 0.(N + 15), from 2.0 and 0.15 on (torchvision's README)."""
 
@@ -134,11 +134,11 @@ def frameworks() -> list[Finding]:
     return [
         Finding(
             UNSUPPORTED,
-            f"{package} is not installed: its cells are unsupported",
-            f"pip install 'twinpose[{extra}]'",
+            f"{one.packages[0]} is not installed: its cells are unsupported",
+            f"pip install '{f'twinpose[{one.extra}]' if one.extra else one.packages[0]}'",
         )
-        for package, extra in FRAMEWORKS.items()
-        if _version(package) is None
+        for one in RUNTIMES.values()
+        if _version(one.packages[0]) is None
     ]
 
 

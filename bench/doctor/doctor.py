@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench import console
+from bench.cells import runtimes
 from bench.doctor import checks, neighbours
 from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.machine import fingerprint
@@ -72,7 +73,7 @@ def examine(probe_s: float = PROBE_S) -> Diagnosis:
     findings = checks.everything()
     probed, failed = _probe(probe_s) if probe_s > 0 else (None, [])
     noisy = checks.neighbours(probed) if probed else failed
-    return Diagnosis(fingerprint.fingerprint(), [*noisy, *findings], probed)
+    return Diagnosis(fingerprint.fingerprint(runtimes.PACKAGES), [*noisy, *findings], probed)
 
 
 def _probe(seconds: float) -> tuple[neighbours.Noise | None, list[Finding]]:

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,10 +17,8 @@ import psutil
 
 from bench.machine import cgroup, procfs
 
-PACKAGES = (
-    *("twinpose", "tensorflow", "keras", "torch", "torchvision", "openvino", "onnx", "onnxruntime"),
-    *("numpy", "opencv-python-headless", "pycocotools", "pydantic"),
-)
+PACKAGES = ("twinpose", "onnx", "numpy", "opencv-python-headless", "pycocotools", "pydantic")
+"""What has a part in figures of every runtime; what a runtime is made of, its row in the table says."""
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8", "asimd")
 """Instruction sets that decide which kernels and precisions a runtime picks."""
 
@@ -27,8 +26,11 @@ SYSTEM = Path("/")
 """Where /proc and /sys are looked for; tests put a folder here."""
 
 
-def fingerprint() -> dict[str, Any]:
-    """Return the machine as JSON: cpu, memory_bytes, os, python, packages, gpus; unknown is null."""
+def fingerprint(further: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the machine as JSON: cpu, memory_bytes, os, python, packages, gpus; unknown is null.
+
+    further: packages of interest beside `PACKAGES`.
+    """
     return {
         "cpu": {
             "model": cpu_model(),
@@ -43,15 +45,15 @@ def fingerprint() -> dict[str, Any]:
         "kernel": platform.release(),
         "arch": platform.machine(),
         "python": platform.python_version(),
-        "packages": packages(),
+        "packages": packages(further),
         "gpus": gpus(),
         "preload": os.environ.get("LD_PRELOAD") or None,
     }
 
 
-def packages() -> dict[str, str | None]:
-    """Return the installed version of each package of interest, null where it is absent."""
-    return {name: _version(name) for name in PACKAGES}
+def packages(further: Iterable[str] = ()) -> dict[str, str | None]:
+    """Return the installed version of each of `PACKAGES` and of further ones, null where it is absent."""
+    return {name: _version(name) for name in (*PACKAGES, *further)}
 
 
 @cache

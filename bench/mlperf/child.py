@@ -88,7 +88,7 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     job = Job(spec, {}, payload, Phases(emit))
     library = traffic.Library(job.inputs.batch(0, min(len(job.inputs), options.samples)))
     bench = Bench(lg, job.runner(), library, options, Path(payload["logs"]), spec.batch, spec.threads)
-    drive = {"latency": latency, "throughput": throughput}[spec.scenario]
+    drive = throughput if "Offline" in DRIVEN[spec.scenario] else latency
     found = drive(bench, job.phases)
     effective, seconds = bench.runner.effective(), job.phases.seconds
     seconds["compile"] = effective.pop("compile_s", None)
@@ -105,7 +105,7 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 def _require(spec: RunnerSpec) -> None:
     if spec.scenario not in DRIVEN:
         raise UserError(f"LoadGen drives no scenario '{spec.scenario}'; expected one of: {', '.join(DRIVEN)}")
-    if spec.scenario == "latency" and spec.batch != 1:
+    if "Offline" not in DRIVEN[spec.scenario] and spec.batch != 1:
         raise Unsupported(f"SingleStream and Server ask for one sample a query, not for {spec.batch}")
 
 

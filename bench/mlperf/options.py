@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from bench.cells.scenarios import SCENARIOS
 from pose import strict_yaml
 from pose.errors import UserError
 from pose.mistakes import explain
 from pose.recipe import Positive, Section
 
-DRIVEN = {"latency": ("SingleStream", "Server"), "throughput": ("Offline",)}
+DRIVEN = {one.name: one.loadgen for one in SCENARIOS.values() if one.loadgen}
 """By scenario of a cell: the scenarios of MLPerf that its runner is driven through, in this order."""
 
 CLAIM = "not an MLPerf result: LoadGen drives a network, inputs and settings that are this suite's own"

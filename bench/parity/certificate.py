@@ -6,22 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.cells.runtimes import RUNTIME_PACKAGES
+from bench.cells.runtimes import RUNTIMES
+from bench.cells.scenarios import SCENARIOS
 from pose import weights
 from pose.files import sha256_of_file
-
-NEED_CERTIFICATE = {
-    **dict.fromkeys(("latency", "throughput", "pipeline", "train"), (2, 3, 4, 5, 7)),
-    "data": (1,),
-}
-"""By scenario that means something only where the twins are the same thing: the rungs of the parity ladder
-that must have passed. Rung 1 is about loaders, 6 about drift and 8 about scoring; but any rung that was
-climbed and failed fails the certificate."""
-
-
-UNPROVEN_TRAINING = "rungs 4 and 5 prove training in float32 and float64 alone, not in {}"
-"""Why a `train` cell of a lower precision has no certificate, though rung 7 reports its inference."""
-
 
 CERTIFIED = ("pass", "reported")
 """What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
@@ -29,13 +17,13 @@ CERTIFIED = ("pass", "reported")
 SCHEMA = 1
 
 
-NEEDED = frozenset(number for numbers in NEED_CERTIFICATE.values() for number in numbers)
+NEEDED = frozenset(number for one in SCENARIOS.values() for number in one.rungs)
 """What some timing needs."""
 
 
 def packages_of(runtime: str, twin: str) -> tuple[str, ...]:
     """Return the packages that have a part in an arm: its runtime's and the twin's own framework's."""
-    return tuple(dict.fromkeys((*RUNTIME_PACKAGES[runtime], *RUNTIME_PACKAGES[twin])))
+    return tuple(dict.fromkeys((*RUNTIMES[runtime].packages, *RUNTIMES[twin].packages)))
 
 
 def failure(rung: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import Any
 from bench import console
 from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
+from bench.cells.scenarios import SCENARIOS
 from bench.machine import fingerprint
 from bench.parity import document, gate, kept_rungs, ladder
 from bench.parity.rungs import arms
@@ -129,7 +130,9 @@ def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subje
 
 def _kinds(cells: Sequence[Cell]) -> tuple[Kind, ...]:
     """Return what cells run, each once: not of a loader, nor on a GPU that is not here."""
-    asked = dict.fromkeys((c.runtime, c.mode, c.precision, c.device) for c in cells if c.scenario != "data")
+    asked = dict.fromkeys(
+        (c.runtime, c.mode, c.precision, c.device) for c in cells if SCENARIOS[c.scenario].runs_network
+    )
     here = {"cuda": any(kind[3] == "cuda" for kind in asked) and bool(fingerprint.gpus())}
     return tuple(kind for kind in asked if here.get(kind[3], True))
 

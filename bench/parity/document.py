@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.cells import runtimes
 from bench.contract import plain
-from bench.machine import fingerprint
 from bench.parity import kept_rungs
 from bench.parity.certificate import NEEDED, SCHEMA, describe_weights, failure, packages_of
 from bench.parity.ladder import Rung
@@ -35,7 +35,7 @@ def document(
     """
     model = context.recipe.model_dump(mode="json", include={"data", "model", "training"})
     made = {"command": command, "started": started.isoformat(timespec="seconds")}
-    versions = {name: number for name, number in fingerprint.packages().items() if number}
+    versions = {name: number for name, number in runtimes.versions().items() if number}
     of = {
         "recipe_sha256": _hash(model),
         "versions": versions,

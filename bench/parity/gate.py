@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.cells import runtimes
 from bench.cells.cell import Cell
 from bench.cells.matrix import Place
+from bench.cells.scenarios import OF_A_NETWORK, SCENARIOS
 from bench.machine import fingerprint
 from bench.parity import certificate as certificate_
-from bench.parity.certificate import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
+from bench.parity.certificate import CERTIFIED
 from bench.run import results as results_
 from bench.run.results import CellResult
 from pose.errors import UserError
@@ -25,7 +27,7 @@ class Gate:
 
     path: Path
     found: dict[str, Any] | None
-    installed: Mapping[str, str | None] = field(default_factory=lambda: fingerprint.packages())
+    installed: Mapping[str, str | None] = field(default_factory=lambda: runtimes.versions())
     """The versions that are installed now, by package."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """By runtime: where the bench runs it, if not in this environment."""
@@ -49,7 +51,7 @@ class Gate:
         `unsupported` where only rung 7 stands in the way, and could not run it. A cell without an artifact,
         or for a GPU where there is none, lacks no certificate: its child says what it lacks.
         """
-        if cell.scenario not in NEED_CERTIFICATE or not artifact_sha256:
+        if not SCENARIOS[cell.scenario].rungs or not artifact_sha256:
             return None
         _, refused = self.certificate(cell, artifact_sha256)
         if not refused or (cell.device == "cuda" and not fingerprint.gpus()):
@@ -67,7 +69,8 @@ class Gate:
         if arm.get("place") != self.places.get(cell.runtime, Place()).key:
             return False
         # A loader ends in host memory: the first of the framework's certificates speaks for the twin.
-        axes = ("runtime",) if cell.scenario == "data" else ("runtime", "mode", "precision", "device")
+        runs = SCENARIOS[cell.scenario].runs_network
+        axes = ("runtime", "mode", "precision", "device") if runs else ("runtime",)
         return all(arm[axis] == getattr(cell, axis) for axis in axes)
 
     def is_whole(self) -> bool:
@@ -92,10 +95,11 @@ class Gate:
 
     def _blocked(self, cell: Cell) -> str | None:
         """Return why the cell has no certificate, whatever its own arm says."""
-        if cell.scenario == "train" and cell.precision != "fp32":
-            return f"{UNPROVEN_TRAINING.format(cell.precision)}; --uncertified times without"
+        asked = SCENARIOS[cell.scenario]
+        if asked.unproven and cell.precision != "fp32":
+            return f"{asked.unproven.format(cell.precision)}; --uncertified times without"
         # What is not timed needs none; it carries the one of a timing.
-        rungs = NEED_CERTIFICATE.get(cell.scenario, NEED_CERTIFICATE["latency"])
+        rungs = asked.rungs or OF_A_NETWORK
         return self._failed() or self._lacks(rungs) or self.outdated(cell.runtime, cell.twin)
 
     def _failed(self) -> str | None:
@@ -120,7 +124,7 @@ class Gate:
     ) -> tuple[str | None, str | None]:
         if arm["artifact_sha256"] != artifact_sha256:
             return None, f"its artifact is not the one that was certified; {self._climb()}"
-        if cell.scenario != "data" and arm["status"] not in CERTIFIED:
+        if SCENARIOS[cell.scenario].runs_network and arm["status"] not in CERTIFIED:
             return None, f"rung 7 (Deployment): {arm['status']}: {arm['reason']}"
         return arm["id"], None
 
@@ -149,7 +153,7 @@ def unproven(results: Iterable[CellResult]) -> frozenset[str]:
     return frozenset(
         one.id
         for one in results
-        if one.status == "ok" and one.axes.scenario in NEED_CERTIFICATE and one.certificate_id is None
+        if one.status == "ok" and SCENARIOS[one.axes.scenario].rungs and one.certificate_id is None
     )
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from bench.cells import filter as filter_
-from bench.cells.cell import TIMED, Cell, Lane
+from bench.cells.cell import Cell, Lane
 from bench.cells.matrix import Matrix
 from bench.cells.runtimes import RUNNERS
+from bench.cells.scenarios import TIMED
 from bench.parity import gate as gate_
 from bench.process.affinity import Cores
 from bench.process.launch import OnEvent

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bench.cells.cell import TIMED, Cell
+from bench.cells.cell import Cell
+from bench.cells.scenarios import TIMED
 from bench.run.results import CellResult
 
 

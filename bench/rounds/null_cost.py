@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
+from bench.cells.scenarios import SCENARIOS
 from bench.process import environment, launch
 from bench.process.affinity import Cores
 from bench.rounds.start_round import memory_limit_bytes, request
@@ -17,7 +18,7 @@ from bench.statistics import samples
 NULL_RUNNER = "bench.scenarios.null_runner:NullRunner"
 
 
-NULL_SCENARIOS = ("latency", "throughput")
+NULL_SCENARIOS = tuple(one.name for one in SCENARIOS.values() if one.of == "network")
 
 
 NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from bench.cells.cell import TIMED, Cell
+from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
+from bench.cells.scenarios import TIMED
 from bench.parity import gate as gate_
 from bench.run import artifacts, cell_key, results, set_aside
 from bench.run.folder import RunFolder

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.cells.cell import Cell
+from bench.cells.scenarios import SCENARIOS
 from bench.process import launch
 from bench.run.results import CellResult, Round, Validity
 
@@ -47,5 +48,5 @@ def _peak_rss_bytes(value: dict[str, Any], outcome: launch.Outcome, cell: Cell) 
     tf.data's workers are threads; a DataLoader's are processes, seen from outside a few times a second.
     """
     own: int | None = value.get("peak_rss_bytes")
-    together = outcome.peak_rss_bytes if cell.scenario == "data" else None
+    together = outcome.peak_rss_bytes if SCENARIOS[cell.scenario].of == "loader" else None
     return max(filter(None, (own, together)), default=None)

@@ -11,9 +11,10 @@ from typing import Any
 
 from bench.ceilings import shares
 from bench.cells import filter as filter_
-from bench.cells.cell import TIMED, Cell
+from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
-from bench.cells.runtimes import RUNNERS
+from bench.cells.runtimes import PACKAGES, RUNNERS
+from bench.cells.scenarios import TIMED
 from bench.machine import fingerprint as fingerprint_
 from bench.machine import identity
 from bench.machine.identity import IDENTITY
@@ -80,7 +81,7 @@ def sit(
     pair = noise_pair.noise_pair(picked)
     measured = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
     sitting = Sitting.begin()
-    here = fingerprint_.fingerprint()
+    here = fingerprint_.fingerprint(PACKAGES)
     _require_same_machine(run, here, noise_pair.with_replicas(picked) if wanted.again else set())
     # What some cells were measured by holds for them; only a bench of all decides for the matrix.
     asked = profiles(run.path) | ({} if wanted.only else {chosen.name: chosen.profile_given or ""})

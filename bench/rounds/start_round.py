@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.cells import runtimes
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
 from bench.cells.protocol import Protocol
+from bench.cells.scenarios import SCENARIOS, why_not
 from bench.contract import RunnerSpec
 from bench.machine import fingerprint
 from bench.process import environment, launch
@@ -52,7 +52,7 @@ class Child:
     def measure(self, artifact_sha256: str | None, tell: OnEvent) -> launch.Outcome:
         """Return what became of one round; without an artifact, why there is none."""
         self.samples.unlink(missing_ok=True)
-        absent = runtimes.why_not(self.cell)
+        absent = why_not(self.cell)
         if absent:
             outcome = launch.Outcome("unsupported", absent, None, 0.0)
         else:
@@ -63,7 +63,7 @@ class Child:
     def _call(self, tell: OnEvent) -> launch.Outcome:
         cell, place = self.cell, self.matrix.places.get(self.cell.runtime)
         make_folder(self.folder)
-        waits = environment.PASSIVE if cell.scenario == "accuracy" else {}
+        waits = environment.PASSIVE if not SCENARIOS[cell.scenario].timed else {}
         pools = environment.thread_environment(cell.threads, cell.allocator, cell.device)
         return launch.call(
             "bench.scenarios.round:cell",

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.artifacts import convert
 from bench.cells.cell import Cell
+from bench.cells.runtimes import artifact_of
 from bench.process import launch
 from bench.run import artifacts
 from bench.run.folder import RunFolder
@@ -19,8 +20,9 @@ def relative(run: RunFolder, reason: str | None) -> str | None:
 def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
     """Return what kept a cell's artifact from being made, as the run recorded it."""
     absent = artifacts.artifact(run.path, cell).relative_to(run.path)
-    maker = "train" if cell.runtime in {"tf", "torch"} else "convert"
-    flag = " --int8" if cell.precision == "int8" and maker == "convert" else ""
+    wanted = artifact_of(cell)
+    maker = "convert" if wanted.is_export else "train"
+    flag = f" --{wanted.when}" if wanted.when else ""
     reason = f"the run has no {absent}; 'twinpose {maker} {run.quoted}{flag}' makes it"
     for record in _attempts(run, cell):
         if record.get("status") in {"unsupported", "failed"}:
@@ -32,7 +34,7 @@ def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
     """Return what the run recorded of the steps towards a cell's artifact, the first step first."""
     stages = run.facts()["stages"]
     found = [stages.get(f"train {cell.twin}", {})]
-    if cell.runtime in {"tf", "torch"}:
+    if not artifact_of(cell).is_export:
         return found
     conversion = run.artifact_folder(cell.twin) / "conversion.json"
     routes = convert.read(conversion).routes if conversion.exists() else []

@@ -5,18 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.cells.cell import Cell
+from bench.cells.runtimes import artifact_of
 from pose.files import sha256_of_bytes, sha256_of_file
-
-FILES = {"ir": "model.xml", "onnx": "model.onnx", "int8": "model.int8.xml"}
 
 
 def artifact(run: Path, cell: Cell) -> Path:
     """Return the file of a run that a cell's runner loads."""
-    if cell.runtime in {"tf", "torch"}:
-        return run / "train" / cell.twin / "best.safetensors"
-    if cell.runtime == "onnxruntime":
-        return run / "artifacts" / cell.twin / "model.onnx"
-    return run / "artifacts" / cell.twin / ("model.int8.xml" if cell.precision == "int8" else "model.xml")
+    wanted = artifact_of(cell)
+    return run / ("artifacts" if wanted.is_export else "train") / cell.twin / wanted.file
 
 
 def artifact_sha256(path: Path) -> str | None:

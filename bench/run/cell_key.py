@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.cells import runtimes
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix, Place
-from bench.cells.runtimes import RUNTIME_PACKAGES
-from bench.machine import fingerprint
+from bench.cells.runtimes import RUNTIMES
+from bench.cells.scenarios import SCENARIOS
 from bench.run import artifacts, results
 from bench.run.folder import RunFolder
 from pose import splits
@@ -24,7 +25,7 @@ def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[
     How many rounds there are is not in it: more of them only add to what is there.
     """
     place = matrix.places.get(cell.runtime)
-    if cell.scenario not in {"train", "data"}:
+    if not SCENARIOS[cell.scenario].of_framework:
         rest = {name: value for name, value in rest.items() if name != "training"}
     decides = {
         "schema": results.SCHEMA,
@@ -35,8 +36,9 @@ def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[
         "versions": versions(cell.runtime, place),
         "run": rest,
     }
-    if (cell.runtime, cell.scenario) in METHODS:
-        decides["method"] = METHODS[cell.runtime, cell.scenario]
+    method = RUNTIMES[cell.runtime].methods.get(cell.scenario)
+    if method is not None:
+        decides["method"] = method
     return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
 
 
@@ -44,12 +46,9 @@ def versions(runtime: str, place: Place | None) -> dict[str, str | None] | None:
     """Return the versions of a runtime's packages; None where an interpreter of its own has others."""
     if place and place.python:
         return None
-    installed = fingerprint.packages()
-    return {name: installed[name] for name in RUNTIME_PACKAGES[runtime]}
+    installed = runtimes.versions()
+    return {name: installed[name] for name in RUNTIMES[runtime].packages}
 
-
-METHODS = {("openvino", "throughput"): 2}
-"""Where a later version of this suite times otherwise than the first, which of the ways it is."""
 
 DECIDES = {"warmup_s", "warmup_gpu_s", "warmup_queries", "measured_s", "measured_queries", "images"}
 """What of a protocol changes what a round is."""

@@ -10,25 +10,15 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench.cells.cell import SCENARIOS
+from bench.cells.scenarios import SCENARIOS
 from bench.contract import Emit, RunnerSpec
 from bench.machine import fingerprint, procfs
 from bench.process.worker import resolve
-from bench.scenarios.accuracy import accuracy
 from bench.scenarios.base import Job, Phases, Workload
 from bench.scenarios.watch import Watch, judged, missing_threads
 from bench.statistics import validity as validity_
 from pose.errors import UserError
 from pose.files import replacing
-
-SUBJECTS = {
-    "latency": "bench.scenarios.network:Latency",
-    "throughput": "bench.scenarios.network:Throughput",
-    "pipeline": "bench.scenarios.pipeline:Pipeline",
-    "train": "bench.scenarios.training:Training",
-    "data": "bench.scenarios.data:Data",
-}
-"""Where each timed scenario's subject is found; resolved in the child: one costs no other's imports."""
 
 
 def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -41,15 +31,16 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     if spec.scenario not in SCENARIOS:
         raise UserError(f"unknown scenario '{spec.scenario}'; expected one of: {', '.join(SCENARIOS)}")
     job = Job(spec, payload["protocol"], payload, Phases(emit))
-    if spec.scenario == "accuracy":
-        return _finish(job, *accuracy(job))
-    return _finish(job, *timed(job))
+    # Resolved here: a scenario costs no other's imports.
+    asked = SCENARIOS[spec.scenario]
+    measure = resolve(asked.workload)
+    return _finish(job, *(timed(job, measure) if asked.timed else measure(job)))
 
 
-def timed(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+def timed(job: Job, make: Callable[[Job], Workload]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what one timed round gave, and what the runtime said of itself; raw samples are written."""
     protocol, phases = job.protocol, job.phases
-    subject: Workload = resolve(SUBJECTS[job.spec.scenario])(job)
+    subject = make(job)
     with phases("first"):
         subject.once(0)
     warmup_s = protocol["warmup_s" if job.spec.device == "cpu" else "warmup_gpu_s"]

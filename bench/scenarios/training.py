@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.cells.runtimes import TRAINING_PRECISION
+from bench.cells.scenarios import TRAINING_PRECISION
 from bench.process.worker import resolve
 from bench.scenarios.base import Job, Summary
 from bench.statistics import samples as samples_

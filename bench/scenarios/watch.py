@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.cells.scenarios import SCENARIOS
 from bench.machine import conditions, energy, gpu_conditions, thread_pools
 from bench.scenarios.base import Job
 
 EXTRA_CORES = 0.15
 """Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
-
-
-NETWORK = ("latency", "throughput")
-"""Scenarios that time the network alone, which every runtime divides among its threads."""
 
 
 ONE_CORE = (0.8, 1.05)
@@ -84,14 +81,15 @@ class Watch:
     def _too_many(self, cores: float) -> list[str]:
         """Return the doubt that a lane of few threads kept more cores busy than it has."""
         asked = self.job.spec.threads
-        if self.job.spec.scenario == "data" or cores <= asked + EXTRA_CORES:
+        if SCENARIOS[self.job.spec.scenario].of == "loader" or cores <= asked + EXTRA_CORES:
             return []
         return [f"{cores:.2f} cores were busy in a lane of {asked} threads"]
 
     def _too_few(self, cores: float) -> list[str]:
         """Return the doubt that a network's lane of several threads ran on one: its pool was not used."""
         asked = self.job.spec.threads
-        if self.job.spec.scenario not in NETWORK or self.job.spec.device != "cpu":
+        # Every runtime divides the network among its threads; what else a query has, it need not.
+        if SCENARIOS[self.job.spec.scenario].of != "network" or self.job.spec.device != "cpu":
             return []
         if asked < 2 or not ONE_CORE[0] <= cores <= ONE_CORE[1]:
             return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench import console
+from bench.cells.runtimes import ARTIFACTS
 from bench.process.with_bar import call_with_bar
 from bench.run.folder import RunFolder
 from bench.stages.measurement import load_matrix
@@ -28,11 +29,7 @@ def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
         "twin": twin,
         "weights": str(weights.resolve()),
         "out": str(out.resolve()),
-        "formats": [
-            "ir",
-            *(["onnx"] if twin == "torch" else []),
-            *(["int8"] if int8 or _measures_int8(run) else []),
-        ],
+        "formats": _kinds(run, twin, int8),
     }
     record = call_with_bar(
         "bench.artifacts.convert:convert", payload, out / "child", f"convert {twin}", run.settings.threads
@@ -42,9 +39,12 @@ def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
     return record
 
 
-def _measures_int8(run: RunFolder) -> bool:
-    """Return whether the matrix of the run's recipe has a cell of int8."""
-    return bool(run.recipe.matrix) and any(c.precision == "int8" for c in load_matrix(run, None).cells)
+def _kinds(run: RunFolder, twin: str, int8: bool) -> list[str]:
+    """Return the kinds of artifact to make of a twin: those made always, and those that cells ask for."""
+    asked = {cell.precision for cell in load_matrix(run, None).cells} if run.recipe.matrix else set()
+    asked |= {"int8"} if int8 else set()
+    of_twin = [one for one in ARTIFACTS.values() if one.is_export and twin in one.twins]
+    return [one.kind for one in of_twin if one.when is None or one.when in asked]
 
 
 def route_text(route: dict[str, Any]) -> str:

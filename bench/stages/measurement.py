@@ -8,6 +8,7 @@ from typing import Any
 
 from bench import console
 from bench.cells import matrix
+from bench.cells.scenarios import SCENARIOS
 from bench.rounds import sitting
 from bench.run import bench_file
 from bench.run.folder import RunFolder
@@ -75,15 +76,4 @@ def round_text(fields: dict[str, Any]) -> str:
         return f"{head}  {fields['status']}: {fields['reason']}"
     doubt = "" if fields["verdict"] == "VALID" else f"  {fields['verdict']}"
     scenario = fields["id"].removesuffix("-again").rpartition("-")[2]
-    return f"{head}  {fields['value']:.4g} {UNITS[scenario]}{doubt}"
-
-
-UNITS = {
-    "latency": "ms",
-    "pipeline": "ms",
-    "throughput": "images/s",
-    "train": "steps/s",
-    "data": "samples/s",
-    "accuracy": "AP",
-}
-"""Of a round's value, by scenario."""
+    return f"{head}  {fields['value']:.4g} {SCENARIOS[scenario].unit}{doubt}"

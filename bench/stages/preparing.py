@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.artifacts import checkpoints
+from bench.cells import runtimes
 from bench.machine import fingerprint
 from bench.run import results
 from bench.run.folder import RunFolder, Settings, at_new_place, opened
@@ -61,7 +62,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         "threads": settings.threads,
         "workers": settings.workers,
         "split_sha256": manifest.sha256,
-        "machine": fingerprint.fingerprint(),
+        "machine": fingerprint.fingerprint(runtimes.PACKAGES),
         "stages": {},
     }
     write_json(path / "run.json", facts)

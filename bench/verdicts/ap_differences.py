@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 
 from bench.cells.cell import TWINS
-from bench.cells.runtimes import AS_SHIPPED
+from bench.cells.runtimes import RUNTIMES
+from bench.cells.scenarios import SCENARIOS
 from bench.run import artifacts
 from bench.run import results as results_
 from bench.run.results import CellResult, json_object
@@ -53,7 +54,9 @@ def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
 
 def _scored(run: Path, results: Sequence[CellResult]) -> tuple[list[CellResult], set[str]]:
     """Return the accuracy cells, and the IDs of those whose artifact is not the one that is there now."""
-    scored = [one for one in results if one.axes.scenario == "accuracy" and not one.axes.replica]
+    scored = [
+        one for one in results if SCENARIOS[one.axes.scenario].of == "predictions" and not one.axes.replica
+    ]
     now = {
         path: artifacts.artifact_sha256(path)
         for path in {artifacts.artifact(run, one.axes) for one in scored}
@@ -105,7 +108,7 @@ def _pairs(scored: Sequence[CellResult]) -> Iterator[tuple[str, CellResult, Cell
 def _nearest(one: CellResult, scored: Iterable[CellResult], twin: str | None = None) -> CellResult | None:
     """Return the strict float32 cell of a twin (one's own) in its framework as shipped, nearest to `one`."""
     twin, axes = twin or one.axes.twin, one.axes
-    wanted = (twin, twin, AS_SHIPPED[twin], "fp32")
+    wanted = (twin, twin, RUNTIMES[twin].as_shipped, "fp32")
     found = [c for c in scored if (c.axes.twin, c.axes.runtime, c.axes.mode, c.axes.precision) == wanted]
     near = ("device", "batch", "threads", "allocator")
     return min(

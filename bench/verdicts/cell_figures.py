@@ -8,20 +8,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.cells.cell import LESS_IS_FASTER, Cell
+from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
+from bench.cells.scenarios import SCENARIOS
 from bench.run.results import Round, Validity
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
-
-VALUES = {
-    "latency": "latency_ms",
-    "pipeline": "latency_ms",
-    "throughput": "images_per_s",
-    "train": "steps_per_s",
-    "data": "samples_per_s",
-}
-"""By scenario, what the value of a round is."""
 
 BESIDE = {"device_ms": "device_ns", "device_block_ms": "device_block_ns", "step_ms": "step_ns"}
 """Durations whose percentiles stand beside a cell's value, and the raw samples that they are pooled of."""
@@ -38,14 +30,15 @@ def figures(
     """
     if not rounds:
         return {}
-    if cell.scenario == "accuracy":
+    asked = SCENARIOS[cell.scenario]
+    if not asked.timed:
         return dict(rounds[-1].stats)
     values = [one.value for one in rounds if one.value]
     found: dict[str, Any] = {**_merged([one.stats for one in rounds]), **_mean(values)}
-    if LESS_IS_FASTER[cell.scenario] and "latency_ns" in samples:
-        found["latency_ms"], found["nulls"] = _percentiles(samples["latency_ns"], protocol)
+    if asked.less_is_faster and "latency_ns" in samples:
+        found[asked.figure], found["nulls"] = _percentiles(samples["latency_ns"], protocol)
     else:
-        found[VALUES[cell.scenario]] = found["value"]
+        found[asked.figure] = found["value"]
     for name, raw in BESIDE.items():
         if name in found and raw in samples:
             found[name], nulls = _percentiles(samples[raw], protocol)
@@ -61,7 +54,7 @@ def _energy(cell: Cell, rounds: list[Round]) -> dict[str, float | None]:
     """Return the joules of all rounds, and millijoules an image: windows are as long for every arm."""
     known = [one for one in rounds if one.energy_j is not None]
     joules = sum(one.energy_j or 0.0 for one in known) if known else None
-    images = sum(one.count for one in known) * (1 if cell.scenario == "data" else cell.batch)
+    images = sum(one.count for one in known) * (1 if SCENARIOS[cell.scenario].of == "loader" else cell.batch)
     each = 1e3 * joules / images if joules is not None and images else None
     return {"energy_j": joules, "energy_mj_per_image": each}
 

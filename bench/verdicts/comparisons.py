@@ -15,7 +15,9 @@ from typing import Any
 
 import msgspec
 
-from bench.cells.cell import LESS_IS_FASTER, TIMED, Lane
+from bench.cells.cell import Lane
+from bench.cells.runtimes import RUNTIMES
+from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run.results import CellResult, json_object
 from bench.statistics import samples
 from bench.statistics.samples import Ratio
@@ -27,15 +29,12 @@ Sets = Mapping[str, Sequence[tuple[str, str]]]
 NOISE_FLOOR = "noise floor"
 """The set of a cell and its A/A twin."""
 
-BASELINES = ("torch", "tf", "onnxruntime", "openvino")
-"""Runtimes and twins; of two, the one that comes first here is `b`, what the other is held against."""
-
 ALPHA = 1 - samples.CONFIDENCE
 
 
 COMPARISON_SETS = {
-    "as_shipped": (("torch", "eager"), ("tf", "graph"), ("onnxruntime", "ir"), ("openvino", "ir")),
-    "compiled": (("torch", "compiled"), ("tf", "compiled"), ("openvino", "ir")),
+    "as_shipped": tuple((one.name, one.as_shipped) for one in RUNTIMES.values()),
+    "compiled": tuple((one.name, one.at_best) for one in RUNTIMES.values() if one.at_best),
 }
 """By set: (runtime, mode) of its members. Only members of one set and one lane are compared."""
 
@@ -132,8 +131,8 @@ def compare(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[C
 def pairs(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[Pair]:
     """Return who is compared with whom, each two once: the sets' pairs of each lane, then the A/A pairs.
 
-    A pair that two sets share stands under the first. `b` is the more common baseline (BASELINES),
-    or the first of an A/A pair. Accuracy is no time and is left out.
+    A pair that two sets share stands under the first. `b` is the more common baseline (its runtime's
+    row says), or the first of an A/A pair. Accuracy is no time and is left out.
     """
     lanes: dict[Lane, list[CellResult]] = defaultdict(list)
     for cell in cells:
@@ -232,7 +231,7 @@ def _judged(pair: Pair, ratio: Ratio, p_holm: float | None) -> Comparison:
 
 
 def _speedup(ratio: Ratio, scenario: str) -> tuple[float, float, float]:
-    if LESS_IS_FASTER[scenario]:
+    if SCENARIOS[scenario].less_is_faster:
         return 1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low
     return ratio.ratio, ratio.low, ratio.high
 
@@ -247,7 +246,7 @@ def _verdict(speedup: float, p: float, p_equivalence: float) -> str:
 
 def _rank(cell: CellResult) -> tuple[int, int, str, int]:
     axes = cell.axes
-    return BASELINES.index(axes.runtime), BASELINES.index(axes.twin), axes.mode, axes.replica
+    return RUNTIMES[axes.runtime].baseline, RUNTIMES[axes.twin].baseline, axes.mode, axes.replica
 
 
 def comparisons(run: Path) -> list[dict[str, Any]]:

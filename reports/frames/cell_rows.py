@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from bench.cells.cell import TIMED
+from bench.cells.scenarios import TIMED
 from bench.run.results import CellResult
 from reports.formats import Absent, Columns, Value, or_absent, quiet
 from reports.run.read import Run

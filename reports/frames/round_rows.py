@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.cells.cell import UNITS
+from bench.cells.scenarios import SCENARIOS
 from bench.run.results import CellResult, Round
 
 CELL = {
@@ -49,7 +49,7 @@ def round_rows(results: Iterable[CellResult]) -> Iterator[dict[str, Any]]:
             "verdict": result.validity.verdict,
             "verdict_reasons": result.validity.reasons,
             "effective": json.dumps(result.effective),
-            "unit": UNITS[result.axes.scenario],
+            "unit": SCENARIOS[result.axes.scenario].unit,
             **_figures("cell", result.stats),
         }
         yield from (cell | _round(one) for one in result.rounds)

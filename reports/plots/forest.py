@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from bench.cells.cell import LESS_IS_FASTER
+from bench.cells.scenarios import SCENARIOS
 from bench.statistics.paired import MARGIN
 from reports.formats import times, times_interval
 from reports.plots import style
@@ -80,7 +80,7 @@ def _floor(run: Run) -> tuple[float, float, float] | None:
     """Return the A/A pair as the plot has all pairs: how many times the second arm is faster, with ends."""
     found = measurement.noise_floor(run)
     scenario = str(measurement.floors(run)[-1].get("b")).rpartition("-")[2] if found else ""
-    if found is None or not LESS_IS_FASTER.get(scenario):
+    if found is None or scenario not in SCENARIOS or not SCENARIOS[scenario].less_is_faster:
         return found
     value, low, high = found
     return 1 / value, 1 / high, 1 / low

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.cells.cell import Cell
+from bench.cells.scenarios import SCENARIOS
 from reports.formats import measure, short
 
 SCHEMA = 1
@@ -109,7 +110,7 @@ class Certificate:
 
         A loader is covered by whichever of its framework's certificates is first, as the bench's gate has it.
         """
-        if cell.scenario == "data":
+        if not SCENARIOS[cell.scenario].runs_network:
             return not self.is_crossed and (self.subject or self.twin, self.runtime) == (
                 *(cell.twin, cell.runtime),
             )

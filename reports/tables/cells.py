@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bench.cells.cell import LESS_IS_FASTER
+from bench.cells.scenarios import SCENARIOS
 from reports.formats import (
     Absent,
     Noted,
@@ -100,7 +100,7 @@ def _seen(columns: tuple[Column, ...], rows: tuple[Row, ...]) -> tuple[Column, .
 def _said(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of the frame, with what people read in place of some figures."""
     low, high, status = row["interval_low"], row["interval_high"], row["status"]
-    show = milliseconds if LESS_IS_FASTER.get(row["scenario"]) else per_second
+    show = milliseconds if SCENARIOS[row["scenario"]].less_is_faster else per_second
     return row | {
         "precision_asked": row["precision"],
         "rounds_said": f"{row['rounds']}/{row['rounds_wanted']}",

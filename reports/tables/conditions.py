@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.cells.cell import TIMED
+from bench.cells.scenarios import TIMED
 from bench.run.results import CellResult, Round
 from bench.statistics.doubts import Doubt, by_kind
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from bench.cells.cell import SCENARIOS, TIMED
+from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run.results import CellResult
 from reports.formats import (
     RUNTIME_NAMES,
@@ -38,7 +38,7 @@ def overview(run: Run) -> Table | None:
     first = [c for c in run.cells if not c.axes.replica]
     timed = [c for c in first if c.axes.scenario in TIMED] or first
     places = {(c.axes.scenario, c.axes.batch) for c in timed if c.axes.scenario in TIMED}
-    columns = sorted(places, key=lambda place: (SCENARIOS.index(place[0]), place[1]))
+    columns = sorted(places, key=lambda place: (list(SCENARIOS).index(place[0]), place[1]))
     rows = [
         Row(
             _overview_row(run, group, columns),

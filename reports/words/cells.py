@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from statistics import median
 from typing import Any
 
-from bench.cells.cell import SCENARIOS, Cell, Lane
+from bench.cells.cell import Cell, Lane
 from bench.cells.runtimes import RUNTIMES
+from bench.cells.scenarios import SCENARIOS
 from bench.run.results import CellResult
 from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, coco_number, or_absent
 
@@ -74,9 +75,9 @@ def order(axes: Cell) -> tuple[Any, ...]:
     return *lane_key(axes), _rank(axes.runtime, RUNTIMES), axes.twin, _rank(axes.mode, MODES), axes.mode
 
 
-def _rank(name: str, known: tuple[str, ...]) -> int:
+def _rank(name: str, known: Collection[str]) -> int:
     """Return the place of a name among the known ones; a new one comes last."""
-    return known.index(name) if name in known else len(known)
+    return list(known).index(name) if name in known else len(known)
 
 
 def read_back(result: CellResult) -> str | None:

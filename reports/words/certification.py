@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.cells.cell import Cell
-from bench.parity.certificate import CERTIFIED, NEED_CERTIFICATE, UNPROVEN_TRAINING
+from bench.cells.scenarios import SCENARIOS
+from bench.parity.certificate import CERTIFIED
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value
 from reports.run.parity_file import Parity
@@ -35,9 +36,10 @@ def doubt_of(run: Run, axes: Cell, artifact_sha256: str | None, certificate_id: 
         return "its certificate is not in the run: there is no parity.json"
     if run.parity.status == "fail":
         return "the parity ladder has failed since it was timed"
-    if axes.scenario == "train" and axes.precision != "fp32":
-        return UNPROVEN_TRAINING.format(axes.precision)
-    lacks = _lacks(run.parity, NEED_CERTIFICATE[axes.scenario])
+    asked = SCENARIOS[axes.scenario]
+    if asked.unproven and axes.precision != "fp32":
+        return asked.unproven.format(axes.precision)
+    lacks = _lacks(run.parity, asked.rungs)
     return lacks or _uncovered(run.parity, axes, artifact_sha256, certificate_id)
 
 
@@ -61,7 +63,7 @@ def _uncovered(parity: Parity, axes: Cell, artifact_sha256: str | None, certific
         return "parity.json has no certificate of this runtime, mode and precision"
     if found.artifact_sha256 != artifact_sha256:
         return "its certificate is of another artifact"
-    if axes.scenario != "data" and found.status not in CERTIFIED:
+    if SCENARIOS[axes.scenario].runs_network and found.status not in CERTIFIED:
         return f"its certificate says {found.status}"
     if found.id != certificate_id:
         return "the ladder was climbed anew since it was timed; 'twinpose bench' gives it the new certificate"
@@ -70,7 +72,7 @@ def _uncovered(parity: Parity, axes: Cell, artifact_sha256: str | None, certific
 
 def needs(result: CellResult) -> bool:
     """Return whether a cell's timing is of a network, which a certificate must cover."""
-    return result.axes.scenario in NEED_CERTIFICATE
+    return bool(SCENARIOS[result.axes.scenario].rungs)
 
 
 def uncertified(run: Run) -> list[CellResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.cells.cell import TIMED
+from bench.cells.scenarios import TIMED
 from bench.statistics.samples import counted
 from reports import formats
 from reports.formats import Absent

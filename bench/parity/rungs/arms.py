@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from bench.cells.cell import TWINS
-from bench.cells.runtimes import AS_SHIPPED
+from bench.cells.runtimes import ARTIFACTS, RUNTIMES
 from bench.contract import Emit, RunnerSpec
 from bench.parity.rungs.base import Context
 from bench.process.launch import ChildFailed
 from bench.process.worker import resolve
-from bench.run import artifacts
 from pose import architecture, bootstrap, evaluate, inference, recipe, splits, weights
 from pose.errors import Unsupported, UserError
 from pose.files import replacing
@@ -93,10 +92,11 @@ class Ran:
 def of(subject: Subject, lower: Precisions, device: str = "cpu") -> list[Arm]:
     """Return the arms of one set of weights, the source's own first, then `lower` precisions and `also`.
 
-    device: where all but what `also` names are run; OpenVINO knows no CUDA, and stays on the CPU.
+    device: where all but what `also` names are run; what does not exist there stays on the CPU.
     """
     standard = _standard(subject, lower)
-    found = [arm if arm.runtime == "openvino" else replace(arm, device=device) for arm in standard]
+    there = [device in RUNTIMES[arm.runtime].devices for arm in standard]
+    found = [replace(arm, device=device) if on else arm for arm, on in zip(standard, there, strict=True)]
     kinds = {arm.kind for arm in found if arm.through in {None, subject.twin}}
     asked = (_also(subject, kind) for kind in subject.also if kind not in kinds)
     return [*found, *(arm for arm in asked if arm)]
@@ -115,7 +115,7 @@ def _also(subject: Subject, kind: Kind) -> Arm | None:
 
 def _standard(subject: Subject, lower: Precisions) -> list[Arm]:
     other = next(twin for twin in TWINS if twin != subject.twin)
-    strict = [Arm(twin, AS_SHIPPED[twin], "fp32", subject.weights) for twin in (subject.twin, other)]
+    strict = [Arm(twin, RUNTIMES[twin].as_shipped, "fp32", subject.weights) for twin in (subject.twin, other)]
     irs = [Arm("openvino", "ir", "fp32", path, twin) for twin, path in subject.ir.items()]
     compiled = [twin for twin in (subject.twin, other) if twin in subject.compiled]
     strict += [Arm(twin, "compiled", "fp32", subject.weights) for twin in compiled]
@@ -131,7 +131,7 @@ def _lowered(arm: Arm, precision: str) -> Arm | None:
     """Return the arm in a lower precision; None for int8 of an IR that was not quantised."""
     if arm.runtime != "openvino" or precision != "int8":
         return replace(arm, precision=precision)
-    quantised = arm.artifact.with_name(artifacts.FILES["int8"])
+    quantised = arm.artifact.with_name(ARTIFACTS["int8"].file)
     return replace(arm, precision=precision, artifact=quantised) if quantised.exists() else None
 
 
@@ -286,7 +286,7 @@ def _converted(
         if route["status"] != "ok":
             context.say(f"{format_} through {through}: {route['status']}: {route['reason']}")
         if route["status"] != "unsupported":
-            made[format_, through] = out / artifacts.FILES[format_]
+            made[format_, through] = out / ARTIFACTS[format_].file
     return made
 
 

@@ -59,7 +59,7 @@ def test_the_calibration_set_is_a_seeded_choice(
 
 def test_int8_without_an_ir_says_what_is_missing(run_folder: Path, tmp_path: Path):
     with pytest.raises(Unsupported, match=r"made of model\.xml, which this conversion did not leave"):
-        convert._int8(request(run_folder, tmp_path))
+        convert._route("int8", request(run_folder, tmp_path))
 
 
 def test_without_nncf_the_extra_is_named():

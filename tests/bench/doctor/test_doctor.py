@@ -96,11 +96,11 @@ def test_a_processor_on_which_tensorflow_leaves_onednn_off_is_named(
     fake_system: Any, monkeypatch: pytest.MonkeyPatch, flags: str, count: int
 ) -> None:
     monkeypatch.setattr(checks.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(checks.fingerprint, "packages", lambda: {"tensorflow": "2"})
+    monkeypatch.setattr(checks.runtimes, "versions", lambda: {"tensorflow": "2"})
     fake_system.write("proc/cpuinfo", f"flags : fpu {flags}\n")
     found = checks.tensorflow_kernels()
     assert [finding.severity for finding in found] == [NOTE] * count
-    monkeypatch.setattr(checks.fingerprint, "packages", lambda: {"tensorflow": None})
+    monkeypatch.setattr(checks.runtimes, "versions", lambda: {"tensorflow": None})
     assert checks.tensorflow_kernels() == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from benching import bench, one
 
 from bench import mlperf
-from bench.cells import matrix
+from bench.cells import matrix, runtimes
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
 from bench.parity import certificate, ladder
@@ -232,7 +232,7 @@ def test_a_certificate_is_of_the_versions_that_have_a_part(
 
 def test_a_cell_is_not_timed_after_an_upgrade(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(run, versions=RECORDED)
-    monkeypatch.setattr(fingerprint, "packages", lambda: RECORDED | {"torch": "2.15.0"})
+    monkeypatch.setattr(runtimes, "versions", lambda: RECORDED | {"torch": "2.15.0"})
     [result] = bench(run, one(), uncertified=False)
     assert result.status == "uncertified"
     assert "torch 2.14.1 was certified and 2.15.0 is installed" in str(result.reason)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench import stages
-from bench.cells import matrix
+from bench.cells import matrix, runtimes
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
 from bench.parity import climb as climb_
@@ -287,11 +287,11 @@ def test_what_was_made_anew_is_not_proven(
 def test_an_upgrade_is_climbed_for_again(
     run: folder.RunFolder, climb: Climb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = fingerprint.packages() | {"torch": "2.14.1"}
-    monkeypatch.setattr(fingerprint, "packages", lambda: now)
+    now = runtimes.versions() | {"torch": "2.14.1"}
+    monkeypatch.setattr(runtimes, "versions", lambda: now)
     climb(*ladder.QUICK)
     assert order._is_proven(run)
-    monkeypatch.setattr(fingerprint, "packages", lambda: now | {"pydantic": "99"})
+    monkeypatch.setattr(runtimes, "versions", lambda: now | {"pydantic": "99"})
     assert order._is_proven(run), "it has no part in a network"
-    monkeypatch.setattr(fingerprint, "packages", lambda: now | {"torch": "2.15.0"})
+    monkeypatch.setattr(runtimes, "versions", lambda: now | {"torch": "2.15.0"})
     assert not order._is_proven(run)

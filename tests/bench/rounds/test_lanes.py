@@ -17,7 +17,7 @@ import psutil
 import pytest
 from benching import PROTOCOL, TESTS, bench, one
 
-from bench.cells import matrix
+from bench.cells import matrix, runtimes
 from bench.machine import fingerprint
 from bench.process import environment, launch
 from bench.rounds import lanes, noise_pair
@@ -285,12 +285,12 @@ def test_a_cell_that_failed_beyond_its_rounds_is_tried_again(run_folder: Path):
 @pytest.mark.usefixtures("in_process")
 def test_an_upgraded_runtime_is_measured_anew(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
     [before] = bench(run_folder, one())
-    versions = fingerprint.packages()
-    monkeypatch.setattr(fingerprint, "packages", lambda: {**versions, "torch": "0.0", "tensorflow": "0.0"})
+    versions = runtimes.versions()
+    monkeypatch.setattr(runtimes, "versions", lambda: {**versions, "torch": "0.0", "tensorflow": "0.0"})
     [after] = bench(run_folder, one())
     assert after.hash != before.hash
     assert [line.pass_ for line in after.rounds] != [line.pass_ for line in before.rounds]
-    monkeypatch.setattr(fingerprint, "packages", lambda: {**versions, "torch": "0.0", "tensorflow": "1.0"})
+    monkeypatch.setattr(runtimes, "versions", lambda: {**versions, "torch": "0.0", "tensorflow": "1.0"})
     assert bench(run_folder, one()) == [after], "another runtime's version decides nothing"
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from benching import bench, one
 
+from bench.cells.scenarios import SCENARIOS
 from bench.contract import RunnerSpec
 from bench.machine import conditions, energy, thread_pools
 from bench.machine.conditions import Conditions
@@ -205,7 +206,7 @@ def test_the_device_is_synchronised_at_both_ends_of_what_is_timed(
 def test_the_measured_phase_begins_with_an_idle_device_whatever_was_left(
     run_folder: Path, device: Device, scenario: str
 ):
-    made = round_.SUBJECTS[scenario].partition(":")[2]
+    made = SCENARIOS[scenario].workload.partition(":")[2]
     request = payload(run_folder, scenario)
     job = Job(RunnerSpec(**request["spec"]), request["protocol"], request, Phases(device.heard))
     subject = getattr(network, made)(job)

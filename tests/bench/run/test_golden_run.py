@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from commands import Say
 
+from bench.cells import runtimes
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
-from bench.machine import fingerprint
 from bench.run import cell_key, folder, results
 from bench.stages import measurement
 
@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Path:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Matrix:
     """Return the run's matrix, where the versions are those that it was measured with."""
     packages = json.loads((GOLDEN / "run.json").read_text())["machine"]["packages"]
-    monkeypatch.setattr(fingerprint, "packages", lambda: packages)
+    monkeypatch.setattr(runtimes, "versions", lambda: packages)
     return measurement.load_matrix(folder.opened(GOLDEN), None)
 
 

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cells.cell import SCENARIOS, Cell
-from bench.cells.runtimes import MODES, why_not
+from bench.cells.cell import Cell
+from bench.cells.runtimes import RUNTIMES
+from bench.cells.scenarios import SCENARIOS, why_not
 from bench.contract import RunnerSpec
 from bench.scenarios import data, training
 from bench.scenarios import round as round_
@@ -79,7 +80,7 @@ def measured(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndar
 
 
 @pytest.mark.parametrize("twin", ["tf", "torch"])
-@pytest.mark.parametrize(("runtime", "modes"), MODES.items())
+@pytest.mark.parametrize(("runtime", "modes"), [(one.name, one.modes) for one in RUNTIMES.values()])
 def test_training_and_loading_exist_in_a_twins_own_mode_alone(
     twin: str, runtime: str, modes: tuple[str, ...]
 ):

@@ -14,7 +14,7 @@ import bench_files
 import msgspec
 import pytest
 
-from bench.cells.cell import LESS_IS_FASTER
+from bench.cells.scenarios import SCENARIOS
 from bench.run.results import Validity
 from bench.verdicts.comparisons import NOISE_FLOOR
 from reports.plots import cells as cells_
@@ -71,7 +71,7 @@ def test_a_speed_up_says_how_many_times_a_is_faster_for_times_and_for_rates(
 ):
     rows = {(row["a"], row["b"]): row for row in parsed(run)}
     for one in (one for one in stored if one["ratio"] is not None):
-        row, less = rows[one["a"], one["b"]], LESS_IS_FASTER[one["scenario"]]
+        row, less = rows[one["a"], one["b"]], SCENARIOS[one["scenario"]].less_is_faster
         assert float(row["speedup"]) == pytest.approx(1 / one["ratio"] if less else one["ratio"])
         assert float(row["ratio"]) == one["ratio"]
         if row["verdict"] in {"faster", "slower"}:

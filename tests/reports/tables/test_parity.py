@@ -15,10 +15,10 @@ import ladder_files
 import msgspec
 import pytest
 
+from bench.cells.scenarios import SCENARIOS
 from bench.parity import document
 from bench.parity import gate as gate_
 from bench.parity import ladder as ladder_
-from bench.parity.certificate import NEED_CERTIFICATE
 from bench.parity.rungs import base, deployment
 from reports import build as built
 from reports.page import html, summary
@@ -232,9 +232,7 @@ def test_a_certificate_that_failed_is_no_certificate(run: Run):
     assert run.parity is not None
     first = replace(run.parity.runtimes[0], status="fail", reason="rmse is 3e-2, bound 6e-8")
     broken = replace(run, parity=replace(run.parity, runtimes=(first, *run.parity.runtimes[1:])))
-    covered = {
-        c.id for c in run.cells if c.certificate_id == first.id and c.axes.scenario in NEED_CERTIFICATE
-    }
+    covered = {c.id for c in run.cells if c.certificate_id == first.id and SCENARIOS[c.axes.scenario].rungs}
     assert {c.id for c in certification.uncertified(broken)} <= covered
     assert certification.uncertified(broken)
     assert first.what in {row["what"] for row in rows(failures.failures(broken))}
@@ -314,8 +312,8 @@ def test_the_report_calls_certified_what_the_gate_grants_the_certificate_that_th
     raw = change(json.loads((run.path / "parity.json").read_text()))
     changed = replace(run, parity=msgspec.convert(raw, Parity))
     gate = gate_.Gate(run.path, raw, {})
-    timed = [c for c in run.cells if c.status == "ok" and c.axes.scenario in NEED_CERTIFICATE]
-    assert {c.axes.scenario for c in timed} == set(NEED_CERTIFICATE)
+    timed = [c for c in run.cells if c.status == "ok" and SCENARIOS[c.axes.scenario].rungs]
+    assert {c.axes.scenario for c in timed} == {one.name for one in SCENARIOS.values() if one.rungs}
     for cell in timed:
         granted, _ = gate.certificate(cell.axes, cell.artifact_sha256)
         certified_ = certification.doubt(changed, cell) is None
