@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
+
+from bench.verdicts.comparisons import Comparison
 
 OPPOSITE = {"faster": "slower", "slower": "faster"}
 
@@ -24,7 +25,7 @@ class Turned(msgspec.Struct, frozen=True):
     """From faster to slower or back."""
 
 
-def turned(a: Iterable[dict[str, Any]], b: Iterable[dict[str, Any]], chosen: set[str]) -> list[Turned]:
+def turned(a: Iterable[Comparison], b: Iterable[Comparison], chosen: set[str]) -> list[Turned]:
     """Return the verdicts of one run's cells on each other that the other run does not share.
 
     a, b: the comparisons of comparisons.json; only those of two `chosen` cells. Reversed ones come first.
@@ -41,14 +42,14 @@ def turned(a: Iterable[dict[str, Any]], b: Iterable[dict[str, Any]], chosen: set
 
 
 def _verdicts(
-    comparisons: Iterable[dict[str, Any]], chosen: set[str]
+    comparisons: Iterable[Comparison], chosen: set[str]
 ) -> dict[tuple[str, str, str, str], str | None]:
     """Return verdicts by (set, lane, cell, against), cells in one order whichever the run had."""
     found = {}
     for one in comparisons:
-        a, b, verdict = str(one.get("a")), str(one.get("b")), one.get("verdict")
+        a, b, verdict = one.a, one.b, one.verdict
         if {a, b} <= chosen:
             if a > b:
                 a, b, verdict = b, a, OPPOSITE.get(verdict or "", verdict)
-            found[str(one.get("set")), str(one.get("lane")), a, b] = verdict
+            found[one.set, one.lane, a, b] = verdict
     return found

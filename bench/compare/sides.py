@@ -20,6 +20,7 @@ from bench.run import results as results_
 from bench.run.results import CellResult
 from bench.verdicts import ap_differences
 from bench.verdicts import comparisons as comparisons_
+from bench.verdicts.comparisons import Comparison
 from pose.bootstrap import Matches
 from pose.errors import UserError
 from pose.files import read_json
@@ -70,7 +71,7 @@ class Side:
     """What may differ, being perhaps what is compared: packages, Python, the operating system."""
     protocol: dict[str, Any] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
-    comparisons: tuple[dict[str, Any], ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     """Of the cells of a run with each other."""
 
     @property
@@ -102,7 +103,7 @@ def of_run(path: Path) -> Side:
         environment=environment,
         protocol=_protocol(results) or facts.get("matrix", {}).get("protocol", {}),
         cells=tuple(result.axes for result in results),
-        comparisons=tuple(comparisons_.comparisons(path)),
+        comparisons=comparisons_.read(path) or (),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bench.ceilings import shares
@@ -33,7 +32,6 @@ from bench.verdicts import comparisons as comparisons_
 from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import Comparison
 from pose.errors import UserError
-from pose.files import write_json
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ def _closed(
     noise = noise_floor.renewed(run.path, known, found, pair, sitting.id) if pair and timed else known
     if noise.get("verdict") == "INVALID":
         found = comparisons_.withheld(found, f"the run is INVALID: {'; '.join(noise['reasons'])}")
-    write_comparisons(run.path, found)
+    comparisons_.write(run.path, found)
     scored = ap_differences.renew(run.path, stored)
     note(run, ended=sitting.id, **({"noise": noise} if noise else {}))
     return Sat(
@@ -195,12 +193,3 @@ def _described(sitting: Sitting, wanted: Wanted) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "ended": None,
     }
-
-
-def write_comparisons(run: Path, found: Sequence[Comparison]) -> None:
-    """Write comparisons.json: every comparison of the run's cells, as they are stored now."""
-    rows, counts = comparisons_.to_json(found), comparisons_.counts(found)
-    write_json(
-        run / "bench" / "comparisons.json",
-        {"schema": results_.SCHEMA, "comparisons": rows, "counts": counts},
-    )

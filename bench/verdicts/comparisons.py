@@ -18,13 +18,16 @@ import msgspec
 from bench.cells.cell import Lane
 from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS, TIMED
-from bench.run.results import CellResult, json_object
+from bench.run import results
+from bench.run.results import CellResult
 from bench.statistics import samples
 from bench.statistics.samples import Ratio
-from pose.errors import UserError
+from pose.files import read_as, write_json
 
 Sets = Mapping[str, Sequence[tuple[str, str]]]
 """By name: (runtime, mode) of those who take part."""
+
+FILE = "comparisons.json"
 
 NOISE_FLOOR = "noise floor"
 """The set of a cell and its A/A twin."""
@@ -249,13 +252,29 @@ def _rank(cell: CellResult) -> tuple[int, int, str, int]:
     return RUNTIMES[axes.runtime].baseline, RUNTIMES[axes.twin].baseline, axes.mode, axes.replica
 
 
-def comparisons(run: Path) -> list[dict[str, Any]]:
-    """Return the comparisons that the last bench of a run drew; [] where none did."""
-    path = Path(run) / "bench" / "comparisons.json"
-    if not path.exists():
-        return []
+class ComparisonsFile(msgspec.Struct, frozen=True):
+    """comparisons.json."""
+
+    schema: int = results.SCHEMA
+    comparisons: tuple[Comparison, ...] = ()
+    counts: dict[str, int] = {}
+    """Of each verdict, as `counts` returns them."""
+
+
+def write(run: Path, found: Sequence[Comparison]) -> None:
+    """Write comparisons.json: every comparison of the run's cells, as they are stored now."""
+    record = ComparisonsFile(comparisons=tuple(found), counts=counts(found))
+    write_json(Path(run) / "bench" / FILE, msgspec.to_builtins(record))
+
+
+def read(run: Path) -> tuple[Comparison, ...] | None:
+    """Return the comparisons that the last bench of a run drew; None where none did.
+
+    Raises UserError where the file is malformed, or newer than this version.
+    """
+    path = Path(run) / "bench" / FILE
+    if not path.is_file():
+        return None
     expected = "the comparisons that 'twinpose bench' wrote"
-    found = json_object(path, expected).get("comparisons")
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise UserError(f"{path} holds no list of comparisons; expected {expected}")
-    return found
+    results.json_object(path, expected)
+    return read_as(path, ComparisonsFile, expected).comparisons

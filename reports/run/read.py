@@ -12,7 +12,7 @@ import msgspec
 from bench.cells.cell import TWINS
 from bench.run import journal, results
 from bench.run.results import CellResult
-from bench.verdicts import ap_differences
+from bench.verdicts import ap_differences, comparisons
 from bench.verdicts.comparisons import Comparison
 from pose import recipe as recipes
 from pose import splits
@@ -190,7 +190,7 @@ def read(path: Path | str) -> Run:
         else None,
         cells=tuple(results.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
-        comparisons=_comparisons(bench / "comparisons.json"),
+        comparisons=comparisons.read(path),
         accuracies=tuple(ap_differences.differences(path)),
         passes=tuple(journal.begun(path)),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
@@ -207,13 +207,6 @@ def _versioned(path: Path, newest: int, kind: type[T]) -> T:
     raw = _json(path, dict[str, Any])
     results.require_known(path, raw, newest)
     return _as(path, raw, kind)
-
-
-def _comparisons(path: Path) -> tuple[Comparison, ...] | None:
-    if not path.is_file():
-        return None
-    found = _versioned(path, results.SCHEMA, dict[str, Any])
-    return _as(path, found.get("comparisons", []), tuple[Comparison, ...])
 
 
 def _optional(path: Path, kind: type[T]) -> T | None:

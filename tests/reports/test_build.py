@@ -226,7 +226,7 @@ def test_a_folder_that_is_no_run_is_the_users_error(tmp_path: Path):
 def test_a_malformed_file_is_named(make_run: MakeRun):
     run = make_run()
     (run / "bench" / "comparisons.json").write_text('{"comparisons": 3}')
-    with pytest.raises(UserError, match=r"comparisons\.json is not what 'twinpose run' writes"):
+    with pytest.raises(UserError, match=r"comparisons\.json is not as it was written"):
         build(run)
     (run / "bench" / "comparisons.json").write_text('{"schema": 99}')
     with pytest.raises(UserError, match=r"comparisons\.json has schema 99, this twinpose reads up to"):

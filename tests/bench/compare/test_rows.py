@@ -289,7 +289,8 @@ def test_what_is_flagged_is_a_doubt(tmp_path: Path) -> None:
 
 
 def comparison(a: Cell, b: Cell, verdict: str | None, name: str = "as_shipped") -> dict[str, Any]:
-    return {"set": name, "lane": a.lane.id, "a": a.id, "b": b.id, "verdict": verdict}
+    named = {"set": name, "lane": a.lane.id, "scenario": a.scenario}
+    return {**named, "a": a.id, "b": b.id, "n": 7, "verdict": verdict}
 
 
 def test_verdicts_that_turned_are_listed_and_reversed_ones_first(tmp_path: Path) -> None:

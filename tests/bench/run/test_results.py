@@ -93,7 +93,7 @@ def test_what_a_killed_process_was_writing_is_no_cell(tmp_path: Path) -> None:
 
 def test_a_run_without_a_bench_has_no_cells(tmp_path: Path) -> None:
     assert results.cells(tmp_path) == []
-    assert comparisons.comparisons(tmp_path) == []
+    assert comparisons.read(tmp_path) is None
     assert results.samples(tmp_path, result()) == {}
     with pytest.raises(UserError, match="makes one"):
         bench_file.bench_facts(tmp_path)
@@ -133,7 +133,7 @@ def test_malformed_comparisons_are_named(tmp_path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(UserError, match=r"comparisons\.json"):
-        comparisons.comparisons(tmp_path)
+        comparisons.read(tmp_path)
 
 
 def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_schema_2_is_read() -> None:
     assert [one.value for one in latency.rounds] == [2.093223, 2.092421, 2.081165]
     assert len({one.pass_ for one in latency.rounds}) == 3
     assert len(results.samples(run, latency)["latency_ns"]) == sum(one.count for one in latency.rounds) == 68
-    [comparison] = comparisons.comparisons(run)
-    assert (comparison["b"], comparison["verdict"]) == (LATENCY, None)
+    [comparison] = comparisons.read(run) or ()
+    assert (comparison.b, comparison.verdict) == (LATENCY, None)
 
 
 def test_there_is_a_golden_run_of_every_schema() -> None:
