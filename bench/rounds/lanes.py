@@ -151,7 +151,8 @@ class _Bench:
             if len(drawn.order) == 1:
                 self.alone.add(drawn.id)
             self.tell("pass_started", {"lane": lane.id, "number": number, "cells": len(drawn.order)})
-            for cell in drawn.order:
+            by_id = {cell.id: cell for cell in due}
+            for cell in map(by_id.__getitem__, drawn.order):
                 self._round(cell, drawn.id)
                 if self._done(cell):
                     self._finish(cell)

@@ -30,7 +30,13 @@ class Sitting:
         """Return the `number`-th pass over a lane: its due cells in a random order that the seed repeats."""
         order = sorted(due, key=lambda cell: cell.id)
         random.Random(f"{self.seed} {lane.id} {number}").shuffle(order)
-        return Pass(f"{self.id}/{lane.id}/{number}", lane, tuple(order), self.id, self.seed)
+        return Pass(
+            id=f"{self.id}/{lane.id}/{number}",
+            lane=lane.id,
+            order=tuple(cell.id for cell in order),
+            seed=self.seed,
+            sitting=self.id,
+        )
 
 
 def lanes(cells: Sequence[Cell]) -> dict[Lane, list[Cell]]:

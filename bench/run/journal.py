@@ -3,85 +3,94 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.cells.cell import Cell, Lane
+import msgspec
+
 from pose.files import make_folder, read_bytes
 
 JOURNAL = "passes.jsonl"
 
 
-@dataclass(frozen=True)
-class Pass:
+class Pass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"id": "pass"}):
     """One interleaved sweep over cells of a lane: a round of each in turn. Its rounds are pairs."""
 
     id: str
-    lane: Lane
-    order: tuple[Cell, ...]
-    sitting: str
+    lane: str
+    order: tuple[str, ...]
+    """The IDs of its cells, as drawn."""
+    seed: int | None = None
+    """Of its bench, from which the order was drawn."""
+    sitting: str = ""
     """The id of the bench that drew it."""
-    seed: int
-    """Of that bench, from which the order was drawn."""
+    started: str = ""
+    """ISO 8601, UTC."""
+    ended: str | None = None
+    """When each of its cells had its round; None while it goes on, or when its bench was killed."""
+
+
+class _End(msgspec.Struct, frozen=True, rename={"id": "pass"}):
+    """The line that says when a pass came to its end."""
+
+    id: str
+    ended: str
 
 
 def begin(run: Path, drawn: Pass) -> None:
     """Note in the journal that a pass begins, and its order."""
-    _append(
-        run,
-        {
-            "pass": drawn.id,
-            "lane": drawn.lane.id,
-            "order": [cell.id for cell in drawn.order],
-            "seed": drawn.seed,
-            "sitting": drawn.sitting,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
+    _append(run, msgspec.structs.replace(drawn, started=_now()))
 
 
 def end(run: Path, drawn: Pass) -> None:
     """Note in the journal that a pass has given each of its cells its round."""
-    _append(run, {"pass": drawn.id, "ended": datetime.now(UTC).isoformat(timespec="seconds")})
+    _append(run, _End(drawn.id, _now()))
 
 
-def begun(run: Path) -> list[dict[str, Any]]:
-    """Return what the journal says of each pass that began, {pass, lane, order, seed, sitting}, in order."""
-    return [line for line in _read(run) if "order" in line]
+def passes(run: Path) -> tuple[Pass, ...]:
+    """Return the passes that the journal says have begun, in order; () without one.
+
+    A line that a killed process left unfinished is passed over: the next one began a line of its own.
+    """
+    path = run / "bench" / JOURNAL
+    if not path.is_file():
+        return ()
+    found: dict[str, Pass] = {}
+    for line in read_bytes(path, "a line of JSON a pass").splitlines():
+        try:
+            read = msgspec.json.decode(line, type=dict[str, Any])
+            if "order" in read:
+                begun = msgspec.convert(read, Pass)
+                found[begun.id] = begun
+            elif "ended" in read:
+                ended = msgspec.convert(read, _End)
+                if ended.id in found:
+                    found[ended.id] = msgspec.structs.replace(found[ended.id], ended=ended.ended)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return tuple(found.values())
 
 
 def broken(run: Path) -> set[str]:
     """Return the passes that began and never ended: their bench was killed."""
-    return {line["pass"] for line in begun(run)} - {line["pass"] for line in _read(run) if "ended" in line}
+    return {one.id for one in passes(run) if one.ended is None}
 
 
 def alone(run: Path) -> set[str]:
     """Return the passes over a single cell: its rounds are no pairs with any other's."""
-    return {line["pass"] for line in begun(run) if len(line["order"]) == 1}
+    return {one.id for one in passes(run) if len(one.order) == 1}
 
 
-def _append(run: Path, fields: dict[str, Any]) -> None:
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _append(run: Path, line: Pass | _End) -> None:
     path = run / "bench" / JOURNAL
     make_folder(path.parent)
     with open(path, "a", encoding="utf-8") as journal:
         # A line that a killed process left unfinished must not swallow this one.
         if journal.tell() and path.read_bytes()[-1:] != b"\n":
             journal.write("\n")
-        journal.write(json.dumps(fields) + "\n")
-
-
-def _read(run: Path) -> list[dict[str, Any]]:
-    path = run / "bench" / JOURNAL
-    if not path.exists():
-        return []
-    found = []
-    for line in read_bytes(path, "a line of JSON a pass").splitlines():
-        try:
-            fields = json.loads(line)
-        except ValueError:  # what a killed process left unfinished
-            continue
-        if isinstance(fields, dict) and "pass" in fields:
-            found.append(fields)
-    return found
+        journal.write(json.dumps(msgspec.to_builtins(line)) + "\n")

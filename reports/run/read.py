@@ -128,7 +128,7 @@ class Run:
     """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
     accuracies: tuple[ap_differences.ApDifference, ...] = ()
     """How far APs are apart, with intervals over images; () before a bench that kept matches."""
-    passes: tuple[dict[str, Any], ...] = ()
+    passes: tuple[journal.Pass, ...] = ()
     """The sweeps over lanes, in the order in which they began, as the journal has them."""
     imported: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By twin, the summary of weights that took the place of its training."""
@@ -192,7 +192,7 @@ def read(path: Path | str) -> Run:
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
         comparisons=comparisons.read(path),
         accuracies=tuple(ap_differences.differences(path)),
-        passes=tuple(journal.begun(path)),
+        passes=journal.passes(path),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )
 

@@ -171,7 +171,7 @@ def _percentiles(found: dict[str, Any]) -> Value:
 def _order_says(run: Run) -> str:
     if not run.passes:
         return "no order is recorded in bench/passes.jsonl"
-    seeds = list(dict.fromkeys(str(one["seed"]) for one in run.passes if one.get("seed") is not None))
+    seeds = list(dict.fromkeys(str(one.seed) for one in run.passes if one.seed is not None))
     drawn = f", seed {' and '.join(seeds)}" if seeds else ""
     return f"{len(run.passes)} passes over the lanes in random order{drawn}, in bench/passes.jsonl"
 

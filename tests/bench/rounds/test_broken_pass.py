@@ -41,7 +41,7 @@ def sitting_that_begins_with(place: int) -> Sitting:
     """Return a sitting in whose first pass the cell at a place of the matrix comes first."""
     members = lane_of_two().cells
     tried = (Sitting(f"begins with {place}", seed) for seed in itertools.count())
-    return next(one for one in tried if one.draw(members[0].lane, 1, members).order[0] == members[place])
+    return next(one for one in tried if one.draw(members[0].lane, 1, members).order[0] == members[place].id)
 
 
 def kill_in_a_pass(run: Path, after_rounds: int, first: int = 0) -> None:

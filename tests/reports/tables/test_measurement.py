@@ -185,11 +185,11 @@ def test_an_order_is_read_up_to_the_line_that_a_killed_bench_left(full_run: Path
     assert not lines[-1].endswith("}")
     found = read(full_run).passes
     assert len(found) == sum('"order"' in line for line in lines)
-    assert {one["seed"] for one in found} == {3141}
+    assert {one.seed for one in found} == {3141}
     again = tmp_path / "bench" / "passes.jsonl"
     again.parent.mkdir()
     again.write_text(
         '{"pass": "a", "ord\n' + json.dumps({"pass": "b", "order": ["x"], "lane": "l"}) + "\n[]\n"
     )
-    assert [one["order"] for one in journal.begun(tmp_path)] == [["x"]]
-    assert journal.begun(tmp_path / "none") == []
+    assert [one.order for one in journal.passes(tmp_path)] == [("x",)]
+    assert journal.passes(tmp_path / "none") == ()
