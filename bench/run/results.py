@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from bench.cells.cell import Cell
 from pose.errors import UserError
 from pose.files import (
     make_folder,
+    read_as,
     read_bytes,
     read_json,
     replacing,
@@ -24,6 +25,8 @@ from pose.files import (
 
 if TYPE_CHECKING:
     pass
+
+T = TypeVar("T")
 
 SCHEMA = 2
 """Of what a bench writes: 2 since a cell has rounds of several processes, each with its own figures; 1 is
@@ -164,6 +167,15 @@ class BenchFacts(TypedDict, total=False):
     matrix: dict[str, Any]
     machine: dict[str, Any]
     noise: dict[str, Any]
+
+
+def read_record(path: Path, kind: type[T], expected: str) -> T:
+    """Return the record in a JSON file of a bench; UserError when it is malformed or newer than this version.
+
+    kind: what msgspec converts to; expected: the kind of file, in words.
+    """
+    require_known(path, read_json(path, expected))
+    return read_as(path, kind, expected)
 
 
 def json_object(path: Path, expected: str) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS
 from bench.run import artifacts
 from bench.run import results as results_
-from bench.run.results import CellResult, json_object
+from bench.run.results import CellResult
 from pose import bootstrap
 from pose.bootstrap import Matches
 from pose.errors import UserError
-from pose.files import read_json, write_json
+from pose.files import write_json
 
 DRAWS, SEED = 1000, 0
 SAME_WEIGHTS, OTHER = 0.001, 0.01
@@ -38,17 +38,18 @@ def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
     Resampling takes a minute for a hundred thousand detections.
     """
     scored, stale = _scored(run, results)
-    of = {one.id: [one.status, one.hash, one.id in stale, [r.started for r in one.rounds]] for one in scored}
-    path = run / "bench" / "accuracies.json"
+    of = {
+        one.id: ScoredBy(one.status, one.hash, one.id in stale, tuple(r.started for r in one.rounds))
+        for one in scored
+    }
     try:
-        before = read_json(path, "what this bench wrote") if path.exists() else {}
-        if before.get("schema") == results_.SCHEMA and before.get("of") == of:
-            return differences(run)
-    except (UserError, AttributeError):  # damaged: it is made anew
+        before = _read(run)
+        if before and before.schema == results_.SCHEMA and before.of == of:
+            return before.differences
+    except UserError:  # damaged: it is made anew
         pass
     found = _compared(run, scored, stale)
-    rows = [msgspec.to_builtins(one) for one in found]
-    write_json(path, {"schema": results_.SCHEMA, "differences": rows, "of": of})
+    write_json(_path(run), msgspec.to_builtins(ApDifferencesFile(differences=found, of=of)))
     return found
 
 
@@ -188,14 +189,40 @@ class ApDifference(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class ScoredBy(msgspec.Struct, frozen=True, array_like=True):
+    """What decides the AP of a cell: while it is the same, its differences are."""
+
+    status: str
+    hash: str
+    stale: bool
+    """Whether it was scored with another artifact than is there."""
+    started: tuple[str, ...]
+    """When each of its rounds was."""
+
+
+class ApDifferencesFile(msgspec.Struct, frozen=True, kw_only=True):
+    """accuracies.json."""
+
+    schema: int = results_.SCHEMA
+    differences: list[ApDifference]
+    of: dict[str, ScoredBy] = {}
+    """By cell ID."""
+
+
 def differences(run: Path) -> list[ApDifference]:
-    """Return the differences of AP that the last bench of a run found; [] where none did."""
-    path = Path(run) / "bench" / "accuracies.json"
-    if not path.exists():
-        return []
+    """Return the differences of AP that the last bench of a run found; [] where none did.
+
+    Raises UserError where the file is malformed, or newer than this version.
+    """
+    found = _read(run)
+    return found.differences if found else []
+
+
+def _path(run: Path) -> Path:
+    return Path(run) / "bench" / "accuracies.json"
+
+
+def _read(run: Path) -> ApDifferencesFile | None:
+    path = _path(run)
     expected = "the differences of AP that 'twinpose bench' wrote"
-    found = json_object(path, expected).get("differences")
-    try:
-        return msgspec.convert(found, list[ApDifference])
-    except msgspec.ValidationError as error:
-        raise UserError(f"{path} holds no list of differences ({error}); expected {expected}") from error
+    return results_.read_record(path, ApDifferencesFile, expected) if path.exists() else None

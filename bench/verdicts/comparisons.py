@@ -22,7 +22,7 @@ from bench.run import results
 from bench.run.results import CellResult
 from bench.statistics import samples
 from bench.statistics.samples import Ratio
-from pose.files import read_as, write_json
+from pose.files import write_json
 
 Sets = Mapping[str, Sequence[tuple[str, str]]]
 """By name: (runtime, mode) of those who take part."""
@@ -276,5 +276,4 @@ def read(run: Path) -> tuple[Comparison, ...] | None:
     if not path.is_file():
         return None
     expected = "the comparisons that 'twinpose bench' wrote"
-    results.json_object(path, expected)
-    return read_as(path, ComparisonsFile, expected).comparisons
+    return results.read_record(path, ComparisonsFile, expected).comparisons
