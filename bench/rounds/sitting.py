@@ -136,7 +136,7 @@ def _closed(
     facts = read_facts(run.path)
     results = shares.with_shares(run, results, facts)
     stored = results_.cells(run.path)
-    found = comparisons_.compare(stored)
+    found = comparisons_.compare_lanes(stored)
     known = facts.get("noise", {})
     timed = any(one.status == "ok" and one.axes.scenario in TIMED for one in results)
     noise = noise_floor.renewed(run.path, known, found, pair, sitting.id) if pair and timed else known

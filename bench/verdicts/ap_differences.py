@@ -33,7 +33,7 @@ UNKEPT = "no interval: scored by a version that kept no matches; bench --again s
 
 
 def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
-    """Return `compare`'s differences and write accuracies.json; what nothing has changed of is read from it.
+    """Return `compare_aps`'s differences, from accuracies.json where nothing has changed; write it otherwise.
 
     Resampling takes a minute for a hundred thousand detections.
     """
@@ -65,7 +65,7 @@ def _scored(run: Path, results: Sequence[CellResult]) -> tuple[list[CellResult],
     return scored, {one.id for one in scored if now[artifacts.artifact(run, one.axes)] != one.artifact_sha256}
 
 
-def compare(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
+def compare_aps(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
     """Return what each accuracy cell lost or gained: against its twin's own framework, then twin to twin."""
     return _compared(run, *_scored(run, results))
 

@@ -113,7 +113,7 @@ class Pair:
         return "; ".join(f"{cell.id}: {', '.join(cell.validity.reasons)}" for cell in flagged) or None
 
 
-def compare(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[Comparison]:
+def compare_lanes(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[Comparison]:
     """Return the comparisons of a run's cells: those of the sets, lane by lane, then the noise floor."""
     found = pairs(cells, sets)
     ratios = [

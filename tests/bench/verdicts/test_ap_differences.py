@@ -50,7 +50,7 @@ def found(
     results = [scored(cell, predictions) for cell, predictions in cells.items()]
     for cell, predictions in cells.items():
         keep(run, cell.id, predictions, truth)
-    return ap_differences.compare(run, results)
+    return ap_differences.compare_aps(run, results)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_interval_is_that_of_the_paired_bootstrap(
     keras, torch = (
         scored(c, p, artifact_sha256=s) for c, p, s in ((KERAS, GOOD, "True"), (TORCH, OTHER, "False"))
     )
-    [trained] = ap_differences.compare(tmp_path, [keras, torch])
+    [trained] = ap_differences.compare_aps(tmp_path, [keras, torch])
     assert (trained.question, trained.margin) == ("twins", ap_differences.OTHER)
 
 
@@ -121,20 +121,20 @@ def test_each_twin_s_exports_are_held_against_its_own_framework(tmp_path: Path) 
 
 def test_what_was_not_scored_or_kept_has_no_verdict_and_says_why(tmp_path: Path) -> None:
     failed = run_folders.result(IR, [], status="unsupported", reason="no plugin")
-    [one] = ap_differences.compare(tmp_path, [scored(TORCH, GOOD), failed])
+    [one] = ap_differences.compare_aps(tmp_path, [scored(TORCH, GOOD), failed])
     assert (one.verdict, one.difference) == (None, None)
     assert one.reason == f"{IR.id} is unsupported: no plugin"
     keep(tmp_path, TORCH.id, GOOD, TRUTH)
-    [one] = ap_differences.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
+    [one] = ap_differences.compare_aps(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
     assert (one.verdict, one.interval) == (None, None)
     assert one.difference == pytest.approx(ap(BAD) - ap(GOOD))
     assert one.reason == "no interval: scored by a version that kept no matches; bench --again scores anew"
     old = scored(IR, BAD, artifact_sha256="b" * 64)
-    [one] = ap_differences.compare(tmp_path, [scored(TORCH, GOOD), old])
+    [one] = ap_differences.compare_aps(tmp_path, [scored(TORCH, GOOD), old])
     assert (one.verdict, one.interval) == (None, None)
     assert one.reason == f"{IR.id} was scored with another artifact than is there now; measure it again"
     keep(tmp_path, IR.id, found_in(crowded(40, 4), 0.02, 1), crowded(40, 4))
-    [one] = ap_differences.compare(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
+    [one] = ap_differences.compare_aps(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
     assert (one.verdict, one.reason) == (None, "scored on other people")
     empty = crowded(1, 0) | {"annotations": []}
     [one] = found(tmp_path, {TORCH: [], IR: []}, empty)

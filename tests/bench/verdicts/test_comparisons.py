@@ -66,13 +66,13 @@ def arms(found: list[Comparison], name: str) -> list[tuple[str, str]]:
 
 
 def only(*cells: CellResult, **kwargs: Any) -> Comparison:
-    (found,) = comparisons.compare(cells, **kwargs)
+    (found,) = comparisons.compare_lanes(cells, **kwargs)
     return found
 
 
 def test_all_members_of_a_set_are_compared_once_with_the_commoner_one_as_b():
     cells = [cell(arm, noisy(10, seed=seed)) for seed, arm in enumerate(SHIPPED + COMPILED)]
-    found = comparisons.compare(cells)
+    found = comparisons.compare_lanes(cells)
     order = ["torch-torch-eager", "tf-tf-graph", "torch-onnxruntime-ir", "tf-onnxruntime-ir",
              "torch-openvino-ir", "tf-openvino-ir"]  # fmt: skip
     assert arms(found, "as_shipped") == sorted((a, b) for b, a in combinations(order, 2))
@@ -89,7 +89,7 @@ def test_the_order_of_the_cells_does_not_matter():
     def known(found: list[Comparison]) -> set[str]:
         return {json.dumps(one, sort_keys=True) for one in comparisons.to_json(found)}
 
-    assert known(comparisons.compare(cells)) == known(comparisons.compare(cells[::-1]))
+    assert known(comparisons.compare_lanes(cells)) == known(comparisons.compare_lanes(cells[::-1]))
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,15 @@ def test_the_order_of_the_cells_does_not_matter():
     ],
 )  # fmt: skip
 def test_cells_of_different_lanes_are_not_compared(other: dict[str, Any]):
-    assert comparisons.compare([cell(SHIPPED[0], noisy(1)), cell(SHIPPED[1], noisy(2), **other)]) == []
+    assert comparisons.compare_lanes([cell(SHIPPED[0], noisy(1)), cell(SHIPPED[1], noisy(2), **other)]) == []
 
 
 def test_neither_accuracy_nor_a_mode_of_no_set_is_compared():
     accuracy = [cell(arm, [0.5], scenario="accuracy") for arm in SHIPPED[:2]]
     assert (
-        comparisons.compare([*accuracy, cell(("tf", "tf", "eager"), noisy(1)), cell(SHIPPED[0], noisy(1))])
+        comparisons.compare_lanes(
+            [*accuracy, cell(("tf", "tf", "eager"), noisy(1)), cell(SHIPPED[0], noisy(1))]
+        )
         == []
     )
 
@@ -163,7 +165,7 @@ def test_holm_goes_over_the_whole_matrix_but_not_over_the_noise_floor():
         for threads in (1, 2)
     ]
     again = cell(SHIPPED[0], noisy(10, seed=99), replica=1)
-    found = comparisons.compare([*cells, again])
+    found = comparisons.compare_lanes([*cells, again])
     family = [one for one in found if one.set != NOISE_FLOOR]
     assert len(family) == 6
     assert [one.p_holm for one in family] == samples.holm([one.p for one in family])
@@ -182,7 +184,7 @@ def test_a_difference_that_one_test_of_many_would_show_by_chance_is_inconclusive
     assert 0.01 < alone.p < 0.05, "the figures are chosen so"
     assert alone.verdict == "slower"
     others = [cell(arm, noisy(10, seed=seed, sigma=0.03), threads=1) for seed, arm in enumerate(SHIPPED)]
-    among = next(one for one in comparisons.compare([*pair, *others]) if one.a == alone.a)
+    among = next(one for one in comparisons.compare_lanes([*pair, *others]) if one.a == alone.a)
     assert (among.p, among.verdict) == (alone.p, "inconclusive")
 
 
@@ -219,7 +221,7 @@ def test_what_cannot_be_ranked_has_no_verdict_but_a_reason(a: CellResult, b: Cel
 def test_what_is_not_ranked_does_not_cost_the_others_anything():
     good = [cell(SHIPPED[4], noisy(5)), cell(SHIPPED[0], noisy(10, seed=1))]
     alone = only(*good)
-    with_broken = comparisons.compare([*good, cell(SHIPPED[1], noisy(1), status="timeout")])
+    with_broken = comparisons.compare_lanes([*good, cell(SHIPPED[1], noisy(1), status="timeout")])
     assert next(one for one in with_broken if one.verdict) == alone
     assert comparisons.counts(with_broken) == {
         "faster": 1, "slower": 0, "equivalent": 0, "inconclusive": 0, "null": 2,
