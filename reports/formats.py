@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.cells.cell import TWINS
+from bench.cells.runtimes import RUNTIMES
+
 DASH = "—"
 MINUS = "−"
-TWIN_NAMES = {"tf": "TensorFlow", "torch": "PyTorch"}
-RUNTIME_NAMES = {
-    "tf": "TensorFlow",
-    "torch": "PyTorch",
-    "onnxruntime": "ONNX Runtime",
-    "openvino": "OpenVINO",
-}
+RUNTIME_NAMES = {one.name: one.title for one in RUNTIMES.values()}
+TWIN_NAMES = {twin: RUNTIME_NAMES[twin] for twin in TWINS}
 
 
 @dataclass(frozen=True)

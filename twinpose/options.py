@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import console
+from bench.cells.runtimes import RUNTIMES
 from pose import channel_order
 from pose.recipe import Recipe, load
 
@@ -34,13 +35,8 @@ class ChannelOrder(StrEnum):
     bgr = "bgr"
 
 
-class Runtime(StrEnum):
-    """What can run a trained network."""
-
-    tf = "tf"
-    torch = "torch"
-    onnxruntime = "onnxruntime"
-    openvino = "openvino"
+Runtime = StrEnum("Runtime", {name: name for name in RUNTIMES})  # type: ignore[misc]
+"""What can run a trained network."""
 
 
 class Profile(StrEnum):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import console, stages
+from bench.cells.runtimes import ARTIFACTS, RUNTIMES
 from bench.machine import fingerprint
 from bench.process import launch
 from bench.run import folder as folder_
@@ -113,7 +114,8 @@ def predict(
     require_writable(out, but_not=inputs)
     if heatmaps:
         require_writable(heatmaps, but_not=[*inputs, out])
-    in_graph = weights.suffix in {".onnx", ".xml"}  # their graphs hold the channel order
+    # The graph of an export holds the channel order.
+    in_graph = weights.suffix in {Path(one.file).suffix for one in ARTIFACTS.values() if one.is_export}
     resolved = recipe_for(recipe, overrides, None if in_graph else weights)
     order = "" if in_graph else f", channel order {resolved.data.channel_order}"
     with tempfile.TemporaryDirectory() as name:
@@ -147,15 +149,12 @@ def predict(
     console.facts(value | {"out": str(out)}, as_json, text + _numbers(value["numbers"]))
 
 
-_ARTIFACTS = {"onnxruntime": ("onnx", "model.onnx"), "openvino": ("ir", "model.xml")}
-
-
 def _artifact(runtime: str, twin: str, weights: Path, common: dict[str, Any], folder: Path) -> Path:
     """Return what a runtime loads: the weights, or in `folder` what safetensors were converted to for it."""
-    if runtime not in _ARTIFACTS or weights.suffix != ".safetensors":
+    loaded = RUNTIMES[runtime].artifact("fp32")
+    if not loaded.is_export or weights.suffix != ".safetensors":
         return weights
-    kind, file = _ARTIFACTS[runtime]
-    wanted = {"twin": twin, "weights": str(weights.resolve()), "formats": [kind]}
+    wanted = {"twin": twin, "weights": str(weights.resolve()), "formats": [loaded.kind]}
     payload = common | wanted | {"out": str(folder / "artifact")}
     record = stages.call_with_bar(
         "bench.artifacts.convert:convert", payload, folder / "convert", "convert", log_stays=False
@@ -163,4 +162,4 @@ def _artifact(runtime: str, twin: str, weights: Path, common: dict[str, Any], fo
     route = record["routes"][0]
     if route["status"] != "ok":
         raise launch.ChildFailed(f"conversion for {runtime} {stages.route_text(route)}")
-    return folder / "artifact" / file
+    return folder / "artifact" / loaded.file

@@ -70,6 +70,11 @@ class Scenario:
         return self.of in {"step", "loader"}
 
     @property
+    def counted(self) -> str | None:
+        """Return what a rate counts in a second, as images; None for what is no rate."""
+        return self.unit.removesuffix("/s") if self.less_is_faster is False else None
+
+    @property
     def runs_network(self) -> bool:
         """Return whether the network has a part in it."""
         return self.of != "loader"
@@ -79,83 +84,85 @@ class Scenario:
         return all(device in one.values for one in self.only if one.axis == "device")
 
 
-SCENARIOS = {
-    one.name: one
-    for one in (
-        Scenario(
-            name="latency",
-            workload="bench.scenarios.network:Latency",
-            of="network",
-            unit="ms",
-            figure="latency_ms",
-            less_is_faster=True,
-            rungs=OF_A_NETWORK,
-            loadgen=("SingleStream", "Server"),
+LATENCY = Scenario(
+    name="latency",
+    workload="bench.scenarios.network:Latency",
+    of="network",
+    unit="ms",
+    figure="latency_ms",
+    less_is_faster=True,
+    rungs=OF_A_NETWORK,
+    loadgen=("SingleStream", "Server"),
+)
+
+THROUGHPUT = Scenario(
+    name="throughput",
+    workload="bench.scenarios.network:Throughput",
+    of="network",
+    unit="images/s",
+    figure="images_per_s",
+    less_is_faster=False,
+    rungs=OF_A_NETWORK,
+    loadgen=("Offline",),
+)
+
+PIPELINE = Scenario(
+    name="pipeline",
+    workload="bench.scenarios.pipeline:Pipeline",
+    of="pipeline",
+    unit="ms",
+    figure="latency_ms",
+    less_is_faster=True,
+    rungs=OF_A_NETWORK,
+)
+
+TRAIN = Scenario(
+    name="train",
+    workload="bench.scenarios.training:Training",
+    of="step",
+    unit="steps/s",
+    figure="steps_per_s",
+    less_is_faster=False,
+    rungs=OF_A_NETWORK,
+    unproven="rungs 4 and 5 prove training in float32 and float64 alone, not in {}",
+    only=(
+        Only(
+            "precision",
+            tuple(TRAINING_PRECISION),
+            f"the twins train in {' and '.join(TRAINING_PRECISION)} (a recipe's training.precision), "
+            "not in {}",
         ),
-        Scenario(
-            name="throughput",
-            workload="bench.scenarios.network:Throughput",
-            of="network",
-            unit="images/s",
-            figure="images_per_s",
-            less_is_faster=False,
-            rungs=OF_A_NETWORK,
-            loadgen=("Offline",),
+        Only("device", ("cpu", "cuda"), "the twins train on cpu and cuda, not on {}"),
+    ),
+)
+
+DATA = Scenario(
+    name="data",
+    workload="bench.scenarios.data:Data",
+    of="loader",
+    unit="samples/s",
+    figure="samples_per_s",
+    less_is_faster=False,
+    rungs=(1,),
+    only=(
+        Only(
+            "precision",
+            ("fp32",),
+            "a loader makes uint8 and float32 alone; expected precision fp32, not {}",
         ),
-        Scenario(
-            name="pipeline",
-            workload="bench.scenarios.pipeline:Pipeline",
-            of="pipeline",
-            unit="ms",
-            figure="latency_ms",
-            less_is_faster=True,
-            rungs=OF_A_NETWORK,
-        ),
-        Scenario(
-            name="train",
-            workload="bench.scenarios.training:Training",
-            of="step",
-            unit="steps/s",
-            figure="steps_per_s",
-            less_is_faster=False,
-            rungs=OF_A_NETWORK,
-            unproven="rungs 4 and 5 prove training in float32 and float64 alone, not in {}",
-            only=(
-                Only(
-                    "precision",
-                    tuple(TRAINING_PRECISION),
-                    f"the twins train in {' and '.join(TRAINING_PRECISION)} (a recipe's training.precision), "
-                    "not in {}",
-                ),
-                Only("device", ("cpu", "cuda"), "the twins train on cpu and cuda, not on {}"),
-            ),
-        ),
-        Scenario(
-            name="data",
-            workload="bench.scenarios.data:Data",
-            of="loader",
-            unit="samples/s",
-            figure="samples_per_s",
-            less_is_faster=False,
-            rungs=(1,),
-            only=(
-                Only(
-                    "precision",
-                    ("fp32",),
-                    "a loader makes uint8 and float32 alone; expected precision fp32, not {}",
-                ),
-                Only("device", ("cpu",), "a loader ends in host memory; expected device cpu, not {}"),
-            ),
-        ),
-        Scenario(
-            name="accuracy",
-            workload="bench.scenarios.accuracy:accuracy",
-            of="predictions",
-            unit="AP",
-            figure="AP",
-        ),
-    )
-}
+        Only("device", ("cpu",), "a loader ends in host memory; expected device cpu, not {}"),
+    ),
+)
+
+ACCURACY = Scenario(
+    name="accuracy",
+    workload="bench.scenarios.accuracy:accuracy",
+    of="predictions",
+    unit="AP",
+    figure="AP",
+)
+
+SCENARIOS = {one.name: one for one in (LATENCY, THROUGHPUT, PIPELINE, TRAIN, DATA, ACCURACY)}
 """By name, in the order of tables."""
 
 TIMED = tuple(one.name for one in SCENARIOS.values() if one.timed)

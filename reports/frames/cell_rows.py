@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from bench.cells.scenarios import TIMED
+from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run.results import CellResult
 from reports.formats import Absent, Columns, Value, or_absent, quiet
 from reports.run.read import Run
 from reports.words import cells, certification
 
 PERCENTILES = ("p50", "p90", "p99")
-NO_AP = frozenset({"train", "data"})
+NO_AP = frozenset(one.name for one in SCENARIOS.values() if one.of_framework)
 """Scenarios that predict nothing."""
 NO_SHARE = "no peak for it, or not the network alone is timed"
 

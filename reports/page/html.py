@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.cells.cell import TWINS
+from bench.cells.scenarios import SCENARIOS
 from reports.formats import TWIN_NAMES, Absent
 from reports.page import header, summary
 from reports.plots import samples, style
@@ -75,7 +76,8 @@ def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[
         "Parity": ("parity_errors", "parity", "certificates"),
         "Comparisons": ("comparisons", "accuracies"),
         "Runtimes": (
-            *("runtime_overview", "ap_against_latency", "latency", "throughput"),
+            *("runtime_overview", "ap_against_latency"),
+            *(one.name for one in SCENARIOS.values() if one.of == "network"),
             *("pipeline_parts", "train_parts", "runtime_comparison"),
         ),
         "Conditions": ("conditions", "mlperf"),

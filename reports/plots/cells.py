@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.cells.cell import Cell
+from bench.cells.scenarios import LATENCY, SCENARIOS
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
 from reports.plots import style
@@ -45,7 +46,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
     lanes = defaultdict(list)
     for cell in sorted(cells, key=lambda c: (lane_key(c.axes), c.axes.batch)):
         lanes[f"{lane(cell.axes)}, batch {cell.axes.batch}"].append(cell)
-    timed = scenario == "latency"
+    timed = SCENARIOS[scenario].less_is_faster
     tips: dict[str, str] = {}
     with drawing():
         heights = [len(group) + 1.6 for group in lanes.values()]
@@ -184,7 +185,7 @@ def ap_against_latency(run: Run) -> Plot | None:
 
 def _drawn(axes: Cell) -> bool:
     """Whether a cell belongs beside an AP: latencies do, without the second arm of the A/A pair."""
-    return axes.scenario == "latency" and not axes.replica
+    return axes.scenario == LATENCY.name and not axes.replica
 
 
 def _panel(axes: Cell) -> str:
@@ -236,5 +237,6 @@ def _point_name(axes: Cell) -> str:
 
 def bench_plots(run: Run) -> list[Plot]:
     """Return every figure of the bench that the run has cells for."""
-    found = (ap_against_latency(run), by_runtime(run, "latency"), by_runtime(run, "throughput"))
+    of_network = (by_runtime(run, one.name) for one in SCENARIOS.values() if one.of == "network")
+    found = (ap_against_latency(run), *of_network)
     return [plot for plot in found if plot]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.cells.scenarios import LATENCY, THROUGHPUT
 from bench.statistics.samples import counted
 from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
@@ -13,7 +14,7 @@ from reports.tables.table import Column, Row, Table
 from reports.words.cells import name
 from reports.words.measurement import floors, noise_verdict, null_us, part, protocols, sittings
 
-NULL_NAMES = {"latency": "query", "throughput": "block"}
+NULL_NAMES = {LATENCY.name: "query", THROUGHPUT.name: "block"}
 NOISE_RULE = "an interval that misses 1 flags the run, two in succession invalidate it"
 NEAR_CEILING = "what this machine moved in the same run"
 NOT_SAID = "bench.json does not say"
@@ -89,7 +90,7 @@ def _harness_rows(run: Run) -> list[Row]:
     rows = []
     for scenario, what in NULL_NAMES.items():
         middle, high = null_us(run, scenario, "p50"), null_us(run, scenario, "p99")
-        if scenario == "latency" or not isinstance(middle, Absent):
+        if scenario == LATENCY.name or not isinstance(middle, Absent):
             most = "" if isinstance(high, Absent) else f"; p99 {formats.number(high)} µs"
             said = _with_unit(middle, "µs")
             rows.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from bench.cells.scenarios import SCENARIOS, TIMED
+from bench.cells.scenarios import LATENCY, SCENARIOS, TIMED
 from bench.run.results import CellResult
 from reports.formats import (
     RUNTIME_NAMES,
@@ -81,7 +81,7 @@ def _figure_columns(scenario: str, batch: int) -> tuple[Column, ...]:
         return (
             Column(f"{unit}_per_s_b{batch}", f"{unit.capitalize()}/s, batch {batch}", per_second, "number"),
         )
-    what = "Pipeline " if scenario == "pipeline" else ""
+    what = "" if scenario == LATENCY.name else f"{scenario.capitalize()} "
     return tuple(
         Column(f"{scenario}_{p}_ms_b{batch}", f"{what}{p} ms, batch {batch}", milliseconds, "number")
         for p in ("p50", "p90")

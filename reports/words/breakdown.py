@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.cells import scenarios
 from bench.run.results import CellResult
 from reports.run.read import Run
 from reports.words import cells as cells_
@@ -24,7 +25,7 @@ class Kind:
 
 
 PIPELINE = Kind(
-    scenario="pipeline",
+    scenario=scenarios.PIPELINE.name,
     stat="spans_ms",
     parts=("decode", "affine", "warp", "normalise", "network", "keypoints"),
     of="a query, from JPEG bytes to keypoints in image coordinates",
@@ -33,7 +34,7 @@ PIPELINE = Kind(
 
 
 TRAIN = Kind(
-    scenario="train",
+    scenario=scenarios.TRAIN.name,
     stat="phases_ms",
     parts=("to_device", "forward", "backward", "optimizer"),
     of="a training step on images that are ready",

@@ -7,15 +7,13 @@ from statistics import median
 from typing import Any
 
 from bench.cells.cell import Cell, Lane
-from bench.cells.runtimes import RUNTIMES
-from bench.cells.scenarios import SCENARIOS
+from bench.cells.runtimes import MODES, PRECISIONS, RUNTIMES
+from bench.cells.scenarios import ACCURACY, LATENCY, SCENARIOS, THROUGHPUT
 from bench.run.results import CellResult
 from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, coco_number, or_absent
 
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA GPU", "intel-gpu": "Intel GPU"}
-PRECISIONS = ("fp32", "bf16", "fp16", "int8", "defaults")
-MODES = ("eager", "graph", "compiled", "ir")
-RATES = {"throughput": "images", "train": "steps", "data": "samples"}
+RATES = {one.name: one.counted for one in SCENARIOS.values() if one.counted}
 """By scenario whose value is a rate, what is counted in a second; the others' is a time in ms."""
 VERDICTS = ("VALID", "FLAGGED", "INVALID")
 SPELLINGS = {
@@ -96,7 +94,7 @@ def accuracy_of(result: CellResult, cells: Iterable[CellResult]) -> CellResult |
         return cell.twin, cell.runtime, cell.mode, cell.precision, cell.device
 
     axes = result.axes
-    found = [c for c in cells if c.axes.scenario == "accuracy" and key(c.axes) == key(axes)]
+    found = [c for c in cells if c.axes.scenario == ACCURACY.name and key(c.axes) == key(axes)]
     return min(
         found,
         key=lambda c: (
@@ -121,19 +119,20 @@ def ap(result: CellResult, cells: Iterable[CellResult]) -> Value:
 
 def latency(result: CellResult, percentile: str) -> Value:
     """Return p50, p90 or p99 of a query in milliseconds, pooled over rounds, or why there is none."""
-    found = result.stats.get("latency_ms")
+    asked = SCENARIOS[result.axes.scenario]
+    wanted = asked if asked.less_is_faster else LATENCY
+    found = result.stats.get(wanted.figure)
     value = found.get(percentile) if isinstance(found, dict) else None
-    if result.axes.scenario == "pipeline":
-        return _measured(result, value, "pipeline", percentile)
-    return _measured(result, value, "latency", percentile)
+    return _measured(result, value, wanted.name, percentile)
 
 
 def rate(result: CellResult, scenario: str | None = None) -> Value:
     """Return images, steps or samples a second, as the cell's scenario has it, or why there is none."""
     wanted = scenario or result.axes.scenario
     if wanted not in RATES:
-        return Absent("measured in the throughput cells")
-    return _measured(result, result.stats.get(f"{RATES[wanted]}_per_s"), wanted, f"{RATES[wanted]}_per_s")
+        return Absent(f"measured in the {THROUGHPUT.name} cells")
+    figure = SCENARIOS[wanted].figure
+    return _measured(result, result.stats.get(figure), wanted, figure)
 
 
 def _measured(result: CellResult, value: float | None, scenario: str, key: str) -> Value:
@@ -155,7 +154,7 @@ def interval(result: CellResult) -> tuple[float, float] | str:
     found = result.stats.get("interval")
     if isinstance(found, list) and len(found) == 2:
         return float(found[0]), float(found[1])
-    if result.axes.scenario == "accuracy":
+    if result.axes.scenario == ACCURACY.name:
         return "an accuracy is measured once: it does not change between rounds"
     if len(result.rounds) < 2:
         return f"{len(result.rounds)} round: an interval over rounds needs two"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.cells.scenarios import TIMED
+from bench.cells.scenarios import LATENCY, TIMED
 from bench.statistics.samples import counted
 from reports import formats
 from reports.formats import Absent
@@ -112,7 +112,7 @@ def _floor_says(run: Run) -> list[str]:
 
 
 def _harness_says(run: Run) -> list[str]:
-    cost = null_us(run, "latency", "p50")
+    cost = null_us(run, LATENCY.name, "p50")
     return (
         [] if isinstance(cost, Absent) else [f"The harness itself costs {formats.number(cost)} µs a query."]
     )
