@@ -146,13 +146,16 @@ def read(path: Path) -> Weights:
 
 
 def read_with_metadata(path: Path) -> tuple[Weights, dict[str, object]]:
-    """Return tensors and metadata of a safetensors file; UserError when it is none or is truncated.
+    """Return tensors, in the order of their names, and metadata of a safetensors file.
 
-    The metadata are those that `save` was given, empty for a file that something else wrote.
+    Raises UserError when it is none or is truncated. The metadata are those that `save` was given, empty
+    for a file that something else wrote.
     """
     data = read_bytes(path, "a whole safetensors file")
     try:
-        tensors = {name: _array(name, stored) for name, stored in safetensors.deserialize(data)}  # type: ignore[no-untyped-call]
+        held = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
+        # The format's reader hands them out in any order.
+        tensors = {name: _array(name, held[name]) for name in sorted(held)}
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         return tensors, json.loads(header.get("__metadata__", {}).get(_METADATA, "{}"))
     except (safetensors.SafetensorError, ValueError) as error:

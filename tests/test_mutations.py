@@ -18,8 +18,9 @@ import pytest
 import twins
 from planting import ALL, Nursery, Planted
 
+from bench.parity.certificate import Check
 from bench.parity.rungs import data, forward, gradient, optimizer, postprocessing, weights
-from bench.parity.rungs.base import Check, Context
+from bench.parity.rungs.base import Context
 from pose import architecture, splits
 from pose.weights import initial, save
 

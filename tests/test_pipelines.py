@@ -101,4 +101,4 @@ def test_a_twin_whose_framework_is_not_installed_has_the_reason_in_its_place(
 def test_the_table_names_a_twin_that_cannot_run_here_with_the_reason() -> None:
     absent = {"tf": {"unsupported": "tensorflow is not installed in this interpreter"}}
     found = {"part": "val", "people": 9, "samples": 3, "workers": 2, "twins": absent}
-    assert "tf    tensorflow is not installed" in native_pixels.text(found)
+    assert "tf tensorflow is not installed" in native_pixels.text(found)

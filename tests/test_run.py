@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.parity import certificate
+from bench.parity import weight_hashes
 from pose import weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -206,7 +206,7 @@ def _holds_certified(run: Path, given: str) -> None:
     for twin in ("tf", "torch"):
         held = run / "train" / twin / "best.safetensors"
         assert weights.fingerprint(weights.read(held)) == given
-        assert found["weights"][twin] == certificate.describe_weights(held)
+        assert found["weights"][twin] == weight_hashes.describe_weights(held)
     assert _certificates(run) <= {arm["id"] for arm in found["runtimes"]}
 
 

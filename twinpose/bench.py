@@ -14,6 +14,7 @@ from bench import console, mlperf, stages
 from bench.cells import filter as filter_
 from bench.cells.matrix import Matrix
 from bench.doctor import doctor as doctor_
+from bench.parity import certificate
 from bench.rounds import sitting, text
 from bench.run import folder
 from bench.run.folder import RunFolder
@@ -125,7 +126,7 @@ def _by_loadgen(
             on_event=_say_event,
             places=cells.places,
         )
-    console.facts(rows, as_json, mlperf.text(rows))
+    console.facts(rows, as_json, mlperf.text(rows, certificate.read(made.path)))
     return SOME_CELLS_FAILED if any(row["status"] not in {"ok", "unsupported"} for row in rows) else 0
 
 

@@ -10,7 +10,7 @@ import typer
 from bench import console, stages
 from bench.cells.cell import TWINS
 from bench.machine import fingerprint
-from bench.parity import gate
+from bench.parity import certificate
 from bench.run import folder, results
 from bench.run.folder import RunFolder, Settings
 from bench.stages import preparing
@@ -64,8 +64,8 @@ def run(
         do_stages(made, uncertified=uncertified, given=weights)
         path = build.build(out)
     failed = failed_cells(results.cells(out))
-    proven = gate.of_run(out).found
-    status = str(proven["status"]) if proven else None
+    proven = certificate.read(out)
+    status = proven.status if proven else None
     facts = {"report": str(path), "parity": status, "cells_failed": [cell.id for cell in failed]}
     console.facts(facts, as_json, f"report: {path}")
     if status == "fail":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.machine.fingerprint import FLAGS
 from bench.machine.identity import machine_of_run
-from bench.parity import gate
+from bench.parity import certificate
 from bench.run import bench_file
 from bench.run import results as results_
 from bench.run.results import CellResult
@@ -51,8 +51,8 @@ class Measure:
     """The rounds at which the stopping rule of its protocol first looked; None for a fixed number."""
     matches: Callable[[], Matches | None] | None = None
     """Reads which predictions behind an accuracy are right; only where two accuracies are compared."""
-    uncertified: bool = False
-    """Timed without a passed parity certificate."""
+    uncertified: str | None = None
+    """Why no passed parity certificate covers its timing; None where one does."""
     replica: bool = False
     """Whether it is the second arm of an A/A pair."""
 
@@ -94,11 +94,13 @@ def of_run(path: Path) -> Side:
     """Return what a run's bench measured; UserError for a run without one."""
     facts, results = bench_file.bench_facts(path), results_.cells(path)
     machine, environment = machine_of_run(facts.get("machine", {}))
-    unproven = gate.unproven(results)
+    uncertified = certificate.doubts(certificate.read(path), results)
     return Side(
         name=str(path),
         kind="run",
-        measures={one.id: _of_cell(path, one, facts.get("noise", {}), unproven) for one in results},
+        measures={
+            one.id: _of_cell(path, one, facts.get("noise", {}), uncertified.get(one.id)) for one in results
+        },
         machine=machine,
         environment=environment,
         protocol=_protocol(results) or facts.get("matrix", {}).get("protocol", {}),
@@ -119,7 +121,7 @@ def _protocol(results: Sequence[CellResult]) -> dict[str, Any]:
     }
 
 
-def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: Collection[str]) -> Measure:
+def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], uncertified: str | None) -> Measure:
     scenario = result.axes.scenario
     kind = {True: "time", False: "rate", None: "accuracy"}[SCENARIOS[scenario].less_is_faster]
     validity, trouble = result.validity, None
@@ -144,7 +146,7 @@ def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], unproven: 
         artifact=result.artifact_sha256,
         first_look=result.first_look,
         matches=partial(ap_differences.matches, run, result) if kind == "accuracy" else None,
-        uncertified=result.id in unproven,
+        uncertified=uncertified,
         replica=bool(result.axes.replica),
     )
 

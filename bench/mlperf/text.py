@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.cells.cell import Cell
 from bench.console import aligned
 from bench.mlperf.options import CLAIM
+from bench.parity import certificate
+from bench.parity.certificate import Parity
 
 COLUMNS = ("scenario", "valid", "p50 ms", "p90 ms", "p99 ms", "samples/s", "samples")
 
-UNCERTIFIED = "uncertified: timed without a passed parity certificate"
 
+def text(rows: Sequence[dict[str, Any]], parity: Parity | None) -> str:
+    """Return the table; `valid` is LoadGen's verdict under its settings, and what is off stands below.
 
-def text(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the table; `valid` is LoadGen's verdict under its settings, and what is off stands below."""
+    parity: of the run, by which a row is uncertified or not.
+    """
     lines = []
     for row in rows:
-        proven = row["status"] != "ok" or row["certificate_id"]
-        lines.append(row["id"] if proven else f"{row['id']}  {UNCERTIFIED}")
+        why = _uncertified(row, parity)
+        lines.append(f"{row['id']}  uncertified: {why}" if why else row["id"])
         if row["status"] != "ok":
             lines.append(f"  {row['status']}: {row['reason']}")
             continue
@@ -27,6 +31,12 @@ def text(rows: Sequence[dict[str, Any]]) -> str:
         for said, found in zip(figures, row["scenarios"], strict=True):
             lines += [f"  {said}", *(f"    {note}" for note in _notes(found))]
     return "\n".join([*lines, CLAIM])
+
+
+def _uncertified(row: dict[str, Any], parity: Parity | None) -> str | None:
+    if row["status"] != "ok":
+        return None
+    return certificate.doubt(parity, Cell(**row["axes"]), row["artifact_sha256"], row["certificate_id"])
 
 
 def _figures(found: dict[str, Any]) -> tuple[str, ...]:

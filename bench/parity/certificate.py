@@ -1,15 +1,27 @@
-"""What a certificate says: which rungs a timing needs, what counts as proven, what was altered since."""
+"""The certificate: parity.json as it is written and read, and the one rule by which a timing is certified.
+
+A timing is certified while a ladder that passed the rungs it needs covers its very artifact, on its
+runtime, in its mode, precision and device. The gate asks it before a timing, the bench, `compare`,
+LoadGen's table and the report after it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
+
+from bench.cells.cell import Cell
 from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS
-from pose import weights
-from pose.files import sha256_of_file
+from bench.run import results as results_
+from bench.run.results import CellResult
+from pose.errors import UserError
+from pose.files import read_json
 
 CERTIFIED = ("pass", "reported")
 """What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
@@ -19,6 +31,235 @@ SCHEMA = 1
 
 NEEDED = frozenset(number for one in SCENARIOS.values() for number in one.rungs)
 """What some timing needs."""
+
+
+Status = Literal["pass", "fail", "unsupported", "not climbed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One measured error against one bound."""
+
+    name: str
+    measured: float | None
+    """None where there was nothing to measure, or where the error was not a number."""
+    bound: float | None
+    passed: bool | None
+    """None for what is reported beside and not judged."""
+    reason: str
+    """Why the bound is that number."""
+    where: str | None = None
+    """The parameter, sample or operation with the largest error."""
+    note: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Return `pass`, `fail` or `reported`."""
+        return "reported" if self.passed is None else "pass" if self.passed else "fail"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung; without checks where it was not climbed."""
+
+    number: int
+    name: str
+    status: Status
+    reason: str | None = None
+    checks: tuple[Check, ...] = ()
+    wall_s: float | None = None
+    kept: bool = False
+    """Climbed by an earlier command than the rest."""
+    command: str | None = None
+    started: str | None = None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How equal one artifact on one runtime is to its source, in one mode and precision."""
+
+    id: str
+    twin: str
+    runtime: str
+    mode: str
+    precision: str
+    device: str
+    artifact_sha256: str | None
+    status: str
+    """`pass`, `fail`, `unsupported`, or `reported` where nothing is judged."""
+    rmse: float | None = None
+    """Of heatmaps, to the float64 reference."""
+    bound: float | None = None
+    ap: float | None = None
+    dap: float | None = None
+    """AP minus the source's."""
+    dap_low: float | None = None
+    dap_high: float | None = None
+    """Ends of the bootstrap interval over images."""
+    reason: str | None = None
+    subject: str | None = None
+    """Whose weights these are, where that is not the twin's name."""
+    through: str | None = None
+    """The twin that an IR was made through."""
+    place: str | None = None
+    """A hash of the environment that it ran in, where that is one of the runtime's own."""
+    shift_px: float | None = None
+    """99th percentile over joints of the distance to the reference's keypoints, in input pixels."""
+
+    @property
+    def is_crossed(self) -> bool:
+        """Return whether one twin's weights were exported through the other."""
+        return self.through not in {None, self.twin}
+
+    def covers(self, cell: Cell) -> bool:
+        """Return whether it is about what a cell times: the twin's own weights, exported by itself.
+
+        A loader is covered by whichever of its framework's certificates is first, as the bench's gate has it.
+        """
+        if not SCENARIOS[cell.scenario].runs_network:
+            return not self.is_crossed and (self.subject or self.twin, self.runtime) == (
+                *(cell.twin, cell.runtime),
+            )
+        kind = (self.subject or self.twin, self.runtime, self.mode, self.precision, self.device)
+        return not self.is_crossed and kind == (
+            *(cell.twin, cell.runtime, cell.mode),
+            *(cell.precision, cell.device),
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The first check that failed."""
+
+    rung: int
+    name: str
+    check: str
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Parity:
+    """parity.json."""
+
+    id: str
+    recipe: str
+    command: str
+    status: Literal["pass", "fail", "unsupported"]
+    rungs: tuple[Rung, ...]
+    started: str | None = None
+    wall_s: float | None = None
+    first_failure: Failure | None = None
+    versions: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None
+    runtimes: tuple[Certificate, ...] = ()
+
+    def of(self, status: Status) -> tuple[Rung, ...]:
+        """Return the rungs of a status, from the lowest up."""
+        return tuple(sorted((r for r in self.rungs if r.status == status), key=lambda r: r.number))
+
+
+def read(folder: Path) -> Parity | None:
+    """Return the parity.json of a run, or of the folder of a climb without one; None where there is none.
+
+    Raises UserError where it is none that this version knows.
+    """
+    path = folder / "parity.json"
+    if not path.exists():
+        return None
+    found = read_json(path, "a certificate that 'twinpose parity' wrote")
+    results_.require_known(path, found, SCHEMA)
+    try:
+        return msgspec.convert(found, Parity)
+    except msgspec.ValidationError as error:
+        raise UserError(
+            f"{path} is no certificate of schema {SCHEMA} ({error}); "
+            f"climb again with 'twinpose parity {shlex.quote(str(folder))}'"
+        ) from error
+
+
+def failed(parity: Parity) -> str | None:
+    """Return which check failed a ladder first; None where all that was climbed passed."""
+    first = parity.first_failure
+    if first is None:
+        return "the parity ladder failed" if parity.status == "fail" else None
+    at = f" at {first.where}" if first.where else ""
+    return f"rung {first.rung} ({first.name}) failed: {first.check}{at}"
+
+
+def untrained(axes: Cell) -> str | None:
+    """Return why no ladder certifies a `train` cell of a lower precision; None for any other cell."""
+    unproven = SCENARIOS[axes.scenario].unproven
+    return unproven.format(axes.precision) if unproven and axes.precision != "fp32" else None
+
+
+def lacks(parity: Parity, numbers: Iterable[int]) -> str | None:
+    """Return which of the rungs has not passed first, and why; None where all have."""
+    rungs = {rung.number: rung for rung in parity.rungs}
+    for number in sorted(numbers):
+        rung = rungs.get(number, Rung(number, "unknown here", "not climbed"))
+        if rung.status != "pass":
+            why = f": {rung.reason}" if rung.reason else ""
+            return f"rung {number} ({rung.name}) is {rung.status}{why}"
+    return None
+
+
+def refused(found: Certificate, axes: Cell, artifact_sha256: str | None) -> str | None:
+    """Return why a certificate that covers a cell's axes does not certify an artifact; None where it does."""
+    if found.artifact_sha256 != artifact_sha256:
+        return "its artifact is not the one that was certified"
+    # A loader rests on rung 1 alone.
+    if SCENARIOS[axes.scenario].runs_network and found.status not in CERTIFIED:
+        return f"rung 7 (Deployment): {found.status}: {found.reason or 'no reason recorded'}"
+    return None
+
+
+SILENT = "the certificate says nothing of this runtime, mode, precision and device"
+
+
+def doubt(
+    parity: Parity | None, axes: Cell, artifact_sha256: str | None, certificate_id: str | None
+) -> str | None:
+    """Return why a timing is uncertified by the certificate that it carries; None where it is certified.
+
+    It is certified when the gate would let it be timed now. Which versions are installed here says
+    nothing of a run that may have been made elsewhere.
+    """
+    if certificate_id is None:
+        return "timed without a certificate (--uncertified)"
+    if parity is None:
+        return "its certificate is not in the run: there is no parity.json"
+    barred = untrained(axes) or failed(parity) or lacks(parity, SCENARIOS[axes.scenario].rungs)
+    return barred or _uncovered(parity, axes, artifact_sha256, certificate_id)
+
+
+def _uncovered(parity: Parity, axes: Cell, artifact_sha256: str | None, certificate_id: str) -> str | None:
+    """Return why no certificate of a ladder that passed is the cell's."""
+    covering = [one for one in parity.runtimes if one.covers(axes)]
+    # Of those of one environment the first speaks, as it does at the gate; the cell says which it carries.
+    firsts = list({one.place: one for one in reversed(covering)}.values())[::-1]
+    found = next((one for one in firsts if one.id == certificate_id), next(iter(firsts), None))
+    if found is None:
+        return SILENT
+    if barred := refused(found, axes, artifact_sha256):
+        return barred
+    if found.id != certificate_id:
+        return "the ladder was climbed anew since it was timed; 'twinpose bench' gives it the new certificate"
+    return None
+
+
+def needs(axes: Cell) -> bool:
+    """Return whether a cell's timing is of a network, which a certificate must cover."""
+    return bool(SCENARIOS[axes.scenario].rungs)
+
+
+def doubts(parity: Parity | None, results: Iterable[CellResult]) -> dict[str, str]:
+    """Return by ID why a cell was timed and is uncertified, of those that are."""
+    found = {
+        one.id: doubt(parity, one.axes, one.artifact_sha256, one.certificate_id)
+        for one in results
+        if one.status == "ok" and needs(one.axes)
+    }
+    return {name: why for name, why in found.items() if why}
 
 
 def packages_of(runtime: str, twin: str) -> tuple[str, ...]:
@@ -47,18 +288,3 @@ def says_nothing(ap: float, dap: float) -> bool:
     """Return whether the source's AP, which is `ap` less `dap`, is too low for AP to say anything."""
     # A last bit that the subtraction rounds does not decide.
     return round(ap - dap, 9) < LEAST_AP
-
-
-def describe_weights(path: Path) -> dict[str, Any]:
-    """Return the hash of a weights file and of each of its tensors, by which a changed one is named."""
-    tensors = {name: weights.fingerprint({name: value}) for name, value in weights.read(path).items()}
-    return {"sha256": sha256_of_file(path), "tensors": tensors}
-
-
-def altered(path: Path, described: Mapping[str, Any]) -> str | None:
-    """Return the name of a tensor of a weights file that is not as described, None when all are."""
-    if sha256_of_file(path) == described["sha256"]:
-        return None
-    now = describe_weights(path)["tensors"]
-    then = described["tensors"]
-    return next((name for name in [*then, *now] if now.get(name) != then.get(name)), None)

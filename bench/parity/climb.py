@@ -15,7 +15,7 @@ from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
 from bench.cells.scenarios import SCENARIOS
 from bench.machine import fingerprint
-from bench.parity import document, gate, kept_rungs, ladder
+from bench.parity import certificate, document, kept_rungs, ladder
 from bench.parity.rungs import arms
 from bench.parity.rungs.arms import Kind, Precisions, Subject
 from bench.parity.rungs.base import Context
@@ -24,7 +24,7 @@ from bench.run import folder as folder_
 from bench.run.folder import RunFolder
 from pose import architecture, channel_order, splits, synthetic, weights
 from pose.errors import Unsupported, UserError
-from pose.files import make_folder, write_json
+from pose.files import make_folder, read_json, write_json
 from pose.recipe import Recipe, Split
 
 SCRATCH = "parity"
@@ -99,7 +99,7 @@ def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, A
 def _before(path: Path) -> dict[str, Any] | None:
     """Return the run's certificate; None where there is none, or none that can be read."""
     try:
-        return gate.of_run(path).found
+        return read_json(path / "parity.json", "a certificate") if certificate.read(path) else None
     except UserError:  # the climb makes it anew
         return None
 

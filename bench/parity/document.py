@@ -12,10 +12,10 @@ from typing import Any
 from bench.cells import runtimes
 from bench.contract import plain
 from bench.parity import kept_rungs
-from bench.parity.certificate import NEEDED, SCHEMA, describe_weights, failure, packages_of
-from bench.parity.ladder import Rung
+from bench.parity.certificate import NEEDED, SCHEMA, Rung, failure, packages_of
 from bench.parity.rungs.arms import Subject
 from bench.parity.rungs.base import Context
+from bench.parity.weight_hashes import describe_weights
 from pose.files import sha256_of_bytes, write_json
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.cells.runtimes import ARTIFACTS
+from bench.parity.certificate import Status
 from bench.parity.rungs.arms import Subject
 from bench.run import artifacts
 
-NOT_CLIMBED = "not climbed"
+NOT_CLIMBED: Status = "not climbed"
 LOST = "what was climbed before is of"
 
 

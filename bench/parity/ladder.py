@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.parity import kept_rungs
-from bench.parity.certificate import failure
+from bench.parity.certificate import Check, Rung, Status, failure
 from bench.parity.rungs import data, deployment, forward, gradient, optimizer, postprocessing, trajectory
 from bench.parity.rungs import weights as weights_
 from bench.parity.rungs.arms import Precisions, Subject
-from bench.parity.rungs.base import Check, Context
+from bench.parity.rungs.base import Context
 from bench.process import launch
 from pose.errors import Unsupported
 
@@ -43,19 +43,6 @@ QUICK = (1, 2, 3, 4, 5, 7, 8)
 DEPLOYMENT = 7
 
 
-@dataclass(frozen=True)
-class Rung:
-    """What became of one rung."""
-
-    number: int
-    name: str
-    status: str
-    """`pass`, `fail`, `unsupported` or `not climbed`."""
-    reason: str | None
-    checks: tuple[Check, ...] = ()
-    wall_s: float = 0.0
-
-
 def climb(
     context: Context,
     subjects: Sequence[Subject],
@@ -81,14 +68,14 @@ def climb(
                 checks, facts = deployed.checks, deployed.arms
             else:
                 checks = step.climb(context)
-            status = "fail" if any(check.passed is False for check in checks) else "pass"
-            rung = Rung(step.number, step.name, status, None, tuple(checks))
+            status: Status = "fail" if any(check.passed is False for check in checks) else "pass"
+            rung = Rung(step.number, step.name, status, checks=tuple(checks))
         except Unsupported as reason:
             rung = Rung(step.number, step.name, "unsupported", str(reason))
         except launch.ChildFailed as error:
             rung = Rung(step.number, step.name, "fail", str(error))
         wall_s = round(time.perf_counter() - started, 3)
-        rungs.append(Rung(rung.number, rung.name, rung.status, rung.reason, rung.checks, wall_s))
+        rungs.append(replace(rung, wall_s=wall_s))
         failed = failure(asdict(rung))
         at = f": {failed['check']}{' at ' + failed['where'] if failed['where'] else ''}" if failed else ""
         context.say(f"rung {step.number}: {rung.status}{at}{': ' + rung.reason if rung.reason else ''}")

@@ -17,7 +17,7 @@ from bench.cells.scenarios import TIMED
 from bench.machine import fingerprint as fingerprint_
 from bench.machine import identity
 from bench.machine.identity import IDENTITY
-from bench.parity import gate
+from bench.parity import certificate
 from bench.process.launch import OnEvent
 from bench.rounds import lanes, noise_pair
 from bench.rounds.null_cost import overhead
@@ -55,8 +55,8 @@ class Sat:
     null: dict[str, Any]
     """What a query costs without work, as last measured in the run; {} before."""
     accuracies: list[ApDifference] = field(default_factory=list)
-    unproven: frozenset[str] = frozenset()
-    """IDs of the run's cells that were timed without a certificate."""
+    uncertified: dict[str, str] = field(default_factory=dict)
+    """By ID why cells of the run are uncertified that were timed."""
     flagged: dict[str, list[str]] = field(default_factory=dict)
     """By ID, what is doubtful about those of the run's cells that are flagged."""
 
@@ -151,7 +151,7 @@ def _closed(
         noise,
         facts.get("null", {}),
         scored,
-        gate.unproven(stored),
+        certificate.doubts(certificate.read(run.path), stored),
         _flagged(stored),
     )
 

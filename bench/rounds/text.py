@@ -24,12 +24,11 @@ def summary(sat: Sat, run: Path) -> str:
         )
     if sat.noise:
         lines.append(f"noise floor: {_floor(sat)}")
-    lines += [comparison(one, sat.unproven) for one in sat.comparisons if one.set != NOISE_FLOOR]
+    lines += [comparison(one, sat.uncertified) for one in sat.comparisons if one.set != NOISE_FLOOR]
     lines += accuracies(sat.accuracies)
     if flagged := _flagged(sat):
         lines += ["flagged:", *flagged]
-    if sat.unproven:
-        lines.append("uncertified: timed without a passed parity certificate (--uncertified)")
+    lines += [f"uncertified: {why}" for why in dict.fromkeys(sat.uncertified.values())]
     lines.append(f"the tables are in 'twinpose report {shlex.quote(str(run))}'")
     return "\n".join(lines)
 
@@ -52,12 +51,12 @@ def _flagged(sat: Sat) -> list[str]:
     return [f"  {name}: {'; '.join(why)}" for name, why in sat.flagged.items() if name in compared]
 
 
-def comparison(one: Comparison, unproven: Collection[str] = ()) -> str:
-    """Return a line about two cells of a lane; `unproven` are the IDs of those without a certificate.
+def comparison(one: Comparison, uncertified: Collection[str] = ()) -> str:
+    """Return a line about two cells of a lane; `uncertified` are the IDs of those without a certificate.
 
     A doubt about either is said once for all its lines, by `summary`.
     """
-    a, b = (_arm(cell) + (" (uncertified)" if cell in unproven else "") for cell in (one.a, one.b))
+    a, b = (_arm(cell) + (" (uncertified)" if cell in uncertified else "") for cell in (one.a, one.b))
     names = f"{a} against {b}, {one.lane}, {one.set}"
     if one.verdict is None or one.speedup is None or one.speedup_interval is None:
         return f"{names}: no verdict ({one.reason})"

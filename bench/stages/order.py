@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,6 @@ def _is_proven(run: RunFolder) -> bool:
     measured = load_matrix(run, None) if run.recipe.matrix else None
     return all(
         gate.outdated(arm["runtime"], arm["twin"]) is None
-        and any(arm.items() <= ({"place": None} | known).items() for known in gate.found["runtimes"])
+        and any(arm.items() <= asdict(known).items() for known in gate.found.runtimes)
         for arm in climb.expected(run, measured)
     )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.parity.certificate import Parity
 from pose.recipe import Recipe
 from reports.formats import TWIN_NAMES, minute, seconds
-from reports.run.parity_file import Parity
 from reports.run.read import Run
 
 UNKNOWN = "not recorded in run.json"

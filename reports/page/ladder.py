@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.parity import certificate
 from pose.files import write_text
-from reports.run.read import Run, certificate
+from reports.run.read import Run
 from reports.tables import parity
 from reports.tables.table import to_markdown
 from reports.words.ladder import verdict
@@ -13,7 +14,7 @@ from reports.words.ladder import verdict
 
 def write(folder: Path) -> Path:
     """Write parity.md beside the parity.json of `folder` and return its path."""
-    climbed = Run(folder, {}, parity=certificate(folder))
+    climbed = Run(folder, {}, parity=certificate.read(folder))
     claim, basis = verdict(climbed.parity)
     found = (parity.checks(climbed), parity.certificates(climbed))
     text = "\n".join((f"# {claim}\n\n{basis}\n", *(to_markdown(table) for table in found if table)))

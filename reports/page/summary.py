@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.cells.cell import TWINS
+from bench.parity import certificate
 from reports.formats import tiny
 from reports.run.missing import missing, unmeasured
 from reports.run.read import Run
@@ -84,7 +85,7 @@ def _bench_says(run: Run) -> list[str]:
 
 
 def _uncertified_says(run: Run) -> list[str]:
-    timed = [c for c in run.cells if c.status == "ok" and certification.needs(c)]
+    timed = [c for c in run.cells if c.status == "ok" and certificate.needs(c.axes)]
     count = len(certification.uncertified(run))
     if not count:
         return []

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from bench.parity.certificate import Check, Parity, Rung
 from reports.plots import style
 from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
-from reports.run.parity_file import Check, Parity, Rung
 from reports.run.read import Run
+from reports.words import ladder
 
 LANE = 0.17
 """Height between dots that would cover each other, in rungs."""
@@ -119,7 +120,7 @@ def _draw_rung(axes: Axes, row: int, rung: Rung, scale: Scale, tips: dict[str, s
         gid, x = f"check-{rung.number}-{number}", scale.place(share(check))
         offset = _free(x, placed, NEAR * (1 - scale.low))
         placed.append((x, offset))
-        tips[gid] = f"{rung.name}, {check.name}: {check.against}"
+        tips[gid] = f"{rung.name}, {check.name}: {ladder.against(check)}"
         _dot(axes, x, row + offset, gid, passed=bool(check.passed))
     if placed:
         _name_worst(axes, row, found[-1], placed[-1][0], scale)

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from bench.cells.cell import TWINS
+from bench.parity import certificate
+from bench.parity.certificate import Parity
 from bench.run import journal, results
 from bench.run.results import CellResult
 from bench.verdicts import ap_differences, comparisons
@@ -18,8 +20,6 @@ from pose import recipe as recipes
 from pose import splits
 from pose.errors import UserError
 from pose.files import read_bytes, read_json
-from reports.run import parity_file
-from reports.run.parity_file import Parity
 
 T = TypeVar("T")
 
@@ -184,7 +184,7 @@ def read(path: Path | str) -> Run:
             for twin in TWINS
             if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
         },
-        parity=certificate(path),
+        parity=certificate.read(path),
         bench=_versioned(bench / "bench.json", results.SCHEMA, dict[str, Any])
         if (bench / "bench.json").is_file()
         else None,
@@ -195,12 +195,6 @@ def read(path: Path | str) -> Run:
         passes=journal.passes(path),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )
-
-
-def certificate(folder: Path) -> Parity | None:
-    """Return the parity.json of a run, or of the folder of a climb without one; None where there is none."""
-    path = folder / "parity.json"
-    return _versioned(path, parity_file.SCHEMA, Parity) if path.is_file() else None
 
 
 def _versioned(path: Path, newest: int, kind: type[T]) -> T:

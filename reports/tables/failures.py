@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bench.parity.certificate import Check
 from bench.run import artifacts
 from bench.run.results import CellResult
 from reports.formats import or_absent
 from reports.run.missing import command, missing
-from reports.run.parity_file import Check
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
+from reports.words import ladder
 from reports.words.cells import read_back
 from reports.words.measurement import part
 
@@ -50,7 +51,7 @@ def _ladder(run: Run) -> list[Row]:
             name = f"rung {rung.number}: {rung.name}"
             rows.append((name, rung.status, rung.reason or "no reason recorded"))
     rows += [
-        (found.what, found.status, found.reason or "no reason recorded")
+        (ladder.certified(found), found.status, found.reason or "no reason recorded")
         for found in run.parity.runtimes
         if found.status in {"fail", "unsupported"}
     ]
@@ -59,7 +60,7 @@ def _ladder(run: Run) -> list[Row]:
 
 def _missed(check: Check) -> str:
     at = f", worst at {check.where}" if check.where else ""
-    return check.against + at + (f"; {check.note}" if check.note else "")
+    return ladder.against(check) + at + (f"; {check.note}" if check.note else "")
 
 
 def _noise(run: Run) -> list[Row]:

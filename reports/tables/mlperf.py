@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.parity import certificate
 from reports.formats import Absent, Noted, Value, milliseconds, per_second
 from reports.run.missing import command
 from reports.run.read import Run
@@ -102,7 +103,7 @@ def _parity(run: Run, axes: Cell | None, row: Mapping[str, Any]) -> Value:
     """Return `certified` or `uncertified` of what was timed, with the reason of a doubt."""
     if axes is None or row.get("status") != "ok":
         return Absent("no timing of a network here", quiet=True)
-    doubt = certification.doubt_of(run, axes, row.get("artifact_sha256"), row.get("certificate_id"))
+    doubt = certificate.doubt(run.parity, axes, row.get("artifact_sha256"), row.get("certificate_id"))
     return Noted(certification.UNCERTIFIED, doubt) if doubt else "certified"
 
 

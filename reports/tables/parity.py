@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.parity.certificate import LEAST_AP, says_nothing
+from bench.parity.certificate import LEAST_AP, Certificate, Check, Parity, Rung, says_nothing
 from reports.formats import (
     RUNTIME_NAMES,
     Absent,
@@ -17,7 +17,6 @@ from reports.formats import (
     short,
 )
 from reports.run.missing import command
-from reports.run.parity_file import Certificate, Check, Parity, Rung
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words.cells import DEVICE_NAMES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from reports.formats import short
-from reports.run.parity_file import Parity, Rung, Status
+from bench.parity.certificate import Certificate, Check, Parity, Rung, Status
+from reports.formats import measure, short
 
 MATHEMATICS = frozenset({1, 2, 3, 4, 5})
 """Data, weights, forward, gradient, optimizer: without one of them, equality is not proven."""
@@ -37,7 +37,7 @@ def _first(parity: Parity) -> str:
     found = next(
         (c for r in parity.rungs if r.number == first.rung for c in r.checks if c.name == first.check), None
     )
-    said = f" ({found.against})" if found else ""
+    said = f" ({against(found)})" if found else ""
     return f"rung {first.rung} ({first.name}) failed first, in “{first.check}”{at}{said}"
 
 
@@ -67,3 +67,18 @@ def numbered(rungs: Iterable[Rung]) -> str:
         parts += [f"{span[0]} to {span[-1]}"] if len(span) > 2 else [str(number) for number in span]
     listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
     return f"rung {listed}" if len(numbers) == 1 else f"rungs {listed}"
+
+
+def against(check: Check) -> str:
+    """Return what was measured beside its bound, in words."""
+    measured = "nothing" if check.measured is None else measure(check.measured)
+    bound = "none" if check.bound is None else measure(check.bound)
+    return f"measured {measured}, bound {bound}"
+
+
+def certified(one: Certificate) -> str:
+    """Return the name of what a certificate is of: torch-openvino-ir-bf16-cpu."""
+    through = f"through-{one.through}" if one.is_crossed else None
+    axes = [one.subject or one.twin, one.runtime, through, one.mode, one.precision, one.device]
+    axes += [f"in {short(one.place)}"] if one.place else []
+    return "-".join(filter(None, axes))

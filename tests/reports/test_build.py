@@ -240,7 +240,10 @@ def test_a_malformed_file_is_named(make_run: MakeRun):
     ("text", "said"),
     [
         ("{", r"parity\.json"),
-        ('{"schema": 1, "id": 3}', r"parity\.json is not what 'twinpose run' writes"),
+        (
+            '{"schema": 1, "id": 3}',
+            r"parity\.json is no certificate of schema 1 .*; climb again with 'twinpose parity",
+        ),
         ('{"schema": 2}', r"parity\.json has schema 2, this twinpose reads up to 1"),
     ],
 )

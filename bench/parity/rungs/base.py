@@ -13,29 +13,13 @@ import numpy as np
 
 from bench.cells.matrix import Place
 from bench.contract import Emit
+from bench.parity.certificate import Check
 from bench.process import environment, launch, parallel
 from bench.process.worker import resolve
 from pose.recipe import Recipe
 
 AT_ONCE = 2
 """Children side by side: one alone starts, traces and reads on one core. No rung measures a time."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One measured error against one bound."""
-
-    name: str
-    measured: float | None
-    """None where there is nothing to measure; then `note` says why."""
-    bound: float | None
-    passed: bool | None
-    """None for what is reported beside and not judged."""
-    reason: str
-    """Why the bound is that number."""
-    where: str | None = None
-    """The parameter, sample or operation with the largest error."""
-    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.contract import Emit
+from bench.parity.certificate import Check
 from bench.parity.rungs import samples
-from bench.parity.rungs.base import Check, Context
+from bench.parity.rungs.base import Context
 from bench.process.worker import resolve
 from pose import recipe, splits
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
-from bench.parity.certificate import LEAST_AP
+from bench.parity.certificate import LEAST_AP, Check
 from bench.parity.rungs import arms as arms_
 from bench.parity.rungs import probing
 from bench.parity.rungs.arms import Arm, Precisions, Ran, Subject
-from bench.parity.rungs.base import Check, Context, reshaped, rmse, worst
+from bench.parity.rungs.base import Context, reshaped, rmse, worst
 from bench.parity.rungs.forward import FACTOR, SLACK, by_sample
 from bench.run import artifacts
 from pose import bootstrap, heatmap, splits

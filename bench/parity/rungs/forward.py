@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from bench.cells.cell import TWINS
-from bench.parity.rungs.base import Check, Context, distance, distances, reshaped, rmse, within
+from bench.parity.certificate import Check
+from bench.parity.rungs.base import Context, distance, distances, reshaped, rmse, within
 from bench.parity.rungs.probing import Arrays, outputs, part
 from pose import architecture, recipe
 

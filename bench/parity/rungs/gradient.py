@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from bench.cells.cell import TWINS
-from bench.parity.rungs.base import Check, Context, distance, mismatches, reshaped, rmse, within
+from bench.parity.certificate import Check
+from bench.parity.rungs.base import Context, distance, mismatches, reshaped, rmse, within
 from bench.parity.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
 from bench.parity.rungs.probing import PRECISIONS, PUBLISHED, Arrays, batch, differentiated, outputs, part
 from pose import published

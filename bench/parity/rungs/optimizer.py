@@ -19,7 +19,8 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.contract import Emit
-from bench.parity.rungs.base import Check, Context, distances, told, within, worst
+from bench.parity.certificate import Check
+from bench.parity.rungs.base import Context, distances, told, within, worst
 from bench.parity.rungs.probing import STEP_SAMPLES, batch
 from bench.process import environment
 from bench.process.worker import resolve

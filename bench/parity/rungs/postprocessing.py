@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from bench.contract import Emit
+from bench.parity.certificate import Check
 from bench.parity.rungs import cases
-from bench.parity.rungs.base import Check, Context, told, within, worst
+from bench.parity.rungs.base import Context, told, within, worst
 from bench.parity.rungs.cases import Crowd, Maps
 from bench.parity.rungs.samples import apart
 from pose import evaluate, heatmap, inference, published

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from bench.contract import Emit
-from bench.parity.rungs.base import Check, Context, told, within, worst
+from bench.parity.certificate import Check
+from bench.parity.rungs.base import Context, told, within, worst
 from pose import augment, published, recipe, sample, splits, training
 from pose.coco import Dataset
 from pose.recipe import Recipe

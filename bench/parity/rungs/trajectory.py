@@ -13,7 +13,8 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.contract import Emit
-from bench.parity.rungs.base import Check, Context
+from bench.parity.certificate import Check
+from bench.parity.rungs.base import Context
 from bench.process import environment
 from bench.process.worker import resolve
 from bench.statistics.samples import t_interval

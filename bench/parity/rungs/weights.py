@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from bench.cells.cell import TWINS
-from bench.parity.rungs.base import Check, Context
+from bench.parity.certificate import Check
+from bench.parity.rungs.base import Context
 from bench.parity.rungs.probing import Arrays, outputs, part
 from pose import architecture, weights
 

@@ -274,8 +274,12 @@ def test_what_was_timed_without_a_certificate_is_marked(tmp_path: Path) -> None:
         run_folders.result(LATENCY, around(20), certificate_id=certificate) for certificate in ("c", None)
     )
     both = found(tmp_path, [a], [b])
-    assert both.rows[0].reason == "B: uncertified"
-    assert "B: uncertified" in text_.text(both)
+    said = {
+        "A": "its certificate is not in the run: there is no parity.json",
+        "B": "timed without a certificate (--uncertified)",
+    }
+    assert both.rows[0].reason == "; ".join(f"{side}: uncertified: {why}" for side, why in said.items())
+    assert f"B: uncertified: {said['B']}" in text_.text(both)
 
 
 def test_what_is_flagged_is_a_doubt(tmp_path: Path) -> None:
@@ -285,7 +289,8 @@ def test_what_is_flagged_is_a_doubt(tmp_path: Path) -> None:
         for patch in ({}, {"validity": flagged})
     )
     [row] = found(tmp_path, [a], [b]).rows
-    assert (row.verdict, row.reason) == ("equivalent", "B: IQR is 12.0% of the median")
+    assert row.verdict == "equivalent"
+    assert str(row.reason).endswith("; B: IQR is 12.0% of the median")
 
 
 def comparison(a: Cell, b: Cell, verdict: str | None, name: str = "as_shipped") -> dict[str, Any]:
@@ -365,7 +370,8 @@ def test_a_golden_run_is_compared_with_its_first_pass(tmp_path: Path) -> None:
         results_.save(first, msgspec.structs.replace(one, rounds=one.rounds[:1]))
     both = rows_.compare(sides.read(first), sides.read(GOLDEN / "schema_2"))
     rows = {row.id.rsplit("-", 1)[1]: row for row in both.rows if row.status == "compared"}
-    uncertified = "A: uncertified; B: uncertified"
+    why = "uncertified: timed without a certificate (--uncertified)"
+    uncertified = f"A: {why}; B: {why}"
     assert rows["latency"].reason == f"1 and 3 rounds; an interval needs 2 in each run; {uncertified}"
     assert rows["latency"].ratio == pytest.approx((2.092421 * 2.081165 / 2.093223**2) ** (1 / 3))
     assert rows["accuracy"].verdict == "equal"

@@ -177,7 +177,7 @@ def test_whatever_goes_wrong_becomes_a_row(
     assert words in row["reason"]
     if "see " in words:
         assert (run_folder / row["reason"].partition("(see ")[2].rstrip(")")).exists()
-    assert row["reason"] in mlperf.text([row])
+    assert row["reason"] in mlperf.text([row], None)
 
 
 def test_a_runner_that_breaks_in_server_does_not_wait_for_the_schedule_to_end(run_folder: Path):
@@ -382,14 +382,16 @@ def test_options_are_read_as_the_command_of_a_row_writes_them():
 
 def test_the_table_has_a_line_for_each_scenario_and_claims_nothing(run_folder: Path):
     rows = drive(run_folder, (*LATENCY, *THROUGHPUT))
-    lines = mlperf.text(rows).split("\n")
+    lines = mlperf.text(rows, None).split("\n")
     for scenario in ("SingleStream", "Server", "Offline"):
         assert sum(line.startswith(f"  {scenario} ") for line in lines) == 1
     assert sum("MLPerf asks for 600,000" in line for line in lines) == 3
     assert lines[-1].startswith("not an MLPerf result")
-    assert sum(line.endswith("uncertified: timed without a passed parity certificate") for line in lines) == 2
-    proven = mlperf.text([row | {"certificate_id": "c"} for row in rows])
-    assert "uncertified" not in proven
+    assert (
+        sum(line.endswith("uncertified: timed without a certificate (--uncertified)") for line in lines) == 2
+    )
+    lost = mlperf.text([row | {"certificate_id": "c"} for row in rows], None)
+    assert lost.count("uncertified: its certificate is not in the run: there is no parity.json") == 2
     assert parent.folder(run_folder) == run_folder / "bench" / "mlperf"
 
 

@@ -12,9 +12,8 @@ from benching import bench, one
 
 from bench import mlperf
 from bench.cells import matrix, runtimes
-from bench.cells.cell import Cell
 from bench.machine import fingerprint
-from bench.parity import certificate, ladder
+from bench.parity import certificate, ladder, weight_hashes
 from bench.parity import gate as gate_
 from bench.run import artifacts, results
 from pose import weights
@@ -40,13 +39,15 @@ def written(run: Path, **patch: Any) -> dict[str, Any]:
     found = {
         "schema": certificate.SCHEMA,
         "id": "a" * 64,
+        "recipe": "tiny",
+        "command": "twinpose parity run",
         "status": "pass",
         "first_failure": None,
         "rungs": [
             {"number": step.number, "name": step.name, "status": "pass", "reason": None}
             for step in ladder.LADDER
         ],
-        "weights": {"torch": certificate.describe_weights(best(run))},
+        "weights": {"torch": weight_hashes.describe_weights(best(run))},
         "runtimes": [arm | patch.pop("arm", {})],
     } | patch
     write_json(run / "parity.json", found)
@@ -248,9 +249,9 @@ def test_altered_weights_are_refused_by_the_parameters_name_and_nothing_is_touch
 
 
 def test_a_parameter_that_went_is_named(run: Path) -> None:
-    described = certificate.describe_weights(best(run))
+    described = weight_hashes.describe_weights(best(run))
     weights.save(best(run), {"b": np.ones((2, 2))})
-    assert certificate.altered(best(run), described) == "a"
+    assert weight_hashes.altered(best(run), described) == "a"
 
 
 @pytest.mark.parametrize("content", ["[", "[]", "{}", '{"schema": 9}'])
@@ -262,18 +263,11 @@ def test_a_malformed_certificate_is_one_line(run: Path, content: str) -> None:
 
 def test_an_export_is_certified_through_the_twin_that_it_is_of() -> None:
     cell = replace(one().cells[0], runtime="openvino", mode="ir", twin="tf")
-    arm = {
-        "subject": "tf",
-        "through": "tf",
-        "runtime": "openvino",
-        "mode": "ir",
-        "precision": "fp32",
-        "device": "cpu",
-    }
-    gate = gate_.Gate(Path(), None, {})
-    assert gate._is_of(arm, cell)
-    assert not gate._is_of(arm | {"through": "torch"}, cell)
-    assert isinstance(cell, Cell)
+    of = certificate.Certificate(
+        "c", "tf", "openvino", "ir", "fp32", "cpu", "a" * 64, "pass", subject="tf", through="tf"
+    )
+    assert of.covers(cell)
+    assert not replace(of, through="torch").covers(cell)
 
 
 def test_a_certificate_is_of_the_environment_that_it_was_climbed_in(run: Path) -> None:

@@ -17,8 +17,8 @@ from bench.machine import fingerprint
 from bench.parity import climb as climb_
 from bench.parity import gate as gate_
 from bench.parity import ladder
+from bench.parity.certificate import Check, Rung
 from bench.parity.rungs import arms, deployment
-from bench.parity.rungs.base import Check
 from bench.run import artifacts, folder
 from bench.stages import order
 from pose import weights
@@ -82,13 +82,13 @@ def climb(run: folder.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
     return climbed
 
 
-def _rung(step: ladder.Step, wanted: Any, statuses: dict[str, str], measured: float) -> ladder.Rung:
+def _rung(step: ladder.Step, wanted: Any, statuses: dict[str, str], measured: float) -> Rung:
     if step.number not in wanted:
-        return ladder.Rung(step.number, step.name, "not climbed", "not asked for")
+        return Rung(step.number, step.name, "not climbed", "not asked for")
     status = statuses.get(f"rung_{step.number}", "pass")
     reason = "not installed" if status == "unsupported" else None
     checks = (Check("error", measured, 1e-12, status == "pass", "why", "conv1.weight"),)
-    return ladder.Rung(step.number, step.name, status, reason, checks if reason is None else ())
+    return Rung(step.number, step.name, status, reason, checks if reason is None else ())
 
 
 def statuses(found: dict[str, Any]) -> list[str]:

@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import twins
 
 from bench.parity import climb as climb_
 from bench.parity import document
 from bench.parity import ladder as ladder_
-from bench.parity.rungs.base import Check, Context, within
+from bench.parity.certificate import Check, Rung
+from bench.parity.rungs.base import Context, within
 from bench.process.launch import ChildFailed
 from pose.errors import Unsupported, UserError
+from pose.weights import save
 from twinpose import parity as command
 from twinpose.options import Device
 
@@ -132,7 +135,7 @@ def test_a_folder_that_no_climb_made_is_not_emptied(tmp_path: Path, kind: str) -
 
 
 def test_what_an_earlier_climb_left_is_emptied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(ladder_, "climb", lambda *_: ([ladder_.Rung(2, "Weights", "fail", "x")], []))
+    monkeypatch.setattr(ladder_, "climb", lambda *_: ([Rung(2, "Weights", "fail", "x")], []))
     coco = twins.dataset(tmp_path / "coco")
     assert climb_recipe(tmp_path / "out", coco)["status"] == "fail"
     (tmp_path / "out" / "parity" / "probe.npz").write_text("of that climb")
@@ -157,7 +160,8 @@ def test_the_command_that_is_recorded_climbs_the_same_again(
         raise UserError("far enough")
 
     monkeypatch.setattr(climb_, "recipe", refuse)
-    out, sets = tmp_path / "a folder", ["training.epochs=3", "name=a b"]
+    out, sets, given = tmp_path / "a folder", ["training.epochs=3", "name=a b"], tmp_path / "w"
+    save(given, {"a": np.ones(2)})
     with pytest.raises(UserError, match="far enough"):
         command.parity(
             recipe="smoke",
@@ -165,14 +169,14 @@ def test_the_command_that_is_recorded_climbs_the_same_again(
             out=out,
             rungs="2,3",
             coco=Path("c d"),
-            weights=Path("w"),
+            weights=given,
             threads=3,
             device=Device.cpu,
         )
     with pytest.raises(UserError, match="far enough"):
         command.parity(recipe="smoke")
     assert climbed[0].command == (
-        "twinpose parity --recipe smoke --set training.epochs=3 --set 'name=a b' --weights w "
+        f"twinpose parity --recipe smoke --set training.epochs=3 --set 'name=a b' --weights {given} "
         f"--coco 'c d' --rungs 2,3 --threads 3 --device cpu --out '{out}'"
     )
     assert climbed[1].command == "twinpose parity --recipe smoke"

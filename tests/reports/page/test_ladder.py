@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.parity import certificate
-from bench.parity.rungs.base import Check
+from bench.parity.certificate import Check
 from bench.parity.rungs.deployment import Fact
 from pose.files import write_json
 from reports.page import ladder

@@ -18,14 +18,13 @@ import pytest
 from bench.cells.scenarios import SCENARIOS
 from bench.parity import document
 from bench.parity import gate as gate_
-from bench.parity import ladder as ladder_
+from bench.parity.certificate import Check, Parity, Rung
 from bench.parity.rungs import base, deployment
 from reports import build as built
 from reports.page import html, summary
 from reports.plots import cells as cells_
 from reports.plots import parity as plots_parity
 from reports.plots import plot as plot_
-from reports.run.parity_file import Check, Parity, Rung
 from reports.run.read import Run, read
 from reports.tables import cells as tables_cells
 from reports.tables import failures, overview, parity
@@ -93,11 +92,11 @@ def test_what_the_bench_writes_is_what_the_report_reads(make_run: MakeRun):
     opened = read(path)
     assert opened.recipe is not None
     context = base.Context(opened.recipe, path, path, path / "split.json", path, 2)
-    checks = (base.Check("fp64 gradients", math.nan, 1e-11, False, "why", "conv1.weight"),)
+    checks = (Check("fp64 gradients", math.nan, 1e-11, False, "why", "conv1.weight"),)
     rungs = [
-        ladder_.Rung(2, "Weights", "pass", None, (), 1.5),
-        ladder_.Rung(4, "Loss and gradient", "fail", None, checks, 2.5),
-        ladder_.Rung(6, "Trajectory", "not climbed", "not asked for"),
+        Rung(2, "Weights", "pass", None, (), 1.5),
+        Rung(4, "Loss and gradient", "fail", None, checks, 2.5),
+        Rung(6, "Trajectory", "not climbed", "not asked for"),
     ]
     axes = ("tf", "tf", None, "tf", "graph", "fp32", "cpu", "ab" * 32)
     arms = [asdict(deployment.Fact(*axes, "fail", "a reason"))]
@@ -214,7 +213,7 @@ def test_a_certificate_of_an_export_through_the_other_twin_covers_no_cell(run: R
     opened = replace(run, parity=replace(run.parity, runtimes=crossed))
     assert {c.axes.runtime for c in certification.uncertified(opened)} == {"openvino"}
     assert "IR through" in to_markdown(parity.certificates(opened))  # type: ignore[arg-type]
-    assert "torch-openvino-through-tf-ir-fp32-cpu" in {c.what for c in crossed}
+    assert "torch-openvino-through-tf-ir-fp32-cpu" in {ladder.certified(c) for c in crossed}
 
 
 def test_a_ladder_that_could_not_be_climbed_whole_is_no_failure(run: Run):
@@ -235,14 +234,14 @@ def test_a_certificate_that_failed_is_no_certificate(run: Run):
     covered = {c.id for c in run.cells if c.certificate_id == first.id and SCENARIOS[c.axes.scenario].rungs}
     assert {c.id for c in certification.uncertified(broken)} <= covered
     assert certification.uncertified(broken)
-    assert first.what in {row["what"] for row in rows(failures.failures(broken))}
+    assert ladder.certified(first) in {row["what"] for row in rows(failures.failures(broken))}
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"certificate_id": None}, "--uncertified"),
-        ({"artifact_sha256": "0" * 64}, "another artifact"),
+        ({"artifact_sha256": "0" * 64}, "its artifact is not the one that was certified"),
     ],
 )
 def test_a_timing_is_certified_by_this_run_for_this_artifact_or_not_at_all(
@@ -253,9 +252,9 @@ def test_a_timing_is_certified_by_this_run_for_this_artifact_or_not_at_all(
     assert said in (certification.doubt(run, msgspec.structs.replace(timed, **changes)) or "")
     assert run.parity is not None
     for parity_, why in (
-        (replace(run.parity, status="fail"), "failed since"),
-        (replace(run.parity, runtimes=()), "no certificate of this runtime"),
-        (without_rung(run, 5), "rung 5 of the parity ladder is unsupported"),
+        (replace(run.parity, status="fail"), "the parity ladder failed"),
+        (replace(run.parity, runtimes=()), "says nothing of this runtime"),
+        (without_rung(run, 5), "rung 5 (Optimizer step) is unsupported"),
         (renewed(run), "climbed anew since it was timed; 'twinpose bench' gives it the new certificate"),
     ):
         assert why in (certification.doubt(replace(run, parity=parity_), timed) or "")
@@ -311,7 +310,7 @@ def test_the_report_calls_certified_what_the_gate_grants_the_certificate_that_th
 ):
     raw = change(json.loads((run.path / "parity.json").read_text()))
     changed = replace(run, parity=msgspec.convert(raw, Parity))
-    gate = gate_.Gate(run.path, raw, {})
+    gate = gate_.Gate(run.path, changed.parity, {})
     timed = [c for c in run.cells if c.status == "ok" and SCENARIOS[c.axes.scenario].rungs]
     assert {c.axes.scenario for c in timed} == {one.name for one in SCENARIOS.values() if one.rungs}
     for cell in timed:

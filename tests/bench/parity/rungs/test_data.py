@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.parity.certificate import Check
 from bench.parity.rungs import data, samples
-from bench.parity.rungs.base import Check, Context
+from bench.parity.rungs.base import Context
 from pose import splits
 
 ARRAYS = data.ARRAYS["shared"]

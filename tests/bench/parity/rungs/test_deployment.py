@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from bench.cells.runtimes import RUNTIMES
+from bench.parity.certificate import Check
 from bench.parity.rungs import arms, deployment, probing
 from bench.parity.rungs.arms import Subject
-from bench.parity.rungs.base import Check, Context
+from bench.parity.rungs.base import Context
 from bench.parity.rungs.deployment import Deployment
 from bench.process import launch
 from bench.process.worker import explain, resolve

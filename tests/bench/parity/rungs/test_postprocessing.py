@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.parity.certificate import Check
 from bench.parity.rungs import cases, postprocessing
-from bench.parity.rungs.base import Check, Context
+from bench.parity.rungs.base import Context
 from pose import evaluate
 
 
