@@ -110,10 +110,7 @@ def predict(
     if not weights.is_file():
         raise UserError(f"no file {weights}; expected weights (.safetensors, .onnx or .xml)")
     inputs = [weights, weights.with_suffix(".bin"), recipes.find(recipe), *files_of_coco(coco)]
-    inputs += [boxes] if boxes else []
-    require_writable(out, but_not=inputs)
-    if heatmaps:
-        require_writable(heatmaps, but_not=[*inputs, out])
+    _require_outputs(out, heatmaps, [*inputs, boxes] if boxes else inputs)
     # The graph of an export holds the channel order.
     in_graph = weights.suffix in {Path(one.file).suffix for one in ARTIFACTS.values() if one.is_export}
     resolved = recipe_for(recipe, overrides, None if in_graph else weights)
@@ -147,6 +144,13 @@ def predict(
     used = f"boxes of {boxes.name}" if boxes else "ground-truth boxes"
     text = f"{value['predictions']} people of {value['images']} images ({used}{order}) -> {out}\n"
     console.facts(value | {"out": str(out)}, as_json, text + _numbers(value["numbers"]))
+
+
+def _require_outputs(out: Path, heatmaps: Path | None, inputs: list[Path]) -> None:
+    """Raise UserError unless predictions, and heatmaps if wanted, can be written without harm to inputs."""
+    require_writable(out, but_not=inputs)
+    if heatmaps:
+        require_writable(heatmaps, but_not=[*inputs, out])
 
 
 def _artifact(runtime: str, twin: str, weights: Path, common: dict[str, Any], folder: Path) -> Path:

@@ -229,7 +229,7 @@ def _interval(one: Measure, other: Measure) -> tuple[tuple[float, float] | None,
 
 def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) -> ComparedCell:
     both = (("A", one), ("B", other))
-    doubts = [f"{side}: uncertified: {one.uncertified}" for side, one in both if one.uncertified]
+    doubts = [f"{side}: uncertified: {measure.uncertified}" for side, measure in both if measure.uncertified]
     doubts += [f"{side}: {measure.doubts}" for side, measure in both if measure.doubts]
     row = ComparedCell(
         id=one.id, status="compared", kind=one.kind, unit=one.unit,

@@ -31,6 +31,24 @@ class Gate:
 
     def certificate(self, cell: Cell, artifact_sha256: str | None) -> tuple[str | None, str | None]:
         """Return the id of a cell's certificate, or None and the reason why it has none."""
+        arm, refused = self._decide(cell, artifact_sha256)
+        return (None, refused) if refused or arm is None else (arm.id, None)
+
+    def bars(self, cell: Cell, artifact_sha256: str | None) -> tuple[str, str] | None:
+        """Return the status and the reason of a cell that may not be timed; None when it may be tried.
+
+        `unsupported` where only rung 7 stands in the way, and could not run it. A cell without an artifact,
+        or for a GPU where there is none, lacks no certificate: its child says what it lacks.
+        """
+        if not SCENARIOS[cell.scenario].rungs or not artifact_sha256:
+            return None
+        arm, refused = self._decide(cell, artifact_sha256)
+        if not refused or (cell.device == "cuda" and not fingerprint.gpus()):
+            return None
+        return "unsupported" if arm and arm.status == "unsupported" else "uncertified", refused
+
+    def _decide(self, cell: Cell, artifact_sha256: str | None) -> tuple[Certificate | None, str | None]:
+        """Return the certificate that speaks of a cell, if it comes to that, and why it is not certified."""
         if self.found is None:
             return None, f"the run has no certificate; {self._climb()}"
         if blocked := self._blocked(self.found, cell):
@@ -42,21 +60,7 @@ class Gate:
         refused = certificate_.refused(arm, cell, artifact_sha256)
         if refused and arm.artifact_sha256 != artifact_sha256:
             refused = f"{refused}; {self._climb()}"
-        return (None, refused) if refused else (arm.id, None)
-
-    def bars(self, cell: Cell, artifact_sha256: str | None) -> tuple[str, str] | None:
-        """Return the status and the reason of a cell that may not be timed; None when it may be tried.
-
-        `unsupported` where only rung 7 stands in the way, and could not run it. A cell without an artifact,
-        or for a GPU where there is none, lacks no certificate: its child says what it lacks.
-        """
-        if not SCENARIOS[cell.scenario].rungs or not artifact_sha256:
-            return None
-        _, refused = self.certificate(cell, artifact_sha256)
-        if not refused or (cell.device == "cuda" and not fingerprint.gpus()):
-            return None
-        arm = None if self.found is None or self._blocked(self.found, cell) else self._arm(self.found, cell)
-        return "unsupported" if arm and arm.status == "unsupported" else "uncertified", refused
+        return arm, refused
 
     def _arm(self, found: Parity, cell: Cell) -> Certificate | None:
         place = self.places.get(cell.runtime, Place()).key
