@@ -184,7 +184,7 @@ def latency(ms: float, n: int) -> dict[str, Any]:
     enough = n >= 662
     factors = {"p50": 1.0, "p90": 1.08, "p99": 1.31, "mean": 1.02, "min": 0.97, "max": 1.6, "iqr": 0.05}
     found = {name: ms * factor for name, factor in factors.items()}
-    nulls = {} if enough else {"p99": f"{n} queries; needs 662"}
+    nulls = {} if enough else {"p99": f"{n} queries, needs 662"}
     return {"latency_ms": {**found, **({} if enough else {"p99": None})}, "nulls": nulls}
 
 

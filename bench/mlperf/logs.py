@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from bench.mlperf.options import deviations
+from bench.statistics.samples import why_withheld
 
 MARK = ":::MLLOG "
 DETAIL = "mlperf_log_detail.txt"
 
-ENOUGH = {"p50": 1, "p90": 64, "p99": 662}
-"""Queries that a percentile needs: the early-stopping rule of LoadGen, with one query left out."""
+PERCENTS = {"p50": 50, "p90": 90, "p99": 99}
+"""By the name that a row gives it."""
 
-KEYS = {"p50": "50.00_percentile", "p90": "90.00_percentile", "p99": "99.00_percentile"} | {
+KEYS = {name: f"{percent:.2f}_percentile" for name, percent in PERCENTS.items()} | {
     name: name for name in ("mean", "min", "max")
 }
+"""By the name that a row gives a figure: the one that LoadGen gives it."""
 
 QPS = {
     "SingleStream": "result_qps_with_loadgen_overhead",
@@ -95,9 +97,11 @@ def result(folder: Path, scenario: str) -> dict[str, Any]:
 
 def _latencies(found: dict[str, Any], queries: int) -> tuple[dict[str, int | None], dict[str, str]]:
     """Return the figures by name, null where `queries` are too few, and why those are null."""
-    nulls = {name: f"{queries} queries; needs {need}" for name, need in ENOUGH.items() if queries < need}
     if not queries:
         nulls = dict.fromkeys(KEYS, "Offline is one query: no latency of a sample")
+    else:
+        withheld = {name: why_withheld(percent, queries) for name, percent in PERCENTS.items()}
+        nulls = {name: reason for name, reason in withheld.items() if reason}
     return {name: None if name in nulls else found[f"result_{KEYS[name]}_latency_ns"] for name in KEYS}, nulls
 
 

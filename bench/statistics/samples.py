@@ -78,6 +78,15 @@ def queries_needed(percent: float, over: int = 1) -> int:
     return low + over
 
 
+def why_withheld(percent: float, queries: int, where: str = "") -> str | None:
+    """Return why a percentile of so many queries is not given; None where they are enough.
+
+    where: " in all rounds", or another word on where they were counted.
+    """
+    needed = queries_needed(percent)
+    return None if queries >= needed else f"{counted(queries, 'query', 'queries')}{where}, needs {needed}"
+
+
 def pooled_percentiles(samples: np.ndarray, percents: Sequence[float] = (50, 90, 99)) -> dict[str, Any]:
     """Return {"p50", "p90", "p99", "nulls": {name: reason}} of samples (n,), pooled over rounds.
 
@@ -86,12 +95,10 @@ def pooled_percentiles(samples: np.ndarray, percents: Sequence[float] = (50, 90,
     """
     found: dict[str, Any] = {"nulls": {}}
     for percent in percents:
-        name, needed = f"p{percent:g}", queries_needed(percent)
-        found[name] = percentile(samples, percent) if len(samples) >= needed else None
-        if found[name] is None:
-            found["nulls"][name] = (
-                f"{counted(len(samples), 'query', 'queries')} in all rounds, needs {needed}"
-            )
+        name, reason = f"p{percent:g}", why_withheld(percent, len(samples), " in all rounds")
+        found[name] = None if reason else percentile(samples, percent)
+        if reason:
+            found["nulls"][name] = reason
     return found
 
 

@@ -148,6 +148,19 @@ def test_the_bound_and_the_load_can_be_given(run_folder: Path):
     assert "--mlperf target_qps=50.0 --mlperf target_latency_ms=0.5" in row["command"]
 
 
+def test_without_a_median_server_is_driven_under_a_given_bound_alone(run_folder: Path):
+    few = {"single_stream_queries": 3, "min_duration_s": 0.001, "server_queries": 20}
+    [row] = drive(run_folder, **few)
+    [single] = row["scenarios"]
+    assert (row["status"], single["scenario"], single["latency_ns"]["p50"]) == ("ok", "SingleStream", None)
+    assert single["nulls"]["p50"] == f"{single['queries']} queries, needs 11"
+    assert "Server was not driven" in single["warnings"][-1]
+    assert single["warnings"][-1] in mlperf.text([row], None)
+    [bounded] = drive(run_folder, **few, target_latency_ms=50)
+    assert [found["scenario"] for found in bounded["scenarios"]] == ["SingleStream", "Server"]
+    assert bounded["scenarios"][1]["target_latency_ns"] == 50_000_000
+
+
 @pytest.mark.parametrize(
     ("cells", "runner", "status", "words"),
     [

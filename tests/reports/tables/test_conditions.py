@@ -111,7 +111,7 @@ def test_a_percentile_of_too_few_queries_is_null_with_the_reason(run: Run):
     table = cells_.every_cell(run)
     assert table is not None
     assert parsed(table)[PIPELINE_CELL]["latency_p99_ms"] == ""
-    assert "450 queries; needs 662" in table.reasons
+    assert "450 queries, needs 662" in table.reasons
     assert float(parsed(table)[bench_files.FIRST]["latency_p99_ms"]) == pytest.approx(21.4 * 1.31)
 
 
@@ -189,7 +189,7 @@ def test_what_the_load_generator_says_has_a_table_of_its_own(make_run: MakeRun):
             "scenario": "SingleStream",
             "result_valid": True,
             "latency_ns": {"p50": 21_400_000, "p90": 23_000_000, "p99": None},
-            "nulls": {"p99": "450 queries; needs 662"},
+            "nulls": {"p99": "450 queries, needs 662"},
             "qps": 46.2,
             "reasons": [],
             "warnings": ["short"],
