@@ -89,7 +89,7 @@ def find(name: str) -> Stored:
     return Stored.model_validate(strict_yaml.read(find_yaml(name, "tables"), "a stored table"))
 
 
-def compare(table: Stored, run: Path | None) -> Reproduction:
+def compare_with_run(table: Stored, run: Path | None) -> Reproduction:
     """Return the table beside that of `run`, or of the command's own run folder."""
     path = (run or Path(table.run)) / table.file
     if not path.exists():

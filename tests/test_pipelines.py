@@ -40,14 +40,14 @@ def test_a_distance_counts_every_value_of_every_image() -> None:
 def test_colours_that_no_native_pipeline_has_are_refused_in_one_line(rendered: Path) -> None:
     study = recipe.load("study_resnet50_256x192", ["split.method=official"])
     with pytest.raises(UserError, match=r"--set training\.augmentation\.colour_jitter=null") as refused:
-        native_pixels.compare(study, request(rendered))
+        native_pixels.compare_pipelines(study, request(rendered))
     assert str(refused.value).startswith("study_resnet50_256x192: recipe: data.pipeline native")
     assert "\n" not in str(refused.value)
 
 
 def test_weights_that_are_not_there_are_refused_before_anything_is_measured(rendered: Path) -> None:
     with pytest.raises(UserError, match=r"no file nowhere\.safetensors; expected weights"):
-        native_pixels.compare(twins.tiny(), request(rendered, weights=Path("nowhere.safetensors")))
+        native_pixels.compare_pipelines(twins.tiny(), request(rendered, weights=Path("nowhere.safetensors")))
 
 
 def measured(coco: Path, folder: Path, *first: Path) -> dict[str, Any]:

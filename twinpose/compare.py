@@ -28,7 +28,7 @@ def compare(
 ) -> int:
     """Compare two runs cell by cell; exits 4 where one regressed, 5 where one is missing, 6 elsewhere."""
     share = rows.parse_share(fail_over)
-    found = rows.compare(sides.read(a), sides.read(b), only=only, fail_over=share)
+    found = rows.compare_sides(sides.read(a), sides.read(b), only=only, fail_over=share)
     console.facts(found.to_dict(across_machines), as_json, text.text(found, across_machines))
     return found.exit_code(across_machines)
 
@@ -49,6 +49,6 @@ def reproduce(
             "\n".join(console.aligned(((t.name, t.title) for t in known), left=(0, 1))),
         )
         return 0
-    found = reproduce_.compare(reproduce_.find(table), run)
+    found = reproduce_.compare_with_run(reproduce_.find(table), run)
     console.facts(found.to_dict(), as_json, found.text())
     return CHECK_FAILED if found.agrees is False else 0

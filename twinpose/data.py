@@ -141,5 +141,5 @@ def pipelines(
     request = native_pixels.Request(
         coco, split.value, weights, samples, rounds, workers if workers is not None else 2
     )
-    found = native_pixels.compare(recipe_for(recipe, set_, weights), request)
+    found = native_pixels.compare_pipelines(recipe_for(recipe, set_, weights), request)
     console.facts(found, as_json, native_pixels.text(found))

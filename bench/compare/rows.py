@@ -115,7 +115,7 @@ def parse_share(text: str) -> float:
     return value
 
 
-def compare(a: Side, b: Side, *, only: str | None = None, fail_over: float = 0.0) -> ComparedRuns:
+def compare_sides(a: Side, b: Side, *, only: str | None = None, fail_over: float = 0.0) -> ComparedRuns:
     """Return what differs between two sides; cells or benchmarks that `only` (-k) selects.
 
     fail_over: how much longer (0.05 is 5 %) something may take before it has regressed. Raises

@@ -79,7 +79,7 @@ class Distances:
     both: Distance = field(default_factory=Distance)
 
 
-def compare(resolved: Recipe, request: Request) -> dict[str, Any]:
+def compare_pipelines(resolved: Recipe, request: Request) -> dict[str, Any]:
     """Return what each twin's children found; a twin whose framework is absent has the reason instead.
 
     Raises UserError for a recipe that cannot be native, weights that are absent or an empty part.
@@ -223,7 +223,7 @@ def speed(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 
 def text(found: dict[str, Any]) -> str:
-    """Return the findings of `compare` as a table and the causes in words."""
+    """Return the findings of `compare_pipelines` as a table and the causes in words."""
     people = f"{found['samples']} of {found['people']} people of '{found['part']}'"
     rows = [("", "cause", "largest", "mean", "signed", "differ")]
     words = []

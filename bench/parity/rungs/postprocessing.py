@@ -39,7 +39,7 @@ CHECKS = {
 def climb(context: Context) -> list[Check]:
     """Return the checks of decoding, flip test, rescoring, OKS, OKS-NMS and all of them in a row."""
     payload = {"heatmap_size": context.recipe.model.heatmap_size}
-    found = context.call("shared", "bench.parity.rungs.postprocessing:compare", payload)
+    found = context.call("shared", "bench.parity.rungs.postprocessing:compare_postprocessing", payload)
     return [
         within(
             name,
@@ -52,7 +52,7 @@ def climb(context: Context) -> list[Check]:
     ]
 
 
-def compare(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+def compare_postprocessing(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Return for each of CHECKS the largest error, its case and the number of cases (in the child)."""
     width, height = payload["heatmap_size"]
     errors: dict[str, dict[str, float]] = defaultdict(dict)

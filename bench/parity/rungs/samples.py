@@ -56,7 +56,7 @@ def checks(context: Context) -> list[Check]:
         "coco": context.coco.resolve(),
         "split": context.split.resolve(),
     }
-    found = context.call("shared", "bench.parity.rungs.samples:compare", payload)
+    found = context.call("shared", "bench.parity.rungs.samples:compare_samples", payload)
     variance = 2 * context.recipe.model.sigma_px**2
     exact = float(np.float32(variance)) == variance
     bounds = {
@@ -78,7 +78,7 @@ def checks(context: Context) -> list[Check]:
     ]
 
 
-def compare(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+def compare_samples(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Return the largest error of each kind and where it is (in the child)."""
     resolved = without_extras(recipe.from_dict(payload["recipe"]))
     manifest, root = splits.read(Path(payload["split"])), Path(payload["coco"])

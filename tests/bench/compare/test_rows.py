@@ -42,7 +42,7 @@ def found(tmp_path: Path, a: list[CellResult], b: list[CellResult], **options: A
     verdicts = options.pop("verdicts", ((), ()))
     first = run_folders.write(tmp_path / "a", a, comparisons=verdicts[0])
     second = run_folders.write(tmp_path / "b", b, comparisons=verdicts[1], **of_b)
-    return rows_.compare(sides.read(first), sides.read(second), **options)
+    return rows_.compare_sides(sides.read(first), sides.read(second), **options)
 
 
 def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> rows_.ComparedCell:
@@ -117,7 +117,7 @@ def test_a_looser_threshold_never_fails_more(
         one, other = (
             sides.Side(name, "run", {"x": m}, {}, {}) for name, m in zip("ab", measure, strict=True)
         )
-        [row] = rows_.compare(one, other, fail_over=fail_over).rows
+        [row] = rows_.compare_sides(one, other, fail_over=fail_over).rows
         assert row.ratio == pytest.approx(math.exp(np.mean(np.log(b)) - np.mean(np.log(a))))
         if row.status == "regressed":
             assert row.verdict == "slower"
@@ -368,7 +368,7 @@ def test_a_golden_run_is_compared_with_its_first_pass(tmp_path: Path) -> None:
     first = Path(shutil.copytree(GOLDEN / "schema_2", tmp_path / "first"))
     for one in results_.cells(first):
         results_.save(first, msgspec.structs.replace(one, rounds=one.rounds[:1]))
-    both = rows_.compare(sides.read(first), sides.read(GOLDEN / "schema_2"))
+    both = rows_.compare_sides(sides.read(first), sides.read(GOLDEN / "schema_2"))
     rows = {row.id.rsplit("-", 1)[1]: row for row in both.rows if row.status == "compared"}
     why = "uncertified: timed without a certificate (--uncertified)"
     uncertified = f"A: {why}; B: {why}"
@@ -400,7 +400,7 @@ def test_mistakes_name_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'twinpose bench .*empty' makes one"):
         sides.read(tmp_path / "empty")
     with pytest.raises(UserError, match="expected two runs or two benchmark files"):
-        rows_.compare(sides.read(run), sides.read(GOLDEN / "benchmarks.json"))
+        rows_.compare_sides(sides.read(run), sides.read(GOLDEN / "benchmarks.json"))
     failed = run_folders.result(LATENCY, [], status="failed", reason="a kernel was not found")
     with pytest.raises(UserError, match=r"nothing that can be compared: .*: failed: a kernel"):
         found(tmp_path, [failed], [run_folders.result(LATENCY, around(20))])

@@ -38,7 +38,7 @@ def benchmarks(tmp_path: Path, scale: float = 1.0, **machine: Any) -> Path:
 def test_a_benchmark_file_against_itself_is_equivalent() -> None:
     side = sides.read(GOLDEN / "benchmarks.json")
     assert list(side.measures) == [f"test_small.py::test_{name}" for name in ("sort", "sum[3]", "sum[5]")]
-    both = rows.compare(side, side)
+    both = rows.compare_sides(side, side)
     assert {row.ratio for row in both.rows} == {1.0}
     assert both.exit_code() == 0
     assert {(row.n_a, row.unit, row.kind) for row in both.rows} == {(sides.BLOCKS, "s", "time")}
@@ -85,6 +85,6 @@ def test_a_benchmark_without_raw_data_cannot_be_compared(tmp_path: Path) -> None
     del raw["benchmarks"][0]["stats"]["data"]
     path = tmp_path / "f.json"
     path.write_text(json.dumps(raw))
-    both = rows.compare(sides.read(GOLDEN / "benchmarks.json"), sides.read(path))
+    both = rows.compare_sides(sides.read(GOLDEN / "benchmarks.json"), sides.read(path))
     assert both.rows[-1].reason == "no raw data; write it with --benchmark-json, or --benchmark-save-data"
     assert both.exit_code() == NOT_MEASURED

@@ -189,7 +189,7 @@ def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) 
         run = run_folders.write(tmp_path / name, [scored(TORCH, predictions, artifact_sha256=sha256)])
         keep(run, TORCH.id, predictions, TRUTH)
         runs.append(sides.read(run))
-    return rows.compare(*runs)
+    return rows.compare_sides(*runs)
 
 
 def test_two_runs_are_compared_over_the_same_images(tmp_path: Path) -> None:
