@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ CERTIFIED = ("pass", "reported")
 
 SCHEMA = 1
 
+ARM = ("subject", "through", "runtime", "mode", "precision", "device", "artifact_sha256", "place")
+"""What tells two certificates of a ladder apart."""
 
 NEEDED = frozenset(number for one in SCENARIOS.values() for number in one.rungs)
 """What some timing needs."""
@@ -74,12 +76,18 @@ class Rung:
     started: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """How equal one artifact on one runtime is to its source, in one mode and precision."""
 
     id: str
+    """A hash of all that it rests on; "" before the whole ladder is climbed."""
+    subject: str | None = None
+    """Whose weights these are, where that is not the twin's name."""
     twin: str
+    """The source of the weights."""
+    through: str | None = None
+    """The twin that an IR was made through."""
     runtime: str
     mode: str
     precision: str
@@ -87,24 +95,29 @@ class Certificate:
     artifact_sha256: str | None
     status: str
     """`pass`, `fail`, `unsupported`, or `reported` where nothing is judged."""
-    rmse: float | None = None
-    """Of heatmaps, to the float64 reference."""
-    bound: float | None = None
-    ap: float | None = None
-    dap: float | None = None
-    """AP minus the source's."""
-    dap_low: float | None = None
-    dap_high: float | None = None
-    """Ends of the bootstrap interval over images."""
     reason: str | None = None
-    subject: str | None = None
-    """Whose weights these are, where that is not the twin's name."""
-    through: str | None = None
-    """The twin that an IR was made through."""
-    place: str | None = None
-    """A hash of the environment that it ran in, where that is one of the runtime's own."""
+    """Why it is not `pass`."""
+    rmse: float | None = None
+    """Of the probe set's heatmaps to the float64 reference."""
+    bound: float | None = None
     shift_px: float | None = None
     """99th percentile over joints of the distance to the reference's keypoints, in input pixels."""
+    ap: float | None = None
+    dap: float | None = None
+    """AP less the source's, with its 95% interval over images."""
+    dap_low: float | None = None
+    dap_high: float | None = None
+    place: str | None = None
+    """A hash of the environment that the matrix gives the runtime; None for this one."""
+
+    @property
+    def arm(self) -> tuple[str | None, ...]:
+        """Return what tells it from the others of a ladder, in the order of `ARM`."""
+        return tuple(getattr(self, name) for name in ARM)
+
+    def facts(self) -> dict[str, Any]:
+        """Return all that it says but its id, which is of the whole ladder."""
+        return {name: value for name, value in asdict(self).items() if name != "id"}
 
     @property
     def is_crossed(self) -> bool:

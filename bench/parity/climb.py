@@ -16,9 +16,11 @@ from bench.cells.cell import TWINS, Cell
 from bench.cells.scenarios import SCENARIOS
 from bench.machine import fingerprint
 from bench.parity import certificate, document, kept_rungs, ladder
+from bench.parity.certificate import Certificate
 from bench.parity.rungs import arms
 from bench.parity.rungs.arms import Kind, Precisions, Subject
 from bench.parity.rungs.base import Context
+from bench.parity.rungs.deployment import unjudged
 from bench.run import artifacts
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder
@@ -71,29 +73,16 @@ def run_folder(run: RunFolder, wanted: ClimbRequest, measured: matrix.Matrix | N
     return _climb(context, subjects, _lower(measured), wanted, run.path, _before(run.path))
 
 
-def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[dict[str, Any]]:
-    """Return what rung 7 would look at now, as its facts name each arm and artifact."""
-    hashes: dict[Path, str | None] = {}
+def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[Certificate]:
+    """Return what rung 7 would look at now: of each arm and artifact a certificate without figures."""
+    asked = [
+        (subject, arm)
+        for subject in _subjects(run, measured)
+        for arm in arms.of(subject, _lower(measured), run.settings.device)
+    ]
+    hashes = {path: artifacts.artifact_sha256(path) for path in {arm.artifact for _, arm in asked}}
     places = measured.places if measured else {}
-    found = []
-    for subject in _subjects(run, measured):
-        for arm in arms.of(subject, _lower(measured), run.settings.device):
-            if arm.artifact not in hashes:
-                hashes[arm.artifact] = artifacts.artifact_sha256(arm.artifact)
-            found.append(
-                {
-                    "subject": subject.name,
-                    "twin": subject.twin,
-                    "through": arm.through,
-                    "runtime": arm.runtime,
-                    "mode": arm.mode,
-                    "precision": arm.precision,
-                    "device": arm.device,
-                    "artifact_sha256": hashes[arm.artifact],
-                    "place": places.get(arm.runtime, matrix.Place()).key,
-                }
-            )
-    return found
+    return [unjudged(subject, arm, hashes[arm.artifact], places) for subject, arm in asked]
 
 
 def _before(path: Path) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cells.runtimes import ARTIFACTS
-from bench.parity.certificate import Status
+from bench.parity.certificate import ARM, Status
 from bench.parity.rungs.arms import Subject
 from bench.run import artifacts
 
@@ -59,10 +59,6 @@ def others(before: Mapping[str, Any], run: Sequence[Mapping[str, Any]]) -> list[
 
 def _arm(arm: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(arm.get(name) for name in ARM)
-
-
-ARM = ("subject", "through", "runtime", "mode", "precision", "device", "artifact_sha256", "place")
-"""What tells two arms of a certificate apart."""
 
 
 def changed(before: Mapping[str, Any], of: Mapping[str, Any], subjects: Sequence[Subject]) -> str | None:

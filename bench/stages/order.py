@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,8 @@ def _is_proven(run: RunFolder) -> bool:
     if gate.found is None or not gate.is_whole():
         return False
     measured = load_matrix(run, None) if run.recipe.matrix else None
+    certified = {one.arm for one in gate.found.runtimes}
     return all(
-        gate.outdated(arm["runtime"], arm["twin"]) is None
-        and any(arm.items() <= asdict(known).items() for known in gate.found.runtimes)
-        for arm in climb.expected(run, measured)
+        one.arm in certified and gate.outdated(one.runtime, one.twin) is None
+        for one in climb.expected(run, measured)
     )

@@ -15,7 +15,7 @@ import numpy as np
 from bench.cells.cell import TWINS
 from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS
-from bench.run import artifacts
+from bench.run import artifacts, cell_key
 from bench.run import results as results_
 from bench.run.results import CellResult
 from pose import bootstrap
@@ -58,10 +58,7 @@ def _scored(run: Path, results: Sequence[CellResult]) -> tuple[list[CellResult],
     scored = [
         one for one in results if SCENARIOS[one.axes.scenario].of == "predictions" and not one.axes.replica
     ]
-    now = {
-        path: artifacts.artifact_sha256(path)
-        for path in {artifacts.artifact(run, one.axes) for one in scored}
-    }
+    now = cell_key.artifact_hashes(run, [one.axes for one in scored])
     return scored, {one.id for one in scored if now[artifacts.artifact(run, one.axes)] != one.artifact_sha256}
 
 

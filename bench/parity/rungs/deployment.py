@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
-from bench.parity.certificate import LEAST_AP, Check
+from bench.parity.certificate import LEAST_AP, Certificate, Check
 from bench.parity.rungs import arms as arms_
 from bench.parity.rungs import probing
 from bench.parity.rungs.arms import Arm, Precisions, Ran, Subject
@@ -46,40 +46,8 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Fact:
-    """What a certificate says of one artifact on one runtime."""
-
-    subject: str
-    twin: str
-    """The source of the weights."""
-    through: str | None
-    """The twin that an IR was made through."""
-    runtime: str
-    mode: str
-    precision: str
-    device: str
-    artifact_sha256: str | None
-    status: str = "pass"
-    """`pass`, `fail`, `unsupported`, or `reported` where nothing is judged."""
-    reason: str | None = None
-    """Why it is not `pass`."""
-    rmse: float | None = None
-    """Of the probe set's heatmaps to the float64 reference."""
-    bound: float | None = None
-    shift_px: float | None = None
-    """99th percentile over joints of the distance to the reference's keypoints, in input pixels."""
-    ap: float | None = None
-    dap: float | None = None
-    """AP less the source's, with its 95% interval over images."""
-    dap_low: float | None = None
-    dap_high: float | None = None
-    place: str | None = None
-    """A hash of the environment that the matrix gives the runtime; None for this one."""
-
-
-@dataclass(frozen=True)
 class Deployment:
-    """What the rung found: its checks, and a fact for each arm (`Fact` as a dict)."""
+    """What the rung found: its checks, and the facts of each arm's certificate."""
 
     checks: list[Check] = field(default_factory=list)
     arms: list[dict[str, Any]] = field(default_factory=list)
@@ -118,7 +86,7 @@ def climb(
         for one in (source, *others):
             checks, fact = _judged(context, subject, one, source, reference, draws)
             found.checks.extend(checks)
-            found.arms.append(asdict(fact))
+            found.arms.append(fact.facts())
     return found
 
 
@@ -146,10 +114,12 @@ def _truth(context: Context) -> dict[str, Any] | None:
 
 def _judged(
     context: Context, subject: Subject, ran: Ran, source: Ran, reference: np.ndarray | None, draws: int
-) -> tuple[list[Check], Fact]:
-    """Return the checks of one arm and its fact; `reference` is None where the source did not run."""
-    label, fact = f"{subject.name} weights, {ran.arm.name}", _known(context, subject, ran.arm)
-    status, reason = _unjudged(ran, source)
+) -> tuple[list[Check], Certificate]:
+    """Return the checks of one arm and its certificate; `reference` is None where the source did not run."""
+    label = f"{subject.name} weights, {ran.arm.name}"
+    sha256 = artifacts.artifact_sha256(ran.arm.artifact)
+    fact = unjudged(subject, ran.arm, sha256, context.places)
+    status, reason = _did_not_run(ran, source)
     if status or reference is None:
         passed = None if status == "unsupported" else False
         check = Check(f"{label}: {RMSE}", None, None, passed, WHY_ROUNDING, note=reason)
@@ -175,7 +145,7 @@ def _reshaped(ran: Ran, reference: np.ndarray) -> str | None:
     return f"heatmaps of {ran.arm.name}: {odd}" if odd else None
 
 
-def _reported(label: str, fact: Fact, found: Found, own: Found) -> tuple[list[Check], Fact]:
+def _reported(label: str, fact: Certificate, found: Found, own: Found) -> tuple[list[Check], Certificate]:
     """Return what is said of a lower precision: numbers that nobody judges, so long as they are numbers."""
     note = f"{said(found, own)}; 99th percentile of keypoint shift {found.shift_px:.3g} px"
     name, where = f"{label}: {RMSE}", found.where
@@ -190,8 +160,12 @@ def _reported(label: str, fact: Fact, found: Found, own: Found) -> tuple[list[Ch
     return [check], replace(fact, status="fail", reason=f"{lost}: {WHY_FINITE}", **found.numbers())
 
 
-def _known(context: Context, subject: Subject, arm: Arm) -> Fact:
-    return Fact(
+def unjudged(
+    subject: Subject, arm: Arm, artifact_sha256: str | None, places: Mapping[str, Place]
+) -> Certificate:
+    """Return what a certificate of an arm says before anything is measured; places: by runtime."""
+    return Certificate(
+        id="",
         subject=subject.name,
         twin=subject.twin,
         through=arm.through,
@@ -199,12 +173,13 @@ def _known(context: Context, subject: Subject, arm: Arm) -> Fact:
         mode=arm.mode,
         precision=arm.precision,
         device=arm.device,
-        artifact_sha256=artifacts.artifact_sha256(arm.artifact),
-        place=context.places.get(arm.runtime, Place()).key,
+        artifact_sha256=artifact_sha256,
+        status="pass",
+        place=places.get(arm.runtime, Place()).key,
     )
 
 
-def _unjudged(ran: Ran, source: Ran) -> tuple[str, str | None]:
+def _did_not_run(ran: Ran, source: Ran) -> tuple[str, str | None]:
     """Return status and reason of an arm that did not run, or whose source did not; "" if both did."""
     statuses = {"unsupported": "unsupported", "failed": "fail"}
     if ran.status != "ok":
@@ -216,7 +191,7 @@ def _unjudged(ran: Ran, source: Ran) -> tuple[str, str | None]:
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured of an arm; the fields that `Fact` has too mean the same."""
+    """What was measured of an arm; the fields that `Certificate` has too mean the same."""
 
     rmse: float
     where: str
@@ -229,7 +204,7 @@ class Found:
     dap_high: float | None = None
 
     def numbers(self) -> dict[str, Any]:
-        """Return the fields that a fact has."""
+        """Return the fields that a certificate has."""
         names = ("rmse", "shift_px", "ap", "dap", "dap_low", "dap_high")
         return {name: getattr(self, name) for name in names}
 

@@ -263,8 +263,9 @@ def test_a_malformed_certificate_is_one_line(run: Path, content: str) -> None:
 
 def test_an_export_is_certified_through_the_twin_that_it_is_of() -> None:
     cell = replace(one().cells[0], runtime="openvino", mode="ir", twin="tf")
+    axes = {"twin": "tf", "runtime": "openvino", "mode": "ir", "precision": "fp32", "device": "cpu"}
     of = certificate.Certificate(
-        "c", "tf", "openvino", "ir", "fp32", "cpu", "a" * 64, "pass", subject="tf", through="tf"
+        id="c", **axes, artifact_sha256="a" * 64, status="pass", subject="tf", through="tf"
     )
     assert of.covers(cell)
     assert not replace(of, through="torch").covers(cell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,9 @@ def climb(run: folder.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
         def fake(context: Any, subjects: Any, lower: Any, wanted: Any) -> Any:
             rungs = [_rung(step, wanted, statuses, measured) for step in ladder.LADDER]
             facts = [
-                asdict(deployment._known(context, subject, arm))
+                deployment.unjudged(
+                    subject, arm, artifacts.artifact_sha256(arm.artifact), context.places
+                ).facts()
                 for subject in subjects
                 for arm in arms.of(subject, lower, context.device)
             ]

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from bench.parity import certificate
-from bench.parity.certificate import Check
-from bench.parity.rungs.deployment import Fact
+from bench.parity.certificate import Certificate, Check
 from pose.files import write_json
 from reports.page import ladder
 
-ARM = Fact("tf", "tf", "tf", "openvino", "ir", "fp32", "cpu", "ab" * 32, ap=0.3, dap=0.0, dap_low=-0.001)
+AXES = {"twin": "tf", "runtime": "openvino", "mode": "ir", "precision": "fp32", "device": "cpu"}
+NUMBERS = {"ap": 0.3, "dap": 0.0, "dap_low": -0.001}
+ARM = Certificate(
+    id="5a" * 32, subject="tf", through="tf", **AXES, artifact_sha256="ab" * 32, status="pass", **NUMBERS
+)
 LOST = Check("|AP - source's AP|", None, None, False, "a reason", "probe 3", "a note")
 
 
@@ -23,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def page(folder: Path, *checks: Check, arms: tuple[Fact, ...] = (), **rung: Any) -> str:
+def page(folder: Path, *checks: Check, arms: tuple[Certificate, ...] = (), **rung: Any) -> str:
     """Return the page of a ladder of one rung, as `twinpose parity --out` writes it."""
     status = "fail" if any(check.passed is False for check in checks) else "pass"
     found: dict[str, Any] = {
@@ -40,7 +43,7 @@ def page(folder: Path, *checks: Check, arms: tuple[Fact, ...] = (), **rung: Any)
             | {"checks": [asdict(check) for check in checks]}
             | rung
         ],
-        "runtimes": [{"id": "5a" * 32, **asdict(arm)} for arm in arms],
+        "runtimes": [asdict(arm) for arm in arms],
         "versions": {"torch": "2.14.1"},
         "weights": {},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,8 @@ import pytest
 from bench.cells.scenarios import SCENARIOS
 from bench.parity import document
 from bench.parity import gate as gate_
-from bench.parity.certificate import Check, Parity, Rung
-from bench.parity.rungs import base, deployment
+from bench.parity.certificate import Certificate, Check, Parity, Rung
+from bench.parity.rungs import base
 from reports import build as built
 from reports.page import html, summary
 from reports.plots import cells as cells_
@@ -98,10 +98,12 @@ def test_what_the_bench_writes_is_what_the_report_reads(make_run: MakeRun):
         Rung(4, "Loss and gradient", "fail", None, checks, 2.5),
         Rung(6, "Trajectory", "not climbed", "not asked for"),
     ]
-    axes = ("tf", "tf", None, "tf", "graph", "fp32", "cpu", "ab" * 32)
-    arms = [asdict(deployment.Fact(*axes, "fail", "a reason"))]
+    axes = {"twin": "tf", "runtime": "tf", "mode": "graph", "precision": "fp32", "device": "cpu"}
+    arm = Certificate(
+        id="", subject="tf", **axes, artifact_sha256="ab" * 32, status="fail", reason="a reason"
+    )
     started = datetime.fromisoformat("2025-01-02T03:24:05+00:00")
-    found = document.document(context, rungs, arms, [], "twinpose parity runs/demo", started)
+    found = document.document(context, rungs, [arm.facts()], [], "twinpose parity runs/demo", started)
     document.write(found, path)
     claim, basis = ladder.verdict(read(path).parity)
     assert "rung 4 (Loss and gradient) failed first" in claim
