@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -77,6 +77,12 @@ class Context:
                 working_folder=Path(place.folder) if place.folder else None,
             )
         )
+
+    def request(self, twin: str = "", **more: Any) -> dict[str, Any]:
+        """Return the payload of a child: what every rung's child is told of the climb, and `more`."""
+        paths = {name: getattr(self, name).resolve() for name in ("coco", "split", "weights", "folder")}
+        told = {"twin": twin, "recipe": self.recipe.model_dump(mode="json"), "threads": self.threads}
+        return {**told, **paths, **more}
 
     def together(self, *tasks: Callable[[], Any]) -> list[Any]:
         """Return what each task gives, in their order; two at a time (`bench.process.parallel.together`)."""
@@ -172,6 +178,22 @@ def worst(errors: Mapping[str, float]) -> tuple[str, float]:
     """Return the name and the size of the largest error; NaN counts as the largest."""
     name = max(errors, key=lambda key: (np.isnan(errors[key]), errors[key]))
     return name, errors[name]
+
+
+def largest(errors: Mapping[str, float]) -> dict[str, Any]:
+    """Return {"where", "error"} of the largest error, as a child tells it."""
+    where, error = worst(errors)
+    return {"where": where, "error": error}
+
+
+def told_largest(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return the error that a child told by `largest`, by where it is."""
+    return {found["where"]: told(found["error"])}
+
+
+def none_of(name: str, wrong: Sequence[str], reason: str, note: str | None = None) -> Check:
+    """Return the check that nothing is `wrong`, in an order whose first is where to look: it is named."""
+    return Check(name, float(len(wrong)), 0.0, not wrong, reason, wrong[0] if wrong else None, note)
 
 
 def within(

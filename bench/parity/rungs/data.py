@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -17,7 +17,7 @@ from bench.cells.cell import TWINS
 from bench.contract import Emit
 from bench.parity.certificate import Check
 from bench.parity.rungs import samples
-from bench.parity.rungs.base import Context
+from bench.parity.rungs.base import Context, none_of
 from bench.process.worker import resolve
 from pose import recipe, splits
 
@@ -64,19 +64,11 @@ def climb(context: Context) -> list[Check]:
 
 def loaded(context: Context, twin: str, counts: Sequence[int] = WORKERS) -> dict[tuple[str, int], Loaded]:
     """Return what a twin's loader gives for each number of workers in `counts`, from one child."""
-    folder = context.folder.resolve()
-    payload = {
-        "twin": twin,
-        "recipe": context.recipe.model_dump(mode="json"),
-        "coco": context.coco.resolve(),
-        "split": context.split.resolve(),
-        "folder": folder,
-        "workers": counts,
-    }
+    payload = context.request(twin, workers=counts)
     running = context.call(twin, "bench.parity.rungs.data:load", payload)
     found = {}
     for workers in counts:
-        with np.load(_path(folder, twin, workers)) as stored:
+        with np.load(_path(context.folder, twin, workers)) as stored:
             found[twin, workers] = Loaded(stored["annotation_ids"], stored["digests"], running[str(workers)])
     return found
 
@@ -132,28 +124,16 @@ def between(found: Epochs, part_ids: list[int], arrays: Sequence[str]) -> list[C
 def _complete(reference: Loaded, part_ids: list[int]) -> Check:
     given, wanted = Counter(reference.annotation_ids.tolist()), Counter(part_ids)
     wrong = sorted(((given - wanted) + (wanted - given)).elements())
-    return Check(
-        f"{_name(REFERENCE)}: instances missing, doubled or foreign",
-        float(len(wrong)),
-        0.0,
-        not wrong,
-        COMPLETE,
-        f"annotation {wrong[0]}" if wrong else None,
-        f"{len(part_ids)} instances, epoch {EPOCH}, running hash {reference.running}",
-    )
+    name = f"{_name(REFERENCE)}: instances missing, doubled or foreign"
+    note = f"{len(part_ids)} instances, epoch {EPOCH}, running hash {reference.running}"
+    return none_of(name, [f"annotation {one}" for one in wrong], COMPLETE, note)
 
 
 def _same(key: tuple[str, int], other: Loaded, reference: Loaded, arrays: Sequence[str]) -> Check:
-    wrong = differences(other, reference, arrays)
-    return Check(
-        f"{_name(key)}: samples that differ from {_name(REFERENCE)}",
-        float(len(wrong)),
-        0.0,
-        not wrong and other.running == reference.running,
-        SAME_BITS,
-        wrong[0] if wrong else None,
-        f"running hash {other.running} over {', '.join(arrays)}",
-    )
+    name = f"{_name(key)}: samples that differ from {_name(REFERENCE)}"
+    note = f"running hash {other.running} over {', '.join(arrays)}"
+    check = none_of(name, differences(other, reference, arrays), SAME_BITS, note)
+    return replace(check, passed=check.passed and other.running == reference.running)
 
 
 def differences(other: Loaded, reference: Loaded, arrays: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ from bench.cells.cell import TWINS
 from bench.contract import Emit
 from bench.parity.certificate import Check
 from bench.parity.rungs.base import Context, distances, told, within, worst
-from bench.parity.rungs.probing import STEP_SAMPLES, batch
+from bench.parity.rungs.probing import STEP_SAMPLES, batch, twins_batches
 from bench.process import environment
 from bench.process.worker import resolve
 from pose import architecture, recipe, weights
@@ -78,16 +78,6 @@ def walked(context: Context, steps: int) -> list[Check]:
     return checks
 
 
-def _payload(context: Context, twin: str, **more: Any) -> dict[str, Any]:
-    return {
-        "twin": twin,
-        "recipe": context.recipe.model_dump(mode="json"),
-        "threads": context.threads,
-        "folder": context.folder.resolve(),
-        **more,
-    }
-
-
 def _walk(context: Context, steps: int) -> tuple[list[dict[str, float]], dict[str, float]]:
     """Return by step the distance of each tensor of the state, and the free walk's at the end."""
     described = architecture.build(context.recipe.model)
@@ -110,7 +100,7 @@ def _walker(context: Context, twin: str, part: str, steps: int, **more: Any) -> 
         return context.call(
             twin,
             f"bench.parity.rungs.optimizer:{part}",
-            _payload(context, twin, steps=steps, **more),
+            context.request(twin, steps=steps, **more),
             env=environment.ONEDNN,
         )
     finally:
@@ -140,11 +130,7 @@ def _started(payload: dict[str, Any]) -> tuple[Any, Path, list[Any]]:
     twin, folder = payload["twin"], Path(payload["folder"])
     resolve(f"{twin}_impl.train:setup")("cpu", payload["threads"])
     probe = resolve(f"{twin}_impl.probe:Probe")(recipe.from_dict(payload["recipe"]), "float64")
-    with np.load(folder / "probe.npz") as stored:
-        columns = [stored[name] for name in ("images", "heatmaps", "weights", "annotation_ids")]
-    make = resolve(f"{twin}_impl.data:Batch")
-    spans = [slice(n * IN_BATCH, (n + 1) * IN_BATCH) for n in range(payload["steps"])]
-    return probe, folder / "steps", [make(*(column[span] for column in columns)) for span in spans]
+    return probe, folder / "steps", twins_batches(folder, twin, IN_BATCH, payload["steps"])
 
 
 def lead(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -215,7 +201,7 @@ def _rates(context: Context, twin: str) -> dict[str, Any]:
         ).model_dump(mode="json")
         for name, schedule in SCHEDULES.items()
     }
-    payload = {"twin": twin, "recipes": recipes, "threads": context.threads}
+    payload = context.request(twin, recipes=recipes)
     return context.call(twin, "bench.parity.rungs.optimizer:rates", payload, env=environment.ONEDNN)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from bench.contract import Emit
 from bench.parity.certificate import Check
 from bench.parity.rungs import cases
-from bench.parity.rungs.base import Context, told, within, worst
+from bench.parity.rungs.base import Context, largest, told_largest, within
 from bench.parity.rungs.cases import Crowd, Maps
 from bench.parity.rungs.samples import apart
 from pose import evaluate, heatmap, inference, published
@@ -41,13 +41,7 @@ def climb(context: Context) -> list[Check]:
     payload = {"heatmap_size": context.recipe.model.heatmap_size}
     found = context.call("shared", "bench.parity.rungs.postprocessing:compare_postprocessing", payload)
     return [
-        within(
-            name,
-            {found[kind]["where"]: told(found[kind]["error"])},
-            bound,
-            reason,
-            note=f"{found[kind]['cases']} cases",
-        )
+        within(name, told_largest(found[kind]), bound, reason, note=f"{found[kind]['cases']} cases")
         for kind, (name, bound, reason) in CHECKS.items()
     ]
 
@@ -67,10 +61,7 @@ def compare_postprocessing(payload: dict[str, Any], emit: Emit) -> dict[str, Any
         errors["oks"][crowd.name] = oks(crowd)
         errors["oks_nms"][crowd.name] = oks_nms(crowd)
         errors["results"][crowd.name], errors["scores"][crowd.name] = results(crowd)
-    return {
-        kind: dict(zip(("where", "error"), worst(by_case), strict=True)) | {"cases": len(by_case)}
-        for kind, by_case in errors.items()
-    }
+    return {kind: largest(by_case) | {"cases": len(by_case)} for kind, by_case in errors.items()}
 
 
 def decoding(maps: Maps) -> float:

@@ -103,14 +103,8 @@ def _measured(context: Context) -> None:
 
 
 def _measure(context: Context, twin: str) -> None:
-    payload = {
-        "twin": twin,
-        "recipe": context.recipe.model_dump(mode="json"),
-        "weights": context.weights.resolve(),
-        "threads": context.threads,
-        "folder": context.folder.resolve(),
-    }
-    context.call(twin, "bench.parity.rungs.probing:measure", payload, env=environment.ONEDNN)
+    entry = "bench.parity.rungs.probing:measure"
+    context.call(twin, entry, context.request(twin), env=environment.ONEDNN)
 
 
 def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -125,10 +119,9 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     resolved = recipe.from_dict(payload["recipe"])
     canonical = weights.load(Path(payload["weights"]), architecture.build(resolved.model))
     resolve(f"{twin}_impl.train:setup")("cpu", payload["threads"])
+    batches = twins_batches(folder, twin, GRADIENT_BATCH, STEP_SAMPLES // GRADIENT_BATCH)
     with np.load(folder / "probe.npz") as stored:
-        columns = [stored[name] for name in ("images", "heatmaps", "weights", "annotation_ids")]
-    make = resolve(f"{twin}_impl.data:Batch")
-    images = columns[0][:PROBE_SAMPLES]
+        images = stored["images"][:PROBE_SAMPLES]
     for precision in PRECISIONS:
         probe = resolve(f"{twin}_impl.probe:Probe")(resolved, precision)
         found: Arrays = {f"own/{name}": value for name, value in probe.read().items()}
@@ -140,15 +133,24 @@ def measure(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         if (twin, precision) == PUBLISHED:
             probe.load(canonical)
             found["pair"] = probe.forward(images[:GRADIENT_BATCH], training=True)
-        for number, start in enumerate(range(0, STEP_SAMPLES, GRADIENT_BATCH)):
+        for number, given in enumerate(batches):
             probe.load(canonical)
-            loss, gradients = probe.gradients(make(*(c[start : start + GRADIENT_BATCH] for c in columns)))
+            loss, gradients = probe.gradients(given)
             arrays = {f"grad/{name}": value for name, value in gradients.items()}
             weights.save(
                 _gradients_path(folder, twin, precision, number), {"loss": np.array([loss]), **arrays}
             )
         weights.save(folder / f"{twin}.{precision}.safetensors", found)
     return {}
+
+
+def twins_batches(folder: Path, twin: str, size: int, count: int) -> list[Any]:
+    """Return the probe set's first `count` batches of `size`, of the twin's own kind (in the child)."""
+    make = resolve(f"{twin}_impl.data:Batch")
+    with np.load(folder / "probe.npz") as stored:
+        columns = [stored[name] for name in ("images", "heatmaps", "weights", "annotation_ids")]
+    spans = [slice(number * size, (number + 1) * size) for number in range(count)]
+    return [make(*(column[span] for column in columns)) for span in spans]
 
 
 def part(arrays: Arrays, prefix: str) -> Arrays:

@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.contract import Emit
 from bench.parity.certificate import Check
-from bench.parity.rungs.base import Context, told, within, worst
+from bench.parity.rungs.base import Context, largest, told_largest, within
 from pose import augment, published, recipe, sample, splits, training
 from pose.coco import Dataset
 from pose.recipe import Recipe
@@ -51,12 +51,8 @@ class SampleErrors:
 
 def checks(context: Context) -> list[Check]:
     """Return the checks of `pose.sample`, `pose.heatmap.encode` and `pose.training.loss`."""
-    payload = {
-        "recipe": context.recipe.model_dump(mode="json"),
-        "coco": context.coco.resolve(),
-        "split": context.split.resolve(),
-    }
-    found = context.call("shared", "bench.parity.rungs.samples:compare_samples", payload)
+    entry = "bench.parity.rungs.samples:compare_samples"
+    found = context.call("shared", entry, context.request())
     variance = 2 * context.recipe.model.sigma_px**2
     exact = float(np.float32(variance)) == variance
     bounds = {
@@ -69,7 +65,7 @@ def checks(context: Context) -> list[Check]:
     return [
         within(
             f"shared samples to the published recipe: {name}",
-            {found[kind]["where"]: told(found[kind]["error"])},
+            told_largest(found[kind]),
             bound,
             reason,
             note=f"{found['losses']} batches" if kind == "loss" else found["note"],
@@ -94,10 +90,8 @@ def compare_samples(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
             mirrored += _one(dataset, index, resolved, epoch, picture, person, errors)
     _losses(resolved, errors)
     note = f"{len(errors.weights)} samples of {len(indices)} annotations, {mirrored} of them mirrored"
-    return {"note": note, "losses": LOSSES} | {
-        kind: dict(zip(("where", "error"), worst(by_name), strict=True))
-        for kind, by_name in vars(errors).items()
-    }
+    found = {kind: largest(by_name) for kind, by_name in vars(errors).items()}
+    return {"note": note, "losses": LOSSES} | found
 
 
 def without_extras(of: Recipe) -> Recipe:

@@ -14,7 +14,7 @@ import numpy as np
 from bench.cells.cell import TWINS
 from bench.contract import Emit
 from bench.parity.certificate import Check
-from bench.parity.rungs.base import Context
+from bench.parity.rungs.base import Context, none_of
 from bench.process import environment
 from bench.process.worker import resolve
 from bench.statistics.samples import t_interval
@@ -63,26 +63,25 @@ def climb(context: Context, *, steps: int = STEPS, seeds: int = SEEDS) -> list[C
 
     def train(arm: TrainedArm) -> None:
         threads = THREADS[arm.otherwise]
-        payload = {
-            "twin": arm.twin,
-            "variant": "other_layout" if arm.otherwise else None,
-            "recipe": resolved.model_dump(mode="json"),
-            "coco": coco,
-            "split": manifest,
-            "threads": threads,
-            "steps": steps,
-            "seeds": seeds,
-            "out": folder.resolve() / arm.name,
-        }
+        payload = context.request(
+            arm.twin,
+            recipe=resolved.model_dump(mode="json"),
+            coco=coco,
+            split=manifest,
+            threads=threads,
+            variant="other_layout" if arm.otherwise else None,
+            steps=steps,
+            seeds=seeds,
+            out=folder.resolve() / arm.name,
+        )
         env = OTHER_LAYOUT if arm.otherwise else environment.ONEDNN
         context.call(arm.twin, "bench.parity.rungs.trajectory:walk", payload, threads=threads, env=env)
         context.say(f"{seeds} trainings of {steps} steps: {arm.name.replace('.', ', ')}")
 
     for otherwise in THREADS:
         context.together(*(partial(train, TrainedArm(twin, otherwise)) for twin in TWINS))
-    odd = _odd(folder)
-    if odd:
-        return [Check("parameters that an arm lacks or shapes otherwise", len(odd), 0, False, ALIKE, odd[0])]
+    if odd := _odd(folder):
+        return [none_of("parameters that an arm lacks or shapes otherwise", odd, ALIKE)]
     found = [_distances(folder, seed) for seed in range(seeds)]
     return [judge(kind, [seed[kind] for seed in found]) for kind in ("parameters", "loss")]
 

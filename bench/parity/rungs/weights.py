@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.parity.certificate import Check
-from bench.parity.rungs.base import Context
+from bench.parity.rungs.base import Context, none_of
 from bench.parity.rungs.probing import Arrays, outputs, part
 from pose import architecture, weights
 
@@ -32,15 +32,8 @@ def _round_trip(name: str, canonical: Mapping[str, np.ndarray], back: Arrays) ->
     # In the network's order: the first to be named is where to look.
     wrong = [n for n, value in canonical.items() if n not in back or not np.array_equal(back[n], value)]
     wrong += sorted(set(back) - set(canonical))
-    return Check(
-        f"canonical -> {name} -> canonical: tensors that differ",
-        float(len(wrong)),
-        0.0,
-        not wrong,
-        EXACT,
-        wrong[0] if wrong else None,
-        f"{len(canonical)} tensors",
-    )
+    said = f"canonical -> {name} -> canonical: tensors that differ"
+    return none_of(said, wrong, EXACT, f"{len(canonical)} tensors")
 
 
 def _replaced(twin: str, canonical: Mapping[str, np.ndarray], arrays: Arrays) -> Check:
@@ -53,7 +46,4 @@ def _replaced(twin: str, canonical: Mapping[str, np.ndarray], arrays: Arrays) ->
         and not np.array_equal(own[name], value)
         and np.array_equal(own[name], back[name])
     ]
-    return Check(
-        f"{twin}: tensors left at the framework's own start", float(len(kept)), 0.0, not kept, COMPLETE,
-        kept[0] if kept else None,
-    )  # fmt: skip
+    return none_of(f"{twin}: tensors left at the framework's own start", kept, COMPLETE)
