@@ -61,7 +61,6 @@ def parity(
         given=weights,
         threads=threads or fingerprint.usable_cores(),
         device=on or "cpu",
-        make_data=stages.make_data,
     )
     return _tell(found, ladder.write(out), as_json)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from bench import console
 from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
 from bench.cells.scenarios import SCENARIOS
+from bench.data.built_in import make_data
 from bench.machine import fingerprint
 from bench.parity import certificate, document, kept_rungs, ladder
 from bench.parity.certificate import Certificate
@@ -52,7 +53,7 @@ def run_folder(run: RunFolder, wanted: ClimbRequest, measured: matrix.Matrix | N
     """
     folder = _fresh(run.path / SCRATCH, wanted)
     generic = folder / "weights.safetensors"
-    _save_generic(run.recipe, generic)
+    _save_weights(run.recipe, generic)
     context = Context(
         recipe=run.recipe,
         folder=folder,
@@ -144,7 +145,6 @@ def recipe(
     given: Path | None,
     threads: int,
     device: str = "cpu",
-    make_data: Callable[[Recipe, Path], Any],
 ) -> dict[str, Any]:
     """Climb for a recipe's network with `given` weights, or generic ones; write and return its certificate.
 
@@ -155,7 +155,20 @@ def recipe(
     require_device(device)
     make_folder(out)
     with folder_.exclusive(out):
-        context = _of_recipe(resolved, out, wanted, coco, given, threads, device, make_data)
+        people, manifest = _data(resolved, out / "data", coco)
+        folder = _fresh(out / SCRATCH, wanted)
+        context = Context(
+            recipe=resolved,
+            folder=folder,
+            coco=people,
+            split=folder / "split.json",
+            weights=folder / "weights.safetensors",
+            threads=threads,
+            device=device,
+            say=console.say,
+        )
+        splits.save(manifest, context.split)
+        _save_weights(resolved, context.weights, given)
         subjects = []
         if ladder.DEPLOYMENT in wanted.rungs:
             name = "probe" if given is None else "imported"
@@ -163,45 +176,15 @@ def recipe(
         return _climb(context, subjects, {}, wanted, out)
 
 
-def _of_recipe(
-    resolved: Recipe,
-    out: Path,
-    wanted: ClimbRequest,
-    coco: Path | None,
-    given: Path | None,
-    threads: int,
-    device: str,
-    make_data: Callable[[Recipe, Path], Any],
-) -> Context:
-    """Return what a climb for a recipe looks at, made in a fresh scratch folder below `out`."""
-    if coco is None and resolved.data.synthetic is None:
-        coco = out / "data"
-        synthetic.make(coco, train_images=PEOPLE_IMAGES[0], val_images=PEOPLE_IMAGES[1], seed=0)
-        manifest = splits.make(Split(), coco)
-    else:
-        if coco is None:
-            coco = out / "data"
-            make_data(resolved, coco)
-        manifest = splits.of(resolved, coco)
-    folder = _fresh(out / SCRATCH, wanted)
-    splits.save(manifest, folder / "split.json")
-    proven = folder / "weights.safetensors"
-    described = architecture.build(resolved.model)
-    if given is None:
-        _save_generic(resolved, proven)
-    else:
-        weights.save(proven, weights.load(given, described))
-        channel_order.require(given, resolved)
-    return Context(
-        recipe=resolved,
-        folder=folder,
-        coco=coco,
-        split=folder / "split.json",
-        weights=proven,
-        threads=threads,
-        device=device,
-        say=console.say,
-    )
+def _data(resolved: Recipe, folder: Path, coco: Path | None) -> tuple[Path, splits.Manifest]:
+    """Return where the data of a climb for a recipe lie, rendered into `folder` if need be, and the split."""
+    if coco is not None:
+        return coco, splits.of(resolved, coco)
+    if resolved.data.synthetic is not None:
+        make_data(resolved, folder)
+        return folder, splits.of(resolved, folder)
+    synthetic.make(folder, train_images=PEOPLE_IMAGES[0], val_images=PEOPLE_IMAGES[1], seed=0)
+    return folder, splits.make(Split(), folder)
 
 
 def require_device(device: str | None) -> None:
@@ -237,9 +220,14 @@ def _fresh(folder: Path, wanted: ClimbRequest) -> Path:
     return folder
 
 
-def _save_generic(resolved: Recipe, path: Path) -> None:
+def _save_weights(resolved: Recipe, path: Path, given: Path | None = None) -> None:
+    """Write the weights that rungs 2 to 5 load: `given` ones, or generic ones."""
     described = architecture.build(resolved.model)
-    weights.save(path, weights.generic(described, resolved.training.seed))
+    if given is None:
+        weights.save(path, weights.generic(described, resolved.training.seed))
+    else:
+        weights.save(path, weights.load(given, described))
+        channel_order.require(given, resolved)
 
 
 def _climb(

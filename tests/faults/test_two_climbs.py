@@ -14,7 +14,8 @@ def nothing(*_):
     pytest.fail("data were made")
 
 
-def test_a_second_climb_into_a_folder_is_told_and_touches_nothing(tmp_path):
+def test_a_second_climb_into_a_folder_is_told_and_touches_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(climb, "_data", lambda *_: pytest.fail("made"))
     out = tmp_path / "p"
     (out / "parity").mkdir(parents=True)
     (out / "parity" / climb.MARK).write_text("{}")
@@ -31,6 +32,5 @@ def test_a_second_climb_into_a_folder_is_told_and_touches_nothing(tmp_path):
             coco=None,
             given=None,
             threads=1,
-            make_data=lambda *_: pytest.fail("made"),
         )
     assert (out / "parity" / "half.npz").read_bytes() == b"of the first"

@@ -145,9 +145,7 @@ def test_what_an_earlier_climb_left_is_emptied(monkeypatch: pytest.MonkeyPatch, 
 
 def climb_recipe(out: Path, coco: Path | None = None) -> dict[str, Any]:
     wanted = climb_.ClimbRequest((2,), "twinpose parity")
-    return climb_.recipe(
-        twins.tiny(), out, wanted, coco=coco, given=None, threads=1, make_data=lambda *_: None
-    )
+    return climb_.recipe(twins.tiny(), out, wanted, coco=coco, given=None, threads=1)
 
 
 def test_the_command_that_is_recorded_climbs_the_same_again(
