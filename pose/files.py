@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,6 +120,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     """Write `value` as strict JSON (no NaN or Infinity) to `path`, whole or not at all."""
     write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays by name to an .npz file, whole or not at all; its folder is made where there is none."""
+    import numpy as np
+
+    make_folder(path.parent)
+    with replacing(path) as temporary, open(temporary, "wb") as handle:
+        np.savez(handle, **arrays)
 
 
 def read_bytes(path: Path, expected: str) -> bytes:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.run import bench_file, results
 from pose.errors import UserError
 from pose.files import replacing
@@ -22,11 +24,11 @@ def to_parquet(run: Path, path: Path) -> int:
     pyarrow is not installed.
     """
     pa = _pyarrow()
-    facts = bench_file.bench_facts(run)
+    facts = msgspec.to_builtins(bench_file.required(run))
     rows = list(round_rows(results.cells(run)))
     kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
     kinds |= {"strings": pa.list_(pa.string()), "time": pa.timestamp("us", tz="UTC")}
-    described = json.dumps({"schema": results.SCHEMA, "run": str(run), **facts}).encode()
+    described = json.dumps({"schema": results.SCHEMA, "run": str(run)} | facts).encode()
     schema = pa.schema(
         [(name, kinds[kind]) for name, kind in round_columns(rows).items()], {METADATA: described}
     )

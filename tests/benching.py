@@ -6,14 +6,20 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from bench.cells import filter as filter_
 from bench.cells import matrix
 from bench.contract import plain
 from bench.process import launch, worker
-from bench.rounds import lanes
+from bench.rounds import session
+from bench.rounds.measure import Means, measure
+from bench.rounds.passes import Session
+from bench.rounds.session import BenchRequest
+from bench.run import folder
 from bench.run.results import CellResult
 from pose.files import write_json
 
@@ -37,8 +43,27 @@ def one(scenario: str | list[str] = "latency", batch: int = 1, **patch: Any) -> 
 
 def bench(run: Path, chosen: matrix.Matrix, runner: str = "Sleeper", **options: Any) -> list[CellResult]:
     runners = {"torch": f"fake_runners:{runner}", "onnxruntime": "fake_runners:Sleeper"}
-    given = {"uncertified": True, **options}
-    return lanes.run(run, chosen, runners=runners, env={"PYTHONPATH": TESTS}, **given)
+    return measured(run, chosen, runners=runners, env={"PYTHONPATH": TESTS}, **options)
+
+
+def measured(
+    run: Path,
+    chosen: matrix.Matrix,
+    *,
+    on_event: launch.OnEvent | None = None,
+    drawn_by: Session | None = None,
+    **options: Any,
+) -> list[CellResult]:
+    """Plan and measure, and leave the closing out; options are BenchRequest's fields or Means's."""
+    tell = on_event or (lambda name, fields: None)
+    means = {name: options.pop(name) for name in ("runners", "env") if name in options}
+    request = BenchRequest(**{"uncertified": True, **options})
+    cells = filter_.select(chosen.cells, request.only)
+    made = folder.opened(run)
+    stored = session.stored_cells(made, cells)
+    progress = session.prepared(made, replace(chosen, cells=cells), stored, request, tell)
+    timeout_s = chosen.protocol.timeout_s if request.timeout_s is None else request.timeout_s
+    return measure(progress, Means(drawn_by or Session.begin(), tell, timeout_s, **means))
 
 
 def call_here(

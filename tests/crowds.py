@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.run import results
 from pose import bootstrap
+from pose.files import write_arrays
 from pose.skeleton import COCO
 
 CATEGORY = {"id": 1, "name": "person", "keypoints": list(COCO.joints), "skeleton": []}
@@ -59,4 +60,4 @@ def found_in(truth: dict, sigma: float, seed: int) -> list[dict]:
 
 def keep(run: Path, cell_id: str, predictions: list[dict], truth: dict) -> None:
     """Write beside an accuracy cell which of its predictions are right."""
-    results.save_samples(run, cell_id, 1, bootstrap.match(predictions, truth).to_arrays())
+    write_arrays(results.samples_path(run, cell_id, 1), bootstrap.match(predictions, truth).to_arrays())

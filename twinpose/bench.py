@@ -15,7 +15,8 @@ from bench.cells import filter as filter_
 from bench.cells.matrix import Matrix
 from bench.doctor import doctor as doctor_
 from bench.parity import certificate
-from bench.rounds import sitting, text
+from bench.rounds import text
+from bench.rounds.session import BenchRequest
 from bench.run import folder
 from bench.run.folder import RunFolder
 from bench.verdicts import comparisons
@@ -75,7 +76,7 @@ def bench(
         if protocol is MeasuredBy.mlperf:
             return _by_loadgen(made, cells, only, options, timeout_s, uncertified, as_json)
         command = shlex.join(["twinpose", *sys.argv[1:]])
-        return _measure(made, cells, sitting.Wanted(only, timeout_s, uncertified, again, command), as_json)
+        return _measure(made, cells, BenchRequest(only, timeout_s, uncertified, again, command), as_json)
 
 
 def _export(run: Path, path: Path, as_json: bool) -> int:
@@ -91,19 +92,21 @@ def _list(cells: Matrix, only: str | None, as_json: bool) -> int:
     return 0
 
 
-def _measure(made: RunFolder, cells: Matrix, wanted: sitting.Wanted, as_json: bool) -> int:
-    """Measure the wanted cells and print what it found; return the exit code."""
-    with made.stage("bench", wanted.command):
-        sat = stages.bench(made, cells, wanted)
+def _measure(made: RunFolder, cells: Matrix, request: BenchRequest, as_json: bool) -> int:
+    """Measure the requested cells and print what it found; return the exit code."""
+    with made.stage("bench", request.command):
+        found = stages.bench(made, cells, request)
     facts = {
-        "cells": [{"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in sat.cells],
-        "comparisons": comparisons.to_json(sat.comparisons),
-        "accuracies": [msgspec.to_builtins(one) for one in sat.accuracies],
-        "noise": sat.noise,
-        "null": sat.null,
+        "cells": [
+            {"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in found.cells
+        ],
+        "comparisons": comparisons.to_json(found.comparisons),
+        "accuracies": [msgspec.to_builtins(one) for one in found.accuracies],
+        "noise": msgspec.to_builtins(found.noise),
+        "null": msgspec.to_builtins(found.null),
     }
-    console.facts(facts, as_json, text.summary(sat, made.path))
-    return SOME_CELLS_FAILED if failed_cells(sat.cells) else 0
+    console.facts(facts, as_json, text.summary(found, made.path))
+    return SOME_CELLS_FAILED if failed_cells(found.cells) else 0
 
 
 def _by_loadgen(

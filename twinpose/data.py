@@ -15,7 +15,7 @@ from pose import recipe as recipes
 from pose import sample as sample_
 from pose import splits, synthetic
 from pose.errors import UserError
-from pose.files import replacing, require_writable
+from pose.files import require_writable, write_arrays
 from pose.recipe import Synthetic
 from twinpose.exits import CHECK_FAILED
 from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers, files_of_coco, recipe_for
@@ -119,8 +119,8 @@ def sample(
         )
     epoch = (epoch or 1) if augment else None
     made = sample_.make(dataset, int(found[0]), resolved, epoch=epoch, seed=seed)
-    with replacing(out) as temporary, open(temporary, "wb") as handle:
-        np.savez(handle, image=made.image, heatmaps=made.heatmaps, weights=made.weights, affine=made.affine)
+    names = ("image", "heatmaps", "weights", "affine")
+    write_arrays(out, {name: getattr(made, name) for name in names})
     facts = {"annotation": ann, "labelled": int((made.weights > 0).sum()), "epoch": epoch, "out": str(out)}
     console.facts(facts, as_json, f"annotation {ann}: {facts['labelled']} joints with weight -> {out}")
 

@@ -11,7 +11,7 @@ from bench.cells.runtimes import RUNTIMES
 from bench.contract import Emit, RunnerSpec
 from bench.process.worker import resolve
 from pose import evaluate, inference, recipe, splits
-from pose.files import replacing
+from pose.files import write_arrays
 
 
 def predict(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def predict(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         on_batch=lambda done, count: emit("batch", {"seen": done, "of": count}),
     )
     if payload.get("heatmaps"):
-        with replacing(Path(payload["heatmaps"])) as temporary, open(temporary, "wb") as handle:
-            np.savez(handle, ann_ids=inputs.dataset.ann_ids, heatmaps=np.concatenate(kept))
+        arrays = {"ann_ids": inputs.dataset.ann_ids, "heatmaps": np.concatenate(kept)}
+        write_arrays(Path(payload["heatmaps"]), arrays)
     evaluate.save_predictions(Path(payload["out"]), predictions)
     truth = splits.ground_truth(manifest, root, payload["part"])
     return {

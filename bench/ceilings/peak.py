@@ -19,6 +19,7 @@ from bench.cells.runtimes import RUNTIMES
 from bench.machine import conditions
 from bench.process import environment as environment_
 from bench.process import launch
+from bench.run.bench_file import Ceilings
 
 START_S = {one.name: one.start_s for one in RUNTIMES.values() if one.peak}
 """What starting a child and importing the library is expected to take; only the plan depends on it."""
@@ -188,10 +189,10 @@ def _bandwidth(
     return best_of, {"bandwidth": why} if why else {}
 
 
-def peak(limits: Mapping[str, Any], precision: str, threads: int, device: str = "cpu") -> float | None:
-    """Return the peak in GFLOP/s of what `measure` returned, or None where none was measured."""
-    rows = limits["peaks"] if limits["device"] == device else []
-    found = (row["gflops"] for row in rows if (row["precision"], row["threads"]) == (precision, threads))
+def peak(ceilings: Ceilings, precision: str, threads: int, device: str = "cpu") -> float | None:
+    """Return a device's peak in GFLOP/s, or None where none was measured."""
+    rows = ceilings.peaks if ceilings.device == device else []
+    found = (row.gflops for row in rows if (row.precision, row.threads) == (precision, threads))
     return next(found, None)
 
 

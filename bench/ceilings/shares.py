@@ -1,10 +1,10 @@
-"""The machine's ceilings in a sitting: which are due, what the idle GPU draws, each cell's share."""
+"""The machine's ceilings in a session: which are due, what the idle GPU draws, each cell's share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -13,10 +13,10 @@ from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.machine import energy, fingerprint
-from bench.run import results as results_
-from bench.run.folder import RunFolder
+from bench.run.bench_file import BenchFile, Ceilings, KernelRate
 from bench.run.results import CellResult
-from pose import architecture
+
+Rate = TypeVar("Rate", bound=KernelRate)
 
 FACTS = {"cpu": "limits", "cuda": "limits_cuda"}
 """By device: where bench.json has its ceilings."""
@@ -39,10 +39,10 @@ def timed_on(measured: Matrix, device: str) -> list[Cell]:
     return [cell for cell in measured.cells if cell.device == device and cell.scenario in TIMED]
 
 
-def measure(measured: Matrix, device: str) -> dict[str, Any]:
-    """Return what `limits.measure` does, for the lanes of a matrix on a device."""
+def measure(measured: Matrix, device: str) -> Ceilings:
+    """Return what `bench.ceilings.peak.measure` finds, for the lanes of a matrix on a device."""
     timed = timed_on(measured, device)
-    return peak_.measure(
+    found = peak_.measure(
         sorted({cell.threads for cell in timed}),
         # What `defaults` computes in is known afterwards; float32 it mostly is.
         sorted({"fp32" if cell.precision == "defaults" else cell.precision for cell in timed}),
@@ -50,22 +50,30 @@ def measure(measured: Matrix, device: str) -> dict[str, Any]:
         device=device,
         interpreters=measured.interpreters,
     )
+    return msgspec.convert(found, Ceilings)
 
 
-def merged(before: Any, now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was measured now, with what an earlier sitting measured for other lanes.
+def merged(before: Ceilings | None, now: Ceilings) -> Ceilings:
+    """Return what was measured now, with what an earlier session measured for other lanes.
 
     Each peak says when it was measured and what disturbed that.
     """
-    known = before if isinstance(before, dict) else {}
-    of_now = {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "doubts": list(now["doubts"])}
-    made = {**now, "peaks": [{**one, **of_now} for one in now["peaks"]]}
-    for name in ("peaks", "kernels"):
-        fresh = {(one["precision"], one["threads"]) for one in made[name]}
-        kept = [one for one in known.get(name, []) if (one["precision"], one["threads"]) not in fresh]
-        made[name] = [*kept, *made[name]]
-    made["bandwidth_gb_s"] = known.get("bandwidth_gb_s", {}) | now["bandwidth_gb_s"]
-    return made
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    peaks = [msgspec.structs.replace(one, measured=when, doubts=now.doubts) for one in now.peaks]
+    if before is None:
+        return msgspec.structs.replace(now, peaks=peaks)
+    return msgspec.structs.replace(
+        now,
+        peaks=[*_others(before.peaks, peaks), *peaks],
+        kernels=[*_others(before.kernels, now.kernels), *now.kernels],
+        bandwidth_gb_s=before.bandwidth_gb_s | now.bandwidth_gb_s,
+    )
+
+
+def _others(before: Sequence[Rate], now: Sequence[Rate]) -> list[Rate]:
+    """Return the earlier rates of precisions and thread counts that were not measured now."""
+    fresh = {(one.precision, one.threads) for one in now}
+    return [one for one in before if (one.precision, one.threads) not in fresh]
 
 
 def idle_w(measured: Matrix) -> float | None:
@@ -75,23 +83,21 @@ def idle_w(measured: Matrix) -> float | None:
     return energy.idle_power_w()[0]
 
 
-def with_shares(run: RunFolder, results: Sequence[CellResult], facts: Mapping[str, Any]) -> list[CellResult]:
-    """Return the cells, each stored with its share of the peak in bench.json's `facts`.
+def with_shares(results: Sequence[CellResult], record: BenchFile, macs: int) -> list[CellResult]:
+    """Return the cells, each with its share of the peak in bench.json's record.
 
-    Only where the network alone was timed. A cell that nothing was added to keeps the share of the
-    sitting that measured it.
+    macs: multiply-adds of one image. Only where the network alone was timed. A cell that nothing was added
+    to keeps the share of the session that measured it.
     """
-    macs = architecture.build(run.recipe.model).macs
     made = []
     for result in results:
         axes, rate = result.axes, _images_per_s(result)
-        known = facts.get(FACTS.get(axes.device, ""))
+        known = record.ceilings(axes.device)
         computed = axes.precision if axes.precision != "defaults" else _read_back(result)
         peak = peak_.peak(known, computed, axes.threads, axes.device) if known else None
         if rate and peak and "share_of_peak" not in result.stats:
             of_peak = {"share_of_peak": peak_.share(macs, 1, 1 / rate, peak), "peak_gflops": peak}
             result = msgspec.structs.replace(result, stats={**result.stats, **of_peak})
-            results_.save(run.path, result)
         made.append(result)
     return made
 

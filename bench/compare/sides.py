@@ -17,6 +17,7 @@ from bench.machine.identity import machine_of_run
 from bench.parity import certificate
 from bench.run import bench_file
 from bench.run import results as results_
+from bench.run.bench_file import NoiseFloor
 from bench.run.results import CellResult
 from bench.verdicts import ap_differences
 from bench.verdicts import comparisons as comparisons_
@@ -92,18 +93,16 @@ def read(path: Path) -> Side:
 
 def of_run(path: Path) -> Side:
     """Return what a run's bench measured; UserError for a run without one."""
-    facts, results = bench_file.bench_facts(path), results_.cells(path)
-    machine, environment = machine_of_run(facts.get("machine", {}))
+    record, results = bench_file.required(path), results_.cells(path)
+    machine, environment = machine_of_run(record.machine)
     uncertified = certificate.doubts(certificate.read(path), results)
     return Side(
         name=str(path),
         kind="run",
-        measures={
-            one.id: _of_cell(path, one, facts.get("noise", {}), uncertified.get(one.id)) for one in results
-        },
+        measures={one.id: _of_cell(path, one, record.noise, uncertified.get(one.id)) for one in results},
         machine=machine,
         environment=environment,
-        protocol=_protocol(results) or facts.get("matrix", {}).get("protocol", {}),
+        protocol=_protocol(results) or record.matrix.protocol,
         cells=tuple(result.axes for result in results),
         comparisons=comparisons_.read(path) or (),
     )
@@ -121,7 +120,7 @@ def _protocol(results: Sequence[CellResult]) -> dict[str, Any]:
     }
 
 
-def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], uncertified: str | None) -> Measure:
+def _of_cell(run: Path, result: CellResult, noise: NoiseFloor, uncertified: str | None) -> Measure:
     scenario = result.axes.scenario
     kind = {True: "time", False: "rate", None: "accuracy"}[SCENARIOS[scenario].less_is_faster]
     validity, trouble = result.validity, None
@@ -130,8 +129,8 @@ def _of_cell(run: Path, result: CellResult, noise: Mapping[str, Any], uncertifie
         trouble = f"{result.status}: {result.reason}" if result.reason else result.status
     elif validity.verdict == "INVALID":
         trouble = f"INVALID: {'; '.join(validity.reasons)}"
-    elif noise.get("verdict") == "INVALID" and scenario in TIMED:
-        trouble = f"the run is INVALID: {'; '.join(noise['reasons'])}"
+    elif noise.verdict == "INVALID" and scenario in TIMED:
+        trouble = f"the run is INVALID: {'; '.join(noise.reasons)}"
     elif not values:
         trouble = "no round has a figure"
     doubts = "; ".join(validity.reasons) if validity.verdict == "FLAGGED" else None

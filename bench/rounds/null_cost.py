@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS
@@ -12,6 +14,7 @@ from bench.process import environment, launch
 from bench.process.affinity import Cores
 from bench.rounds.start_round import memory_limit_bytes, request
 from bench.run import results as results_
+from bench.run.bench_file import NullCost
 from bench.run.folder import RunFolder
 from bench.statistics import samples
 
@@ -24,8 +27,8 @@ NULL_SCENARIOS = tuple(one.name for one in SCENARIOS.values() if one.of == "netw
 NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
 
 
-def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
-    """Return what a query costs with a runner that computes nothing: {"latency_us", "throughput_us", "n"}.
+def overhead(run: RunFolder, like: Cell) -> NullCost:
+    """Return what a query costs with a runner that computes nothing.
 
     The null runner goes the whole way of a cell: its own process on the lane's processors, a parent that
     looks at it as at any other, the same loop, the same clock.
@@ -55,4 +58,4 @@ def overhead(run: RunFolder, like: Cell) -> dict[str, Any]:
             "p99": samples.percentile(raw, 99) / 1e3,
         }
         found["n"] = value["count"]
-    return found
+    return msgspec.convert(found, NullCost)

@@ -14,17 +14,17 @@ from bench.run.results import CellResult
 
 
 @dataclass(frozen=True)
-class Sitting:
+class Session:
     """One bench process: its passes are numbered, their orders drawn from its seed."""
 
     id: str
     seed: int
 
     @staticmethod
-    def begin() -> Sitting:
-        """Return a sitting with an id of its own and a fresh seed."""
+    def begin() -> Session:
+        """Return a session with an id of its own and a fresh seed."""
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        return Sitting(f"{now}-{os.getpid()}", random.SystemRandom().randrange(2**32))
+        return Session(f"{now}-{os.getpid()}", random.SystemRandom().randrange(2**32))
 
     def draw(self, lane: Lane, number: int, due: Sequence[Cell]) -> Pass:
         """Return the `number`-th pass over a lane: its due cells in a random order that the seed repeats."""
@@ -35,7 +35,7 @@ class Sitting:
             lane=lane.id,
             order=tuple(cell.id for cell in order),
             seed=self.seed,
-            sitting=self.id,
+            session=self.id,
         )
 
 

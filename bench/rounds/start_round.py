@@ -38,16 +38,13 @@ class Child:
     """Logical processors it may use; None for all."""
     idle_w: float | None
     """What the GPU draws when idle."""
+    samples: Path
+    """Where it writes its raw samples, and where they stay."""
 
     @property
     def folder(self) -> Path:
         """Return where request, events, log and result lie."""
         return self.run.path / "bench" / "children" / self.cell.id
-
-    @property
-    def samples(self) -> Path:
-        """Return where the child writes its raw samples."""
-        return self.folder / "samples.npz"
 
     def measure(self, artifact_sha256: str | None, tell: OnEvent) -> launch.Outcome:
         """Return what became of one round; without an artifact, why there is none."""
@@ -63,6 +60,7 @@ class Child:
     def _call(self, tell: OnEvent) -> launch.Outcome:
         cell, place = self.cell, self.matrix.places.get(self.cell.runtime)
         make_folder(self.folder)
+        make_folder(self.samples.parent)
         waits = environment.PASSIVE if not SCENARIOS[cell.scenario].timed else {}
         pools = environment.thread_environment(cell.threads, cell.allocator, cell.device)
         return launch.call(

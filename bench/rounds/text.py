@@ -7,48 +7,48 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from bench.rounds.sitting import Sat
+from bench.rounds.session import BenchResult
 from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 
 
-def summary(sat: Sat, run: Path) -> str:
+def summary(found: BenchResult, run: Path) -> str:
     """Return the text for people."""
-    counts = Counter(result.status for result in sat.cells)
+    counts = Counter(result.status for result in found.cells)
     lines = [", ".join(f"{count} {status}" for status, count in sorted(counts.items()))]
-    if sat.null:
-        null = sat.null
+    if found.null:
+        null = found.null
         lines.append(
-            f"harness: {null['latency_us']['p50']:.1f} us a query, "
-            f"{null['throughput_us']['p50']:.1f} us a block (null runner)"
+            f"harness: {null.latency_us['p50']:.1f} us a query, "
+            f"{null.throughput_us['p50']:.1f} us a block (null runner)"
         )
-    if sat.noise:
-        lines.append(f"noise floor: {_floor(sat)}")
-    lines += [comparison(one, sat.uncertified) for one in sat.comparisons if one.set != NOISE_FLOOR]
-    lines += accuracies(sat.accuracies)
-    if flagged := _flagged(sat):
+    if found.noise.history:
+        lines.append(f"noise floor: {_floor(found)}")
+    lines += [comparison(one, found.uncertified) for one in found.comparisons if one.set != NOISE_FLOOR]
+    lines += accuracies(found.accuracies)
+    if flagged := _flagged(found):
         lines += ["flagged:", *flagged]
-    lines += [f"uncertified: {why}" for why in dict.fromkeys(sat.uncertified.values())]
+    lines += [f"uncertified: {why}" for why in dict.fromkeys(found.uncertified.values())]
     lines.append(f"the tables are in 'twinpose report {shlex.quote(str(run))}'")
     return "\n".join(lines)
 
 
-def _floor(sat: Sat) -> str:
+def _floor(found: BenchResult) -> str:
     """Return the A/A interval measured last, and the run's verdict with its reasons."""
-    known = [one for one in sat.noise["history"] if one["interval"] is not None]
     said = "unknown"
-    if known:
-        ratio, (low, high) = known[-1]["ratio"], known[-1]["interval"]
-        said = f"{ratio:.4f} [{low:.4f}, {high:.4f}] of {known[-1]['b']} against itself"
-    reasons = "; ".join(sat.noise["reasons"])
-    verdict = sat.noise["verdict"] or "not judged"
+    for one in found.noise.history:
+        if one.interval is not None:
+            low, high = one.interval
+            said = f"{one.ratio:.4f} [{low:.4f}, {high:.4f}] of {one.b} against itself"
+    reasons = "; ".join(found.noise.reasons)
+    verdict = found.noise.verdict or "not judged"
     return f"{said}, {verdict}{': ' + reasons if reasons else ''}"
 
 
-def _flagged(sat: Sat) -> list[str]:
+def _flagged(found: BenchResult) -> list[str]:
     """Return what is doubtful about the cells that are compared, a line each."""
-    compared = {name for one in sat.comparisons for name in (one.a, one.b)}
-    return [f"  {name}: {'; '.join(why)}" for name, why in sat.flagged.items() if name in compared]
+    compared = {name for one in found.comparisons for name in (one.a, one.b)}
+    return [f"  {name}: {'; '.join(why)}" for name, why in found.flagged.items() if name in compared]
 
 
 def comparison(one: Comparison, uncertified: Collection[str] = ()) -> str:

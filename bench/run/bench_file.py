@@ -9,46 +9,181 @@ from typing import Any
 
 import msgspec
 
-from bench.run import results as results_
-from bench.run.folder import RunFolder
-from bench.run.results import BenchFacts, json_object
+from bench.run import results
 from pose.errors import UserError
 from pose.files import read_json, write_json
 
 
-def read_facts(run: Path) -> dict[str, Any]:
-    """Return bench.json of a run; the least of it before its first bench."""
-    path = run / "bench" / "bench.json"
-    found = read_json(path, "what 'twinpose bench' wrote") if path.exists() else {}
-    return found if isinstance(found, dict) else {}
+class SessionRecord(msgspec.Struct, frozen=True):
+    """One bench process over a run."""
+
+    id: str
+    seed: int | None = None
+    """From which the orders of its passes are drawn."""
+    command: str | None = None
+    started: str | None = None
+    """ISO 8601, UTC."""
+    ended: str | None = None
+    """None while it runs, and where it was killed."""
 
 
-def profiles(run: Path) -> dict[str, str]:
-    """Return the profile that was last asked for instead of a matrix's own, by the matrix's name."""
-    found = read_facts(run).get("profiles")
-    return {str(k): str(v) for k, v in found.items() if v} if isinstance(found, dict) else {}
+class BenchedMatrix(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The matrix that was last asked for."""
+
+    name: str = ""
+    protocol: dict[str, Any] = {}
+    """The fields of `Protocol`; an older version knew fewer."""
+    altered: dict[str, Any] = {}
+    """What the profile has instead, by field that the matrix alters."""
+    cells: list[str] = []
+    """IDs."""
 
 
-def note(run: RunFolder, **fields: Any) -> None:
-    """Put fields into bench.json; `sitting` begins one and `ended` ends it."""
-    found = {"schema": results_.SCHEMA, "sittings": [], **read_facts(run.path)}
-    begun, ended = fields.pop("sitting", None), fields.pop("ended", None)
-    if begun:
-        found["sittings"] = [*found["sittings"], begun]
-        found["started"] = begun["started"]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    found["sittings"] = [{**s, "ended": now} if s["id"] == ended else s for s in found["sittings"]]
-    write_json(run.path / "bench" / "bench.json", {**found, **fields, "schema": results_.SCHEMA})
+class NullCost(msgspec.Struct, frozen=True):
+    """What a query (latency) and a block (throughput) cost with a runner that computes nothing."""
+
+    threads: int
+    latency_us: dict[str, float]
+    """By percentile: p50 and p99."""
+    throughput_us: dict[str, float]
+    n: int
+    """Blocks of the throughput."""
 
 
-def bench_facts(run: Path) -> dict[str, Any]:
-    """Return bench/bench.json: the matrix and the machine; UserError before the first bench."""
-    path = Path(run) / "bench" / "bench.json"
-    found = json_object(
-        path, f"a run folder with a bench; 'twinpose bench {shlex.quote(str(run))}' makes one"
-    )
+class KernelRate(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast one kernel of a library ran."""
+
+    precision: str
+    threads: int
+    gflops: float
+    kernel: str
+    library: str
+
+
+class Peak(KernelRate, frozen=True, kw_only=True):
+    """The fastest kernel of a precision and a thread count: the machine's ceiling."""
+
+    measured: str | None = None
+    """ISO 8601, UTC."""
+    doubts: list[str] = []
+    """What disturbed the measurement: the machine can do more than it says."""
+
+
+class Ceilings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device can do, as `bench.ceilings.peak.measure` found."""
+
+    device: str = "cpu"
+    peaks: list[Peak]
+    kernels: list[KernelRate] = []
+    bandwidth_gb_s: dict[str, float] = {}
+    """Of the host's memory, by threads."""
+    reasons: dict[str, str] = {}
+    """By library, or library and precision: why it is absent."""
+    doubts: list[str] = []
+
+
+class NoiseLook(msgspec.Struct, frozen=True, kw_only=True):
+    """An A/A pair of a run, as it was when it was last measured anew."""
+
+    a: str = ""
+    b: str = ""
+    """Cell IDs: the second arm and the first."""
+    n: int = 0
+    """Pairs of rounds."""
+    ratio: float | None = None
+    interval: tuple[float, float] | None = None
+    """95 %, of the ratio; None where the bench could not tell."""
+    reason: str | None = None
+    """Why there is no interval."""
+    began: str | None = None
+    """The pass of the second arm's first round."""
+    session: str | None = msgspec.field(default=None, name="sitting")
+    """The ID of the bench that measured it."""
+
+
+class NoiseFloor(msgspec.Struct, frozen=True):
+    """What the A/A pairs of a run say of it."""
+
+    history: list[NoiseLook] = []
+    """The pair measured last at the end."""
+    verdict: str | None = None
+    """VALID, FLAGGED or INVALID; None where no bench of the run could tell."""
+    reasons: list[str] = []
+
+
+class BenchFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """bench.json; what no bench of the run has noted is absent from it."""
+
+    schema: int = 1
+    """What a file that says none is taken for."""
+    sessions: list[SessionRecord] = msgspec.field(default_factory=list, name="sittings")
+    started: str | None = None
+    """When the last session was."""
+    profiles: dict[str, str] = {}
+    """By the matrix's name, the profile that was last asked for instead of its own; "" for its own."""
+    matrix: BenchedMatrix = BenchedMatrix()
+    machine: dict[str, Any] = {}
+    """`bench.machine.fingerprint`'s."""
+    null: NullCost | None = None
+    limits: Ceilings | None = None
+    """Of the CPU."""
+    limits_cuda: Ceilings | None = None
+    noise: NoiseFloor = NoiseFloor()
+
+    def ceilings(self, device: str) -> Ceilings | None:
+        """Return what a device can do; None where no bench of the run measured it."""
+        return {"cpu": self.limits, "cuda": self.limits_cuda}.get(device)
+
+    @property
+    def profiles_asked(self) -> dict[str, str]:
+        """Return the profile that was last asked for instead of a matrix's own, by the matrix's name."""
+        return {name: profile for name, profile in self.profiles.items() if profile}
+
+    def begun(self, session: SessionRecord, **fields: Any) -> BenchFile:
+        """Return the record with a session that begins, and other fields."""
+        return msgspec.structs.replace(
+            self, sessions=[*self.sessions, session], started=session.started, **fields
+        )
+
+    def ended(self, session_id: str, **fields: Any) -> BenchFile:
+        """Return the record with a session that has come to its end, and other fields."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        sessions = [
+            msgspec.structs.replace(one, ended=now) if one.id == session_id else one for one in self.sessions
+        ]
+        return msgspec.structs.replace(self, sessions=sessions, **fields)
+
+
+def read(run: Path) -> BenchFile | None:
+    """Return bench.json of a run; None before its first bench, UserError for one that is damaged or newer."""
+    path = _path(run)
+    if not path.exists():
+        return None
+    raw = read_json(path, "what 'twinpose bench' wrote")
+    results.require_known(path, raw)
+    if isinstance(raw, dict):  # a part that no longer held was once emptied instead of left out
+        raw = {name: part for name, part in raw.items() if part != {}}
     try:
-        msgspec.convert(found, BenchFacts)
+        return msgspec.convert(raw, BenchFile)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path} is not as it was written ({error}); bench again") from error
+        raise UserError(f"{path} is not as it was written ({error}); bench again without it") from error
+
+
+def required(run: Path) -> BenchFile:
+    """Return bench.json of a run; UserError before its first bench too."""
+    found = read(run)
+    if found is None:
+        made_by = f"'twinpose bench {shlex.quote(str(run))}' makes one"
+        raise UserError(f"no {_path(run)}; expected a run folder with a bench; {made_by}")
     return found
+
+
+def write(run: Path, record: BenchFile) -> BenchFile:
+    """Write bench.json, whole or not at all; return what was written."""
+    record = msgspec.structs.replace(record, schema=results.SCHEMA)
+    write_json(_path(run), msgspec.to_builtins(record))
+    return record
+
+
+def _path(run: Path) -> Path:
+    return Path(run) / "bench" / "bench.json"

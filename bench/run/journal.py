@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from pose.files import make_folder, read_bytes
 JOURNAL = "passes.jsonl"
 
 
-class Pass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"id": "pass"}):
+class Pass(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"id": "pass", "session": "sitting"}
+):
     """One interleaved sweep over cells of a lane: a round of each in turn. Its rounds are pairs."""
 
     id: str
@@ -23,7 +26,7 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
     """The IDs of its cells, as drawn."""
     seed: int | None = None
     """Of its bench, from which the order was drawn."""
-    sitting: str = ""
+    session: str = ""
     """The id of the bench that drew it."""
     started: str = ""
     """ISO 8601, UTC."""
@@ -72,14 +75,14 @@ def passes(run: Path) -> tuple[Pass, ...]:
     return tuple(found.values())
 
 
-def broken(run: Path) -> set[str]:
-    """Return the passes that began and never ended: their bench was killed."""
-    return {one.id for one in passes(run) if one.ended is None}
+def broken(begun: Iterable[Pass]) -> frozenset[str]:
+    """Return the IDs of passes that began and never ended: their bench was killed."""
+    return frozenset(one.id for one in begun if one.ended is None)
 
 
-def alone(run: Path) -> set[str]:
-    """Return the passes over a single cell: its rounds are no pairs with any other's."""
-    return {one.id for one in passes(run) if len(one.order) == 1}
+def alone(begun: Iterable[Pass]) -> set[str]:
+    """Return the IDs of passes over a single cell: its rounds are no pairs with any other's."""
+    return {one.id for one in begun if len(one.order) == 1}
 
 
 def _now() -> str:

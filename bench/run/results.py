@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,16 +15,11 @@ import numpy as np
 from bench.cells.cell import Cell
 from pose.errors import UserError
 from pose.files import (
-    make_folder,
     read_as,
     read_bytes,
     read_json,
-    replacing,
     write_json,
 )
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 
@@ -104,9 +99,14 @@ def folder(run: Path) -> Path:
 
 def save(run: Path, result: CellResult) -> Path:
     """Write a cell, whole or not at all; return the JSON's path."""
-    path = folder(run) / f"{result.id}.json"
+    path = path_of(run, result.id)
     write_json(path, msgspec.to_builtins(result))
     return path
+
+
+def path_of(run: Path, cell_id: str) -> Path:
+    """Return the JSON file of a cell."""
+    return folder(run) / f"{cell_id}.json"
 
 
 def samples_path(run: Path, cell_id: str, number: int) -> Path:
@@ -114,18 +114,14 @@ def samples_path(run: Path, cell_id: str, number: int) -> Path:
     return folder(run) / cell_id / f"round_{number:04d}.npz"
 
 
-def save_samples(run: Path, cell_id: str, number: int, arrays: dict[str, np.ndarray]) -> None:
-    """Write the raw samples of a round; the JSON that tells of it comes after and finds them there."""
-    path = samples_path(run, cell_id, number)
-    make_folder(path.parent)
-    with replacing(path) as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
-
-
 def forget(run: Path, cell_id: str) -> None:
-    """Remove a cell and its samples: something that decides its result has changed."""
-    (folder(run) / f"{cell_id}.json").unlink(missing_ok=True)
+    """Remove a cell and its samples, whatever measured them."""
+    path_of(run, cell_id).unlink(missing_ok=True)
     shutil.rmtree(folder(run) / cell_id, ignore_errors=True)
+
+
+class Damaged(UserError):
+    """A cell's file holds something that no version of a bench writes."""
 
 
 _CELL = msgspec.json.Decoder(CellResult)
@@ -133,14 +129,17 @@ _CELL = msgspec.json.Decoder(CellResult)
 
 
 def read(path: Path) -> CellResult:
-    """Return the cell in a JSON file; UserError when it is malformed or newer than this version."""
-    expected = "a cell that 'twinpose bench' wrote"
+    """Return the cell in a JSON file; Damaged when it is malformed, UserError when it is too new."""
+    expected = "a cell that 'twinpose bench' wrote; it measures a damaged one again"
     try:
         result = _CELL.decode(read_bytes(path, expected))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        # What is newer may be shaped otherwise; what is no JSON at all is said to be that.
-        require_known(path, read_json(path, expected))
-        raise UserError(
+        try:
+            raw = read_json(path, expected)
+        except UserError as no_json:
+            raise Damaged(str(no_json)) from error
+        require_known(path, raw)  # what is newer may be shaped otherwise
+        raise Damaged(
             f"{path} is no cell of a bench ({error}); measure it again with 'twinpose bench'"
         ) from error
     require_known(path, {"schema": result.schema})
@@ -148,10 +147,10 @@ def read(path: Path) -> CellResult:
 
 
 def require_known(path: Path, raw: Any, newest: int = SCHEMA) -> None:
-    """Raise UserError where the JSON of a run's file says that it has another schema than `newest`."""
+    """Raise UserError where the JSON of a run's file has a schema above `newest`, Damaged where one below."""
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if isinstance(schema, int) and schema < newest:
-        raise UserError(
+        raise Damaged(
             f"{path} has schema {schema}, which no release wrote; expected {newest}; measure it in a new run"
         )
     if isinstance(schema, int) and schema > newest:
@@ -159,14 +158,6 @@ def require_known(path: Path, raw: Any, newest: int = SCHEMA) -> None:
             f"{path} has schema {schema}, this twinpose reads up to {newest}; expected an older run, "
             "or upgrade twinpose"
         )
-
-
-class BenchFacts(TypedDict, total=False):
-    """What bench.json is read for, if it is there."""
-
-    matrix: dict[str, Any]
-    machine: dict[str, Any]
-    noise: dict[str, Any]
 
 
 def read_record(path: Path, kind: type[T], expected: str) -> T:
@@ -178,23 +169,26 @@ def read_record(path: Path, kind: type[T], expected: str) -> T:
     return read_as(path, kind, expected)
 
 
-def json_object(path: Path, expected: str) -> dict[str, Any]:
-    raw = read_json(path, expected)
-    require_known(path, raw)
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} holds a {type(raw).__name__}; expected {expected}")
-    return raw
-
-
-def cells(run: Path) -> list[CellResult]:
+def cells(run: Path, damaged: Collection[str] = ()) -> list[CellResult]:
     """Return all cells of a run by ID; [] before its first bench.
 
     A file of another name than its cell's is a copy that somebody's synchronisation made, and no cell.
+    damaged: IDs of cells that are left out where their files are damaged.
     """
     # A hidden file is what a killed process was still writing.
     paths = [path for path in folder(run).glob("*.json") if not path.name.startswith(".")]
+    found = []
     with _collector_paused():
-        return [found for path in sorted(paths) if (found := read(path)).id == path.stem]
+        for path in sorted(paths):
+            try:
+                one = read(path)
+            except Damaged:
+                if path.stem not in damaged:
+                    raise
+                continue
+            if one.id == path.stem:
+                found.append(one)
+    return found
 
 
 @contextmanager
@@ -216,7 +210,11 @@ def round_samples(run: Path, cell_id: str, number: int) -> dict[str, np.ndarray]
 
 def samples(run: Path, result: CellResult) -> dict[str, np.ndarray]:
     """Return a cell's raw samples by name, those of all its rounds one after another; {} without any."""
-    by_round = [round_samples(run, result.id, one.number) for one in result.rounds]
+    return joined([round_samples(run, result.id, one.number) for one in result.rounds])
+
+
+def joined(by_round: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the raw samples of several rounds by name, one round's after another's."""
     names = dict.fromkeys(name for found in by_round for name in found)
     return {name: np.concatenate([found[name] for found in by_round if name in found]) for name in names}
 

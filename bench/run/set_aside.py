@@ -1,85 +1,99 @@
-"""Rounds that another protocol or version measured: put aside whole, and back when they are asked for again.
+"""Rounds that another protocol or version measured: each cell's, under the hash that decides them.
 
-Under bench/aside/HASH/ID lies what bench/cells/ID held, the cell's JSON with its samples. Each step is one
-rename; what a killed process left between two of them, `settle` ends before a cell is looked at.
+bench/cells/ID.json is a cell as it was last asked for, bench/cells/ID/HASH.json as others asked for it. The
+raw samples of all lie in bench/cells/ID, no two under one number: none moves when another is asked for.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from bench.run import results
-from pose.errors import UserError
-from pose.files import make_folder, replacing
-
-CELL = "cell.json"
+from bench.run.results import CellResult
+from pose.files import make_folder, write_json
 
 
-def put(run: Path, cell_id: str, key: str) -> None:
-    """Move a cell and its samples aside, under the hash that they were measured by."""
-    json, samples, there = _places(run, cell_id, key)
-    make_folder(samples)
-    make_folder(there.parent)
-    with replacing(samples / CELL) as temporary:
-        shutil.copyfile(json, temporary)
-    shutil.rmtree(there, ignore_errors=True)
-    os.replace(samples, there)
-    json.unlink()
+@dataclass(frozen=True)
+class Stored:
+    """What a run holds of one cell."""
+
+    current: CellResult | None = None
+    """As it was last asked for; None where nothing whole is stored."""
+    others: tuple[CellResult, ...] = ()
+    """As other protocols or versions measured it."""
+
+    def under(self, key: str) -> CellResult | None:
+        """Return what is stored under a hash."""
+        return next((one for one in (self.current, *self.others) if one and one.hash == key), None)
+
+    @property
+    def last_number(self) -> int:
+        """Return the highest number of a round that is stored; 0 without any."""
+        whole = [one for one in (self.current, *self.others) if one]
+        return max((made.number for one in whole for made in one.rounds), default=0)
 
 
-def take(run: Path, cell_id: str, key: str) -> bool:
-    """Put back what lies aside of a cell under a hash, and return whether there was any.
+def stored(run: Path, damaged: Collection[str] = ()) -> dict[str, Stored]:
+    """Return what a run holds of its cells by ID, read once.
 
-    Nothing of the cell may be in its place but samples that no JSON tells of.
+    damaged: IDs of cells that are measured again where their files cannot be read; UserError for others.
     """
-    json, samples, there = _places(run, cell_id, key)
-    if not there.exists():
-        return False
-    shutil.rmtree(samples, ignore_errors=True)
-    os.replace(there, samples)
-    os.replace(samples / CELL, json)
-    return True
+    found = {}
+    for one in results.cells(run, damaged):
+        found[one.id] = Stored(one, _others(run, one.id, one.hash))
+    for folder in results.folder(run).glob("*/"):
+        if folder.name not in found and (others := _others(run, folder.name)):
+            found[folder.name] = Stored(None, others)
+    return found
 
 
-def settle(run: Path, cell_id: str) -> None:
-    """End what a killed process had begun: afterwards a cell is either in its place or aside."""
-    json, samples, _ = _places(run, cell_id, "")
-    copied, in_place = samples / CELL, json.exists()
-    if copied.exists() and in_place:
-        copied.unlink()
-    elif copied.exists():
-        there = _there(run, cell_id, copied)
-        make_folder(there.parent)
-        os.replace(samples, there)
-    elif in_place and not samples.exists() and _there(run, cell_id, json).exists():
-        json.unlink()
+def switch(run: Path, cell_id: str, aside: CellResult | None, back: CellResult | None) -> None:
+    """Put `back` in a cell's place, or nothing, after `aside` was kept under its hash.
+
+    A process that is killed in between has lost nothing: what is there twice is the same.
+    """
+    if aside:
+        write_json(_kept(run, aside), msgspec.to_builtins(aside))
+    if back:
+        results.save(run, back)
+        _kept(run, back).unlink(missing_ok=True)
+    else:
+        results.path_of(run, cell_id).unlink(missing_ok=True)
 
 
-def forget(run: Path, cell_id: str) -> None:
-    """Remove everything that lies aside of a cell."""
-    for there in _all(run, cell_id):
-        shutil.rmtree(there, ignore_errors=True)
+def adopt(run: Path) -> None:
+    """Take in what an older version put aside, under bench/aside/HASH/ID, as this one keeps it."""
+    for there in sorted((Path(run) / "bench" / "aside").glob("*/*")):
+        before = results.read(there / "cell.json")
+        current = results.path_of(run, before.id)
+        known = [results.read(current)] if current.exists() else []
+        last = Stored(known[0] if known else None, _others(run, before.id)).last_number
+        make_folder(results.folder(run) / before.id)
+        rounds = []
+        for number, made in enumerate(before.rounds, last + 1):
+            raw = there / results.samples_path(run, before.id, made.number).name
+            if raw.exists():
+                shutil.copyfile(raw, results.samples_path(run, before.id, number))
+            rounds.append(msgspec.structs.replace(made, number=number))
+        moved = msgspec.structs.replace(before, rounds=rounds)
+        write_json(_kept(run, moved), msgspec.to_builtins(moved))
+        if any(one.hash == before.hash for one in known):  # it was killed while it moved this cell
+            current.unlink()
+        shutil.rmtree(there)
+        if not any(there.parent.iterdir()):
+            there.parent.rmdir()
 
 
-def ids(run: Path) -> set[str]:
-    """Return the IDs of the cells that have rounds aside."""
-    return {there.name for there in _all(run, "*")}
+def _others(run: Path, cell_id: str, current: str = "") -> tuple[CellResult, ...]:
+    paths = sorted((results.folder(run) / cell_id).glob("*.json"))
+    found = [results.read(path) for path in paths if not path.name.startswith(".")]
+    return tuple(one for one in found if one.hash != current)
 
 
-def _there(run: Path, cell_id: str, json: Path) -> Path:
-    """Return where the cell of a JSON file lies when it is aside; a damaged one has a place of its own."""
-    try:
-        return _places(run, cell_id, results.read(json).hash)[2]
-    except UserError:
-        return _places(run, cell_id, "damaged")[2]
-
-
-def _all(run: Path, name: str) -> list[Path]:
-    return sorted((Path(run) / "bench" / "aside").glob(f"*/{name}"))
-
-
-def _places(run: Path, cell_id: str, key: str) -> tuple[Path, Path, Path]:
-    cells = results.folder(run)
-    return cells / f"{cell_id}.json", cells / cell_id, Path(run) / "bench" / "aside" / key[:16] / cell_id
+def _kept(run: Path, one: CellResult) -> Path:
+    return results.folder(run) / one.id / f"{one.hash[:16]}.json"

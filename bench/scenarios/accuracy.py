@@ -10,7 +10,7 @@ import numpy as np
 from bench.contract import Runner
 from bench.scenarios.base import Job
 from pose import bootstrap, evaluate, inference, splits
-from pose.files import replacing
+from pose.files import write_arrays
 
 
 def accuracy(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -27,8 +27,7 @@ def accuracy(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         rows = inference.predict(lambda images: in_whole_batches(runner, job.spec.batch, images), job.inputs)
     counts = {"instances": len(job.inputs), "images": len(truth["images"])}
     scored = {**evaluate.score(rows, truth), **counts}
-    with replacing(Path(job.payload["samples"])) as temporary:
-        np.savez(temporary, **bootstrap.match(rows, truth).to_arrays())  # type: ignore[arg-type]
+    write_arrays(Path(job.payload["samples"]), bootstrap.match(rows, truth).to_arrays())
     validity = {"verdict": "VALID", "reasons": []}
     found = {"count": len(job.inputs), "value": scored["AP"], "stats": scored, "validity": validity}
     return found, runner.effective()

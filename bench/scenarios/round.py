@@ -18,7 +18,7 @@ from bench.scenarios.base import Job, Phases, Workload
 from bench.scenarios.watch import Watch, judged, missing_threads
 from bench.statistics import validity as validity_
 from pose.errors import UserError
-from pose.files import replacing
+from pose.files import write_arrays
 
 
 def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -53,8 +53,7 @@ def timed(job: Job, make: Callable[[Job], Workload]) -> tuple[dict[str, Any], di
     seen = watched.end()
     effective = subject.effective()
     summary = subject.summarise(durations_ns)
-    with replacing(Path(job.payload["samples"])) as temporary:
-        np.savez(temporary, **summary.samples)  # type: ignore[arg-type]
+    write_arrays(Path(job.payload["samples"]), summary.samples)
     found = {
         "count": summary.count,
         "value": summary.value,

@@ -9,7 +9,8 @@ from typing import Any
 from bench import console
 from bench.cells import matrix
 from bench.cells.scenarios import SCENARIOS
-from bench.rounds import sitting
+from bench.rounds import session
+from bench.rounds.session import BenchRequest, BenchResult
 from bench.run import bench_file
 from bench.run.folder import RunFolder
 from pose.errors import UserError
@@ -30,7 +31,8 @@ def load_matrix(
     if wanted is None:
         raise UserError(f"recipe '{run.recipe.name}' names no matrix; give one with --matrix")
     loaded = matrix.on_device(matrix.load(wanted), device or run.settings.device)
-    profile = profile or bench_file.profiles(run.path).get(loaded.name)
+    benched = bench_file.read(run.path)
+    profile = profile or (benched.profiles_asked.get(loaded.name) if benched else None)
     profile = None if profile == OWN else profile
     loaded = matrix.with_profile(loaded, profile) if profile else loaded
     said = {"--matrix": name, "--device": device, "--profile": profile}
@@ -38,8 +40,8 @@ def load_matrix(
     return replace(loaded, options=tuple(options))
 
 
-def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitting.Sat:
-    """Measure the cells of a matrix that `wanted` selects; return what the sitting leaves."""
+def bench(run: RunFolder, chosen: matrix.Matrix, request: BenchRequest) -> BenchResult:
+    """Measure the cells of a matrix that `request` selects; return what the bench leaves."""
 
     console.say(f"matrix {chosen.name} by profile {chosen.protocol.profile}")
 
@@ -49,7 +51,8 @@ def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitt
         if event == "stage":
             console.say(f"measuring {fields['what']}")
         if event == "pass_started":
-            console.say(f"{fields['lane']}  pass {fields['number']}, {fields['cells']} cells")
+            why = ", ".join(f"{count} {reason}" for reason, count in fields["why"].items())
+            console.say(f"{fields['lane']}  pass {fields['number']}, {fields['cells']} cells: {why}")
         if event == "round_finished":
             console.say(f"  {round_text(fields)}")
         if event == "cell_finished" and (fields["skipped"] or fields["status"] == "uncertified"):
@@ -57,7 +60,7 @@ def bench(run: RunFolder, chosen: matrix.Matrix, wanted: sitting.Wanted) -> sitt
             reason = f"  {fields['reason']}" if fields["reason"] else ""
             console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}{reason}")
 
-    return sitting.sit(run, chosen, wanted, on_event)
+    return session.run(run, chosen, request, on_event)
 
 
 def _put_aside(profiles: Mapping[str, int]) -> str:

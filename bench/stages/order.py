@@ -13,7 +13,7 @@ from bench.artifacts import convert as convert_
 from bench.cells.cell import TWINS
 from bench.parity import climb
 from bench.parity import gate as gate_
-from bench.rounds import sitting
+from bench.rounds.session import BenchRequest
 from bench.run.folder import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import Tested, evaluate
@@ -61,7 +61,7 @@ def sequence(run: RunFolder, *, uncertified: bool = False, given: Path | None = 
     if run.recipe.matrix:
         # Every cell knows by its own hash whether it is finished.
         command = f"twinpose bench {path}{' --uncertified' if uncertified else ''}"
-        wanted = sitting.Wanted(uncertified=uncertified, command=command)
+        wanted = BenchRequest(uncertified=uncertified, command=command)
         measure = partial(bench, run, load_matrix(run, None), wanted)
         stages.append(Stage("bench", command, measure, lambda: False))
     stages.append(

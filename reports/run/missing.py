@@ -117,9 +117,7 @@ def _bench(run: Run) -> list[Missing]:
 
 def planned(run: Run) -> list[str]:
     """Return the IDs of the cells in the matrix that was last asked for."""
-    matrix = (run.bench or {}).get("matrix")
-    cells = matrix.get("cells") if isinstance(matrix, dict) else None
-    return [str(cell) for cell in cells] if isinstance(cells, list) else []
+    return run.bench.matrix.cells if run.bench else []
 
 
 def unmeasured(run: Run) -> list[str]:

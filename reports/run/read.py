@@ -12,7 +12,8 @@ import msgspec
 from bench.cells.cell import TWINS
 from bench.parity import certificate
 from bench.parity.certificate import Parity
-from bench.run import journal, results
+from bench.run import bench_file, journal, results
+from bench.run.bench_file import BenchFile
 from bench.run.results import CellResult
 from bench.verdicts import ap_differences, comparisons
 from bench.verdicts.comparisons import Comparison
@@ -121,7 +122,7 @@ class Run:
     test: Test | None = None
     conversions: dict[str, Conversion] = field(default_factory=dict)
     parity: Parity | None = None
-    bench: dict[str, Any] | None = None
+    bench: BenchFile | None = None
     cells: tuple[CellResult, ...] = ()
     samples: tuple[Sample, ...] = ()
     comparisons: tuple[Comparison, ...] | None = None
@@ -185,9 +186,7 @@ def read(path: Path | str) -> Run:
             if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
         },
         parity=certificate.read(path),
-        bench=_versioned(bench / "bench.json", results.SCHEMA, dict[str, Any])
-        if (bench / "bench.json").is_file()
-        else None,
+        bench=bench_file.read(path),
         cells=tuple(results.cells(path)),
         samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
         comparisons=comparisons.read(path),

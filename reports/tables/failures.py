@@ -9,9 +9,8 @@ from reports.formats import or_absent
 from reports.run.missing import command, missing
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
-from reports.words import ladder
+from reports.words import ladder, measurement
 from reports.words.cells import read_back
-from reports.words.measurement import part
 
 
 def failures(run: Run) -> Table | None:
@@ -64,12 +63,11 @@ def _missed(check: Check) -> str:
 
 
 def _noise(run: Run) -> list[Row]:
-    noise = part(run, "noise")
-    said = noise.get("verdict")
-    if said in {None, "VALID"}:
+    noise = measurement.noise(run)
+    if noise.verdict in {None, "VALID"}:
         return []
-    reasons = "; ".join(map(str, noise.get("reasons") or [])) or "no reason recorded"
-    return [Row(("noise floor of the run", str(said), reasons, command(run, "bench")), "Measurement")]
+    reasons = "; ".join(noise.reasons) or "no reason recorded"
+    return [Row(("noise floor of the run", noise.verdict, reasons, command(run, "bench")), "Measurement")]
 
 
 def _cells(run: Run) -> list[Row]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bench.cells.scenarios import LATENCY, THROUGHPUT
+from bench.run.bench_file import Ceilings, NoiseLook, Peak
 from bench.statistics.samples import counted
 from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
@@ -12,7 +14,7 @@ from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words.cells import name
-from reports.words.measurement import floors, noise_verdict, null_us, part, protocols, sittings
+from reports.words.measurement import floors, noise, noise_verdict, null_us, protocols
 
 NULL_NAMES = {LATENCY.name: "query", THROUGHPUT.name: "block"}
 NOISE_RULE = "an interval that misses 1 flags the run, two in succession invalidate it"
@@ -56,30 +58,29 @@ def _row(
 
 
 def _noise_rows(run: Run) -> list[Row]:
-    noise, rows = part(run, "noise"), []
-    found = floors(run)
+    found, rows = floors(run), []
     for place, one in enumerate(reversed(found)):
-        value, (low, high) = float(one["ratio"]), map(float, one["interval"])
+        value, (low, high) = one.ratio or math.nan, one.interval or (math.nan, math.nan)
         said = f"{formats.times(value, high - low)} {formats.times_interval(low, high)}"
         what = "Same cell as two arms (A/A)" if place == 0 else "The same, earlier"
         rows.append(_row("Noise floor", what, said, _told(run, one), exact=(value, low, high), unit="ratio"))
     if not found:
         rows.append(_row("Noise floor", "Same cell as two arms (A/A)", UNMEASURED, "no A/A pair"))
-    reasons = "; ".join(map(str, noise.get("reasons") or [])) or NOISE_RULE
+    reasons = "; ".join(noise(run).reasons) or NOISE_RULE
     return [
         *rows,
         _row("Noise floor", "Verdict", or_absent(noise_verdict(run), UNMEASURED.reason), reasons),
     ]
 
 
-def _told(run: Run, one: dict[str, Any]) -> str:
+def _told(run: Run, one: NoiseLook) -> str:
     """Return which cell an A/A measurement is of, how many pairs it has and when it was made."""
-    started = {str(s.get("id")): s.get("started") for s in sittings(run)}
-    when = one.get("started") or started.get(str(one.get("sitting")))
-    axes = {cell.id: cell.axes for cell in run.cells}.get(str(one.get("b")))
+    started = {session.id: session.started for session in (run.bench.sessions if run.bench else ())}
+    when = started.get(str(one.session))
+    axes = {cell.id: cell.axes for cell in run.cells}.get(one.b)
     parts = (
-        f"{name(axes)} in {axes.lane.id}" if axes else one.get("b"),
-        f"{one['n']} pairs" if one.get("n") else None,
+        f"{name(axes)} in {axes.lane.id}" if axes else one.b,
+        f"{one.n} pairs" if one.n else None,
         f"bench of {minute(when) or when}" if when else None,
     )
     return "; ".join(str(part) for part in parts if part) or "its cell is not recorded"
@@ -136,7 +137,7 @@ def _one_protocol(run: Run, found: dict[str, Any], kind: str) -> list[Row]:
 
 def _profile(run: Run, found: dict[str, Any]) -> Value:
     """Return the profile's name, and what the matrix has otherwise: official, but rounds 3 for 10."""
-    altered = found.get("altered", part(run, "matrix").get("altered"))
+    altered = found.get("altered", run.bench.matrix.altered if run.bench else {})
     changed = altered.items() if isinstance(altered, dict) else ()
     said = [f"{name} {found.get(name)} for {value}" for name, value in changed]
     named = or_absent(found.get("profile"), NOT_SAID)
@@ -183,35 +184,29 @@ def _seconds(found: dict[str, Any], key: str) -> Value:
 
 
 def _ceiling_rows(run: Run) -> list[Row]:
-    limits, on_gpu = part(run, "limits"), part(run, "limits_cuda")
-    rows = [_peak_row(one, "") for one in limits.get("peaks") or [] if isinstance(one, dict)]
-    rows += [_peak_row(one, "GPU, ") for one in on_gpu.get("peaks") or [] if isinstance(one, dict)]
-    bandwidth = limits.get("bandwidth_gb_s")
-    if isinstance(bandwidth, dict):
-        rows += [_bandwidth_row(str(threads), value) for threads, value in bandwidth.items()]
-    for found, where in ((limits, ""), (on_gpu, "GPU, ")):
-        left_out = found.get("reasons")
-        for what, reason in left_out.items() if isinstance(left_out, dict) else ():
-            absent = Absent(str(reason), quiet=True)
-            rows.append(_row("Ceilings", f"Without {where}{what}", absent, str(reason)))
+    known = (("", run.bench and run.bench.limits), ("GPU, ", run.bench and run.bench.limits_cuda))
+    found = [(where, ceilings) for where, ceilings in known if ceilings]
+    rows = [_peak_row(one, where) for where, ceilings in found for one in ceilings.peaks]
+    rows += [row for where, ceilings in found if not where for row in _bandwidth_rows(ceilings)]
+    for where, ceilings in found:
+        for what, reason in ceilings.reasons.items():
+            rows.append(_row("Ceilings", f"Without {where}{what}", Absent(reason, quiet=True), reason))
     return rows or [_row("Ceilings", "Peak and bandwidth", UNMEASURED, "no share of peak can be told")]
 
 
-def _peak_row(one: dict[str, Any], where: str) -> Row:
-    threads, value = one.get("threads"), _number(one.get("gflops"))
-    what = f"Peak, {where}{one.get('precision', '?')}, {threads} thread{'' if threads == 1 else 's'}"
-    how = ", ".join(str(one[key]) for key in ("kernel", "library") if one.get(key)) or "kernel not recorded"
-    doubts = "; ".join(map(str, one.get("doubts") or []))
-    how += f"; the machine can do more than that: {doubts}" if doubts else ""
-    said = _with_unit(value, "GFLOP/s")
-    return _row("Ceilings", what, said, f"best kernel: {how}", exact=(value,), unit="GFLOP/s")
+def _peak_row(one: Peak, where: str) -> Row:
+    what = f"Peak, {where}{one.precision}, {counted(one.threads, 'thread', 'threads')}"
+    how = f"best kernel: {one.kernel}, {one.library}"
+    how += f"; the machine can do more than that: {'; '.join(one.doubts)}" if one.doubts else ""
+    said = _with_unit(one.gflops, "GFLOP/s")
+    return _row("Ceilings", what, said, how, exact=(one.gflops,), unit="GFLOP/s")
 
 
-def _bandwidth_row(threads: str, value: object) -> Row:
-    what = f"Memory bandwidth, {threads} thread{'' if threads == '1' else 's'}"
-    read = _number(value)
-    return _row("Ceilings", what, _with_unit(read, "GB/s"), NEAR_CEILING, exact=(read,), unit="GB/s")
-
-
-def _number(value: object) -> float | Absent:
-    return float(value) if isinstance(value, int | float) else Absent("not measured")
+def _bandwidth_rows(ceilings: Ceilings) -> list[Row]:
+    rows = []
+    for threads, rate in ceilings.bandwidth_gb_s.items():
+        what = f"Memory bandwidth, {counted(int(threads), 'thread', 'threads')}"
+        rows.append(
+            _row("Ceilings", what, _with_unit(rate, "GB/s"), NEAR_CEILING, exact=(rate,), unit="GB/s")
+        )
+    return rows

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.cells.scenarios import LATENCY, TIMED
+from bench.cells.scenarios import LATENCY, THROUGHPUT, TIMED
+from bench.run.bench_file import NoiseFloor, NoiseLook
 from bench.statistics.samples import counted
 from reports import formats
 from reports.formats import Absent
@@ -29,16 +30,14 @@ def has_intervals(run: Run) -> bool:
     return bool(timed) and all(len(c.rounds) > 1 and c.stats.get("interval") for c in timed)
 
 
-def part(run: Run, name: str) -> dict[str, Any]:
-    """Return a part of bench.json that is an object, such as "noise"; {} where there is none."""
-    found = (run.bench or {}).get(name)
-    return found if isinstance(found, dict) else {}
+def noise(run: Run) -> NoiseFloor:
+    """Return what the A/A pairs of a run say of it; nothing where there were none."""
+    return run.bench.noise if run.bench else NoiseFloor()
 
 
 def protocol(run: Run) -> dict[str, Any]:
     """Return the protocol of the last bench's matrix as the bench stored it; {} where it did not."""
-    found = part(run, "matrix").get("protocol")
-    return found if isinstance(found, dict) else {}
+    return run.bench.matrix.protocol if run.bench else {}
 
 
 def protocols(run: Run) -> list[tuple[dict[str, Any], list[str]]]:
@@ -63,31 +62,21 @@ def _rules(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in NO_RULES}
 
 
-def floors(run: Run) -> list[dict[str, Any]]:
-    """Return the A/A measurements, {ratio, interval, started}, the run's own last."""
-    history = part(run, "noise").get("history")
-    kept = [one for one in history if isinstance(one, dict)] if isinstance(history, list) else []
-    return [one for one in kept if one.get("ratio") and len(one.get("interval") or ()) == 2]
-
-
-def sittings(run: Run) -> list[dict[str, Any]]:
-    """Return the bench processes that made the run's cells, the first one first."""
-    found = (run.bench or {}).get("sittings")
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+def floors(run: Run) -> list[NoiseLook]:
+    """Return the A/A measurements that gave an interval, the run's own last."""
+    return [one for one in noise(run).history if one.ratio and one.interval]
 
 
 def noise_floor(run: Run) -> tuple[float, float, float] | None:
     """Return the A/A ratio and the ends of its 95 % interval; None where no pair was measured."""
-    if not (found := floors(run)):
-        return None
-    low, high = found[-1]["interval"]
-    return float(found[-1]["ratio"]), float(low), float(high)
+    last = floors(run)[-1:]
+    return next(((one.ratio, *one.interval) for one in last if one.ratio and one.interval), None)
 
 
 def noise_verdict(run: Run) -> str | None:
     """Return VALID, FLAGGED or INVALID; None without an A/A pair: nothing vouches for VALID then."""
-    said = part(run, "noise").get("verdict")
-    return str(said) if said and (floors(run) or said != "VALID") else None
+    said = noise(run).verdict
+    return said if said and (floors(run) or said != "VALID") else None
 
 
 def verdict(run: Run) -> tuple[str, str, str] | None:
@@ -106,8 +95,8 @@ def _floor_says(run: Run) -> list[str]:
     value, low, high = floor
     said = f"{formats.times(value, high - low)} {formats.times_interval(low, high)}"
     holds = "holds 1" if low <= 1 <= high else "misses 1"
-    reasons = part(run, "noise").get("reasons") or []
-    doubt = f" ({'; '.join(map(str, reasons))})" if reasons else ""
+    reasons = noise(run).reasons
+    doubt = f" ({'; '.join(reasons)})" if reasons else ""
     return [f"One cell, measured as two arms, against itself: {said}, an interval that {holds}{doubt}."]
 
 
@@ -120,16 +109,17 @@ def _harness_says(run: Run) -> list[str]:
 
 def null_us(run: Run, scenario: str, percentile: str) -> float | Absent:
     """Return what a query (latency) or a block (throughput) of the null runner costs, in microseconds."""
-    found = part(run, "null").get(f"{scenario}_us")
-    value = found.get(percentile) if isinstance(found, dict) else None
-    return float(value) if isinstance(value, int | float) else Absent("this bench recorded none")
+    known = run.bench.null if run.bench else None
+    by_scenario = {LATENCY.name: known.latency_us, THROUGHPUT.name: known.throughput_us} if known else {}
+    value = by_scenario.get(scenario, {}).get(percentile)
+    return Absent("this bench recorded none") if value is None else value
 
 
 def citable(run: Run) -> str:
     """Return one plain sentence of what may be cited from the bench, and what may not."""
     if not has_intervals(run):
         return NO_INTERVAL
-    if part(run, "noise").get("verdict") == "INVALID":
+    if noise(run).verdict == "INVALID":
         return "Nothing of this bench may be cited: identical arms differ, so any difference may be noise."
     if run.comparisons is None:
         return "No comparison was decided, so no difference may be cited."
@@ -142,7 +132,7 @@ def citable(run: Run) -> str:
         return (
             f"No difference may be cited: of {sum(counts.values())} comparisons none is decided ({others})."
         )
-    flag = " and the run's flag" if part(run, "noise").get("verdict") == "FLAGGED" else ""
+    flag = " and the run's flag" if noise(run).verdict == "FLAGGED" else ""
     differences = counted(decided, "difference", "differences")
     equivalences = counted(even, "equivalence", "equivalences")
     return (

@@ -47,6 +47,7 @@ def measured(run: RunFolder, cell: Cell, protocol: dict[str, Any]) -> tuple[dict
         env={},
         cpus=cores.for_child(cell.threads),
         idle_w=None,
+        samples=run.path / "samples.npz",
     )
     with cores.parent_aside():
         outcome = child.measure(

@@ -358,7 +358,7 @@ def test_eval_does_not_take_a_run_and_other_data(say: Say, run: RunFolder, tmp_p
 
 def test_a_command_to_type_survives_a_shell(run: RunFolder) -> None:
     with pytest.raises(UserError, match=r"twinpose bench '.*a run'"):
-        bench_file.bench_facts(run.path)
+        bench_file.required(run.path)
     for stage in stages.sequence(run):
         assert str(run.path) in shlex.split(stage.command)
     write_text(run.path / "parity.json", "{}")

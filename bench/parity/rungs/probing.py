@@ -16,7 +16,7 @@ from bench.parity.rungs.base import Context
 from bench.process import environment
 from bench.process.worker import resolve
 from pose import architecture, recipe, sample, splits, weights
-from pose.files import replacing
+from pose.files import write_arrays
 
 PRECISIONS = ("float64", "float32")
 PROBE_SAMPLES = 8
@@ -52,8 +52,7 @@ def batch(context: Context) -> Arrays:
             "weights": hidden(np.stack([m.weights for m in made])),
             "annotation_ids": np.array(ids),
         }
-        with replacing(path) as temporary, open(temporary, "wb") as handle:
-            np.savez(handle, **arrays)  # type: ignore[arg-type]
+        write_arrays(path, arrays)
     with np.load(path) as stored:
         return dict(stored)
 

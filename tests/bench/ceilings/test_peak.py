@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.ceilings import bandwidth, kernels, peak
+from bench.run.bench_file import Ceilings, Peak
 
 TESTS = str(Path(__file__).parents[1])
 
@@ -58,11 +60,12 @@ def test_a_library_without_time_is_left_out_with_the_reason(monkeypatch: pytest.
     found = measured({"a": "steady", "b": "steady"}, threads_list=[2], precisions=["fp32"], budget_s=3.0)
     assert {row["library"] for row in found["kernels"]} == {"a"}
     assert found["reasons"]["b"] == "no time for 2 thread(s) in 3 s; a longer budget measures it"
-    assert peak.peak(found, "fp32", 2) == found["peaks"][0]["gflops"]
+    assert peak.peak(msgspec.convert(found, Ceilings), "fp32", 2) == found["peaks"][0]["gflops"]
 
 
 def test_a_peak_that_was_not_measured_is_none() -> None:
-    found = {"device": "cpu", "peaks": [{"precision": "fp32", "threads": 2, "gflops": 9.0}]}
+    row = Peak(precision="fp32", threads=2, gflops=9.0, kernel="3x3", library="torch")
+    found = Ceilings(device="cpu", peaks=[row])
     assert peak.peak(found, "fp32", 2) == 9.0
     for asked in (("bf16", 2, "cpu"), ("fp32", 1, "cpu"), ("fp32", 2, "cuda")):
         assert peak.peak(found, *asked) is None

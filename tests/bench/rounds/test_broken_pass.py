@@ -16,7 +16,7 @@ from benching import TESTS, bench, one
 
 from bench.cells import matrix
 from bench.process import launch
-from bench.rounds.passes import Sitting
+from bench.rounds.passes import Session
 from bench.run import journal as journal_
 from bench.run import results as results_
 from bench.run.results import CellResult
@@ -37,10 +37,10 @@ def lane_of_two() -> matrix.Matrix:
     return one(mode=["eager", "compiled"], protocol={"rounds": ROUNDS, "measured_s": 0.02})
 
 
-def sitting_that_begins_with(place: int) -> Sitting:
-    """Return a sitting in whose first pass the cell at a place of the matrix comes first."""
+def session_that_begins_with(place: int) -> Session:
+    """Return a session in whose first pass the cell at a place of the matrix comes first."""
     members = lane_of_two().cells
-    tried = (Sitting(f"begins with {place}", seed) for seed in itertools.count())
+    tried = (Session(f"begins with {place}", seed) for seed in itertools.count())
     return next(one for one in tried if one.draw(members[0].lane, 1, members).order[0] == members[place].id)
 
 
@@ -57,7 +57,7 @@ def note(name, fields):
         finished.append(fields["id"])
         if len(finished) == {after_rounds}:
             Path({str(hang)!r}).touch()
-given = {{"on_event": note, "sitting": test_broken_pass.sitting_that_begins_with({first})}}
+given = {{"on_event": note, "drawn_by": test_broken_pass.session_that_begins_with({first})}}
 benching.bench(Path({str(run)!r}), test_broken_pass.lane_of_two(), "HangsWhenAsked", **given)
 """
     parent = subprocess.Popen(

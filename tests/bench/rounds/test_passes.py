@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
 from bench.rounds import passes
-from bench.rounds.passes import Sitting
+from bench.rounds.passes import Session
 from bench.run import journal as journal_
 from bench.run import results
 from bench.run.results import CellResult, Round
+from pose.files import write_arrays
 
 CELLS = tuple(Cell("torch", "torch", "eager", "fp32", "cpu", b, 1, "glibc", "latency") for b in range(1, 7))
 LANE = CELLS[0].lane
@@ -25,15 +26,15 @@ LANE = CELLS[0].lane
 def test_an_order_is_a_permutation_that_seed_lane_and_number_repeat(
     seed: int, number: int, given_order: list[Cell]
 ):
-    drawn = Sitting("one", seed).draw(LANE, number, given_order)
+    drawn = Session("one", seed).draw(LANE, number, given_order)
     assert sorted(drawn.order) == sorted(cell.id for cell in CELLS)
-    assert drawn.order == Sitting("two", seed).draw(LANE, number, CELLS).order
+    assert drawn.order == Session("two", seed).draw(LANE, number, CELLS).order
 
 
 def test_every_place_in_the_order_is_as_likely():
-    sitting, counts = Sitting("one", 7), dict.fromkeys((cell.id for cell in CELLS), 0)
+    drawn_by, counts = Session("one", 7), dict.fromkeys((cell.id for cell in CELLS), 0)
     for number in range(3000):
-        counts[sitting.draw(LANE, number, CELLS).order[0]] += 1
+        counts[drawn_by.draw(LANE, number, CELLS).order[0]] += 1
     assert all(400 < count < 600 for count in counts.values())
 
 
@@ -45,8 +46,7 @@ def test_lanes_keep_the_order_of_the_matrix():
 
 
 def a_pass(tmp_path: Path, number: int, *, ended: bool) -> str:
-    sitting = Sitting("here", 1)
-    drawn = sitting.draw(LANE, number, CELLS)
+    drawn = Session("here", 1).draw(LANE, number, CELLS)
     journal_.begin(tmp_path, drawn)
     if ended:
         journal_.end(tmp_path, drawn)
@@ -65,9 +65,9 @@ def result(*pass_ids: str) -> CellResult:
 
 
 def test_a_round_of_a_broken_pass_stays_but_does_not_count(tmp_path: Path):
-    assert journal_.broken(tmp_path) == set()
+    assert journal_.broken(journal_.passes(tmp_path)) == set()
     whole, broken = a_pass(tmp_path, 1, ended=True), a_pass(tmp_path, 2, ended=False)
-    found = journal_.broken(tmp_path)
+    found = journal_.broken(journal_.passes(tmp_path))
     assert found == {broken}
     assert passes.rounds_done(result(whole, broken), found) == 1
     assert passes.rounds_done(None, found) == 0
@@ -80,16 +80,16 @@ def test_a_torn_line_of_the_journal_swallows_nothing(tmp_path: Path, torn: str):
     with open(journal, "a", encoding="utf-8") as handle:
         handle.write(torn)
     broken = a_pass(tmp_path, 2, ended=False)
-    assert journal_.broken(tmp_path) == {broken}
+    assert journal_.broken(journal_.passes(tmp_path)) == {broken}
     assert whole != broken
     lines = [line for line in journal.read_text().splitlines() if "order" in line and line.endswith("}")]
-    assert json.loads(lines[-1])["order"] == list(Sitting("here", 1).draw(LANE, 2, CELLS).order)
+    assert json.loads(lines[-1])["order"] == list(Session("here", 1).draw(LANE, 2, CELLS).order)
 
 
 def test_a_cell_in_a_broken_pass_keeps_its_raw_samples(tmp_path: Path):
     import numpy as np
 
-    results.save_samples(tmp_path, CELLS[0].id, 1, {"latency_ns": np.arange(3)})
-    results.save_samples(tmp_path, CELLS[0].id, 2, {"latency_ns": np.arange(3, 5)})
+    write_arrays(results.samples_path(tmp_path, CELLS[0].id, 1), {"latency_ns": np.arange(3)})
+    write_arrays(results.samples_path(tmp_path, CELLS[0].id, 2), {"latency_ns": np.arange(3, 5)})
     found = results.samples(tmp_path, result("a", "b"))
     np.testing.assert_array_equal(found["latency_ns"], np.arange(5))

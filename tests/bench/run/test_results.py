@@ -15,6 +15,7 @@ from bench.cells.cell import Cell
 from bench.run import artifacts, bench_file, results
 from bench.verdicts import comparisons
 from pose.errors import UserError
+from pose.files import write_arrays
 
 AXES = Cell("tf", "openvino", "ir", "bf16", "cpu", 1, 2, "glibc", "latency")
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -59,8 +60,10 @@ def test_a_cell_loads_the_file_of_its_runtime_and_precision(runtime: str, precis
 
 def test_samples_lie_beside_the_cell_and_come_back_round_by_round(tmp_path: Path) -> None:
     path = results.save(tmp_path, result())
-    results.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7), "decode_ns": np.arange(3)})
-    results.save_samples(tmp_path, AXES.id, 2, {"latency_ns": np.arange(7, 10)})
+    write_arrays(
+        results.samples_path(tmp_path, AXES.id, 1), {"latency_ns": np.arange(7), "decode_ns": np.arange(3)}
+    )
+    write_arrays(results.samples_path(tmp_path, AXES.id, 2), {"latency_ns": np.arange(7, 10)})
     assert "latency_ns" not in path.read_text()
     np.testing.assert_array_equal(results.round_samples(tmp_path, AXES.id, 2)["latency_ns"], [7, 8, 9])
     assert results.round_samples(tmp_path, AXES.id, 3) == {}
@@ -72,14 +75,14 @@ def test_samples_lie_beside_the_cell_and_come_back_round_by_round(tmp_path: Path
 
 def test_a_cell_has_the_samples_of_its_own_rounds_alone(tmp_path: Path) -> None:
     """A round that was written and whose process was killed before the JSON told of it does not count."""
-    results.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7)})
-    results.save_samples(tmp_path, AXES.id, 2, {"latency_ns": np.arange(7)})
+    write_arrays(results.samples_path(tmp_path, AXES.id, 1), {"latency_ns": np.arange(7)})
+    write_arrays(results.samples_path(tmp_path, AXES.id, 2), {"latency_ns": np.arange(7)})
     assert len(results.samples(tmp_path, result(rounds=[one_round(1)]))["latency_ns"]) == 7
 
 
 def test_a_forgotten_cell_leaves_nothing(tmp_path: Path) -> None:
     results.save(tmp_path, result())
-    results.save_samples(tmp_path, AXES.id, 1, {"latency_ns": np.arange(7)})
+    write_arrays(results.samples_path(tmp_path, AXES.id, 1), {"latency_ns": np.arange(7)})
     results.forget(tmp_path, AXES.id)
     results.forget(tmp_path, AXES.id)
     assert list(results.folder(tmp_path).iterdir()) == []
@@ -96,7 +99,7 @@ def test_a_run_without_a_bench_has_no_cells(tmp_path: Path) -> None:
     assert comparisons.read(tmp_path) is None
     assert results.samples(tmp_path, result()) == {}
     with pytest.raises(UserError, match="makes one"):
-        bench_file.bench_facts(tmp_path)
+        bench_file.required(tmp_path)
 
 
 @pytest.mark.parametrize("patch", [{}, {"extra": 1}, {"rounds": {"shape": "another"}}, {"id": None}])
@@ -114,7 +117,7 @@ def test_a_newer_bench_json_is_refused_too(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text('{"schema": 3}')
     with pytest.raises(UserError, match="has schema 3"):
-        bench_file.bench_facts(tmp_path)
+        bench_file.required(tmp_path)
 
 
 @pytest.mark.parametrize(

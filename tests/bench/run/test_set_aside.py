@@ -1,4 +1,4 @@
-"""Rounds of another protocol are put aside and come back; so do those that a killed process half put."""
+"""Rounds of another protocol stay under a key of their own and come back, whatever was killed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from benching import bench, one
 
 from bench.cells import matrix
 from bench.run import bench_file, folder, results, set_aside
+from bench.run.bench_file import BenchFile
 from bench.run.results import CellResult
 from bench.stages import measurement
+from pose.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def by(measured_s: float, rounds: int = 2) -> matrix.Matrix:
     return one(protocol={"measured_s": measured_s, "rounds": rounds})
+
+
+def aside(run: Path) -> set[str]:
+    """Return the IDs of cells of which another protocol's rounds are kept."""
+    return {name for name, one in set_aside.stored(run).items() if one.others}
 
 
 def heard(run: Path, chosen: matrix.Matrix, **options: Any) -> tuple[CellResult, list[tuple[str, Any]]]:
@@ -33,8 +40,9 @@ def test_another_protocol_loses_no_round(run_folder: Path) -> None:
     long, events = heard(run_folder, by(0.06))
     assert events[0] == ("put_aside", {"profiles": {"standard": 1}})
     assert (long.hash == short.hash, len(long.rounds), long.protocol["measured_s"]) == (False, 2, 0.06)
+    assert results.samples(run_folder, short)["latency_ns"].tolist() == raw.tolist(), "nothing moved"
     assert {one.pass_ for one in long.rounds}.isdisjoint(one.pass_ for one in short.rounds)
-    assert set_aside.ids(run_folder) == {short.id}
+    assert aside(run_folder) == {short.id}
     back, events = heard(run_folder, by(0.05))
     assert back == short
     assert results.samples(run_folder, back)["latency_ns"].tolist() == raw.tolist()
@@ -48,42 +56,74 @@ def test_rounds_of_other_weights_are_forgotten(run_folder: Path) -> None:
     heard(run_folder, by(0.05))
     (run_folder / "train/torch/best.safetensors").write_bytes(b"other weights")
     heard(run_folder, by(0.06))
-    assert set_aside.ids(run_folder) == set()
+    assert aside(run_folder) == set()
 
 
 def test_again_forgets_what_is_aside_too(run_folder: Path) -> None:
     short, _ = heard(run_folder, by(0.05))
     heard(run_folder, by(0.06))
     heard(run_folder, by(0.06), again=True)
-    assert set_aside.ids(run_folder) == set()
+    assert aside(run_folder) == set()
     anew, _ = heard(run_folder, by(0.05))
     assert [one.pass_ for one in anew.rounds] != [one.pass_ for one in short.rounds]
 
 
 @pytest.mark.parametrize("asked", [0.05, 0.06])
-@pytest.mark.parametrize("until", ["copied", "moved", "taken"])
-def test_a_process_killed_while_it_moves_a_cell_loses_nothing(
-    run_folder: Path, asked: float, until: str
+def test_a_process_killed_while_it_changes_a_cell_s_place_loses_nothing(
+    run_folder: Path, asked: float
 ) -> None:
+    """What was written under its hash is still in its place: the process was killed between the two."""
     short, _ = heard(run_folder, by(0.05))
-    json, samples = results.folder(run_folder) / f"{short.id}.json", results.folder(run_folder) / short.id
-    was = json.read_bytes()
-    if until == "copied":
-        shutil.copyfile(json, samples / set_aside.CELL)
-    else:
-        set_aside.put(run_folder, short.id, short.hash)
-    if until == "moved":
-        json.write_bytes(was)
-    if until == "taken":
-        [there] = (run_folder / "bench" / "aside").glob("*/*")
-        there.rename(samples)
-    first, _ = heard(run_folder, by(asked))
-    back, events = heard(run_folder, by(0.05))
-    assert back == short
+    was = results.path_of(run_folder, short.id).read_bytes()
+    set_aside.switch(run_folder, short.id, short, None)
+    results.path_of(run_folder, short.id).write_bytes(was)
+    require_both(run_folder, asked, short)
+
+
+@pytest.mark.parametrize("asked", [0.05, 0.06])
+@pytest.mark.parametrize("current", ["another", "none", "itself"])
+def test_what_an_older_version_put_aside_comes_back(run_folder: Path, asked: float, current: str) -> None:
+    """It moved a cell's folder to bench/aside/HASH/ID, its JSON in it; `itself`: and was killed half-way."""
+    short, _ = heard(run_folder, by(0.05))
+    json, raw = results.path_of(run_folder, short.id), results.samples_path(run_folder, short.id, 1).parent
+    there = run_folder / "bench" / "aside" / short.hash[:16] / short.id
+    shutil.copyfile(json, raw / "cell.json")
+    there.parent.mkdir(parents=True)
+    raw.rename(there)
+    if current != "itself":
+        json.unlink()
+    if current == "another":
+        heard(run_folder, by(0.07))
+    require_both(run_folder, asked, short)
+    assert not there.exists()
+
+
+def require_both(run: Path, asked: float, short: CellResult) -> None:
+    """Assert that a bench by `asked` seconds measures what it asks, and `short` is whole after it."""
+    first, _ = heard(run, by(asked))
+    back, events = heard(run, by(0.05))
+    assert back.hash == short.hash
+    assert [one.value for one in back.rounds] == [one.value for one in short.rounds]
     assert first.hash == short.hash if asked == 0.05 else first.hash != short.hash
     assert (first.protocol["measured_s"], len(first.rounds)) == (asked, 2)
-    assert len(results.samples(run_folder, back)["latency_ns"]) == sum(one.count for one in short.rounds)
+    assert len(results.samples(run, back)["latency_ns"]) == sum(one.count for one in short.rounds)
+    assert len(results.samples(run, first)["latency_ns"]) == sum(one.count for one in first.rounds)
     assert "round_finished" not in [name for name, _ in events]
+
+
+def test_a_damaged_cell_is_measured_again_and_one_too_new_is_left_alone(run_folder: Path) -> None:
+    short, _ = heard(run_folder, by(0.05))
+    path = results.path_of(run_folder, short.id)
+    newer = path.read_bytes().replace(b'"schema": 2', b'"schema": 3')
+    path.write_bytes(newer)
+    with pytest.raises(UserError, match="upgrade twinpose"):
+        heard(run_folder, by(0.05))
+    assert path.read_bytes() == newer
+    path.write_bytes(newer[:100])
+    with pytest.raises(UserError, match="it measures a damaged one again"):
+        heard(run_folder, one("throughput"))
+    again, _ = heard(run_folder, by(0.05))
+    assert [one.number for one in again.rounds] == [1, 2]
 
 
 def test_a_profile_that_was_asked_for_holds_until_another_is(run_folder: Path) -> None:
@@ -95,10 +135,10 @@ def test_a_profile_that_was_asked_for_holds_until_another_is(run_folder: Path) -
     assert (loaded().protocol.profile, loaded().options) == ("quick", ("--matrix", "demo"))
     asked = loaded("standard")
     assert asked.options == ("--matrix", "demo", "--profile", "standard")
-    bench_file.note(run, profiles={"demo": asked.profile_given or ""})
+    bench_file.write(run.path, BenchFile(profiles={"demo": asked.profile_given or ""}))
     assert loaded() == asked, "as in the bench before"
     assert loaded(name="compiled").protocol.profile != "standard" or not loaded(name="compiled").profile_given
     assert loaded("quick").protocol.profile == "quick"
     assert loaded("matrix").options == ("--matrix", "demo")
-    bench_file.note(run, profiles={"demo": ""})
+    bench_file.write(run.path, BenchFile(profiles={"demo": ""}))
     assert loaded().profile_given is None

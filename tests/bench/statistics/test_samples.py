@@ -174,9 +174,9 @@ GOOD, MISSED = (0.99, 1.01), (1.0001, 1.02)
 def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_it(
     benches: list[tuple[float, float]], expected: str
 ):
-    found = noise_floor.noise_validity([("x", interval, "") for interval in benches])
-    assert found["verdict"] == expected
-    assert len(found["reasons"]) == (expected != "VALID")
+    verdict, reasons = noise_floor.noise_validity([("x", interval, "") for interval in benches])
+    assert verdict == expected
+    assert len(reasons) == (expected != "VALID")
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,8 @@ def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_
 def test_a_miss_stands_until_its_own_pair_is_measured_anew(
     pairs: list[tuple[str, tuple[float, float] | None]], expected: str, named: list[str]
 ):
-    found = noise_floor.noise_validity([(name, interval, "it crashed") for name, interval in pairs])
-    assert found["verdict"] == expected
-    assert [reason.split()[0] for reason in found["reasons"]] == named
+    verdict, reasons = noise_floor.noise_validity(
+        [(name, interval, "it crashed") for name, interval in pairs]
+    )
+    assert verdict == expected
+    assert [reason.split()[0] for reason in reasons] == named

@@ -22,6 +22,7 @@ from bench.verdicts import ap_differences
 from bench.verdicts.ap_differences import ApDifference
 from pose import bootstrap
 from pose.errors import UserError
+from pose.files import write_arrays
 
 TRUTH = crowded(40, seed=3)
 GOOD, BAD, OTHER = (found_in(TRUTH, sigma, seed) for sigma, seed in ((0.02, 1), (0.09, 1), (0.021, 2)))
@@ -101,7 +102,7 @@ def test_the_interval_is_that_of_the_paired_bootstrap(
 
 def test_the_matches_are_those_of_the_last_round(tmp_path: Path) -> None:
     keep(tmp_path, TORCH.id, GOOD, TRUTH)
-    results_.save_samples(tmp_path, TORCH.id, 2, bootstrap.match(BAD, TRUTH).to_arrays())
+    write_arrays(results_.samples_path(tmp_path, TORCH.id, 2), bootstrap.match(BAD, TRUTH).to_arrays())
     twice = run_folders.result(TORCH, [ap(GOOD), ap(BAD)])
     kept = ap_differences.matches(tmp_path, twice)
     assert kept is not None

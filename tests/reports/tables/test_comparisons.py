@@ -158,13 +158,14 @@ def test_the_forest_plot_has_the_margin_and_the_noise_floor(run: Run):
     assert plot is not None
     dashed = [line for line in plot.figure.axes[0].lines if line.get_linestyle() == "--"]
     assert run.bench is not None
-    last = run.bench["noise"]["history"][-1]
-    low, high = last["interval"]
+    last = run.bench.noise.history[-1]
+    low, high = last.interval or (0.0, 0.0)
     drawn = [float(line.get_xdata()[0]) for line in dashed]
-    assert last["b"].endswith("latency"), "of which less is faster, as of every pair in the plot"
+    assert last.b.endswith("latency"), "of which less is faster, as of every pair in the plot"
     assert drawn == [1 / high, 1 / low]
-    rate = {**last, "b": last["b"].replace("latency", "throughput")}
-    bench = {**run.bench, "noise": {**run.bench["noise"], "history": [rate]}}
+    rate = msgspec.structs.replace(last, b=last.b.replace("latency", "throughput"))
+    noise = msgspec.structs.replace(run.bench.noise, history=[rate])
+    bench = msgspec.structs.replace(run.bench, noise=noise)
     plotted = forest.plot(replace(run, bench=bench))
     assert plotted is not None
     lines = [line for line in plotted.figure.axes[0].lines if line.get_linestyle() == "--"]

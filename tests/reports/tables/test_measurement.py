@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from bench.run import journal
+from bench.run.bench_file import BenchFile
 from reports.run.read import Run, read
 from reports.tables import failures
 from reports.tables import measurement as measurement_
@@ -34,16 +35,26 @@ def parsed(table: Table | None) -> dict[str, dict[str, str]]:
     return {row["what"]: row for row in csv.DictReader(io.StringIO(to_csv(table)))}
 
 
+def noted(run: Run) -> dict[str, Any]:
+    """Return bench.json as it is written."""
+    said: dict[str, Any] = msgspec.to_builtins(run.bench)
+    return said
+
+
+def rebenched(run: Run, **parts: Any) -> Run:
+    """Return the run with other parts of its bench.json; a part that is None is left out."""
+    said = {name: part for name, part in (noted(run) | parts).items() if part is not None}
+    return replace(run, bench=msgspec.convert(said, BenchFile))
+
+
 def noisy(run: Run, **noise: Any) -> Run:
-    assert run.bench is not None
-    return replace(run, bench={**run.bench, "noise": {**run.bench["noise"], **noise}})
+    return rebenched(run, noise=noted(run)["noise"] | noise)
 
 
 def test_the_table_says_noise_harness_protocol_and_ceilings(run: Run):
     rows = parsed(measurement_.table(run))
     floor = rows["Same cell as two arms (A/A)"]
-    assert run.bench is not None
-    last = run.bench["noise"]["history"][-1]
+    last = noted(run)["noise"]["history"][-1]
     assert [float(floor[key]) for key in ("value", "low", "high")] == [last["ratio"], *last["interval"]]
     assert "14 pairs; bench of 2025-01-02 03:04 UTC" in floor["how"]
     assert rows["The same, earlier"]["value"] == "1.0011"
@@ -60,11 +71,10 @@ def test_the_table_says_noise_harness_protocol_and_ceilings(run: Run):
 
 
 def test_an_altered_profile_and_a_gpu_s_peak_are_said(run: Run):
-    assert run.bench is not None
-    protocol = {**run.bench["matrix"]["protocol"], "rounds": 3}
-    on_gpu = {"peaks": [{**run.bench["limits"]["peaks"][0], "gflops": 51000.0}]}
-    matrix = {**run.bench["matrix"], "protocol": protocol, "altered": {"rounds": 10}}
-    changed = replace(run, bench={**run.bench, "matrix": matrix, "limits_cuda": on_gpu})
+    protocol = {**noted(run)["matrix"]["protocol"], "rounds": 3}
+    on_gpu = {"peaks": [{**noted(run)["limits"]["peaks"][0], "gflops": 51000.0}]}
+    matrix = {**noted(run)["matrix"], "protocol": protocol, "altered": {"rounds": 10}}
+    changed = rebenched(run, matrix=matrix, limits_cuda=on_gpu)
     rows = parsed(measurement_.table(changed))
     assert rows["Profile"]["said"] == "official, but rounds 3 for 10"
     assert float(rows["Peak, GPU, fp32, 2 threads"]["value"]) == 51000.0
@@ -72,11 +82,10 @@ def test_an_altered_profile_and_a_gpu_s_peak_are_said(run: Run):
 
 
 def test_cells_of_two_protocols_are_not_credited_with_one(run: Run):
-    assert run.bench is not None
-    official = run.bench["matrix"]["protocol"]
+    official = noted(run)["matrix"]["protocol"]
     official = {**official, "altered": {}}
     quick = {**official, "profile": "quick", "measured_s": 1.0, "altered": {"measured_s": 2.0}}
-    run = replace(run, bench={**run.bench, "matrix": {**run.bench["matrix"], "altered": {"rounds": 99}}})
+    run = rebenched(run, matrix=noted(run)["matrix"] | {"altered": {"rounds": 99}})
     first, *others = [one.id for one in run.cells if one.rounds and one.axes.scenario != "accuracy"]
 
     def by(cell_id: str) -> dict[str, Any]:
@@ -94,18 +103,16 @@ def test_cells_of_two_protocols_are_not_credited_with_one(run: Run):
 
 
 def test_what_disturbed_a_ceiling_stands_beside_it(run: Run):
-    assert run.bench is not None
-    limits = run.bench["limits"]
+    limits = noted(run)["limits"]
     peaks = [{**limits["peaks"][0], "doubts": ["other work took 9% of the processors' time"]}]
-    table = measurement_.table(replace(run, bench={**run.bench, "limits": {**limits, "peaks": peaks}}))
+    table = measurement_.table(rebenched(run, limits=limits | {"peaks": peaks}))
     how = parsed(table)["Peak, fp32, 2 threads"]["how"]
     assert how.endswith("the machine can do more than that: other work took 9% of the processors' time")
 
 
 @pytest.mark.parametrize("gone", ["null", "limits", "noise", "matrix", "sittings"])
 def test_what_a_bench_did_not_record_is_a_dash_with_a_reason(run: Run, gone: str):
-    assert run.bench is not None
-    poorer = replace(run, bench={key: value for key, value in run.bench.items() if key != gone})
+    poorer = rebenched(run, **{gone: None})
     table = measurement_.table(poorer)
     assert table is not None
     assert gone == "sittings" or any(said in to_markdown(table) for said in ("recorded none", "does not say"))

@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from benching import PROTOCOL, TESTS, bench, one
+from benching import PROTOCOL, TESTS, bench, measured, one
 
 from bench.cells import matrix, runtimes
 from bench.machine import fingerprint
 from bench.process import environment, launch
-from bench.rounds import lanes, noise_pair
-from bench.rounds.passes import Sitting
+from bench.rounds import noise_pair
+from bench.rounds.passes import Session
 from bench.run import journal
 from bench.run import results as results_
 from bench.run.results import CellResult
@@ -302,10 +302,11 @@ def test_a_cell_says_where_its_stopping_rule_first_looked(run_folder: Path):
     assert fixed.first_look is None
 
 
-def test_a_failed_cell_leaves_no_older_samples(run_folder: Path):
+def test_a_failed_cell_has_no_samples_of_another_protocol(run_folder: Path):
     [good] = bench(run_folder, one())
-    bench(run_folder, one(protocol={"measured_s": 0.2}), "Raises")
-    assert results_.samples(run_folder, good) == {}
+    [failed] = bench(run_folder, one(protocol={"measured_s": 0.2}), "Raises")
+    assert results_.samples(run_folder, failed) == {}
+    assert len(results_.samples(run_folder, good)["latency_ns"]) == good.stats["n"], "of another protocol"
 
 
 def test_only_what_was_selected_is_measured(run_folder: Path):
@@ -318,7 +319,7 @@ def test_only_what_was_selected_is_measured(run_folder: Path):
 
 def test_the_null_runner_costs_next_to_nothing(run_folder: Path):
     runners = {"torch": "bench.scenarios.null_runner:NullRunner"}
-    [result] = lanes.run(run_folder, one(), runners=runners, uncertified=True)
+    [result] = measured(run_folder, one(), runners=runners)
     assert result.stats["latency_ms"]["p50"] < 0.1
 
 
@@ -353,15 +354,15 @@ def test_rounds_of_a_lane_are_interleaved_in_an_order_that_is_drawn_and_recorded
             runs.append(fields["id"])
 
     chosen = lane_of_three(rounds=6)
-    sitting = Sitting("here", seed=5)
-    results = bench(run_folder, chosen, on_event=note, sitting=sitting)
+    drawn_by = Session("here", seed=5)
+    results = bench(run_folder, chosen, on_event=note, drawn_by=drawn_by)
     recorded = passes_of(run_folder)
     assert [cell for line in recorded for cell in line["order"]] == runs
     assert len(recorded) == 6
     assert all(sorted(line["order"]) == sorted(cell.id for cell in chosen.cells) for line in recorded)
     assert len({tuple(line["order"]) for line in recorded}) > 1
     for number, line in enumerate(recorded, 1):
-        again = Sitting("elsewhere", seed=line["seed"]).draw(chosen.cells[0].lane, number, chosen.cells)
+        again = Session("elsewhere", seed=line["seed"]).draw(chosen.cells[0].lane, number, chosen.cells)
         assert list(again.order) == line["order"]
     assert {tuple(one.pass_ for one in result.rounds) for result in results} == {
         tuple(line["pass"] for line in recorded)

@@ -1,0 +1,157 @@
+"""Starts rounds, lane by lane, in interleaved passes of fresh processes, until none is due."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bench.cells.cell import Cell, Lane
+from bench.cells.runtimes import RUNNERS
+from bench.cells.scenarios import TIMED
+from bench.process.affinity import Cores
+from bench.process.launch import OnEvent
+from bench.rounds import close
+from bench.rounds.passes import Session
+from bench.rounds.plan import Progress
+from bench.rounds.round_record import round_of
+from bench.rounds.start_round import Child
+from bench.run import journal
+from bench.run import results as results_
+from bench.run.results import CellResult
+
+
+@dataclass(frozen=True)
+class Means:
+    """What rounds are measured with, beside the matrix."""
+
+    session: Session
+    tell: OnEvent
+    timeout_s: float
+    idle_w: float | None = None
+    """What the GPU draws when idle; None where it is not known."""
+    runners: Mapping[str, str] = field(default_factory=lambda: RUNNERS)
+    """By runtime, its runner as "module:class"."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Laid over every child's environment."""
+
+
+def measure(progress: Progress, means: Means) -> list[CellResult]:
+    """Measure until no cell is due; return the rows, each stored as it is returned.
+
+    A pass gives each due cell of a lane a round, in random order, in a fresh process each. A cell that
+    fails is out for this bench. means.tell(name, fields) hears "pass_started" (lane, number, cells, why:
+    how many cells for each reason), "cell_started" (id, number, count, round), the child's "phase" (id,
+    phase, s), "round_finished" (id, round, status, reason, value, verdict) and, once a cell is complete,
+    has failed or may not be timed, "cell_finished" (id, number, count, status, reason, skipped).
+    """
+    measuring = _Measuring(progress, means)
+    for cell_id in progress.plan.barred:
+        if progress.rows[cell_id].status != "ok":
+            measuring.tried_in_vain(progress.rows[cell_id].axes)
+    with measuring.cores.parent_aside():
+        for lane in progress.lanes:
+            measuring.sweep(lane)
+    return list(progress.rows.values())
+
+
+@dataclass
+class _Measuring:
+    progress: Progress
+    means: Means
+    cores: Cores = field(default_factory=Cores.mine)
+    raw: dict[str, list[dict[str, np.ndarray]]] = field(default_factory=dict)
+    """Raw samples of the lane's cells, by ID and round."""
+    finished: set[str] = field(default_factory=set)
+    """IDs of cells that were told as finished."""
+
+    def __post_init__(self) -> None:
+        self.run = self.progress.plan.basis.run
+        self.place = {cell_id: number for number, cell_id in enumerate(self.progress.rows, 1)}
+
+    def tried_in_vain(self, cell: Cell) -> None:
+        """Count a cell that may not be timed among those that were tried."""
+        self.progress.tried.add(cell.id)
+        self._finish(cell)
+
+    def sweep(self, lane: Lane) -> None:
+        """Give the due cells of a lane a round each, pass after pass, until none is due."""
+        number = 0
+        while due := self.progress.due(lane):
+            number += 1
+            drawn = self.means.session.draw(lane, number, [*due])
+            journal.begin(self.run.path, drawn)
+            if len(drawn.order) == 1:
+                self.progress.alone.add(drawn.id)
+            said = {"lane": lane.id, "number": number, "cells": len(due), "why": Counter(due.values())}
+            self.means.tell("pass_started", said)
+            by_id = {cell.id: cell for cell in due}
+            for cell in map(by_id.__getitem__, drawn.order):
+                self._round(cell, drawn.id)
+                if self.progress.is_done(cell):
+                    self._finish(cell)
+            journal.end(self.run.path, drawn)
+        self.raw.clear()
+        for cell in self.progress.lanes[lane]:
+            self._finish(cell)
+
+    def _round(self, cell: Cell, pass_id: str) -> None:
+        progress, basis = self.progress, self.progress.plan.basis
+        before = progress.rows[cell.id]
+        stored = max((one.number for one in before.rounds), default=0)
+        number = max(stored, progress.plan.last_number[cell.id]) + 1
+        if cell.id not in progress.tried:
+            progress.tried.add(cell.id)
+            self.means.tell("cell_started", {**self._where(cell), "round": number})
+        child = Child(
+            cell=cell,
+            run=self.run,
+            matrix=basis.matrix,
+            timeout_s=self.means.timeout_s,
+            runner=self.means.runners[cell.runtime],
+            env=self.means.env,
+            cpus=self.cores.for_child(cell.threads),
+            idle_w=self.means.idle_w,
+            samples=results_.samples_path(self.run.path, cell.id, number),
+        )
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        outcome = child.measure(basis.artifact(cell), self.means.tell)
+        value = outcome.value or {}
+        if value:
+            made = round_of(value, outcome, started, number, pass_id, before)
+            raw = self._raw(before, number) if cell.scenario in TIMED else {}
+            after = close.with_round(
+                before, made, value["effective"], basis.matrix.protocol, basis.wanted(cell), raw
+            )
+        else:
+            after = msgspec.structs.replace(before, status=outcome.status, reason=outcome.reason)
+        results_.save(self.run.path, after)
+        progress.rows[cell.id] = after
+        said = {"status": outcome.status, "reason": outcome.reason, "value": value.get("value")}
+        verdict = after.rounds[-1].validity.verdict if value else None
+        self.means.tell("round_finished", {"id": cell.id, "round": number, **said, "verdict": verdict})
+
+    def _raw(self, before: CellResult, number: int) -> dict[str, np.ndarray]:
+        """Return the raw samples of a cell's rounds and of the one that was measured last."""
+        if before.id not in self.raw:
+            earlier = [one.number for one in before.rounds]
+            self.raw[before.id] = [results_.round_samples(self.run.path, before.id, n) for n in earlier]
+        self.raw[before.id].append(results_.round_samples(self.run.path, before.id, number))
+        return results_.joined(self.raw[before.id])
+
+    def _finish(self, cell: Cell) -> None:
+        """Tell that a cell is finished, once."""
+        if cell.id in self.finished:
+            return
+        self.finished.add(cell.id)
+        row, skipped = self.progress.rows[cell.id], cell.id not in self.progress.tried
+        fields = {"status": row.status, "reason": row.reason, "skipped": skipped}
+        self.means.tell("cell_finished", {**self._where(cell), **fields})
+
+    def _where(self, cell: Cell) -> dict[str, Any]:
+        return {"id": cell.id, "number": self.place[cell.id], "count": len(self.place)}

@@ -1,0 +1,236 @@
+"""What a bench is to measure, and why: of stored cells, a matrix and a certificate. Nothing is written."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bench.cells.cell import Cell, Lane
+from bench.cells.matrix import Matrix
+from bench.cells.scenarios import TIMED
+from bench.parity.gate import Gate
+from bench.rounds import passes
+from bench.run import artifacts, cell_key
+from bench.run.folder import RunFolder
+from bench.run.results import CellResult
+from bench.run.set_aside import Stored
+from bench.statistics import samples
+from bench.verdicts import comparisons
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What decides a run's rounds now: its artifacts, its split, the matrix, the certificate."""
+
+    run: RunFolder
+    matrix: Matrix
+    gate: Gate
+    decided: Mapping[str, Any]
+    """What the run contributes to each cell's hash."""
+    hashes: Mapping[Path, str | None]
+    """Of the artifacts that the cells measure, by path."""
+
+    @staticmethod
+    def of(run: RunFolder, matrix: Matrix, cells: Sequence[Cell], gate: Gate) -> Basis:
+        """Return what decides the rounds of cells of a matrix, read from the run."""
+        hashes = cell_key.artifact_hashes(run.path, cells)
+        return Basis(run, matrix, gate, cell_key.decided_by_run(run), hashes)
+
+    def artifact(self, cell: Cell) -> str | None:
+        """Return the hash of what a cell measures; None where that is absent."""
+        return self.hashes[artifacts.artifact(self.run.path, cell)]
+
+    def wanted(self, cell: Cell) -> int:
+        """Return how many rounds a cell is to have."""
+        return self.matrix.protocol.rounds if cell.scenario in TIMED else 1
+
+    def key(self, cell: Cell) -> str:
+        """Return the hash under which a cell's rounds count."""
+        return cell_key.cell_hash(cell, self.matrix, self.artifact(cell), dict(self.decided))
+
+    def certificate(self, cell: Cell) -> str | None:
+        """Return the id of the certificate that a cell has now."""
+        return self.gate.certificate(cell, self.artifact(cell))[0]
+
+    def empty(self, cell: Cell) -> CellResult:
+        """Return the row of a cell that has no round yet."""
+        name = cell.id.removesuffix("-again")
+        return CellResult(
+            id=cell.id,
+            status="failed",
+            reason="not measured yet",
+            axes=cell,
+            hash=self.key(cell),
+            artifact_sha256=self.artifact(cell),
+            split_sha256=self.decided["split"],
+            rounds_wanted=self.wanted(cell),
+            certificate_id=self.certificate(cell),
+            command=shlex.join(("twinpose", "bench", str(self.run.path), *self.matrix.options, "-k", name)),
+        )
+
+
+class Switch(NamedTuple):
+    """A cell whose place is taken: by what is stored of it under another hash, or by nothing."""
+
+    cell_id: str
+    aside: CellResult | None
+    """What stays, under its own hash."""
+    back: CellResult | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a bench starts from, and what of the stored cells has to change first."""
+
+    basis: Basis
+    rows: Mapping[str, CellResult]
+    """Of each cell to be measured, by ID in the matrix's order: what is stored and holds, or an empty row."""
+    barred: frozenset[str]
+    """IDs of cells that may not be timed for want of a certificate."""
+    failed_before: frozenset[str]
+    """IDs of cells that an earlier bench could not measure."""
+    last_number: Mapping[str, int]
+    """By ID the highest number of a stored round, by whatever protocol."""
+    switches: tuple[Switch, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    """IDs of cells whose rounds are of other weights or another split: they are not about this run."""
+    rewritten: tuple[CellResult, ...] = ()
+    """Rows that are stored otherwise: another certificate, or none."""
+
+    @property
+    def put_aside(self) -> Counter[str]:
+        """Return by profile how many cells have rounds that another protocol or version measured."""
+        return Counter(
+            str(one.aside.protocol.get("profile", "unknown")) for one in self.switches if one.aside
+        )
+
+
+def plan(basis: Basis, cells: Iterable[Cell], stored: Mapping[str, Stored], *, uncertified: bool) -> Plan:
+    """Return the plan of a bench of some cells; with `uncertified` none is barred."""
+    rows, last_number = {}, {}
+    barred, failed, switches, forgotten, rewritten = [], [], [], [], []
+    for cell in cells:
+        here = stored.get(cell.id, Stored())
+        found = here.under(basis.key(cell))
+        last_number[cell.id] = here.last_number
+        if _is_of_other_weights(basis, cell, here, found):
+            forgotten.append(cell.id)
+            found, last_number[cell.id] = None, 0
+        elif here.current is not found:
+            aside = here.current if here.current and here.current.rounds else None
+            switches.append(Switch(cell.id, aside, found))
+        if found and found.status != "ok":
+            failed.append(cell.id)
+        row = _row(basis, cell, found)
+        bars = None if uncertified else basis.gate.bars(cell, basis.artifact(cell))
+        if bars:
+            barred.append(cell.id)
+            if row.status != "ok":
+                row = msgspec.structs.replace(row, status=bars[0], reason=bars[1])
+        if row != found and (found or bars):
+            rewritten.append(row)
+        rows[cell.id] = row
+    marked = frozenset(barred), frozenset(failed)
+    return Plan(basis, rows, *marked, last_number, tuple(switches), tuple(forgotten), tuple(rewritten))
+
+
+def _row(basis: Basis, cell: Cell, found: CellResult | None) -> CellResult:
+    """Return what is stored of a cell, with the certificate that it has now, or an empty row."""
+    if found is None:
+        return basis.empty(cell)
+    granted = basis.certificate(cell)
+    return (
+        found if found.certificate_id == granted else msgspec.structs.replace(found, certificate_id=granted)
+    )
+
+
+def _is_of_other_weights(basis: Basis, cell: Cell, here: Stored, found: CellResult | None) -> bool:
+    """Return whether what stands in a cell's place are rounds of other weights, or of another split."""
+    current, now = here.current, (basis.artifact(cell), basis.decided["split"])
+    if current is None or current is found or not current.rounds:
+        return False
+    return (current.artifact_sha256, current.split_sha256) != now
+
+
+LACKS, BESIDE, WIDE = "lack rounds", "beside them", "of wide intervals"
+"""Why a cell has a round in a pass."""
+
+
+@dataclass
+class Progress:
+    """How far a bench has come: the rows so far, and by them what is due."""
+
+    plan: Plan
+    broken: frozenset[str]
+    """Passes that an earlier bench began and never ended."""
+    alone: set[str]
+    """Passes over a single cell."""
+    rows: dict[str, CellResult] = field(init=False)
+    tried: set[str] = field(default_factory=set)
+    """IDs of cells that this bench has measured or tried to."""
+
+    def __post_init__(self) -> None:
+        self.rows = dict(self.plan.rows)
+        self.lanes: dict[Lane, list[Cell]] = passes.lanes([row.axes for row in self.rows.values()])
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether any cell is due for a round."""
+        return any(self.due(lane) for lane in self.lanes)
+
+    def due(self, lane: Lane) -> dict[Cell, str]:
+        """Return which cells of a lane are due for a round, and why each is: LACKS, BESIDE or WIDE.
+
+        Those that lack rounds, and companions; when none does, those of too wide intervals.
+        """
+        members = self.lanes[lane]
+        lacking = [cell for cell in members if not self.is_done(cell)]
+        if lacking:
+            beside = self._companions(members, lacking)
+            return dict.fromkeys(lacking, LACKS) | dict.fromkeys(beside, BESIDE)
+        return dict.fromkeys(self._wide(members), WIDE)
+
+    def is_done(self, cell: Cell) -> bool:
+        """Return whether a cell has its rounds, or is out: barred, or failed in this bench."""
+        row = self.rows[cell.id]
+        if cell.id in self.plan.barred or (row.status != "ok" and cell.id in self.tried):
+            return True
+        return row.status == "ok" and self._counted(cell) >= self.plan.basis.wanted(cell)
+
+    def _companions(self, members: list[Cell], lacking: list[Cell]) -> list[Cell]:
+        """Return a lane's measured cells, to share passes with those that lack rounds.
+
+        A cell that failed before is first tried alone: it would cost the others a round in each bench.
+        """
+        failed = self.plan.failed_before
+        if all(cell.id in failed and self.rows[cell.id].status != "ok" for cell in lacking):
+            return []
+        return [cell for cell in self._pairable(members) if cell not in lacking]
+
+    def _pairable(self, members: list[Cell]) -> list[Cell]:
+        """Return a lane's timed cells that are measured and may be measured again."""
+        timed = [c for c in members if c.scenario in TIMED and c.id not in self.plan.barred]
+        return [cell for cell in timed if self.rows[cell.id].status == "ok"]
+
+    def _counted(self, cell: Cell) -> int:
+        """Return how many rounds of a measured cell count: none without a partner where there is one."""
+        partners = [one for one in self._pairable(self.lanes[cell.lane]) if one != cell]
+        unpaired = self.broken | self.alone if cell.scenario in TIMED and partners else self.broken
+        return passes.rounds_done(self.rows[cell.id], unpaired)
+
+    def _wide(self, members: list[Cell]) -> list[Cell]:
+        """Return a lane's measured cells while any of their intervals is too wide and rounds are left."""
+        protocol, good = self.plan.basis.matrix.protocol, self._pairable(members)
+        if protocol.half_width is None or len(good) < 2:
+            return []
+        pairs = comparisons.stopping_pairs([self.rows[cell.id] for cell in good])
+        # Rounds of a broken pass, or of one without a partner, are no pairs.
+        rounds = min((len(a) for a, _ in pairs), default=protocol.rounds_max)
+        narrow = samples.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
+        return [] if narrow else good
