@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,94 +14,15 @@ import msgspec
 import numpy as np
 
 from bench.cells import filter as filter_
-from bench.compare.changed_verdicts import OPPOSITE, Turned, turned
+from bench.compare import recipe_facts
+from bench.compare.changed_verdicts import OPPOSITE, turned
+from bench.compare.records import ComparedCell, ComparedRuns
 from bench.compare.sides import Measure, Side
 from bench.machine import identity
 from bench.statistics.unpaired import Arms, Difference, Looks, differences
 from bench.verdicts import ap_differences
 from pose import bootstrap
 from pose.errors import UserError
-
-REGRESSED = 4
-NOT_MEASURED = 5
-MACHINES_DIFFER = 6
-"""Exit codes. The machine comes first, for on another one nothing has regressed."""
-
-
-class ComparedCell(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell or benchmark of A."""
-
-    id: str
-    status: str
-    """`compared`, `regressed`, `not measured` (in B) or `nothing in A`."""
-    kind: str
-    """`time`, `rate` or `accuracy`."""
-    unit: str
-    a: float | None = None
-    b: float | None = None
-    """Geometric means over rounds; of an accuracy the AP."""
-    n_a: int = 0
-    n_b: int = 0
-    """Rounds."""
-    ratio: float | None = None
-    """b / a."""
-    interval: tuple[float, float] | None = None
-    """95 %, of the ratio."""
-    speedup: float | None = None
-    """How many times B is faster than A."""
-    speedup_interval: tuple[float, float] | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    p_rank: float | None = None
-    p_equivalence: float | None = None
-    difference: float | None = None
-    """AP of B - AP of A."""
-    difference_interval: tuple[float, float] | None = None
-    """95 %, by the bootstrap over images."""
-    verdict: str | None = None
-    """B against A: `faster`, `slower`, `equivalent`, `inconclusive`; of an AP `higher`, `lower`, `equal`,
-    `inconclusive`."""
-    reason: str | None = None
-    """Why there is no verdict, or what makes this one doubtful."""
-    exempt: bool = False
-    """Whether it is no gap that B lacks it: the second arm of an A/A pair."""
-
-
-class ComparedRuns(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a comparison found."""
-
-    a: str
-    b: str
-    kind: str
-    """`run` or `benchmarks`."""
-    fail_over: float
-    machine: list[dict[str, Any]]
-    """[{"what", "a", "b"}]: what of the machine differs."""
-    environment: list[dict[str, Any]]
-    """The same of packages, Python and the operating system."""
-    protocol: list[dict[str, Any]]
-    """The same of how it was measured."""
-    rows: list[ComparedCell]
-    only_in_b: list[str]
-    turned: list[Turned]
-
-    def exit_code(self, across_machines: bool = False) -> int:
-        """Return 0, or the exit code of the first that holds: machines differ, regressed, not measured."""
-        statuses = {row.status for row in self.rows if not row.exempt}
-        if self.machine and not across_machines:
-            return MACHINES_DIFFER
-        return REGRESSED if "regressed" in statuses else NOT_MEASURED if "not measured" in statuses else 0
-
-    def counts(self) -> dict[str, int]:
-        """Return how many rows have each verdict or, without one, each status; and the regressed ones."""
-        found = Counter(row.verdict or row.status for row in self.rows)
-        found["regressed"] = sum(row.status == "regressed" for row in self.rows)
-        return dict(found)
-
-    def to_dict(self, across_machines: bool = False) -> dict[str, Any]:
-        """Return everything as JSON."""
-        made: dict[str, Any] = msgspec.to_builtins(self)
-        return {**made, "counts": self.counts(), "exit_code": self.exit_code(across_machines)}
 
 
 def parse_share(text: str) -> float:
@@ -131,18 +51,19 @@ def compare_sides(a: Side, b: Side, *, only: str | None = None, fail_over: float
     if all(row.status == "nothing in A" for row in rows):
         first = f": {rows[0].id}: {rows[0].reason}" if rows else ""
         raise UserError(f"{a.name} measured nothing that can be compared{first}; expected finished cells")
-    known = [one for one in identity.differing(a.machine, b.machine) if None not in (one["a"], one["b"])]
+    comparable = chosen - {row.id for row in rows if row.status == "not comparable"}
     return ComparedRuns(
         a=a.name,
         b=b.name,
         kind=a.kind,
         fail_over=fail_over,
-        machine=known,
+        machine=identity.known_to_differ(a.machine, b.machine),
         environment=identity.differing(a.environment, b.environment),
         protocol=identity.differing(a.protocol, b.protocol),
+        recipe=identity.differing(a.recipe, b.recipe) if a.recipe and b.recipe else [],
         rows=sorted(rows, key=_worst_first),
         only_in_b=[name for name in b.measures if name in chosen and name not in a.measures],
-        turned=turned(a.comparisons, b.comparisons, chosen),
+        turned=turned(a.comparisons, b.comparisons, comparable),
     )
 
 
@@ -171,6 +92,8 @@ def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) 
             rows[one.id] = ComparedCell(
                 id=one.id, status=status, kind=one.kind, unit=one.unit, reason=reason, exempt=exempt
             )
+        elif apart := identity.known_to_differ(one.inputs, other.inputs):
+            rows[one.id] = _unjudged(one, other, apart)
         elif one.kind == "accuracy":
             rows[one.id] = _accuracy(one, other)
         else:
@@ -187,18 +110,42 @@ def _missing(one: Measure, other: Measure | None) -> tuple[str, str] | None:
         return "nothing in A", one.trouble
     if other is None:
         return "not measured", "B has no such cell"
+    if apart := identity.known_to_differ(one.network, other.network):
+        return "not comparable", f"another network: {_changes(apart)}"
     return ("not measured", other.trouble) if other.trouble else None
 
 
+def _changes(apart: Sequence[dict[str, Any]]) -> str:
+    """Return facts that differ in words; of a hash nobody reads more than that."""
+    said = [
+        f"the {one['what']}s differ" if one["what"] in recipe_facts.HASHES
+        else f"{one['what']} {one['a']} -> {one['b']}"
+        for one in apart
+    ]  # fmt: skip
+    return ", ".join(said)
+
+
+def _figures(one: Measure, other: Measure) -> ComparedCell:
+    """Return a row with the figures of both sides, not yet judged."""
+    scored = one.kind == "accuracy"
+    a, b = (side.values[-1] if scored else _middle(side.values) for side in (one, other))
+    n_a, n_b = (1, 1) if scored else (len(one.values), len(other.values))
+    return ComparedCell(
+        id=one.id, status="compared", kind=one.kind, unit=one.unit, a=a, b=b, n_a=n_a, n_b=n_b
+    )
+
+
+def _unjudged(one: Measure, other: Measure, apart: Sequence[dict[str, Any]]) -> ComparedCell:
+    reason = f"no verdict: {_changes(apart)}"
+    return msgspec.structs.replace(_figures(one, other), reason=reason)
+
+
 def _accuracy(one: Measure, other: Measure) -> ComparedCell:
-    a, b = one.values[-1], other.values[-1]
-    row = ComparedCell(id=one.id, status="compared", kind="accuracy", unit="AP", a=a, b=b, n_a=1, n_b=1)
-    if one.asked != other.asked:
-        return msgspec.structs.replace(row, reason="scored on other people: the splits differ")
     same = one.artifact is not None and one.artifact == other.artifact
     margin = ap_differences.SAME_WEIGHTS if same else ap_differences.OTHER
     # An AP is what is printed; a thousandth must not be more than a thousandth by rounding.
-    difference = round(b - a, 12)
+    row = _figures(one, other)
+    difference = round(other.values[-1] - one.values[-1], 12)
     interval, without = _interval(one, other)
     # Without the images there is only the difference itself.
     verdict = ap_differences.verdict(interval or (difference, difference), margin)
@@ -231,9 +178,8 @@ def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) ->
     both = (("A", one), ("B", other))
     doubts = [f"{side}: uncertified: {measure.uncertified}" for side, measure in both if measure.uncertified]
     doubts += [f"{side}: {measure.doubts}" for side, measure in both if measure.doubts]
-    row = ComparedCell(
-        id=one.id, status="compared", kind=one.kind, unit=one.unit,
-        a=_middle(one.values), b=_middle(other.values), n_a=len(one.values), n_b=len(other.values),
+    row = msgspec.structs.replace(
+        _figures(one, other),
         ratio=found.ratio, interval=found.interval, p=found.p, p_holm=found.p_holm, p_rank=found.p_rank,
         p_equivalence=found.p_equivalence, speedup=found.ratio, speedup_interval=found.interval,
         verdict={"more": "faster", "less": "slower"}.get(found.verdict, found.verdict),
@@ -254,7 +200,7 @@ def _middle(values: Sequence[float]) -> float:
 
 
 def _worst_first(row: ComparedCell) -> tuple[int, float, str]:
-    order = ("regressed", "compared", "not measured", "nothing in A")
+    order = ("regressed", "compared", "not comparable", "not measured", "nothing in A")
     # Timings before accuracies, the greatest slowdown and the greatest loss first.
     gain = row.speedup if row.speedup is not None else 1e9 + (row.difference or 0.0)
     return order.index(row.status), gain, row.id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS, TIMED
+from bench.compare import recipe_facts
 from bench.machine.fingerprint import FLAGS
 from bench.machine.identity import machine_of_run
 from bench.parity import certificate
@@ -44,8 +45,10 @@ class Measure:
     """Why it cannot be compared; None where it can."""
     doubts: str | None = None
     """What is flagged about it."""
-    asked: str = ""
-    """Whom an accuracy was scored on; two are compared only where it is the same."""
+    network: Mapping[str, Any] = field(default_factory=dict)
+    """Which network it is of; two are compared only where none of these facts differs."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """What it was given or scored on; two have a verdict only where none of these facts differs."""
     artifact: str | None = None
     """The hash of what was measured."""
     first_look: int | None = None
@@ -74,6 +77,8 @@ class Side:
     cells: tuple[Cell, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     """Of the cells of a run with each other."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """And its boxes, as recipe_facts.read gives them; {} where nothing is known."""
 
     @property
     def first_look(self) -> int | None:
@@ -96,15 +101,24 @@ def of_run(path: Path) -> Side:
     record, results = bench_file.required(path), results_.cells(path)
     machine, environment = machine_of_run(record.machine)
     uncertified = certificate.doubts(certificate.read(path), results)
+    recipe = recipe_facts.read(path)
     return Side(
         name=str(path),
         kind="run",
-        measures={one.id: _of_cell(path, one, record.noise, uncertified.get(one.id)) for one in results},
+        measures={
+            one.id: replace(
+                _of_cell(path, one, record.noise, uncertified.get(one.id)),
+                network=recipe_facts.network(recipe, one),
+                inputs=recipe_facts.inputs(recipe, one),
+            )
+            for one in results
+        },
         machine=machine,
         environment=environment,
         protocol=_protocol(results) or record.matrix.protocol,
         cells=tuple(result.axes for result in results),
         comparisons=comparisons_.read(path) or (),
+        recipe=recipe,
     )
 
 
@@ -141,7 +155,6 @@ def _of_cell(run: Path, result: CellResult, noise: NoiseFloor, uncertified: str 
         values=values,
         trouble=trouble,
         doubts=doubts,
-        asked=result.split_sha256,
         artifact=result.artifact_sha256,
         first_look=result.first_look,
         matches=partial(ap_differences.matches, run, result) if kind == "accuracy" else None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.compare.changed_verdicts import Turned
-from bench.compare.rows import ComparedCell, ComparedRuns
+from bench.compare.records import ComparedCell, ComparedRuns
 from bench.console import aligned
 
 UNITS_OF_S = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
@@ -25,8 +25,10 @@ def text(found: ComparedRuns, across_machines: bool = False) -> str:
         _differing(f"machines differ{' (allowed)' if across_machines else ''}:", found.machine),
         _differing("environments differ:", found.environment),
         _differing("measured by other rules:", found.protocol),
-        _timed([row for row in rows if row.speedup is not None]),
+        _differing("trained or scored otherwise:", found.recipe),
+        _timed([row for row in rows if row.kind != "accuracy" and row.a is not None]),
         _accuracies([row for row in rows if row.kind == "accuracy" and row.a is not None]),
+        _missing("not comparable:", [row for row in rows if row.status == "not comparable"]),
         _missing("not measured in B:", [row for row in rows if row.status == "not measured"]),
         _missing("nothing to compare with in A:", [row for row in rows if row.status == "nothing in A"]),
         ["only in B:", *(f"  {name}" for name in found.only_in_b)] if found.only_in_b else [],
@@ -55,9 +57,10 @@ def _timed(rows: Sequence[ComparedCell]) -> list[str]:
 
 def _timed_cells(row: ComparedCell) -> tuple[str, ...]:
     interval = f"{row.interval[0]:.3f} .. {row.interval[1]:.3f}" if row.interval else "-"
-    verdict = "slower, REGRESSED" if row.status == "regressed" else str(row.verdict)
+    verdict = "slower, REGRESSED" if row.status == "regressed" else row.verdict or "-"
+    ratio = "-" if row.ratio is None else f"{row.ratio:.3f}"
     return (
-        row.id, _amount(row.a, row.unit), _amount(row.b, row.unit), f"{row.ratio or 0:.3f}", interval,
+        row.id, _amount(row.a, row.unit), _amount(row.b, row.unit), ratio, interval,
         verdict, _p(row.p_holm), _p(row.p_rank), f"{row.n_a}, {row.n_b}", row.reason or "",
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ def machine_of_run(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 
 def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return [{"what", "a", "b"}] of the facts that both know and that are not the same.
+    """Return [{"what", "a", "b"}] of the facts that are not the same.
 
     A fact that only one of them has a name for, such as a package added since, counts as absent there.
     """
@@ -36,3 +36,8 @@ def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]
     return [
         {"what": name, "a": a.get(name), "b": b.get(name)} for name in names if a.get(name) != b.get(name)
     ]
+
+
+def known_to_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the `differing` facts that both know; what one of them does not tell is taken for the same."""
+    return [one for one in differing(a, b) if None not in (one["a"], one["b"])]

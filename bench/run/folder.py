@@ -19,6 +19,9 @@ from pose.errors import UserError
 from pose.files import leftovers, make_folder, read_json, write_json
 from pose.recipe import Recipe
 
+GROUND_TRUTH = "ground truth"
+"""What run.json calls the boxes where there are no detections."""
+
 
 class _Facts(TypedDict):
     """What must be in run.json, among the rest."""
@@ -29,6 +32,7 @@ class _Facts(TypedDict):
     device: str
     threads: int
     workers: int
+    boxes_sha256: NotRequired[str | None]
     stages: dict[str, dict[str, Any]]
     machine: NotRequired[dict[str, Any]]
     started: NotRequired[str]
@@ -79,7 +83,7 @@ class RunFolder:
 
     def facts(self) -> dict[str, Any]:
         """Return the content of run.json."""
-        return _read_facts(self.path)
+        return run_facts(self.path)
 
     def record(self, stage: str, fields: dict[str, Any]) -> None:
         """Write what became of a stage into run.json."""
@@ -96,7 +100,8 @@ class RunFolder:
         self.record(name, {"status": "done", "wall_s": wall_s, "command": command})
 
 
-def _read_facts(path: Path) -> dict[str, Any]:
+def run_facts(path: Path) -> dict[str, Any]:
+    """Return the content of run.json; UserError where it is absent, malformed or newer than this version."""
     file, expected = path / "run.json", "a run folder that 'twinpose run' or 'twinpose train' made"
     facts: dict[str, Any] = read_json(file, expected)
     results.require_known(file, facts, results.RUN_SCHEMA)
@@ -114,11 +119,11 @@ def opened(path: Path, coco: Path | None = None) -> RunFolder:
 
     coco: where the data set lies now, which is recorded; UserError unless it is the run's.
     """
-    facts = _read_facts(path)
+    facts = run_facts(path)
     boxes = facts["boxes"]
     settings = Settings(
         coco=path / facts["coco"],
-        boxes=None if boxes == "ground truth" else Path(boxes),
+        boxes=None if boxes == GROUND_TRUTH else Path(boxes),
         device=facts["device"],
         threads=facts["threads"],
         workers=facts["workers"],
@@ -166,7 +171,7 @@ def locked(path: Path, *, create: bool = False) -> Iterator[None]:
         _require_free(path)
         make_folder(path)
     else:
-        _read_facts(path)
+        run_facts(path)
     with exclusive(path):
         for leftover in leftovers(path, but={"data"}):
             leftover.unlink(missing_ok=True)

@@ -13,10 +13,10 @@ from bench.artifacts import checkpoints
 from bench.cells import runtimes
 from bench.machine import fingerprint
 from bench.run import results
-from bench.run.folder import RunFolder, Settings, at_new_place, opened
+from bench.run.folder import GROUND_TRUTH, RunFolder, Settings, at_new_place, opened
 from pose import __version__, architecture, channel_order, coco, splits, weights
 from pose.errors import UserError
-from pose.files import write_json, write_text
+from pose.files import sha256_of_file, write_json, write_text
 from pose.recipe import Recipe
 
 
@@ -57,7 +57,8 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         "dataset": "rendered people"
         if wanted.data.synthetic and settings.coco == path / "data"
         else settings.coco.name,
-        "boxes": str(settings.boxes.resolve()) if settings.boxes else "ground truth",
+        "boxes": str(settings.boxes.resolve()) if settings.boxes else GROUND_TRUTH,
+        "boxes_sha256": sha256_of_file(settings.boxes) if settings.boxes else None,
         "device": settings.device,
         "threads": settings.threads,
         "workers": settings.workers,
@@ -97,7 +98,7 @@ def _require_settings(existing: RunFolder, settings: Settings) -> None:
 
 
 def _comparable(settings: Settings) -> dict[str, Any]:
-    boxes = settings.boxes.resolve() if settings.boxes else "ground truth"
+    boxes = settings.boxes.resolve() if settings.boxes else GROUND_TRUTH
     return {name: value for name, value in asdict(settings).items() if name != "coco"} | {"boxes": boxes}
 
 

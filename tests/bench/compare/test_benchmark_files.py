@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.compare import sides
-from bench.compare.rows import REGRESSED
+from bench.compare.records import REGRESSED
 from bench.process import launch
 from twinpose import compare as command
 

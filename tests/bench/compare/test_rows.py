@@ -22,7 +22,7 @@ from bench.cells.cell import Cell
 from bench.compare import rows as rows_
 from bench.compare import sides
 from bench.compare import text as text_
-from bench.compare.rows import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, ComparedRuns
+from bench.compare.records import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, ComparedCell, ComparedRuns
 from bench.run import results as results_
 from bench.run.results import CellResult, Validity
 from pose.errors import UserError
@@ -45,7 +45,7 @@ def found(tmp_path: Path, a: list[CellResult], b: list[CellResult], **options: A
     return rows_.compare_sides(sides.read(first), sides.read(second), **options)
 
 
-def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> rows_.ComparedCell:
+def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> ComparedCell:
     results = [run_folders.result(cell, values) for values in (a, b)]
     [row] = found(tmp_path, [results[0]], [results[1]], **options).rows
     return row

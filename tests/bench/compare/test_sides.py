@@ -10,7 +10,7 @@ import pytest
 import run_folders
 
 from bench.compare import rows, sides
-from bench.compare.rows import MACHINES_DIFFER, NOT_MEASURED, REGRESSED
+from bench.compare.records import MACHINES_DIFFER, NOT_MEASURED, REGRESSED
 from bench.run import results
 from pose.errors import UserError
 from twinpose import compare as command

@@ -14,6 +14,7 @@ from crowds import crowded, found_in, keep
 from bench.cells.cell import Cell
 from bench.compare import rows, sides
 from bench.compare import text as text_
+from bench.compare.records import REGRESSED, ComparedRuns
 from bench.rounds import text
 from bench.run import artifacts
 from bench.run import results as results_
@@ -184,7 +185,7 @@ def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.Monk
     assert ap_differences.renew(tmp_path, other)[0].verdict is None, "the artifact is gone"
 
 
-def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> rows.ComparedRuns:
+def compared(tmp_path: Path, b: list[dict[str, Any]], artifact: str = "a" * 64) -> ComparedRuns:
     runs = []
     for name, predictions, sha256 in (("a", GOOD, "a" * 64), ("b", b, artifact)):
         run = run_folders.write(tmp_path / name, [scored(TORCH, predictions, artifact_sha256=sha256)])
@@ -199,7 +200,7 @@ def test_two_runs_are_compared_over_the_same_images(tmp_path: Path) -> None:
     assert same.rows[0].reason is None
     worse = compared(tmp_path / "worse", BAD)
     [row] = worse.rows
-    assert (row.verdict, row.status, worse.exit_code()) == ("lower", "regressed", rows.REGRESSED)
+    assert (row.verdict, row.status, worse.exit_code()) == ("lower", "regressed", REGRESSED)
     low, high = row.difference_interval or (0, 0)
     assert low < (row.difference or 0) < high < 0
     assert f"{low:+.4f} .. {high:+.4f}" in text_.text(worse)
