@@ -12,7 +12,9 @@ from commands import Say
 from bench.cells import runtimes
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
-from bench.run import cell_key, folder, results
+from bench.parity import gate
+from bench.rounds.plan import Basis, plan
+from bench.run import artifacts, cell_key, folder, results, set_aside
 from bench.stages import measurement
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "run"
@@ -43,6 +45,22 @@ def test_a_round_measured_before_has_the_hash_that_it_would_have_now(
     axes = Cell(**stored["axes"])  # type: ignore[arg-type]
     assert cell.status == "ok"
     assert cell_key.cell_hash(axes, measured, stored["artifact_sha256"], decided) == stored["hash"]  # type: ignore[arg-type]
+
+
+def test_a_run_of_before_is_benched_on(measured: Matrix, run: Path, say: Say) -> None:
+    ended = say("bench", run, "--list", "--json")
+    assert ended.code == 0, ended.error
+    assert STORED.keys() <= {*json.loads(ended.out)} | {f"{name}-again" for name in json.loads(ended.out)}
+    opened, found = folder.opened(run), set_aside.stored(run)
+    cells = [one.current.axes for one in found.values() if one.current]
+    # The artifacts themselves are not in the repository.
+    hashes = {artifacts.artifact(run, cell): found[cell.id].current.artifact_sha256 for cell in cells}  # type: ignore[union-attr]
+    basis = Basis(opened, measured, gate.of_run(run), cell_key.decided_by_run(opened), hashes)
+    made = plan(basis, cells, found, uncertified=True)
+    assert (made.switches, made.forgotten) == ((), ())
+    assert {name: row.rounds for name, row in made.rows.items()} == {
+        name: one.current.rounds for name, one in found.items() if one.current
+    }
 
 
 def test_a_run_of_before_is_reported(run: Path, say: Say) -> None:
