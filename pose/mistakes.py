@@ -26,7 +26,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{where}: lacks 'kind'; expected one of: {', '.join(kinds)}{more}"
     message = first["msg"].removeprefix("Value error, ")
     # What a whole model contradicts itself in, its message says; the model would fill the screen.
-    whole = first["type"] == "missing" or not path
+    whole = first["type"] == "missing" or not path or isinstance(first["input"], dict)
     given = "" if whole else f" (given: {first['input']!r})"
     return f"{where}: {message}{given}{more}"
 
@@ -50,12 +50,14 @@ def did_you_mean(given: str, known: Sequence[str]) -> str:
 def _walk(model: type[BaseModel], path: Sequence[str]) -> list[type[BaseModel]]:
     models = [model]
     for part in path:
-        models = _of_kind(models, part) or [
+        inside = _of_kind(models, part) or [
             section
             for m in models
             if part in m.model_fields
             for section in _sections(m.model_fields[part].annotation)
         ]
+        # A place in a list of sections, or a name in a table of them, leads no deeper.
+        models = inside or models
     return models
 
 

@@ -37,14 +37,10 @@ def select_names(names: Sequence[str], expression: str) -> list[str]:
 
     Raises UserError for a malformed expression, for a word that no name has, and when none is selected.
     """
-    chosen = _Parser("benchmark", expression, names, _in_name, lambda word, items: "").chosen()
+    chosen = _Parser("benchmark", expression, names, lambda word, name: word in name, lambda *_: "").chosen()
     if not chosen:
         raise UserError(f"-k {expression!r} selects none of the {len(names)} benchmarks")
     return chosen
-
-
-def _in_name(word: str, name: str) -> bool:
-    return word in name
 
 
 def _in_cell(word: str, cell: Cell) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from bench.cells.cell import TWINS, Cell
 from bench.cells.protocol import Protocol
@@ -19,6 +19,7 @@ from bench.machine import fingerprint
 from pose import recipe, strict_yaml
 from pose.errors import UserError
 from pose.files import sha256_of_bytes
+from pose.mistakes import explain
 from pose.recipe import Positive, Section
 
 T = TypeVar("T")
@@ -181,10 +182,10 @@ def from_dict(raw: Any, source: str = "matrix", *, cores: int | None = None) -> 
     try:
         file = File.model_validate(_with_defaults(raw))
     except ValidationError as error:
-        raise UserError(f"{source}: {_explain(error)}") from error
+        raise UserError(f"{source}: {explain(error, File)}") from error
     count = fingerprint.usable_cores() if cores is None else cores
     cells = tuple(cell for block in file.blocks for cell in block.cells(count))
-    twice = [cell.id for cell, group in itertools.groupby(sorted(cells, key=_by_id)) if len(list(group)) > 1]
+    twice = [name for name, times in Counter(cell.id for cell in cells).items() if times > 1]
     if twice:
         raise UserError(f"{source}: the cell {twice[0]} is named twice; expected each once")
     return Matrix(file.name, file.protocol, cells, {str(k): v for k, v in file.interpreters.items()})
@@ -206,10 +207,6 @@ def _exists(cell: Cell, device: str) -> bool:
     return device in RUNTIMES[cell.runtime].devices and SCENARIOS[cell.scenario].on(device)
 
 
-def _by_id(cell: Cell) -> str:
-    return cell.id
-
-
 def _with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
     defaults, blocks = raw.get("defaults"), raw.get("blocks")
     if not isinstance(defaults, dict) or not isinstance(blocks, list):
@@ -218,19 +215,3 @@ def _with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
         **raw,
         "blocks": [{**defaults, **block} if isinstance(block, dict) else block for block in blocks],
     }
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the matrix"
-    if first["type"] == "extra_forbidden":
-        sections: dict[str, type[BaseModel]] = {"blocks": Block, "protocol": Protocol}
-        known = list(sections.get(str(first["loc"][0]), File).model_fields) if len(first["loc"]) > 1 else []
-        known = known or list(File.model_fields)
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        return f"unknown key '{where}'; " + (
-            f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(known)}"
-        )
-    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}{'' if isinstance(first['input'], dict) else given}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -28,10 +28,6 @@ class GpuConditions:
     slowed_by: list[str] | None
     processes: int | None
     """Those that compute on it, this one among them."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the reading as JSON-able values."""
-        return asdict(self)
 
 
 def read() -> GpuConditions | None:

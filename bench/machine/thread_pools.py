@@ -19,7 +19,8 @@ def view() -> dict[str, Any]:
     A library that several packages bring stands once for each.
     """
     pools = [_pool(found) for found in threadpoolctl.threadpool_info()]
-    return {"pools": sorted(pools, key=lambda pool: str(pool["library"])), "os_threads": _os_threads()}
+    os_threads = len(list(TASKS.iterdir())) if TASKS.exists() else None
+    return {"pools": sorted(pools, key=lambda pool: str(pool["library"])), "os_threads": os_threads}
 
 
 def doubts(pools: Sequence[Mapping[str, Any]], asked: int) -> list[str]:
@@ -40,7 +41,3 @@ def _pool(found: dict[str, Any]) -> dict[str, Any]:
         "version": found.get("version"),
         "layer": found.get("threading_layer"),
     }
-
-
-def _os_threads() -> int | None:
-    return len(list(TASKS.iterdir())) if TASKS.exists() else None

@@ -27,13 +27,11 @@ CERTIFIED = ("pass", "reported")
 """What a certificate may say: a lower precision is reported, with its AP difference, and not judged."""
 
 SCHEMA = 1
-
 ARM = ("subject", "through", "runtime", "mode", "precision", "device", "artifact_sha256", "place")
 """What tells two certificates of a ladder apart."""
 
 NEEDED = frozenset(number for one in SCENARIOS.values() for number in one.rungs)
 """What some timing needs."""
-
 
 Status = Literal["pass", "fail", "unsupported", "not climbed"]
 
@@ -129,15 +127,10 @@ class Certificate:
 
         A loader is covered by whichever of its framework's certificates is first, as the bench's gate has it.
         """
-        if not SCENARIOS[cell.scenario].runs_network:
-            return not self.is_crossed and (self.subject or self.twin, self.runtime) == (
-                *(cell.twin, cell.runtime),
-            )
-        kind = (self.subject or self.twin, self.runtime, self.mode, self.precision, self.device)
-        return not self.is_crossed and kind == (
-            *(cell.twin, cell.runtime, cell.mode),
-            *(cell.precision, cell.device),
-        )
+        if self.is_crossed or (self.subject or self.twin, self.runtime) != (cell.twin, cell.runtime):
+            return False
+        kind = (self.mode, self.precision, self.device)
+        return not SCENARIOS[cell.scenario].runs_network or kind == (cell.mode, cell.precision, cell.device)
 
 
 @dataclass(frozen=True)

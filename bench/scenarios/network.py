@@ -25,7 +25,21 @@ def batches_in_block(threads: int) -> int:
     return max(BATCHES_IN_BLOCK, 2 * threads)
 
 
-class Latency:
+class _OfRunner:
+    """What both scenarios have of their runner."""
+
+    runner: Runner
+
+    def start(self) -> None:
+        """Begin with a device that has nothing left to do."""
+        self.runner.synchronize()
+
+    def effective(self) -> dict[str, Any]:
+        """Return what the runner reads back."""
+        return self.runner.effective()
+
+
+class Latency(_OfRunner):
     """A query is one batch from host memory to host memory."""
 
     def __init__(self, job: Job) -> None:
@@ -37,10 +51,6 @@ class Latency:
         self.runner.infer(self.batches[number % len(self.batches)])
         self.runner.synchronize()
 
-    def start(self) -> None:
-        """Begin with a device that has nothing left to do."""
-        self.runner.synchronize()
-
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return the median latency in ms, and its percentiles; those of the device's clock beside."""
         found, samples = samples_.latency(durations_ns), {"latency_ns": durations_ns}
@@ -50,12 +60,8 @@ class Latency:
             found["device_ms"] = samples_.latency(device_ns)["latency_ms"]
         return Summary(found["latency_ms"]["p50"], found, len(durations_ns), samples)
 
-    def effective(self) -> dict[str, Any]:
-        """Return what the runner reads back."""
-        return self.runner.effective()
 
-
-class Throughput:
+class Throughput(_OfRunner):
     """A block is a few batches handed over at once, synchronised at its ends."""
 
     def __init__(self, job: Job) -> None:
@@ -68,10 +74,6 @@ class Throughput:
         self.runner.submit_all(self.batches)
         self.runner.synchronize()
 
-    def start(self) -> None:
-        """Begin with a device that has nothing left to do."""
-        self.runner.synchronize()
-
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return images a second over the whole phase; a block's percentiles by the device's clock beside."""
         found = samples_.throughput(durations_ns, self.batch * len(self.batches), self.batch)
@@ -82,10 +84,6 @@ class Throughput:
             found["device_block_ms"] = samples_.latency(device_ns)["latency_ms"]
         count = len(durations_ns) * len(self.batches)
         return Summary(found["images_per_s"], found, count, samples)
-
-    def effective(self) -> dict[str, Any]:
-        """Return what the runner reads back."""
-        return self.runner.effective()
 
 
 def on_device(runner: Runner, action: Callable[[int], None]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from bench.cells.scenarios import SCENARIOS
@@ -73,7 +74,7 @@ class Watch:
             "threads": {**used, **seen},
         }
         if self.gpu and gpu:
-            found["gpu"] = {"before": self.gpu.to_dict(), "after": gpu.to_dict()}
+            found["gpu"] = {"before": asdict(self.gpu), "after": asdict(gpu)}
         if spent and spent.reason:
             found["energy_null"] = spent.reason
         return {"conditions": found, "energy_j": spent.energy_j if spent else None}

@@ -12,15 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.statistics.paired import CONFIDENCE as CONFIDENCE
-from bench.statistics.paired import MARGIN as MARGIN
-from bench.statistics.paired import Ratio as Ratio
-from bench.statistics.paired import bootstrap_ratio as bootstrap_ratio
+from bench.statistics.paired import CONFIDENCE
 from bench.statistics.paired import enough as enough
-from bench.statistics.paired import equivalence as equivalence
-from bench.statistics.paired import holm as holm
-from bench.statistics.paired import interval_ratio as interval_ratio
-from bench.statistics.paired import paired_ratio as paired_ratio
 
 EARLY_STOPPING_CONFIDENCE = 0.99
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,16 @@ from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run import results
 from bench.run.results import CellResult
-from bench.statistics import samples
-from bench.statistics.samples import Ratio
+from bench.statistics import paired
+from bench.statistics.paired import Ratio
 from pose.files import write_json
-
-Sets = Mapping[str, Sequence[tuple[str, str]]]
-"""By name: (runtime, mode) of those who take part."""
 
 FILE = "comparisons.json"
 
 NOISE_FLOOR = "noise floor"
 """The set of a cell and its A/A twin."""
 
-ALPHA = 1 - samples.CONFIDENCE
+ALPHA = 1 - paired.CONFIDENCE
 
 
 COMPARISON_SETS = {
@@ -113,25 +110,25 @@ class Pair:
         return "; ".join(f"{cell.id}: {', '.join(cell.validity.reasons)}" for cell in flagged) or None
 
 
-def compare_lanes(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[Comparison]:
+def compare_lanes(cells: Iterable[CellResult]) -> list[Comparison]:
     """Return the comparisons of a run's cells: those of the sets, lane by lane, then the noise floor."""
-    found = pairs(cells, sets)
+    found = pairs(cells)
     ratios = [
-        None if pair.unranked else samples.interval_ratio(pair.a_values, pair.b_values, pair.first_look)
+        None if pair.unranked else paired.interval_ratio(pair.a_values, pair.b_values, pair.first_look)
         for pair in found
     ]
     family = [
         None if ratio is None or pair.set == NOISE_FLOOR else ratio.p
         for pair, ratio in zip(found, ratios, strict=True)
     ]
-    holm = samples.holm(family)
+    holm = paired.holm(family)
     return [
         _bare(pair) if ratio is None else _judged(pair, ratio, p_holm)
         for pair, ratio, p_holm in zip(found, ratios, holm, strict=True)
     ]
 
 
-def pairs(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[Pair]:
+def pairs(cells: Iterable[CellResult]) -> list[Pair]:
     """Return who is compared with whom, each two once: the sets' pairs of each lane, then the A/A pairs.
 
     A pair that two sets share stands under the first. `b` is the more common baseline (its runtime's
@@ -141,15 +138,13 @@ def pairs(cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS) -> list[Pai
     for cell in cells:
         if cell.axes.scenario in TIMED:
             lanes[cell.axes.lane].append(cell)
-    by_set = [pair for members in lanes.values() for pair in _set_pairs(members, sets)]
+    by_set = [pair for members in lanes.values() for pair in _set_pairs(members)]
     return by_set + [pair for members in lanes.values() for pair in _noise_pairs(members)]
 
 
-def stopping_pairs(
-    cells: Iterable[CellResult], sets: Sets = COMPARISON_SETS
-) -> list[tuple[Sequence[float], Sequence[float]]]:
+def stopping_pairs(cells: Iterable[CellResult]) -> list[tuple[Sequence[float], Sequence[float]]]:
     """Return the figures that `stats.enough` judges: of every pair that another round could still decide."""
-    return [(pair.a_values, pair.b_values) for pair in pairs(cells, sets) if not pair.unfit]
+    return [(pair.a_values, pair.b_values) for pair in pairs(cells) if not pair.unfit]
 
 
 def withheld(comparisons: Iterable[Comparison], reason: str) -> list[Comparison]:
@@ -174,10 +169,10 @@ def to_json(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(one) for one in comparisons]
 
 
-def _set_pairs(members: Sequence[CellResult], sets: Sets) -> Iterator[Pair]:
+def _set_pairs(members: Sequence[CellResult]) -> Iterator[Pair]:
     seen: set[tuple[str, str]] = set()
     arms = [cell for cell in sorted(members, key=_rank) if not cell.axes.replica]
-    for name, takes_part in sets.items():
+    for name, takes_part in COMPARISON_SETS.items():
         chosen = [cell for cell in arms if (cell.axes.runtime, cell.axes.mode) in takes_part]
         for b, a in itertools.combinations(chosen, 2):
             if (a.id, b.id) not in seen:
@@ -217,7 +212,7 @@ def _bare(pair: Pair) -> Comparison:
 
 
 def _judged(pair: Pair, ratio: Ratio, p_holm: float | None) -> Comparison:
-    same = samples.equivalence(pair.a_values, pair.b_values, first_look=pair.first_look)
+    same = paired.equivalence(pair.a_values, pair.b_values, first_look=pair.first_look)
     speedup, *ends = _speedup(ratio, pair.a.axes.scenario)
     return msgspec.structs.replace(
         _bare(pair),

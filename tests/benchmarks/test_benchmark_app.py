@@ -22,7 +22,7 @@ from bench.machine import fingerprint
 from bench.process import environment
 from bench.run import artifacts
 from bench.run.folder import RunFolder
-from bench.statistics import samples
+from bench.statistics import paired
 
 PAIRS = 10
 SECONDS = 5
@@ -81,7 +81,7 @@ def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path, recipe: st
             way()
 
     benchmark.pedantic(pair, rounds=PAIRS)
-    found = samples.paired_ratio(ours, theirs)
+    found = paired.paired_ratio(ours, theirs)
     benchmark.extra_info.update({"twinpose_ms": ours, "benchmark_app_ms": theirs, "ratio": found.ratio})
     interval = f"{found.ratio:.4f} [{found.low:.4f}, {found.high:.4f}]"
     print(f"\ntwinpose over benchmark_app, {recipe}, {threads} threads: {interval}, {PAIRS} pairs")

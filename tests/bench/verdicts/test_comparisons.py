@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run.results import CellResult, Round, Validity
-from bench.statistics import samples
+from bench.statistics import paired
 from bench.verdicts import comparisons
 from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 
@@ -139,10 +139,10 @@ def test_half_the_time_is_faster_and_half_the_rate_is_slower(scenario: str, expe
 
 def test_a_comparison_has_the_figures_of_the_paired_rounds():
     a, b = noisy(5), noisy(10, seed=1)
-    found, expected = only(cell(SHIPPED[4], a), cell(SHIPPED[0], b)), samples.paired_ratio(a, b)
+    found, expected = only(cell(SHIPPED[4], a), cell(SHIPPED[0], b)), paired.paired_ratio(a, b)
     assert (found.n, found.ratio, found.p, found.p_holm) == (7, expected.ratio, expected.p, expected.p)
     assert (found.interval, found.method) == ((expected.low, expected.high), "t")
-    assert found.p_equivalence == samples.equivalence(a, b)
+    assert found.p_equivalence == paired.equivalence(a, b)
 
 
 def test_within_the_margin_is_equivalent_although_a_difference_is_certain():
@@ -168,7 +168,7 @@ def test_holm_goes_over_the_whole_matrix_but_not_over_the_noise_floor():
     found = comparisons.compare_lanes([*cells, again])
     family = [one for one in found if one.set != NOISE_FLOOR]
     assert len(family) == 6
-    assert [one.p_holm for one in family] == samples.holm([one.p for one in family])
+    assert [one.p_holm for one in family] == paired.holm([one.p for one in family])
     (floor,) = [one for one in found if one.set == NOISE_FLOOR]
     assert (floor.a, floor.b, floor.p_holm) == (again.id, again.id.removesuffix("-again"), None)
     assert floor.p is not None
@@ -253,9 +253,7 @@ def test_the_stopping_rule_widens_what_is_reported():
     assert fixed.interval is not None
     assert stopped.interval is not None
     assert stopped.interval[0] < fixed.interval[0] < fixed.interval[1] < stopped.interval[1]
-    assert stopped.p_equivalence == samples.equivalence(
-        noisy(5, n=20), noisy(10, n=20, seed=1), first_look=10
-    )
+    assert stopped.p_equivalence == paired.equivalence(noisy(5, n=20), noisy(10, n=20, seed=1), first_look=10)
 
 
 @given(st.integers(0, 1000), st.sampled_from(["latency", "throughput"]), st.floats(0.8, 1.25))
@@ -282,7 +280,7 @@ def test_a_verdict_agrees_with_its_figures_and_crosses_as_json(seed: int, scenar
     st.sampled_from(sorted(TIMED)),
 )
 def test_a_speed_up_lies_within_its_interval(ratio: float, reach: float, scenario: str) -> None:
-    found = samples.Ratio(7, ratio, ratio / reach, ratio * reach, 0.5, "t")
+    found = paired.Ratio(7, ratio, ratio / reach, ratio * reach, 0.5, "t")
     value, low, high = comparisons._speedup(found, scenario)
     assert low <= value * (1 + 1e-12)
     assert value <= high * (1 + 1e-12)
