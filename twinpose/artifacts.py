@@ -36,7 +36,7 @@ def convert(
         made = folder.opened(run, coco)
         for name in [twin.value] if twin else TWINS:
             with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}"):
-                records[name] = stages.convert(made, name, int8=int8)
+                records[name] = stages.convert(made, name, precisions=("int8",) if int8 else ())
     routes = [(name, route) for name, record in records.items() for route in record["routes"]]
     lines = [f"{name} {r['route']} -> {r['file']}  {stages.route_text(r)}" for name, r in routes]
     console.facts(records, as_json, "\n".join(lines))

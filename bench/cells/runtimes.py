@@ -5,11 +5,10 @@ A runtime is added as one row, and as the runner that the row names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bench.cells.cell import TWINS, Cell
-from bench.machine import fingerprint
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,11 @@ class Artifact:
         """Return whether a conversion makes it."""
         return self.maker is not None
 
+    @property
+    def is_on_demand(self) -> bool:
+        """Return whether it is made only where something asks for it."""
+        return self.when is not None
+
 
 ARTIFACTS = {
     one.kind: one
@@ -47,6 +51,12 @@ ARTIFACTS = {
 """By kind, each after what it is made of."""
 
 
+def exports(twin: str, precisions: Collection[str] = ()) -> list[str]:
+    """Return the kinds that a conversion of a twin makes: those made always, and what precisions ask for."""
+    of_twin = [one for one in ARTIFACTS.values() if one.is_export and twin in one.twins]
+    return [one.kind for one in of_twin if not one.is_on_demand or one.when in precisions]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """What can run a network: a row of the table."""
@@ -58,7 +68,9 @@ class Runtime:
     runner: str
     """"module:class" of a `bench.contract.Runner`; resolved inside the child alone."""
     packages: tuple[str, ...]
-    """The distributions that compute there, whose versions decide a cell; the first is the runtime itself."""
+    """The distributions that compute there, whose versions decide a cell; the first is the runtime itself.
+
+    Each is imported under its own name, as those of `tools` are."""
     extra: str | None
     """Of twinpose: what installs them; None where nothing of ours does."""
     tools: tuple[str, ...] = ()
@@ -93,6 +105,11 @@ class Runtime:
     def is_framework(self) -> bool:
         """Return whether it is a twin's own framework, which trains and loads too."""
         return self.name in TWINS
+
+    @property
+    def to_install(self) -> str:
+        """Return what pip is given to get it: twinpose with its extra, or its own package."""
+        return f"twinpose[{self.extra}]" if self.extra else self.packages[0]
 
     def runs(self, twin: str) -> bool:
         """Return whether it can run a twin's network: a framework runs its own alone."""
@@ -186,8 +203,15 @@ PACKAGES = _all(one.packages for one in RUNTIMES.values())
 """The distributions that compute in some runtime."""
 
 
+def needing(package: str) -> Runtime | None:
+    """Return the first runtime that a package belongs to, by the name that it is imported under."""
+    return next((one for one in RUNTIMES.values() if package in (*one.packages, *one.tools)), None)
+
+
 def versions() -> dict[str, str | None]:
     """Return the installed version of each package that has a part in a figure, null where it is absent."""
+    from bench.machine import fingerprint  # not for a child, which reads this table in any interpreter
+
     return fingerprint.packages(PACKAGES)
 
 

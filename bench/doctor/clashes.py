@@ -135,7 +135,7 @@ def frameworks() -> list[Finding]:
         Finding(
             UNSUPPORTED,
             f"{one.packages[0]} is not installed: its cells are unsupported",
-            f"pip install '{f'twinpose[{one.extra}]' if one.extra else one.packages[0]}'",
+            f"pip install '{one.to_install}'",
         )
         for one in RUNTIMES.values()
         if _version(one.packages[0]) is None

@@ -10,6 +10,7 @@ from typing import Any
 from bench.contract import Emit, Runner, RunnerSpec
 from bench.mlperf import logs, traffic
 from bench.mlperf.options import DRIVEN, Options
+from bench.process.worker import not_installed
 from bench.scenarios.base import Job, Phases
 from bench.scenarios.network import batches_in_block
 from bench.scenarios.round import peak_rss_bytes, repeat
@@ -81,7 +82,10 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     payload: "runner" ("module:class"), "spec" (RunnerSpec's fields), "options" (Options's), "coco",
     "split_file", "boxes" (a detection file or null) and "logs", a folder for LoadGen's own logs.
     """
-    import mlperf_loadgen as lg  # an extra: without it, the cell is unsupported and says so
+    try:
+        import mlperf_loadgen as lg
+    except ModuleNotFoundError as error:
+        raise Unsupported(not_installed("mlperf_loadgen", "twinpose[mlperf]")) from error
 
     spec, options = RunnerSpec(**payload["spec"]), Options(**payload["options"])
     _require(spec)

@@ -85,7 +85,7 @@ class Certificate:
     twin: str
     """The source of the weights."""
     through: str | None = None
-    """The twin that an IR was made through."""
+    """The twin that the artifact was made through, where either may be."""
     runtime: str
     mode: str
     precision: str

@@ -13,6 +13,7 @@ from typing import Any
 from bench import console
 from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
+from bench.cells.runtimes import ARTIFACTS, RUNTIMES
 from bench.cells.scenarios import SCENARIOS
 from bench.data.built_in import make_data
 from bench.machine import fingerprint
@@ -105,14 +106,18 @@ def _best(run: RunFolder, twin: str) -> Path:
 def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subject:
     """Return a twin's best weights and exports; what the matrix measures of them takes part."""
     cells = measured.cells if measured else ()
-    compiled = any(cell.twin == twin and cell.mode == "compiled" for cell in cells)
-    ir, onnx = (run.artifact_folder(twin) / name for name in ("model.xml", "model.onnx"))
+    at_best = (twin, RUNTIMES[twin].at_best)
+    compiled = any((cell.twin, cell.mode) == at_best for cell in cells)
+    exports = {
+        (one.kind, twin): path
+        for one in ARTIFACTS.values()
+        if one.is_export and (path := run.artifact_folder(twin) / one.file).exists()
+    }
     return Subject(
         name=twin,
         twin=twin,
         weights=_best(run, twin),
-        ir={twin: ir} if ir.exists() else {},
-        onnx=onnx if onnx.exists() else None,
+        exports=exports,
         compiled=(twin,) if compiled else (),
         also=_kinds([cell for cell in cells if cell.twin == twin]),
     )

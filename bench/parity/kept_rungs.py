@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cells.runtimes import ARTIFACTS
 from bench.parity.certificate import ARM, Status
 from bench.parity.rungs.arms import Subject
 from bench.run import artifacts
@@ -88,6 +87,4 @@ def _hashes(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def _artifacts(subject: Subject) -> list[Path]:
     """Return the files that rung 7 may have run of one set of weights."""
-    irs = list(subject.ir.values())
-    int8 = [path.with_name(ARTIFACTS["int8"].file) for path in irs]
-    return [subject.weights, *irs, *int8, *([subject.onnx] if subject.onnx else [])]
+    return [subject.weights, *subject.exports.values()]

@@ -15,23 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.cells import runtimes
 from bench.contract import Entry, plain
 from pose.errors import Unsupported, UserError
 from pose.files import read_json, write_json
-
-EXTRAS = {
-    "tensorflow": "tf",
-    "keras": "tf",
-    "torch": "torch",
-    "torchvision": "torch",
-    "onnx": "onnx",
-    "onnxruntime": "onnx",
-    "onnxscript": "onnx",
-    "openvino": "openvino",
-    "nncf": "openvino",
-    "mlperf_loadgen": "mlperf",
-}
-"""The extra that installs each framework's package."""
 
 OUT_OF_MEMORY = ("out of memory", "oom when allocating", "not enough memory", "allocate memory", "bad_alloc")
 """How torch, TensorFlow, ONNX Runtime and OpenVINO word it; they share no exception type."""
@@ -66,15 +53,20 @@ def explain(error: BaseException) -> tuple[str, str]:
         return "unsupported", text
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
-        if package in EXTRAS:
-            install = f"install the extra: pip install twinpose[{EXTRAS[package]}]"
-            return "unsupported", f"{package} is not installed in this interpreter; {install}"
+        if runtime := runtimes.needing(package):
+            return "unsupported", not_installed(package, runtime.to_install)
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(reason) > LONGEST_REASON:
         reason = reason[:LONGEST_REASON] + " ..."
     if isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY):
         return "oom", reason
     return "failed", reason
+
+
+def not_installed(package: str, to_install: str) -> str:
+    """Return that a package is absent, and what pip is given to get it: an extra of twinpose, or its name."""
+    what = "the extra" if to_install.startswith("twinpose[") else "it"
+    return f"{package} is not installed in this interpreter; install {what}: pip install {to_install}"
 
 
 def run(folder: Path) -> dict[str, Any]:

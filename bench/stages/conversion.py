@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from bench import console
-from bench.cells.runtimes import ARTIFACTS
+from bench.cells.runtimes import exports
 from bench.process.with_bar import call_with_bar
 from bench.run.folder import RunFolder
 from bench.stages.measurement import load_matrix
 from pose.errors import Unsupported
 
 
-def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
-    """Convert a twin's best checkpoint to IR (and ONNX for torch) in a process of its own.
+def convert(run: RunFolder, twin: str, *, precisions: Collection[str] = ()) -> dict[str, Any]:
+    """Convert a twin's best checkpoint to what other runtimes load, in a process of its own.
 
-    `int8` quantises the IR too; so does a recipe whose matrix measures it.
+    precisions: those that ask for an artifact of their own, as int8 does, beside what the matrix measures.
     """
     out, weights = run.artifact_folder(twin), run.train_folder(twin) / "best.safetensors"
     if not weights.exists():
@@ -29,7 +30,7 @@ def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
         "twin": twin,
         "weights": str(weights.resolve()),
         "out": str(out.resolve()),
-        "formats": _kinds(run, twin, int8),
+        "formats": exports(twin, {*precisions, *_measured(run)}),
     }
     record = call_with_bar(
         "bench.artifacts.convert:convert", payload, out / "child", f"convert {twin}", run.settings.threads
@@ -39,12 +40,9 @@ def convert(run: RunFolder, twin: str, *, int8: bool = False) -> dict[str, Any]:
     return record
 
 
-def _kinds(run: RunFolder, twin: str, int8: bool) -> list[str]:
-    """Return the kinds of artifact to make of a twin: those made always, and those that cells ask for."""
-    asked = {cell.precision for cell in load_matrix(run, None).cells} if run.recipe.matrix else set()
-    asked |= {"int8"} if int8 else set()
-    of_twin = [one for one in ARTIFACTS.values() if one.is_export and twin in one.twins]
-    return [one.kind for one in of_twin if one.when is None or one.when in asked]
+def _measured(run: RunFolder) -> set[str]:
+    """Return the precisions that the recipe's matrix measures."""
+    return {cell.precision for cell in load_matrix(run, None).cells} if run.recipe.matrix else set()
 
 
 def route_text(route: dict[str, Any]) -> str:

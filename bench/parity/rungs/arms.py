@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.cells.cell import TWINS
-from bench.cells.runtimes import ARTIFACTS, RUNTIMES
+from bench.cells.runtimes import ARTIFACTS, RUNTIMES, Runtime, exports
 from bench.contract import Emit, RunnerSpec
 from bench.parity.rungs.base import Context
 from bench.process.launch import ChildFailed
@@ -39,9 +39,8 @@ class Subject:
     """The twin whose framework is the source that every other arm is compared with."""
     weights: Path
     """Canonical safetensors."""
-    ir: Mapping[str, Path]
-    """Twin -> the IR made from these weights through it, where there is one."""
-    onnx: Path | None = None
+    exports: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    """By (kind, twin): what a conversion of these weights through that twin should have left."""
     compiled: tuple[str, ...] = TWINS
     """The frameworks whose compiler takes part: torch.compile and XLA take most of a climb's time."""
     reference: Path | None = None
@@ -59,7 +58,7 @@ class Arm:
     precision: str
     artifact: Path
     through: str | None = None
-    """The twin that an IR was made through."""
+    """The twin that the artifact was made through, where either may be."""
     device: str = "cpu"
 
     @property
@@ -98,41 +97,54 @@ def of(subject: Subject, lower: Precisions, device: str = "cpu") -> list[Arm]:
     there = [device in RUNTIMES[arm.runtime].devices for arm in standard]
     found = [replace(arm, device=device) if on else arm for arm, on in zip(standard, there, strict=True)]
     kinds = {arm.kind for arm in found if arm.through in {None, subject.twin}}
-    asked = (_also(subject, kind) for kind in subject.also if kind not in kinds)
-    return [*found, *(arm for arm in asked if arm)]
+    return [*found, *(arm for kind in subject.also if kind not in kinds for arm in _also(subject, kind))]
 
 
-def _also(subject: Subject, kind: Kind) -> Arm | None:
-    """Return the arm of what a cell of these weights runs; None where its artifact was not made."""
+def _also(subject: Subject, kind: Kind) -> list[Arm]:
+    """Return the arm of what a cell of these weights runs; none where its artifact was not made."""
     runtime, mode, precision, device = kind
-    exports = {"onnxruntime": subject.onnx, "openvino": subject.ir.get(subject.twin)}
-    artifact = exports.get(runtime, subject.weights)
-    if artifact is None or not artifact.exists():
-        return None
-    through = subject.twin if runtime == "openvino" else None
-    return _lowered(Arm(runtime, mode, "fp32", artifact, through, device), precision)
+    asked = [replace(arm, device=device) for arm in _loading(subject, RUNTIMES[runtime], mode, precision)]
+    return [arm for arm in asked if arm.through in {None, subject.twin} and arm.artifact.exists()]
 
 
 def _standard(subject: Subject, lower: Precisions) -> list[Arm]:
-    other = next(twin for twin in TWINS if twin != subject.twin)
-    strict = [Arm(twin, RUNTIMES[twin].as_shipped, "fp32", subject.weights) for twin in (subject.twin, other)]
-    irs = [Arm("openvino", "ir", "fp32", path, twin) for twin, path in subject.ir.items()]
-    compiled = [twin for twin in (subject.twin, other) if twin in subject.compiled]
-    strict += [Arm(twin, "compiled", "fp32", subject.weights) for twin in compiled]
-    if subject.onnx:
-        strict.append(Arm("onnxruntime", "ir", "fp32", subject.onnx))
-    reported = [
-        _lowered(arm, precision) for arm in (*strict[:2], *irs) for precision in lower.get(arm.runtime, ())
+    twins = sorted(TWINS, key=lambda twin: twin != subject.twin)
+    own = [Arm(twin, RUNTIMES[twin].as_shipped, "fp32", subject.weights) for twin in twins]
+    compiled = [
+        Arm(twin, mode, "fp32", subject.weights)
+        for twin in twins
+        if twin in subject.compiled and (mode := RUNTIMES[twin].at_best)
     ]
-    return [*strict, *irs, *(arm for arm in reported if arm)]
+    others = [
+        arm
+        for one in RUNTIMES.values()
+        if not one.is_framework
+        for arm in _loading(subject, one, one.as_shipped, "fp32")
+    ]
+    reported = [
+        lowered
+        for arm in (*own, *others)
+        for precision in lower.get(arm.runtime, ())
+        for lowered in _loading(subject, RUNTIMES[arm.runtime], arm.mode, precision)
+        if lowered.through == arm.through
+    ]
+    return [*own, *compiled, *others, *reported]
 
 
-def _lowered(arm: Arm, precision: str) -> Arm | None:
-    """Return the arm in a lower precision; None for int8 of an IR that was not quantised."""
-    if arm.runtime != "openvino" or precision != "int8":
-        return replace(arm, precision=precision)
-    quantised = arm.artifact.with_name(ARTIFACTS["int8"].file)
-    return replace(arm, precision=precision, artifact=quantised) if quantised.exists() else None
+def _loading(subject: Subject, runtime: Runtime, mode: str, precision: str) -> list[Arm]:
+    """Return a runtime's arms: one for each twin that what it loads was made through.
+
+    None for an artifact that is made on demand, as a quantised one is, and that nothing asked for.
+    """
+    wanted = runtime.artifact(precision)
+    if not wanted.is_export:
+        return [Arm(runtime.name, mode, precision, subject.weights)]
+    made = {twin: path for (kind, twin), path in subject.exports.items() if kind == wanted.kind}
+    return [
+        Arm(runtime.name, mode, precision, path, twin if len(wanted.twins) > 1 else None)
+        for twin, path in made.items()
+        if path.exists() or not wanted.is_on_demand
+    ]
 
 
 def run(context: Context, subject: Subject, arm: Arm, runner: str, probe: Path, truth: Any) -> Ran:
@@ -249,23 +261,20 @@ def infer_float64(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 
 def converted(context: Context, name: str, twin: str, weights_path: Path) -> Subject:
-    """Return the subject of `weights_path` after converting it: an IR through each twin, and ONNX.
+    """Return the subject of `weights_path` after converting it through each twin.
 
     A conversion that failed leaves no file, and its arm fails; one that is unsupported here has no arm.
     """
-    both = context.together(
-        partial(_converted, context, name, "tf", ["ir"], weights_path),
-        partial(_converted, context, name, "torch", ["ir", "onnx"], weights_path),
+    made = context.together(
+        *(partial(_converted, context, name, through, exports(through), weights_path) for through in TWINS)
     )
-    made = {key: path for one in both for key, path in one.items()}
-    irs = {through: path for (format_, through), path in made.items() if format_ == "ir"}
-    return Subject(name, twin, weights_path, irs, made.get(("onnx", "torch")))
+    return Subject(name, twin, weights_path, {kind: path for one in made for kind, path in one.items()})
 
 
 def _converted(
-    context: Context, name: str, through: str, formats: list[str], weights_path: Path
+    context: Context, name: str, through: str, kinds: list[str], weights_path: Path
 ) -> dict[tuple[str, str], Path]:
-    """Return by (format, twin) what one conversion child should have left."""
+    """Return by (kind, twin) what one conversion child should have left."""
     made = {}
     out = context.folder.resolve() / "deployment" / name / through
     payload = {
@@ -274,19 +283,19 @@ def _converted(
         "coco": context.coco.resolve(),
         "twin": through,
         "weights": weights_path.resolve(),
-        "formats": formats,
+        "formats": kinds,
         "out": out,
     }
     try:
         routes = context.call(through, "bench.artifacts.convert:convert", payload)["routes"]
     except (Unsupported, ChildFailed) as error:
         status = "unsupported" if isinstance(error, Unsupported) else "failed"
-        routes = [{"status": status, "reason": str(error)} for _ in formats]
-    for format_, route in zip(formats, routes, strict=True):
+        routes = [{"status": status, "reason": str(error)} for _ in kinds]
+    for kind, route in zip(kinds, routes, strict=True):
         if route["status"] != "ok":
-            context.say(f"{format_} through {through}: {route['status']}: {route['reason']}")
+            context.say(f"{kind} through {through}: {route['status']}: {route['reason']}")
         if route["status"] != "unsupported":
-            made[format_, through] = out / ARTIFACTS[format_].file
+            made[kind, through] = out / ARTIFACTS[kind].file
     return made
 
 

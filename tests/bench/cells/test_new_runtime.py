@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -28,20 +30,30 @@ ROW = """
             baseline=5,
         ),
 """
-MATRIX = {
-    "name": "new",
-    "protocol": {**PROTOCOL, "rounds": 2},
-    "blocks": [
-        {
-            "twin": "torch",
-            "runtime": "abacus",
-            "mode": "beads",
-            "scenario": ["latency", "throughput", "pipeline", "train", "accuracy"],
-            "batch": 2,
-            "threads": 1,
-        }
-    ],
+BLOCK = {
+    "twin": "torch",
+    "runtime": "abacus",
+    "mode": "beads",
+    "scenario": ["latency", "throughput", "pipeline", "train", "accuracy"],
+    "batch": 2,
+    "threads": 1,
 }
+MATRIX = {"name": "new", "protocol": {**PROTOCOL, "rounds": 2}, "blocks": [BLOCK]}
+RUNG_7 = """
+import json, sys
+from pathlib import Path
+import test_deployment as fakes
+from bench.cells.runtimes import RUNNERS
+from bench.parity.rungs import deployment
+
+context = fakes.make_context(Path(sys.argv[1]), fakes.Here)
+given, probe = fakes.subject(context), context.folder / "made" / "probe.npz"
+lower, facts = {"abacus": ("bf16",)}, []
+for runners in (fakes.EQUAL, fakes.EQUAL | {"abacus": RUNNERS["abacus"]}):
+    found = deployment.climb(context, [given], runners=runners, probe=probe, lower=lower, draws=50)
+    facts.append([one for one in found.arms if one["runtime"] == "abacus"])
+Path(sys.argv[2]).write_text(json.dumps(facts))
+"""
 
 
 @pytest.fixture
@@ -60,12 +72,12 @@ def tree(tmp_path: Path) -> Path:
     return tree
 
 
-def twinpose(tree: Path, *words: object) -> str:
-    """Return what the copy's command says; it must succeed."""
+def python(tree: Path, *words: object, path: str = "") -> str:
+    """Return what the copy's Python says; it must succeed."""
     done = subprocess.run(
-        [sys.executable, "-m", "twinpose", *map(str, words)],
+        [sys.executable, *map(str, words)],
         cwd=tree.parent,
-        env=os.environ | {"PYTHONPATH": str(tree), "COLUMNS": "200"},
+        env=os.environ | {"PYTHONPATH": f"{tree}{os.pathsep}{path}", "COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,
@@ -74,12 +86,22 @@ def twinpose(tree: Path, *words: object) -> str:
     return done.stdout
 
 
-def test_one_row_and_one_runner_take_a_runtime_from_a_matrix_to_the_report(tree: Path, run_folder: Path):
-    (matrix := tree.parent / "new.yaml").write_text(yaml.safe_dump(MATRIX))
-    twinpose(tree, "bench", run_folder, "--matrix", matrix, "--uncertified")
+def twinpose(tree: Path, *words: object) -> str:
+    """Return what the copy's command says; it must succeed."""
+    return python(tree, "-m", "twinpose", *words)
+
+
+def reported(tree: Path, run_folder: Path, matrix: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return by scenario the rows of the report's table, after a matrix was measured."""
+    (path := tree.parent / "new.yaml").write_text(yaml.safe_dump(matrix))
+    twinpose(tree, "bench", run_folder, "--matrix", path, "--uncertified")
     twinpose(tree, "report", run_folder)
     with open(run_folder / "report" / "tables" / "runtime_comparison.csv", encoding="utf-8") as file:
-        rows = {row["scenario"]: row for row in csv.DictReader(file) if not int(row["replica"])}
+        return {row["scenario"]: row for row in csv.DictReader(file) if not int(row["replica"])}
+
+
+def test_one_row_and_one_runner_take_a_runtime_from_a_matrix_to_the_report(tree: Path, run_folder: Path):
+    rows = reported(tree, run_folder, MATRIX)
     told = {scenario: (row["name"], row["status"], row["rounds"]) for scenario, row in rows.items()}
     assert told == {
         **dict.fromkeys(("latency", "throughput", "pipeline"), ("PyTorch on Abacus", "ok", "2")),
@@ -96,3 +118,28 @@ def test_one_row_and_one_runner_take_a_runtime_from_a_matrix_to_the_report(tree:
 def test_the_command_and_the_doctor_know_a_new_runtime_too(tree: Path):
     assert "abacus" in twinpose(tree, "predict", "--help")
     assert "abacus is not installed: its cells are unsupported" in twinpose(tree, "doctor", "--probe-s", 0)
+
+
+def test_rung_7_runs_a_new_runtime_and_judges_it_as_any_other(tree: Path, run_folder: Path):
+    rungs = str(Path(TESTS) / "parity" / "rungs")
+    written = tree.parent / "facts.json"
+    python(tree, "-c", RUNG_7, run_folder, written, path=os.pathsep.join((rungs, TESTS, str(ROOT / "tests"))))
+    right, bright = json.loads(written.read_text())
+    for facts in (right, bright):
+        assert [(f["mode"], f["precision"], f["through"]) for f in facts] == [
+            ("beads", "fp32", None),
+            ("beads", "bf16", None),
+        ]
+    assert [f["status"] for f in right] == ["pass", "reported"]
+    assert [f["status"] for f in bright] == ["fail", "reported"]
+    assert "rmse to fp64 is" in bright[0]["reason"]
+
+
+def test_without_its_package_the_cells_of_a_new_runtime_say_what_to_install(tree: Path, run_folder: Path):
+    runner = tree / "abacus_impl" / "__init__.py"
+    runner.write_text(runner.read_text().replace("import numpy", "import abacus\nimport numpy"))
+    rows = reported(tree, run_folder, MATRIX | {"blocks": [BLOCK | {"scenario": ["latency"]}]})
+    assert rows["latency"]["status"] == "unsupported"
+    missing = "abacus is not installed in this interpreter; install it: pip install abacus"
+    assert missing in rows["latency"]["reason"]
+    assert missing in (run_folder / "report" / "report.html").read_text()

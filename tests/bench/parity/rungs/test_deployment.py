@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.cells.cell import TWINS
 from bench.cells.runtimes import RUNTIMES
 from bench.parity.certificate import Check
 from bench.parity.rungs import arms, deployment, probing
@@ -21,6 +22,7 @@ from bench.process.worker import explain, resolve
 from pose import inference, recipe, splits
 
 HERE = str(Path(__file__).parent)
+ONNX, IRS = ("onnx", "torch"), (("ir", "tf"), ("ir", "torch"))
 EQUAL = dict.fromkeys(RUNTIMES, "fake_runtimes:Exact")
 
 
@@ -72,18 +74,18 @@ def subject(context: Context, *, moved_px: int = 0, twin: str = "torch") -> Subj
     folder.mkdir(parents=True)
     inputs = inference.Inputs(context.recipe, context.coco, splits.read(context.split), "val")
     heatmaps = np.roll(inputs.targets(0, len(inputs))[0], moved_px, axis=3)
-    paths = [folder / name for name in ("best.safetensors", "model.onnx", "tf.xml", "torch.xml")]
-    for path in paths:
+    weights, *exports = (folder / n for n in ("best.safetensors", "model.onnx", "tf.xml", "torch.xml"))
+    for path in (weights, *exports):
         with open(path, "wb") as handle:
             np.savez(handle, images=inputs.batch(0, len(inputs)), heatmaps=heatmaps)
     np.savez(folder / "probe.npz", images=inputs.batch(0, len(inputs)))
-    weights, onnx, through_tf, through_torch = paths
+    of_kind = dict(zip((ONNX, *IRS), exports, strict=True))
+    quantised = {("int8", twin): folder / twin / "model.int8.xml" for twin in TWINS}
     return Subject(
         name=twin,
         twin=twin,
         weights=weights,
-        ir={"tf": through_tf, "torch": through_torch},
-        onnx=onnx,
+        exports=of_kind | quantised,
         reference=reference(folder / "probe.npz", weights),
     )
 
@@ -219,7 +221,7 @@ def test_a_crash_is_a_failure_with_its_reason(context: Context):
 
 def test_an_artifact_that_is_not_there_is_a_failure(context: Context):
     given = subject(context)
-    given.ir["tf"].unlink()
+    given.exports["ir", "tf"].unlink()
     found = climb(context, given)
     assert [f["status"] for f in of(found, "openvino")] == ["fail", "pass"]
     assert "no file" in of(found, "openvino")[0]["reason"]
@@ -309,15 +311,15 @@ def test_int8_is_of_the_quantised_graph_and_absent_without_one(run_folder: Path)
     lower = {"openvino": ("bf16", "int8"), "torch": ("int8",)}
     asked = [arm for arm in arms.of(given, lower) if arm.precision != "fp32"]
     assert {(arm.runtime, arm.precision) for arm in asked} == {("torch", "int8"), ("openvino", "bf16")}
-    path = given.ir["tf"]
+    path = given.exports["int8", "tf"]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_name("model.int8.xml").write_text("")
+    path.write_text("")
     found = {
         arm.through: arm.artifact
         for arm in arms.of(given, lower)
         if arm.runtime == "openvino" and arm.precision == "int8"
     }
-    assert found["tf"] == path.with_name("model.int8.xml")
+    assert found == {"tf": path}
 
 
 ALSO = (
@@ -338,11 +340,13 @@ def test_what_is_measured_beside_the_standard_arms_has_one_of_its_own(run_folder
     assert arms.of(asked, {})[: len(before)] == before
     assert [arm.kind for arm in more] == [*ALSO[1:4], ALSO[5]]  # no int8: nothing was quantised
     assert [arm.through for arm in more] == [None, None, None, "torch"]
-    assert [arm.artifact for arm in more] == [given.weights, given.weights, given.onnx, given.ir["torch"]]
+    exported = [given.exports[kind] for kind in (ONNX, IRS[1])]
+    assert [arm.artifact for arm in more] == [given.weights, given.weights, *exported]
     assert more[0].name == "torch eager fp32 on cuda"
-    given.ir["torch"].with_name("model.int8.xml").write_text("")
+    given.exports["int8", "torch"].parent.mkdir()
+    given.exports["int8", "torch"].write_text("")
     assert ALSO[4] in {arm.kind for arm in arms.of(asked, {})}
-    bare = replace(asked, onnx=None, ir={})
+    bare = replace(asked, exports={})
     assert [arm.kind for arm in arms.of(bare, {}) if arm.runtime in {"onnxruntime", "openvino"}] == []
 
 
