@@ -5,6 +5,7 @@ Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 from pose import evaluate
 
 LEVEL = 0.95
+ROUNDING = 1e-12
+"""APs that agree to so much agree."""
 BLOCK = 2**22
 """Numbers in one block of resamples: what bounds the memory."""
 
@@ -138,3 +141,17 @@ def interval(differences: np.ndarray) -> tuple[float, float]:
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(usable, [tail, 100 - tail]) if usable.size else (np.nan, np.nan)
     return float(low), float(high)
+
+
+def p_of_none(difference: float, drawn: np.ndarray) -> float:
+    """Return the two-sided p of no difference, from one and its resampled values `drawn` (draws,).
+
+    Normal, with the standard error of the bootstrap (Efron and Tibshirani 1993, chapter 12): a share of the
+    draws is never below 1 / draws, which a correction for many comparisons would make too much of.
+    NaN where all draws are NaN; without scatter 0, or 1 for no difference.
+    """
+    usable = drawn[~np.isnan(drawn)]
+    error = float(np.std(usable)) if usable.size else math.nan
+    if error < ROUNDING:
+        return float(abs(difference) < ROUNDING)
+    return math.erfc(abs(difference) / error / math.sqrt(2))

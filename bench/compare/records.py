@@ -38,7 +38,9 @@ class ComparedCell(msgspec.Struct, frozen=True, kw_only=True):
     """How many times B is faster than A."""
     speedup_interval: tuple[float, float] | None = None
     p: float | None = None
+    """Of no difference, two-sided."""
     p_holm: float | None = None
+    """The same for all timed cells, or all APs, at once (Holm 1979)."""
     p_rank: float | None = None
     p_equivalence: float | None = None
     difference: float | None = None

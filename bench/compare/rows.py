@@ -19,6 +19,7 @@ from bench.compare.changed_verdicts import OPPOSITE, turned
 from bench.compare.records import ComparedCell, ComparedRuns
 from bench.compare.sides import Measure, Side
 from bench.machine import identity
+from bench.statistics.paired import holm
 from bench.statistics.unpaired import Arms, Difference, Looks, differences
 from bench.verdicts import ap_differences
 from pose import bootstrap
@@ -81,6 +82,7 @@ def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) 
     rows: dict[str, ComparedCell] = {}
     others = any(one.replica for one in b.measures.values())
     timed: list[tuple[Measure, Measure]] = []
+    scored: list[tuple[Measure, Measure]] = []
     for one in measures:
         other = b.measures.get(one.id)
         missing = _missing(one, other)
@@ -95,12 +97,13 @@ def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) 
         elif apart := identity.known_to_differ(one.inputs, other.inputs):
             rows[one.id] = _unjudged(one, other, apart)
         elif one.kind == "accuracy":
-            rows[one.id] = _accuracy(one, other)
+            scored.append((one, other))
         else:
             timed.append((one, other))
     arms: list[Arms] = [(one.values, other.values) for one, other in timed]
     for (one, other), found in zip(timed, differences(arms, looks), strict=True):
         rows[one.id] = _timed(one, other, found, fail_over)
+    rows |= {row.id: row for row in _accuracies(scored)}
     return [rows[one.id] for one in measures]
 
 
@@ -140,38 +143,48 @@ def _unjudged(one: Measure, other: Measure, apart: Sequence[dict[str, Any]]) -> 
     return msgspec.structs.replace(_figures(one, other), reason=reason)
 
 
-def _accuracy(one: Measure, other: Measure) -> ComparedCell:
-    same = one.artifact is not None and one.artifact == other.artifact
-    margin = ap_differences.SAME_WEIGHTS if same else ap_differences.OTHER
-    # An AP is what is printed; a thousandth must not be more than a thousandth by rounding.
-    row = _figures(one, other)
-    difference = round(other.values[-1] - one.values[-1], 12)
-    interval, without = _interval(one, other)
-    # Without the images there is only the difference itself.
-    verdict = ap_differences.verdict(interval or (difference, difference), margin)
-    reasons = [None if same else "other weights", without]
-    return msgspec.structs.replace(
-        row,
-        status="regressed" if verdict == "lower" else "compared",
-        difference=difference,
-        difference_interval=interval,
-        verdict=verdict,
-        reason="; ".join(filter(None, reasons)) or None,
-    )
+def _accuracies(pairs: Sequence[tuple[Measure, Measure]]) -> list[ComparedCell]:
+    """Return a judged row for each pair of APs; Holm's correction is over those with an interval."""
+    rows = [_resampled(*pair) for pair in pairs]
+    adjusted = holm([row.p for row in rows])
+    return [_scored(row, p, *pair) for row, p, pair in zip(rows, adjusted, pairs, strict=True)]
 
 
 NO_INTERVAL = "no interval: scored before matches were kept"
 
 
-def _interval(one: Measure, other: Measure) -> tuple[tuple[float, float] | None, str | None]:
-    """Return the interval of B - A over images, or None and the reason."""
+def _resampled(one: Measure, other: Measure) -> ComparedCell:
+    """Return a row with B - A, its interval over images and its p, or the reason why it has none."""
+    # An AP is what is printed; a thousandth must not be more than a thousandth by rounding.
+    difference = round(other.values[-1] - one.values[-1], 12)
+    row = msgspec.structs.replace(_figures(one, other), difference=difference)
     a, b = (side.matches() if side.matches else None for side in (one, other))
     if a is None or b is None:
-        return None, NO_INTERVAL
+        return msgspec.structs.replace(row, reason=NO_INTERVAL)
     if not np.array_equal(a.people, b.people):
-        return None, "no interval: the people of an image are not the same"
-    _, low, high = bootstrap.difference(b, a, ap_differences.DRAWS, ap_differences.SEED)
-    return (None, "no interval: nobody counts in these images") if math.isnan(low) else ((low, high), None)
+        return msgspec.structs.replace(row, reason="no interval: the people of an image are not the same")
+    of_a, of_b = (bootstrap.resampled(side, ap_differences.DRAWS, ap_differences.SEED) for side in (a, b))
+    drawn = of_b - of_a
+    low, high = bootstrap.interval(drawn)
+    if math.isnan(low):
+        return msgspec.structs.replace(row, reason="no interval: nobody counts in these images")
+    p = bootstrap.p_of_none(difference, drawn)
+    return msgspec.structs.replace(row, difference_interval=(low, high), p=p)
+
+
+def _scored(row: ComparedCell, p_holm: float | None, one: Measure, other: Measure) -> ComparedCell:
+    same = one.artifact is not None and one.artifact == other.artifact
+    margin = ap_differences.SAME_WEIGHTS if same else ap_differences.OTHER
+    # Without the images there is only the difference itself.
+    apart = row.difference or 0.0
+    verdict = ap_differences.verdict(row.difference_interval or (apart, apart), margin, p_holm)
+    return msgspec.structs.replace(
+        row,
+        status="regressed" if verdict == "lower" else "compared",
+        p_holm=p_holm,
+        verdict=verdict,
+        reason="; ".join(filter(None, [None if same else "other weights", row.reason])) or None,
+    )
 
 
 def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) -> ComparedCell:

@@ -14,6 +14,7 @@ ONE_PROCESS = (
     "Figures are medians of stretches of the rounds of one process: "
     "what differs between processes is not in the intervals."
 )
+ONE_SEED = "Intervals of AP are over images: what another seed of the training would change is not in them."
 IN_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
@@ -83,8 +84,9 @@ def _p(value: float | None) -> str:
 def _accuracies(rows: Sequence[ComparedCell]) -> list[str]:
     if not rows:
         return []
-    head = ("AP", "A", "B", "B - A", "95 %", "B is", "")
-    return aligned([head, *map(_accuracy_cells, rows)], left=(0, -1))
+    head = ("AP", "A", "B", "B - A", "95 %", "B is", "p (Holm)", "")
+    table = aligned([head, *map(_accuracy_cells, rows)], left=(0, -1))
+    return [*table, ONE_SEED] if any(row.difference_interval for row in rows) else table
 
 
 def _accuracy_cells(row: ComparedCell) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ def _accuracy_cells(row: ComparedCell) -> tuple[str, ...]:
     ends = row.difference_interval
     interval = f"{ends[0]:+.4f} .. {ends[1]:+.4f}" if ends else "-"
     verdict = "lower, REGRESSED" if row.status == "regressed" else row.verdict or "-"
-    return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, interval, verdict, row.reason or ""
+    return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, interval, verdict, _p(row.p_holm), row.reason or ""
 
 
 def _missing(title: str, rows: Sequence[ComparedCell]) -> list[str]:

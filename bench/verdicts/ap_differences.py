@@ -18,6 +18,7 @@ from bench.cells.scenarios import SCENARIOS
 from bench.run import artifacts, cell_key
 from bench.run import results as results_
 from bench.run.results import CellResult
+from bench.statistics.unpaired import ALPHA
 from pose import bootstrap
 from pose.bootstrap import Matches
 from pose.errors import UserError
@@ -81,11 +82,16 @@ def matches(run: Path, result: CellResult) -> Matches | None:
     return bootstrap.of_arrays(results_.round_samples(run, result.id, number))
 
 
-def verdict(interval: tuple[float, float], margin: float) -> str:
-    """Return `equal` where the interval of a difference lies within the margin, or what its sign says."""
+def verdict(interval: tuple[float, float], margin: float, p_holm: float | None = None) -> str:
+    """Return `equal` where the interval of a difference lies within the margin, or what its sign says.
+
+    p_holm: of no difference, corrected for all that are judged with it; None where it is not known.
+    """
     low, high = interval
     if -margin <= low and high <= margin:
         return "equal"
+    if p_holm is not None and p_holm > ALPHA:
+        return "inconclusive"
     return "higher" if low > 0 else "lower" if high < 0 else "inconclusive"
 
 

@@ -12,13 +12,14 @@ import pytest
 import run_folders
 import twins
 from commands import Say
+from crowds import crowded, found_in, keep
 
 from bench.compare import rows, sides, text
 from bench.compare.records import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, ComparedRuns
 from bench.run.folder import Settings
 from bench.run.results import CellResult
 from bench.stages import preparing
-from pose import recipe
+from pose import bootstrap, recipe
 from pose.errors import UserError
 from pose.files import sha256_of_file
 
@@ -226,3 +227,52 @@ def test_a_damaged_description_of_a_run_is_named(tmp_path: Path, name: str, cont
     (b / name).write_text(content)
     with pytest.raises(UserError, match=rf"b/{name} "):
         compared(a, b)
+
+
+TRUTH = crowded(40, seed=3)
+AS_BEFORE, BY_LUCK, SURELY = (
+    found_in(TRUTH, sigma, seed) for sigma, seed in ((0.02, 1), (0.036, 4), (0.024, 1))
+)
+"""Predictions: of A; worse at p = 0.04, looked at alone; a little worse in every image."""
+
+
+def scored(folder: Path, *predictions: list[dict[str, Any]], artifact: str = "a") -> Path:
+    """Write a run with an accuracy cell for each of `predictions`, and keep which of them are right."""
+    axes = [run_folders.cell("accuracy", batch=batch) for batch in range(1, len(predictions) + 1)]
+    aps = [bootstrap.ap(bootstrap.match(found, TRUTH)) for found in predictions]
+    pairs = zip(axes, aps, strict=True)
+    results = [run_folders.result(cell, [ap], artifact_sha256=artifact * 64) for cell, ap in pairs]
+    written = run_folders.write(folder, results)
+    for cell, found in zip(axes, predictions, strict=True):
+        keep(written, cell.id, found, TRUTH)
+    return written
+
+
+def test_an_ap_is_lower_only_where_all_aps_together_allow_it(tmp_path: Path) -> None:
+    """One of several that is lower by the luck of the images fails no run."""
+    [alone] = compared(scored(tmp_path / "1", AS_BEFORE), scored(tmp_path / "2", BY_LUCK)).rows
+    assert (alone.verdict, alone.status) == ("lower", "regressed")
+    assert alone.p == alone.p_holm
+    assert 0.02 < (alone.p or 0) < 0.05
+    a, b = scored(tmp_path / "3", AS_BEFORE, AS_BEFORE), scored(tmp_path / "4", BY_LUCK, AS_BEFORE)
+    both = compared(a, b)
+    lost, kept = sorted(both.rows, key=lambda row: row.difference or 0.0)
+    assert (lost.p, lost.p_holm) == (alone.p, pytest.approx(2 * (alone.p or 0)))
+    assert (lost.verdict, lost.status, kept.verdict) == ("inconclusive", "compared", "equal")
+    assert both.exit_code() == 0
+    assert f"{lost.p_holm:.2g}" in text.text(both)
+
+
+def test_a_loss_that_is_sure_is_lower_among_however_many(tmp_path: Path) -> None:
+    before = scored(tmp_path / "a", *[AS_BEFORE] * 12)
+    after = scored(tmp_path / "b", SURELY, *[AS_BEFORE] * 11)
+    both = compared(before, after)
+    assert [row.verdict for row in both.rows] == ["lower", *["equal"] * 11]
+    assert both.exit_code() == REGRESSED
+
+
+def test_the_interval_of_an_ap_says_that_it_knows_nothing_of_seeds(tmp_path: Path) -> None:
+    a, b = scored(tmp_path / "a", AS_BEFORE), scored(tmp_path / "b", SURELY, artifact="b")
+    assert "what another seed of the training would change is not in them" in text.text(compared(a, b))
+    timed = run_folders.write(tmp_path / "c", [run_folders.result(LATENCY, FAST)])
+    assert "seed" not in text.text(compared(timed, timed))

@@ -11,6 +11,7 @@ import pytest
 from crowds import crowded, found_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from pose import bootstrap, evaluate
 
@@ -72,6 +73,28 @@ def test_predictions_do_not_differ_from_themselves():
     truth = crowded(8, seed=5)
     rows = found_in(truth, 0.05, seed=6)
     assert between(rows, rows, truth, draws=50, seed=0) == (0, 0, 0)
+
+
+def test_the_p_of_no_difference_is_that_of_the_normal_distribution():
+    drawn = np.append(np.random.default_rng(0).normal(-0.02, 0.01, 1000), [np.nan, np.nan])
+    expected = 2 * stats.norm.sf(0.02 / np.nanstd(drawn))
+    assert bootstrap.p_of_none(-0.02, drawn) == bootstrap.p_of_none(0.02, drawn) == pytest.approx(expected)
+    assert bootstrap.p_of_none(0.0, drawn) == 1
+    # Far below what a share of the draws could be.
+    assert 0 < bootstrap.p_of_none(0.1, drawn) < 1e-20
+    assert np.isnan(bootstrap.p_of_none(0.1, drawn[-2:]))
+    assert [bootstrap.p_of_none(apart, np.full(9, apart)) for apart in (0.0, 0.1)] == [1, 0]
+
+
+def test_p_and_interval_agree_on_what_is_far_from_the_edge():
+    truth = crowded(40, seed=3)
+    first = bootstrap.resampled(bootstrap.match(found_in(truth, 0.02, 1), truth), 1000, 0)
+    for sigma, seed, differs in ((0.024, 1, True), (0.04, 4, True), (0.036, 1, True), (0.02, 3, False)):
+        other = bootstrap.match(found_in(truth, sigma, seed), truth)
+        drawn = bootstrap.resampled(other, 1000, 0) - first
+        low, high = bootstrap.interval(drawn)
+        assert (not low <= 0 <= high) is differs
+        assert (bootstrap.p_of_none(float(np.mean(drawn)), drawn) < 0.05) is differs
 
 
 def test_the_same_seed_draws_the_same_images():
