@@ -80,7 +80,7 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Stage:
+class NetworkStage:
     """A named run of layers: stem, layer1 to layer4, deconv_layers or final_layer."""
 
     name: str
@@ -103,7 +103,7 @@ class Stage:
 class Architecture:
     """The whole network for one input size (height, width)."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[NetworkStage, ...]
 
     @property
     def parameters(self) -> int:
@@ -133,7 +133,7 @@ def build(model: recipe.Model) -> Architecture:
     """Return the description of the recipe's network."""
     width, height = model.input_size
     stem = Conv("conv1", 3, 64, 7, 2, 3, (height, width))
-    stages = [Stage("stem", (stem,), (Norm("bn1", 64),))]
+    stages = [NetworkStage("stem", (stem,), (Norm("bn1", 64),))]
     block, depths = BLOCKS[model.backbone]
     size, channels = (height // 4, width // 4), 64
     for number, depth in enumerate(depths, 1):
@@ -149,16 +149,18 @@ def build(model: recipe.Model) -> Architecture:
         )
         size, channels = head[-1].out_size, model.deconv_channels
     norms = tuple(Norm(f"deconv_layers.{3 * i + 1}", channels) for i in range(model.deconv_layers))
-    stages.append(Stage("deconv_layers", tuple(head), norms))
+    stages.append(NetworkStage("deconv_layers", tuple(head), norms))
     stages.append(
-        Stage("final_layer", (Conv("final_layer", channels, NUM_JOINTS, 1, 1, 0, size, bias=True),), ())
+        NetworkStage(
+            "final_layer", (Conv("final_layer", channels, NUM_JOINTS, 1, 1, 0, size, bias=True),), ()
+        )
     )
     return Architecture(tuple(stages))
 
 
 def _body_stage(
     block: str, number: int, depth: int, channels: int, stride: int, size: tuple[int, int]
-) -> Stage:
+) -> NetworkStage:
     convs: list[Conv] = []
     norms: list[Norm] = []
     planes = 64 * 2 ** (number - 1)
@@ -173,7 +175,7 @@ def _body_stage(
             convs.append(Conv(f"{prefix}.downsample.0", channels, out, 1, first, 0, size))
             norms.append(Norm(f"{prefix}.downsample.1", out))
         size, channels = main[-1].out_size, out
-    return Stage(f"layer{number}", tuple(convs), tuple(norms))
+    return NetworkStage(f"layer{number}", tuple(convs), tuple(norms))
 
 
 def _branch(

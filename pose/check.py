@@ -29,7 +29,7 @@ BOX_TOLERANCE_PX = 1.0
 TOGETHER = 64
 """Images that are decoded between two looks at what the decoders said."""
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckedFolder:
     """What a COCO folder holds, by source, and everything that is wrong with it."""
 
     root: Path
@@ -93,9 +93,9 @@ def check(
     layout: Layout = OFFICIAL,
     *,
     joined: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     threads: int | None = None,
-) -> Report:
+) -> CheckedFolder:
     """Return the counts and every problem of the COCO folder `root`; every picture is decoded.
 
     joined: one split is drawn from all the files, so that no id may stand in two of them.
@@ -120,7 +120,7 @@ def check(
     problems += _repeated_ids(readable, joined)
     problems += _picture_problems(root, layout, readable, on_progress, threads)
     counts = {source: _count(file) for source, file in readable.items()}
-    return Report(root, counts, tuple(problems), tuple(paths.keys() - present.keys()))
+    return CheckedFolder(root, counts, tuple(problems), tuple(paths.keys() - present.keys()))
 
 
 def _file_problems(source: str, file: LooseFile) -> Iterator[Problem]:
@@ -288,7 +288,7 @@ def _picture_problems(
     root: Path,
     layout: Layout,
     files: dict[str, LooseFile],
-    on_progress: Progress | None,
+    on_progress: OnProgress | None,
     threads: int | None,
 ) -> list[Problem]:
     """Problems of every listed image; OpenCV decodes outside the interpreter's lock, so threads help."""

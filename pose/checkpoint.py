@@ -18,7 +18,7 @@ import numpy as np
 from pose import channel_order, weights
 from pose.errors import UserError
 from pose.files import sha256_of_bytes, write_text
-from pose.training import Job, Progress
+from pose.training import TrainingJob, TrainingProgress
 from pose.weights import Weights
 
 _MODEL, _OPTIMIZER = "model/", "optimizer/"
@@ -28,14 +28,14 @@ _MODEL, _OPTIMIZER = "model/", "optimizer/"
 class State:
     """A training between two epochs; `optimizer` is named by canonical parameter names."""
 
-    progress: Progress
+    progress: TrainingProgress
     model: Weights
     optimizer: Weights
     channel_order: str | None = None
     """Of the images that it trains on; None where a version before this wrote the state."""
 
 
-def identity(job: Job) -> str:
+def identity(job: TrainingJob) -> str:
     """Return a hash of what must not change between a start and a resume."""
     decides = {
         "recipe": job.recipe.model_dump(mode="json", include={"data", "model", "training", "evaluation"}),
@@ -76,16 +76,16 @@ def resume(out: Path, identity_: str) -> State | None:
     return state
 
 
-def _progress(stored: object, path: Path) -> Progress:
+def _progress(stored: object, path: Path) -> TrainingProgress:
     try:
-        return Progress(**cast(dict[str, Any], stored))
+        return TrainingProgress(**cast(dict[str, Any], stored))
     except TypeError as error:
         raise UserError(
             f"{path} has no training progress ({error}); expected the state of an interrupted training"
         ) from error
 
 
-def _require_best(out: Path, progress: Progress) -> None:
+def _require_best(out: Path, progress: TrainingProgress) -> None:
     """UserError unless best.safetensors is of the best epoch: only the last epoch's can be made anew."""
     path = out / "best.safetensors"
     if progress.best_epoch == progress.epoch:

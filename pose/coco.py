@@ -31,17 +31,17 @@ SOURCES = ("train2017", "val2017")
 
 
 @dataclass(frozen=True)
-class Files:
+class SourceFiles:
     """An annotation file and the folder of its images, below the dataset's folder or absolute."""
 
     annotations: str
     images: str
 
 
-Layout = Mapping[str, Files]
+Layout = Mapping[str, SourceFiles]
 """By the name of a source."""
 
-OFFICIAL: Layout = {name: Files(f"annotations/person_keypoints_{name}.json", name) for name in SOURCES}
+OFFICIAL: Layout = {name: SourceFiles(f"annotations/person_keypoints_{name}.json", name) for name in SOURCES}
 
 
 class Detection(msgspec.Struct, frozen=True, gc=False):
@@ -140,7 +140,7 @@ def load(root: Path, source: str, layout: Layout = OFFICIAL) -> Dataset:
 
 
 @lru_cache(maxsize=4)
-def _load(root: Path, files: Files, _stamp: tuple[int, int, int] | None) -> Dataset:
+def _load(root: Path, files: SourceFiles, _stamp: tuple[int, int, int] | None) -> Dataset:
     file = read_annotations(root / files.annotations)
     images = {image.id: (files.images, image) for image in sorted(file.images, key=lambda image: image.id)}
     kept: list[Person] = []

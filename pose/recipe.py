@@ -40,26 +40,26 @@ class Synthetic(Section):
     seed: int = 0
 
 
-class Files(Section):
+class PartFiles(Section):
     """A part's COCO annotation file and the folder of its images, below the folder of --coco or absolute."""
 
     annotations: Annotated[str, Field(min_length=1)]
     images: Annotated[str, Field(min_length=1)]
 
 
-class PartFiles(Section):
+class OwnFiles(Section):
     """One's own data set; a part that is not named lies where the official layout has it (none tests)."""
 
-    train: Files | None = None
-    val: Files | None = None
-    test: Files | None = None
+    train: PartFiles | None = None
+    val: PartFiles | None = None
+    test: PartFiles | None = None
 
 
 class Data(Section):
     """Where samples come from. `synthetic` names the built-in dataset that `run` renders."""
 
     synthetic: Synthetic | None = None
-    files: PartFiles | None = None
+    files: OwnFiles | None = None
     channel_order: Literal["rgb", "bgr"] = "rgb"
     pipeline: Literal["shared", "native"] = "shared"
     """`native`: each framework's own decoder and warp, to see what the framework itself gives."""

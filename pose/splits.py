@@ -38,7 +38,7 @@ class Manifest:
     sources: dict[str, str]
     """Annotation file (train2017, val2017) -> its SHA-256."""
     parts: dict[str, Part | None]
-    files: dict[str, coco.Files] = field(default_factory=dict)
+    files: dict[str, coco.SourceFiles] = field(default_factory=dict)
     """Where the sources lie that are not in the official layout."""
 
     @property
@@ -94,7 +94,7 @@ def of_what_is_there(wanted: recipe.Recipe, root: Path) -> Manifest:
 def layout(data: recipe.Data) -> coco.Layout:
     """Return where the recipe's annotation files and images lie, by source."""
     own = data.files.model_dump(exclude_none=True) if data.files else {}
-    return {**coco.OFFICIAL, **{SOURCES[name]: coco.Files(**files) for name, files in own.items()}}
+    return {**coco.OFFICIAL, **{SOURCES[name]: coco.SourceFiles(**files) for name, files in own.items()}}
 
 
 def make(
@@ -216,7 +216,7 @@ def read(path: Path) -> Manifest:
     raw = read_json(path, "a split manifest (twinpose data split)")
     try:
         parts = {name: Part(**part) if part else None for name, part in raw["parts"].items()}
-        files = {source: coco.Files(**files) for source, files in raw.get("files", {}).items()}
+        files = {source: coco.SourceFiles(**files) for source, files in raw.get("files", {}).items()}
         manifest = Manifest(raw["method"], raw["seed"], raw["sources"], parts, files)
         checksum = raw["sha256"]
     except (KeyError, TypeError, AttributeError) as error:

@@ -19,7 +19,7 @@ ADAM_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What a training child is told. `out` is RUN/train/{tf,torch}."""
 
     recipe: Recipe
@@ -32,7 +32,7 @@ class Job:
     workers: int
 
     @classmethod
-    def from_payload(cls, payload: dict[str, Any]) -> Job:
+    def from_payload(cls, payload: dict[str, Any]) -> TrainingJob:
         """Return the job in a request; paths are strings there and `split` names the manifest."""
         return cls(
             recipe.from_dict(payload["recipe"]),
@@ -47,7 +47,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a training stands after `epoch` epochs; stored with every checkpoint."""
 
     lr: float
@@ -64,12 +64,12 @@ class Progress:
         return asdict(self)
 
 
-def start(training: Training) -> Progress:
+def start(training: Training) -> TrainingProgress:
     """Return the progress of a training that has not begun."""
-    return Progress(lr=training.learning_rate)
+    return TrainingProgress(lr=training.learning_rate)
 
 
-def advance(progress: Progress, training: Training, line: dict[str, Any]) -> Progress:
+def advance(progress: TrainingProgress, training: Training, line: dict[str, Any]) -> TrainingProgress:
     """Return the progress after the epoch that `line` describes (epoch, lr, val_loss, ap ...).
 
     The best checkpoint is the first of the highest validation AP.
@@ -88,7 +88,9 @@ def advance(progress: Progress, training: Training, line: dict[str, Any]) -> Pro
     return _plateau(after, schedule, line["val_loss"])
 
 
-def _plateau(progress: Progress, schedule: recipe.PlateauSchedule, val_loss: float) -> Progress:
+def _plateau(
+    progress: TrainingProgress, schedule: recipe.PlateauSchedule, val_loss: float
+) -> TrainingProgress:
     """Return the progress with the rate lowered after more than `patience` epochs without a lower loss."""
     best = math.inf if progress.best_loss is None else progress.best_loss
     if val_loss < best * (1 - schedule.threshold):
@@ -98,7 +100,7 @@ def _plateau(progress: Progress, schedule: recipe.PlateauSchedule, val_loss: flo
     return replace(progress, bad_epochs=progress.bad_epochs + 1)
 
 
-def finished(progress: Progress, training: Training) -> bool:
+def finished(progress: TrainingProgress, training: Training) -> bool:
     """Return whether all epochs are done or early stopping has ended the training."""
     if progress.epoch >= training.epochs:
         return True

@@ -100,7 +100,7 @@ class BatchNorm(layers.BatchNormalization):
         return tf.cast(y, self.compute_dtype)
 
 
-Norm = type[layers.BatchNormalization]
+NormLayer = type[layers.BatchNormalization]
 
 
 def _conv(x: tf.Tensor, channels: int, kernel: int, stride: int, name: str) -> tf.Tensor:
@@ -110,14 +110,14 @@ def _conv(x: tf.Tensor, channels: int, kernel: int, stride: int, name: str) -> t
     return layers.Conv2D(channels, kernel, stride, "valid", use_bias=False, name=name)(x)
 
 
-def _shortcut(x: tf.Tensor, norm: Norm, channels: int, stride: int, prefix: str) -> tf.Tensor:
+def _shortcut(x: tf.Tensor, norm: NormLayer, channels: int, stride: int, prefix: str) -> tf.Tensor:
     if stride == 1 and x.shape[-1] == channels:
         return x
     x = _conv(x, channels, 1, stride, f"{prefix}.downsample.0")
     return norm(name=f"{prefix}.downsample.1")(x)
 
 
-def _block(x: tf.Tensor, norm: Norm, kind: str, planes: int, stride: int, prefix: str) -> tf.Tensor:
+def _block(x: tf.Tensor, norm: NormLayer, kind: str, planes: int, stride: int, prefix: str) -> tf.Tensor:
     """Return a basic (3x3, 3x3) or bottleneck (1x1, 3x3, 1x1) block; the stride sits in a 3x3."""
     if kind == "basic":
         convs = [(planes, 3, stride), (planes, 3, 1)]
@@ -132,7 +132,7 @@ def _block(x: tf.Tensor, norm: Norm, kind: str, planes: int, stride: int, prefix
     return layers.ReLU(name=f"{prefix}.relu")(x)
 
 
-def _network(model: recipe.Model, channel_order: str, norm: Norm) -> keras.Model:
+def _network(model: recipe.Model, channel_order: str, norm: NormLayer) -> keras.Model:
     width, height = model.input_size
     images = keras.Input((height, width, 3), dtype="uint8", name="images")
     x = Normalise(channel_order, name="normalise")(images)  # (N, H, W, 3)

@@ -16,7 +16,7 @@ from pose import architecture, checkpoint, evaluate, inference, splits, training
 from pose.checkpoint import State
 from pose.errors import Unsupported
 from pose.files import write_json
-from pose.training import Job
+from pose.training import TrainingJob
 from tf_impl import data, model
 
 Step = Callable[[data.Batch, float], float]
@@ -170,7 +170,7 @@ def train(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
     Leaves state, last and best checkpoints, epochs.jsonl and each epoch's predictions in `out`.
     """
-    job = Job.from_payload(payload)
+    job = TrainingJob.from_payload(payload)
     setup(job.device, job.threads)
     identity = checkpoint.identity(job)
     state = checkpoint.resume(job.out, identity)

@@ -33,7 +33,7 @@ class Surface:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class ScenePlace:
     """Where a scene happens: surfaces, sky (zenith and horizon, sRGB), haze per metre, what stands there."""
 
     name: str
@@ -57,7 +57,7 @@ _LINEAR = ((np.arange(256, dtype=np.float32) / 255) ** 2)[:, None]
 """Linear light of 8-bit sRGB, by the square that shade.py uses too."""
 
 
-def paint(place: Place, camera: Camera, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def paint(place: ScenePlace, camera: Camera, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the background, (3, H, W) float32 linear RGB, and where it shows the floor, (H, W) bool."""
     turn = about_y(place.yaw_deg)
     rays = camera.rays(turn)
@@ -134,7 +134,12 @@ def _metres(
 
 
 def _seen(
-    place: Place, surface: Surface, rays: np.ndarray, distance: np.ndarray, eye_m: float, turn: np.ndarray
+    place: ScenePlace,
+    surface: Surface,
+    rays: np.ndarray,
+    distance: np.ndarray,
+    eye_m: float,
+    turn: np.ndarray,
 ) -> np.ndarray:
     """(3, h, w) linear: the surface wherever rays (3, h, w) meet it, lit, blurred and hazy with distance."""
     level = _level(place.light, turn @ np.array(_NORMALS[surface.side], float))
@@ -180,7 +185,7 @@ def _level(light: Light, normal: np.ndarray) -> np.ndarray:
     return np.asarray(level, np.float32)
 
 
-def _sky(place: Place, rays: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _sky(place: ScenePlace, rays: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(3, h, w) linear: a gradient, clouds on a high plane, a dark line of trees or hills at the horizon."""
     dx, dy, dz = rays
     length = np.sqrt(dx * dx + dy * dy + dz * dz)

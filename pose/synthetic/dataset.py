@@ -30,7 +30,7 @@ JPEG_QUALITY = 90
 _MARKER = "synthetic.json"
 _CHUNK = 8
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 def make(
@@ -41,7 +41,7 @@ def make(
     seed: int = 0,
     size: tuple[int, int] = (320, 240),
     processes: int | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Render the dataset into `out` and return its counts.
 
@@ -148,7 +148,7 @@ def _render_all(
     seed: int,
     size: tuple[int, int],
     processes: int,
-    on_progress: Progress | None,
+    on_progress: OnProgress | None,
 ) -> list[list[dict[str, Any]]]:
     """Annotations of every job, in order; the JPEGs are written by the workers."""
     chunks = [(out, jobs[i : i + _CHUNK], seed, size) for i in range(0, len(jobs), _CHUNK)]

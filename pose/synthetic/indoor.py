@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 from pose.synthetic import textures as tx
-from pose.synthetic.backdrop import Place, Surface
+from pose.synthetic.backdrop import ScenePlace, Surface
 from pose.synthetic.shade import Light, lamp
 
 _WALL_PX_PER_M = 40.0
 
 
-def room(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
+def room(rng: np.random.Generator, depth_m: float, half_width_m: float) -> ScenePlace:
     height = rng.uniform(2.4, 3.0)
     paint = tx.hsv(rng, (0, 1), (0.03, 0.4), (0.6, 0.93))
     wall = tx.wall(rng, paint)
@@ -28,7 +28,7 @@ def room(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
     )
     ceiling = Surface("ceiling", height, tx.speckled(rng, (0.93, 0.92, 0.9), 0.01, 0.03), 60)
     things = ("chair", "table", "sofa", "cabinet", "plant", "crate", "chair", "plant")
-    return Place(
+    return ScenePlace(
         "room",
         (_indoor_floor(rng), ceiling, *walls),
         _indoor_light(rng),
@@ -38,7 +38,7 @@ def room(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
     )
 
 
-def hall(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
+def hall(rng: np.random.Generator, depth_m: float, half_width_m: float) -> ScenePlace:
     height = rng.uniform(5, 8)
     floor = tx.tiled(tx.planks(rng, tx.hsv(rng, (0.06, 0.1), (0.35, 0.6), (0.6, 0.85)), 16), 3, 3)
     tx.court_lines(rng, floor, 2)
@@ -59,13 +59,13 @@ def hall(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
             cv2.rectangle(wall, (x, 12), (x + 48, 48), (0.92, 0.96, 0.98), -1)
         walls.append(Surface(side, at, wall, 30, height))
     ceiling = Surface("ceiling", height, tx.slabs(rng, (0.7, 0.7, 0.68), (0.35, 0.35, 0.35), 2), 60)
-    return Place(
+    return ScenePlace(
         "hall", (Surface("floor", 0, floor, 90), ceiling, *walls), _indoor_light(rng), rng.uniform(-35, 35),
         ("vault", "bench", "ball", "pole", "crate"), shadow_softness=3.0,
     )  # fmt: skip
 
 
-def shop(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
+def shop(rng: np.random.Generator, depth_m: float, half_width_m: float) -> ScenePlace:
     height = rng.uniform(2.8, 3.8)
     walls = []
     for side, at in (
@@ -85,7 +85,7 @@ def shop(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
         tx.slabs(rng, tx.hsv(rng, (0.05, 0.6), (0, 0.1), (0.65, 0.88)), (0.55, 0.55, 0.53), 4),
         128,
     )
-    return Place(
+    return ScenePlace(
         "shop", (floor, Surface("ceiling", height, panels, 90), *walls), _indoor_light(rng),
         rng.uniform(-25, 25),
         ("crate", "table", "bin", "plant", "cabinet", "crate"), shadow_softness=3.0,

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 
 from pose.synthetic import textures as tx
-from pose.synthetic.backdrop import Place, Surface, dimmed
+from pose.synthetic.backdrop import ScenePlace, Surface, dimmed
 from pose.synthetic.noise import noise_tile
 from pose.synthetic.shade import Light, lamp
 
 _BEACH_PX_PER_M = 20
 
 
-def street(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
+def street(rng: np.random.Generator, depth_m: float, half_width_m: float) -> ScenePlace:
     light, clouds = _daylight(rng)
     ground = (
         tx.slabs(
@@ -31,14 +31,14 @@ def street(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Pla
             )
     floors = int(rng.integers(2, 6))
     sides.append(Surface("back", depth_m + rng.uniform(2, 14), tx.facade(rng, floors), 32, floors * 3.0))
-    return Place(
+    return ScenePlace(
         "street", (Surface("floor", 0, ground, 100), *sides), light, rng.uniform(-30, 30),
         ("car", "pole", "bin", "bench", "barrier", "car", "pole", "tree"),
         clouds=clouds, haze=0.008, sky=_sky_colours(rng, clouds),
     )  # fmt: skip
 
 
-def park(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
+def park(rng: np.random.Generator, depth_m: float, half_width_m: float) -> ScenePlace:
     light, clouds = _daylight(rng)
     grass = tx.tiled(tx.speckled(rng, tx.hsv(rng, (0.2, 0.31), (0.35, 0.65), (0.38, 0.62)), 0.38, 0.25), 1, 3)
     if rng.random() < 0.5:
@@ -52,14 +52,14 @@ def park(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place
             Surface("back", depth_m + rng.uniform(3, 8), fence, 110, rng.uniform(1.0, 1.8), turned=True)
         )
     dark = tx.hsv(rng, (0.22, 0.36), (0.3, 0.6), (0.22, 0.42))
-    return Place(
+    return ScenePlace(
         "park", tuple(surfaces), light, rng.uniform(-35, 35),
         ("tree", "bush", "bench", "tree", "bush", "pole"),
         clouds=clouds, haze=0.012, skyline=dark, sky=_sky_colours(rng, clouds),
     )  # fmt: skip
 
 
-def beach(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
+def beach(rng: np.random.Generator, depth_m: float, half_width_m: float) -> ScenePlace:
     light, clouds = _daylight(rng)
     sand = tx.hsv(rng, (0.08, 0.13), (0.2, 0.42), (0.75, 0.92))
     out = tx.tiled(tx.speckled(rng, sand, 0.13, 0.12), 2, 2)
@@ -69,7 +69,7 @@ def beach(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Plac
     shape = noise_tile()[0][np.arange(out.shape[1]) // 2 % 256]
     edge = (shore + 8 * shape).astype(int)
     _wash(out, edge, tx.tinted(1 + 0.22 * tx.streaks(), sea))
-    return Place(
+    return ScenePlace(
         "beach", (Surface("floor", 0, out, _BEACH_PX_PER_M, once=True),), light, rng.uniform(-20, 20),
         ("parasol", "crate", "ball", "parasol", "chair"),
         clouds=clouds * 0.8, haze=0.004, sky=_sky_colours(rng, clouds),
@@ -89,7 +89,7 @@ def _wash(sand: np.ndarray, edge: np.ndarray, sea: np.ndarray) -> None:
     cv2.copyTo(np.full_like(shore, 0.95), ((row >= edge) & (row < edge + 5)).view(np.uint8), shore)
 
 
-def court(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Place:
+def court(rng: np.random.Generator, depth_m: float, half_width_m: float) -> ScenePlace:
     light, clouds = _daylight(rng)
     floor = tx.tiled(tx.speckled(rng, tx.hsv(rng, (0, 1), (0.3, 0.65), (0.35, 0.65)), 0.08, 0.08), 3, 3)
     tx.court_lines(rng, floor, 1)
@@ -101,7 +101,7 @@ def court(rng: np.random.Generator, depth_m: float, half_width_m: float) -> Plac
         Surface("back", depth_m + rng.uniform(2, 8), fence, 90, rng.uniform(1.6, 3.2)),
     )
     dark = tx.hsv(rng, (0.22, 0.36), (0.3, 0.6), (0.22, 0.42))
-    return Place(
+    return ScenePlace(
         "court", surfaces, light, rng.uniform(-35, 35), ("bench", "ball", "pole", "bin", "bush"),
         clouds=clouds, haze=0.01, skyline=dark, sky=_sky_colours(rng, clouds),
     )  # fmt: skip

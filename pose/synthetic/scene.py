@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from pose.synthetic import labels, raster, shadows
-from pose.synthetic.backdrop import Place, paint
+from pose.synthetic.backdrop import ScenePlace, paint
 from pose.synthetic.camera import Camera
 from pose.synthetic.casting import Actor, cast_people, sample_camera
 from pose.synthetic.draws import pick
@@ -35,7 +35,7 @@ class Scene:
     """Everything in one image before it is drawn; `occluders` are the solids of each thing in front."""
 
     camera: Camera
-    place: Place
+    place: ScenePlace
     actors: list[Actor]
     solids: Solids
     occluders: list[range]
@@ -102,7 +102,7 @@ def _build(rng: np.random.Generator, camera: Camera, actors: list[Actor]) -> Sce
 
 
 def _furnish(
-    rng: np.random.Generator, furnisher: Furnisher, place: Place, camera: Camera, points: np.ndarray
+    rng: np.random.Generator, furnisher: Furnisher, place: ScenePlace, camera: Camera, points: np.ndarray
 ) -> None:
     """Put up to four things beside and behind the people, clear of them."""
     taken: list[tuple[float, float, float]] = []
@@ -120,7 +120,9 @@ def _furnish(
             taken.append((x, z, SIZES[kind]))
 
 
-def _stand_before(rng: np.random.Generator, furnisher: Furnisher, place: Place, actors: list[Actor]) -> None:
+def _stand_before(
+    rng: np.random.Generator, furnisher: Furnisher, place: ScenePlace, actors: list[Actor]
+) -> None:
     """Put a thing between the camera and one of the people, if there is room."""
     kind = place.things[int(rng.integers(len(place.things)))]
     at = actors[int(rng.integers(len(actors)))].body.keypoints

@@ -9,8 +9,7 @@ import numpy as np
 
 from pose.synthetic.draws import pick
 from pose.synthetic.solids import Material
-
-Colour = tuple[float, float, float]
+from pose.synthetic.textures import Colour
 
 _SKINS: tuple[Colour, ...] = (
     (0.95, 0.80, 0.70), (0.90, 0.72, 0.60), (0.83, 0.63, 0.49), (0.72, 0.52, 0.39),

@@ -159,7 +159,9 @@ def test_a_training_writes_its_channel_order_beside_its_weights(tmp_path: Path) 
     coco = twins.dataset(tmp_path / "coco")
     bgr = recipe.from_dict(twins.TINY | {"data": {"channel_order": "bgr"}})
     made = preparing.prepare(tmp_path / "r", bgr, Settings(coco, None, "cpu", 1, 0))
-    progress = training.Progress(epoch=1, lr=1e-3, lines=[{"epoch": 1, "ap": 0.1}], best_ap=0.1, best_epoch=1)
+    progress = training.TrainingProgress(
+        epoch=1, lr=1e-3, lines=[{"epoch": 1, "ap": 0.1}], best_ap=0.1, best_epoch=1
+    )
     checkpoint.commit(tmp_path / "t", checkpoint.State(progress, MADE, {}, "bgr"), "me")
     resumed = checkpoint.resume(tmp_path / "t", "me")
     assert resumed is not None

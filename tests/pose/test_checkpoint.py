@@ -147,7 +147,7 @@ def test_what_decides_the_result_is_in_the_identity_and_nothing_else(drawn, smal
     initial = tmp_path / "init.safetensors"
     weights.save(initial, {"a": np.zeros(3)})
     of = small.model_copy(update={"split": recipe.Split()})
-    job = training.Job(of, drawn, splits.make(of.split, drawn), initial, tmp_path, "cpu", 1, 0)
+    job = training.TrainingJob(of, drawn, splits.make(of.split, drawn), initial, tmp_path, "cpu", 1, 0)
     base = checkpoint.identity(job)
     renamed = of.model_copy(update={"name": "other", "matrix": "x"})
     for other in (

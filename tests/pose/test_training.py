@@ -20,7 +20,7 @@ def options(**changes) -> recipe.Training:
     return recipe.Training(**({"epochs": 100, "batch_size": 1} | changes))
 
 
-def run(of: recipe.Training, val_losses, aps=None) -> list[training.Progress]:
+def run(of: recipe.Training, val_losses, aps=None) -> list[training.TrainingProgress]:
     """Return the progress after every epoch."""
     progress, made = training.start(of), []
     for epoch, loss in enumerate(val_losses, 1):
@@ -109,7 +109,7 @@ def test_progress_is_not_changed_in_place():
     first, second = run(of, [1.0, 2.0])
     assert (first.epoch, len(first.lines), first.lr) == (1, 1, of.learning_rate)
     assert (second.epoch, len(second.lines)) == (2, 2)
-    assert training.Progress(**second.to_dict()) == second
+    assert training.TrainingProgress(**second.to_dict()) == second
 
 
 values = st.floats(-2, 2, width=32)

@@ -16,8 +16,8 @@ FIRST = architecture.Conv("conv1", 3, 8, 3, 1, 1, (8, 8))
 LAST = architecture.Conv("final_layer", 8, 17, 1, 1, 0, (8, 8), bias=True)
 TINY = architecture.Architecture(
     (
-        architecture.Stage("stem", (FIRST,), (architecture.Norm("bn1", 8),)),
-        architecture.Stage("final_layer", (LAST,), ()),
+        architecture.NetworkStage("stem", (FIRST,), (architecture.Norm("bn1", 8),)),
+        architecture.NetworkStage("final_layer", (LAST,), ()),
     )
 )
 BODY = ["conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"]
