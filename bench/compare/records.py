@@ -90,7 +90,8 @@ class ComparedRuns(msgspec.Struct, frozen=True, kw_only=True):
 
     def counts(self) -> dict[str, int]:
         """Return how many rows have each verdict or, without one, each status; and the regressed ones."""
-        found = Counter(row.verdict or row.status for row in self.rows)
+        unjudged = {"compared": "without a verdict"}
+        found = Counter(row.verdict or unjudged.get(row.status, row.status) for row in self.rows)
         found["regressed"] = sum(row.status == "regressed" for row in self.rows)
         return dict(found)
 

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from bench.process.with_bar import call_with_bar
-from bench.run.folder import RunFolder
+from bench.run.folder import GROUND_TRUTH, RunFolder
 from bench.stages.training import trained
 from pose import channel_order, splits
 from pose.errors import UserError
@@ -60,7 +60,7 @@ def evaluate(run: RunFolder) -> dict[str, Any]:
 
 
 def _boxes(run: RunFolder) -> str:
-    return run.settings.boxes.name if run.settings.boxes else "ground truth"
+    return run.settings.boxes.name if run.settings.boxes else GROUND_TRUTH
 
 
 def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Path) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def test_an_ap_scored_otherwise_is_shown_without_a_verdict(
     assert (ap.status, ap.a, ap.b, ap.verdict, ap.difference) == ("compared", 0.7, 0.3, None, None)
     assert ap.reason == f"no verdict: {why}"
     assert (found[LATENCY.id].verdict, both.exit_code()) == ("equivalent", 0)
+    assert text.text(both).endswith("0 regressed, 2 equivalent, 1 without a verdict")
     assert ap.reason in text.text(both)
 
 
