@@ -61,9 +61,9 @@ def measured(
     cells = filter_.select(chosen.cells, request.only)
     made = folder.opened(run)
     stored = session.stored_cells(made, cells)
-    progress = session.prepared(made, replace(chosen, cells=cells), stored, request, tell)
+    agenda = session.prepared(made, replace(chosen, cells=cells), stored, request, tell)
     timeout_s = chosen.protocol.timeout_s if request.timeout_s is None else request.timeout_s
-    return measure(progress, Means(drawn_by or Session.begin(), tell, timeout_s, **means))
+    return measure(agenda, Means(drawn_by or Session.begin(), tell, timeout_s, **means))
 
 
 def call_here(

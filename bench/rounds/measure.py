@@ -18,7 +18,7 @@ from bench.process.affinity import Cores
 from bench.process.launch import OnEvent
 from bench.rounds import close
 from bench.rounds.passes import Session
-from bench.rounds.plan import Progress
+from bench.rounds.plan import Agenda
 from bench.rounds.round_record import round_of
 from bench.rounds.start_round import Child
 from bench.run import journal
@@ -41,7 +41,7 @@ class Means:
     """Laid over every child's environment."""
 
 
-def measure(progress: Progress, means: Means) -> list[CellResult]:
+def measure(agenda: Agenda, means: Means) -> list[CellResult]:
     """Measure until no cell is due; return the rows, each stored as it is returned.
 
     A pass gives each due cell of a lane a round, in random order, in a fresh process each. A cell that
@@ -50,19 +50,19 @@ def measure(progress: Progress, means: Means) -> list[CellResult]:
     phase, s), "round_finished" (id, round, status, reason, value, verdict) and, once a cell is complete,
     has failed or may not be timed, "cell_finished" (id, number, count, status, reason, skipped).
     """
-    measuring = _Measuring(progress, means)
-    for cell_id in progress.plan.barred:
-        if progress.rows[cell_id].status != "ok":
-            measuring.tried_in_vain(progress.rows[cell_id].axes)
+    measuring = _Measuring(agenda, means)
+    for row in agenda.rows.values():
+        if row.id in agenda.plan.barred and row.status != "ok":
+            measuring.tried_in_vain(row.axes)
     with measuring.cores.parent_aside():
-        for lane in progress.lanes:
+        for lane in agenda.lanes:
             measuring.sweep(lane)
-    return list(progress.rows.values())
+    return list(agenda.rows.values())
 
 
 @dataclass
 class _Measuring:
-    progress: Progress
+    agenda: Agenda
     means: Means
     cores: Cores = field(default_factory=Cores.mine)
     raw: dict[str, list[dict[str, np.ndarray]]] = field(default_factory=dict)
@@ -71,43 +71,44 @@ class _Measuring:
     """IDs of cells that were told as finished."""
 
     def __post_init__(self) -> None:
-        self.run = self.progress.plan.basis.run
-        self.place = {cell_id: number for number, cell_id in enumerate(self.progress.rows, 1)}
+        self.run = self.agenda.plan.basis.run
+        self.place = {cell_id: number for number, cell_id in enumerate(self.agenda.rows, 1)}
 
     def tried_in_vain(self, cell: Cell) -> None:
         """Count a cell that may not be timed among those that were tried."""
-        self.progress.tried.add(cell.id)
+        self.agenda.tried.add(cell.id)
         self._finish(cell)
 
     def sweep(self, lane: Lane) -> None:
         """Give the due cells of a lane a round each, pass after pass, until none is due."""
         number = 0
-        while due := self.progress.due(lane):
+        while due := self.agenda.due(lane):
             number += 1
             drawn = self.means.session.draw(lane, number, [*due])
             journal.begin(self.run.path, drawn)
             if len(drawn.order) == 1:
-                self.progress.alone.add(drawn.id)
+                self.agenda.alone.add(drawn.id)
             said = {"lane": lane.id, "number": number, "cells": len(due), "why": Counter(due.values())}
             self.means.tell("pass_started", said)
             by_id = {cell.id: cell for cell in due}
             for cell in map(by_id.__getitem__, drawn.order):
                 self._round(cell, drawn.id)
-                if self.progress.is_done(cell):
+                if self.agenda.is_done(cell):
                     self._finish(cell)
             journal.end(self.run.path, drawn)
         self.raw.clear()
-        for cell in self.progress.lanes[lane]:
+        for cell in self.agenda.lanes[lane]:
             self._finish(cell)
 
     def _round(self, cell: Cell, pass_id: str) -> None:
-        progress, basis = self.progress, self.progress.plan.basis
-        before = progress.rows[cell.id]
-        stored = max((one.number for one in before.rounds), default=0)
-        number = max(stored, progress.plan.last_number[cell.id]) + 1
-        if cell.id not in progress.tried:
-            progress.tried.add(cell.id)
-            self.means.tell("cell_started", {**self._where(cell), "round": number})
+        agenda, basis = self.agenda, self.agenda.plan.basis
+        before = agenda.rows[cell.id]
+        which = len(before.rounds) + 1
+        # Another protocol's rounds have numbers too.
+        number = max([agenda.plan.last_number[cell.id], *(one.number for one in before.rounds)]) + 1
+        if cell.id not in agenda.tried:
+            agenda.tried.add(cell.id)
+            self.means.tell("cell_started", {**self._where(cell), "round": which})
         child = Child(
             cell=cell,
             run=self.run,
@@ -131,10 +132,10 @@ class _Measuring:
         else:
             after = msgspec.structs.replace(before, status=outcome.status, reason=outcome.reason)
         results_.save(self.run.path, after)
-        progress.rows[cell.id] = after
+        agenda.rows[cell.id] = after
         said = {"status": outcome.status, "reason": outcome.reason, "value": value.get("value")}
         verdict = after.rounds[-1].validity.verdict if value else None
-        self.means.tell("round_finished", {"id": cell.id, "round": number, **said, "verdict": verdict})
+        self.means.tell("round_finished", {"id": cell.id, "round": which, **said, "verdict": verdict})
 
     def _raw(self, before: CellResult, number: int) -> dict[str, np.ndarray]:
         """Return the raw samples of a cell's rounds and of the one that was measured last."""
@@ -149,7 +150,7 @@ class _Measuring:
         if cell.id in self.finished:
             return
         self.finished.add(cell.id)
-        row, skipped = self.progress.rows[cell.id], cell.id not in self.progress.tried
+        row, skipped = self.agenda.rows[cell.id], cell.id not in self.agenda.tried
         fields = {"status": row.status, "reason": row.reason, "skipped": skipped}
         self.means.tell("cell_finished", {**self._where(cell), **fields})
 

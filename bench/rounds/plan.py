@@ -19,7 +19,7 @@ from bench.rounds import passes
 from bench.run import artifacts, cell_key
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult
-from bench.run.set_aside import Stored
+from bench.run.set_aside import StoredCell
 from bench.statistics import samples
 from bench.verdicts import comparisons
 
@@ -111,12 +111,12 @@ class Plan:
         )
 
 
-def plan(basis: Basis, cells: Iterable[Cell], stored: Mapping[str, Stored], *, uncertified: bool) -> Plan:
+def plan(basis: Basis, cells: Iterable[Cell], stored: Mapping[str, StoredCell], *, uncertified: bool) -> Plan:
     """Return the plan of a bench of some cells; with `uncertified` none is barred."""
     rows, last_number = {}, {}
     barred, failed, switches, forgotten, rewritten = [], [], [], [], []
     for cell in cells:
-        here = stored.get(cell.id, Stored())
+        here = stored.get(cell.id, StoredCell())
         found = here.under(basis.key(cell))
         last_number[cell.id] = here.last_number
         if _is_of_other_weights(basis, cell, here, found):
@@ -150,7 +150,7 @@ def _row(basis: Basis, cell: Cell, found: CellResult | None) -> CellResult:
     )
 
 
-def _is_of_other_weights(basis: Basis, cell: Cell, here: Stored, found: CellResult | None) -> bool:
+def _is_of_other_weights(basis: Basis, cell: Cell, here: StoredCell, found: CellResult | None) -> bool:
     """Return whether what stands in a cell's place are rounds of other weights, or of another split."""
     current, now = here.current, (basis.artifact(cell), basis.decided["split"])
     if current is None or current is found or not current.rounds:
@@ -163,7 +163,7 @@ LACKS, BESIDE, WIDE = "lack rounds", "beside them", "of wide intervals"
 
 
 @dataclass
-class Progress:
+class Agenda:
     """How far a bench has come: the rows so far, and by them what is due."""
 
     plan: Plan

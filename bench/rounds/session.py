@@ -24,12 +24,12 @@ from bench.rounds import close, measure, noise_pair
 from bench.rounds.measure import Means
 from bench.rounds.null_cost import overhead
 from bench.rounds.passes import Session
-from bench.rounds.plan import Basis, Plan, Progress, plan
+from bench.rounds.plan import Agenda, Basis, Plan, plan
 from bench.run import bench_file, journal, results, set_aside
 from bench.run.bench_file import BenchedMatrix, BenchFile, Ceilings, NoiseFloor, NullCost, SessionRecord
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult
-from bench.run.set_aside import Stored
+from bench.run.set_aside import StoredCell
 from bench.verdicts import ap_differences, comparisons
 from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import Comparison
@@ -90,7 +90,7 @@ def run(
     here = fingerprint_.fingerprint(PACKAGES)
     record = bench_file.read(folder.path) or BenchFile()
     record = _on_this_machine(folder, record, here, stored, picked if request.again else [])
-    progress = prepared(folder, wanted, stored, request, tell)
+    agenda = prepared(folder, wanted, stored, request, tell)
 
     session = Session.begin()
     timeout_s = chosen.protocol.timeout_s if request.timeout_s is None else request.timeout_s
@@ -104,28 +104,28 @@ def run(
         machine=here,
     )
     record = bench_file.write(folder.path, record)
-    if pair and progress.is_due:
+    if pair and agenda.is_due:
         record = _with_limits(folder, record, wanted, pair[0], tell, ceilings)
-    rows = measure.measure(progress, means)
+    rows = measure.measure(agenda, means)
     if pair and (other := noise_pair.stand_in(rows, pair)):
         pair = (other, replace(other, replica=1))
-        stored |= {one.id: replace(stored.get(one.id, Stored()), current=one) for one in rows}
-        progress = prepared(folder, replace(chosen, cells=pair), stored, replace(request, again=False), tell)
+        stored |= {one.id: replace(stored.get(one.id, StoredCell()), current=one) for one in rows}
+        agenda = prepared(folder, replace(chosen, cells=pair), stored, replace(request, again=False), tell)
         later = replace(means, session=replace(session, id=f"{session.id}-again"))
-        anew = measure.measure(progress, later)
+        anew = measure.measure(agenda, later)
         rows = [*({one.id: one for one in (*rows, *anew)}.values())]
     return _closed(folder, record, stored, rows, pair, session)
 
 
-def stored_cells(folder: RunFolder, cells: Iterable[Cell]) -> dict[str, Stored]:
+def stored_cells(folder: RunFolder, cells: Iterable[Cell]) -> dict[str, StoredCell]:
     """Return what a run holds of all its cells; damaged ones among those to be measured are as absent."""
     set_aside.adopt(folder.path)
     return set_aside.stored(folder.path, damaged={cell.id for cell in cells})
 
 
 def prepared(
-    folder: RunFolder, wanted: Matrix, stored: dict[str, Stored], request: BenchRequest, tell: OnEvent
-) -> Progress:
+    folder: RunFolder, wanted: Matrix, stored: dict[str, StoredCell], request: BenchRequest, tell: OnEvent
+) -> Agenda:
     """Plan a bench of the cells of a matrix, make the stored cells so that it can start, and return it.
 
     tell hears "put_aside" (profiles: how many cells of each) where rounds of another protocol or version
@@ -144,10 +144,10 @@ def prepared(
     if made.put_aside:
         tell("put_aside", {"profiles": made.put_aside})
     begun = journal.passes(folder.path)
-    return Progress(made, journal.broken(begun), journal.alone(begun))
+    return Agenda(made, journal.broken(begun), journal.alone(begun))
 
 
-def _apply(made: Plan, stored: dict[str, Stored]) -> None:
+def _apply(made: Plan, stored: dict[str, StoredCell]) -> None:
     """Change the stored cells as a plan says, on disk and in `stored`."""
     path = made.basis.run.path
     for one in made.switches:
@@ -182,7 +182,7 @@ def _with_limits(
 def _closed(
     folder: RunFolder,
     record: BenchFile,
-    stored: Mapping[str, Stored],
+    stored: Mapping[str, StoredCell],
     rows: Sequence[CellResult],
     pair: tuple[Cell, Cell] | None,
     session: Session,
@@ -214,7 +214,7 @@ def _on_this_machine(
     folder: RunFolder,
     record: BenchFile,
     here: Mapping[str, Any],
-    stored: Mapping[str, Stored],
+    stored: Mapping[str, StoredCell],
     forgotten: Iterable[Cell],
 ) -> BenchFile:
     """Return bench.json's record without what it says of another machine than this one.

@@ -19,7 +19,7 @@ from pose.files import make_folder, write_json
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredCell:
     """What a run holds of one cell."""
 
     current: CellResult | None = None
@@ -38,17 +38,17 @@ class Stored:
         return max((made.number for one in whole for made in one.rounds), default=0)
 
 
-def stored(run: Path, damaged: Collection[str] = ()) -> dict[str, Stored]:
+def stored(run: Path, damaged: Collection[str] = ()) -> dict[str, StoredCell]:
     """Return what a run holds of its cells by ID, read once.
 
     damaged: IDs of cells that are measured again where their files cannot be read; UserError for others.
     """
     found = {}
     for one in results.cells(run, damaged):
-        found[one.id] = Stored(one, _others(run, one.id, one.hash))
+        found[one.id] = StoredCell(one, _others(run, one.id, one.hash))
     for folder in results.folder(run).glob("*/"):
         if folder.name not in found and (others := _others(run, folder.name)):
-            found[folder.name] = Stored(None, others)
+            found[folder.name] = StoredCell(None, others)
     return found
 
 
@@ -72,7 +72,7 @@ def adopt(run: Path) -> None:
         before = results.read(there / "cell.json")
         current = results.path_of(run, before.id)
         known = [results.read(current)] if current.exists() else []
-        last = Stored(known[0] if known else None, _others(run, before.id)).last_number
+        last = StoredCell(known[0] if known else None, _others(run, before.id)).last_number
         make_folder(results.folder(run) / before.id)
         rounds = []
         for number, made in enumerate(before.rounds, last + 1):

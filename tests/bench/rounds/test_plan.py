@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from bench.cells.cell import Cell
 from bench.parity import gate
 from bench.rounds import close
-from bench.rounds.plan import BESIDE, LACKS, WIDE, Basis, Plan, Progress, plan
+from bench.rounds.plan import BESIDE, LACKS, WIDE, Agenda, Basis, Plan, plan
 from bench.run import artifacts, folder, results
 from bench.run.bench_file import BenchFile
 from bench.run.results import CellResult
-from bench.run.set_aside import Stored
+from bench.run.set_aside import StoredCell
 
 ROUNDS = 3
 LANE = one(mode=["eager", "compiled"], protocol={"rounds": ROUNDS})
@@ -43,15 +43,15 @@ def stored(basis: Basis, cell: Cell, rounds: int, **patch: Any) -> CellResult:
     return msgspec.structs.replace(found, protocol={"profile": "standard"}, **patch)
 
 
-def planned(basis: Basis, **known: CellResult | Stored) -> Plan:
+def planned(basis: Basis, **known: CellResult | StoredCell) -> Plan:
     """Return the plan of a bench of the lane, where `eager` and `compiled` are stored as given."""
     cells = {"eager": EAGER, "compiled": COMPILED}
-    whole = {cells[k].id: v if isinstance(v, Stored) else Stored(v) for k, v in known.items()}
+    whole = {cells[k].id: v if isinstance(v, StoredCell) else StoredCell(v) for k, v in known.items()}
     return plan(basis, LANE.cells, whole, uncertified=True)
 
 
 def due(made: Plan, broken: frozenset[str] = frozenset()) -> Mapping[Cell, str]:
-    return Progress(made, broken, set()).due(EAGER.lane)
+    return Agenda(made, broken, set()).due(EAGER.lane)
 
 
 @given(eager=st.integers(0, 5), compiled=st.integers(0, 5))
@@ -81,13 +81,13 @@ def test_wide_intervals_are_a_reason_until_the_protocol_s_last_round(basis: Basi
         known = {cell.id: stored(asking, cell, rounds) for cell in arms}
         scattered = run_folders.result(EAGER, apart[:rounds]).rounds
         known[EAGER.id] = msgspec.structs.replace(known[EAGER.id], rounds=scattered)
-        whole = {name: Stored(one) for name, one in known.items()}
+        whole = {name: StoredCell(one) for name, one in known.items()}
         assert set(due(plan(asking, arms, whole, uncertified=True)).values()) == why
 
 
 def test_another_protocol_s_rounds_stand_back_and_come_back(basis: Basis) -> None:
     now, other = stored(basis, EAGER, 2), stored(basis, EAGER, 3, hash="another")
-    made = planned(basis, eager=Stored(other, (now,)))
+    made = planned(basis, eager=StoredCell(other, (now,)))
     [switch] = made.switches
     assert (switch.aside, switch.back, made.rows[EAGER.id].rounds) == (other, now, now.rounds)
     assert made.put_aside == {"standard": 1}
@@ -105,12 +105,12 @@ def test_rounds_of_other_weights_or_another_split_are_forgotten(basis: Basis, ch
 
 def test_a_cell_without_a_certificate_is_barred_and_keeps_what_it_has(basis: Basis) -> None:
     eager = stored(basis, EAGER, 2)
-    made = plan(basis, LANE.cells, {EAGER.id: Stored(eager)}, uncertified=False)
+    made = plan(basis, LANE.cells, {EAGER.id: StoredCell(eager)}, uncertified=False)
     assert made.barred == {EAGER.id, COMPILED.id}
     assert [row.status for row in made.rows.values()] == ["ok", "uncertified"]
     assert "no certificate" in str(made.rows[COMPILED.id].reason)
     assert [row.id for row in made.rewritten] == [COMPILED.id]
-    assert not Progress(made, frozenset(), set()).is_due
+    assert not Agenda(made, frozenset(), set()).is_due
 
 
 def test_what_rounds_come_to_is_a_function_of_records(basis: Basis) -> None:
