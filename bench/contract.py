@@ -22,7 +22,6 @@ Emit = Callable[[str, Mapping[str, Any]], None]
 Entry = Callable[[dict[str, Any], Emit], Mapping[str, Any]]
 """A function that a child runs: `fn(payload, emit) -> value`, both JSON-able."""
 
-
 STRICT_ENVIRONMENT = {
     "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT",
     "TF_SET_ONEDNN_FPMATH_MODE": "",

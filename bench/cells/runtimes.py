@@ -186,7 +186,6 @@ RUNTIMES = {
 }
 """By name, in the order of tables."""
 
-
 RUNNERS = {one.name: one.runner for one in RUNTIMES.values()}
 
 

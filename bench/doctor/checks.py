@@ -16,7 +16,6 @@ from bench.process import launch
 BUSY_SHARE = 0.15
 """Load average per processor from which other work is reported."""
 
-
 ONEDNN_FLAGS = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
 """TensorFlow switches oneDNN on by itself where a processor has one of these.
 

@@ -11,16 +11,13 @@ TUNED_ALLOCATOR = {
 }
 """glibc keeps freed blocks instead of handing them back, so that large ones are not paged in anew."""
 
-
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
 """For a child that computes while it reads images: an OpenMP thread that spins takes a core from the
 work it waits for. Never for a timed cell, which has its cores for itself and is measured as shipped."""
 
-
 BRIEF = {"GOMP_SPINCOUNT": "10000"}
 """For a training, whose loader workers leave most of both cores to it: a thread spins for some 20
 microseconds between two operations, too short to keep anyone off a core, instead of going to sleep."""
-
 
 ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 """For a training, and for the ladder where it compares trainings: left alone, TensorFlow computes with oneDNN

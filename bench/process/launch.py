@@ -39,7 +39,6 @@ GRACE_S = 3.0
 LONGEST_WORDS = 200
 """Characters of a crashed child's last line that a reason quotes."""
 
-
 OnEvent = Callable[[str, dict[str, Any]], None]
 
 

@@ -15,7 +15,6 @@ from bench.statistics import samples as samples_
 BATCHES_IN_BLOCK = 4
 """The least batches that one `submit_all` is given: enough for an asynchronous runtime to fill and drain."""
 
-
 DEVICE_S, DEVICE_CALLS = 1.0, 10
 """The least that the device's own clock is read for, after the measured window."""
 

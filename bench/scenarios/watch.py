@@ -12,7 +12,6 @@ from bench.scenarios.base import Job
 EXTRA_CORES = 0.15
 """Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
 
-
 ONE_CORE = (0.8, 1.05)
 """The cores that a process of one busy thread uses; less is waiting, such as for a device."""
 

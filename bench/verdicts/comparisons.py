@@ -31,7 +31,6 @@ NOISE_FLOOR = "noise floor"
 
 ALPHA = 1 - paired.CONFIDENCE
 
-
 COMPARISON_SETS = {
     "as_shipped": tuple((one.name, one.as_shipped) for one in RUNTIMES.values()),
     "compiled": tuple((one.name, one.at_best) for one in RUNTIMES.values() if one.at_best),

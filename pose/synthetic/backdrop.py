@@ -52,7 +52,6 @@ _NORMALS = {
     "floor": (0, -1, 0), "ceiling": (0, 1, 0), "left": (1, 0, 0), "right": (-1, 0, 0), "back": (0, 0, -1),
 }  # fmt: skip
 
-
 _LINEAR = ((np.arange(256, dtype=np.float32) / 255) ** 2)[:, None]
 """Linear light of 8-bit sRGB, by the square that shade.py uses too."""
 

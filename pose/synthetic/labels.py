@@ -36,7 +36,6 @@ def _adjoining() -> list[tuple[set[int], float]]:
 
 _ADJOINING = _adjoining()
 
-
 _TWO_BY_TWO = np.ones((2, 2), np.uint8)
 
 

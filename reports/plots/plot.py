@@ -16,7 +16,6 @@ from reports.plots import style
 
 MARKERS = {"tf": "o", "torch": "s"}
 
-
 PNG_DPI = 150
 
 

@@ -32,7 +32,6 @@ PIPELINE = Kind(
     title="Spans of a pipeline query",
 )
 
-
 TRAIN = Kind(
     scenario=scenarios.TRAIN.name,
     stat="phases_ms",
