@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import twins
 
-from bench import stages
 from bench.cells.cell import TWINS
+from bench.data.built_in import make_data
 from bench.parity.rungs import trajectory
 from bench.run import folder as folder_
-from bench.stages import preparing
+from bench.stages import preparing, training
 from bench.statistics.samples import t_interval
 from pose import bootstrap, evaluate, recipe, splits
 
@@ -47,7 +47,7 @@ def trained(folder: Path, coco: Path, seed: int, threads: int, twin: str) -> Cur
     overrides = [f"training.seed={seed}", f"training.epochs={EPOCHS}", "training.schedule.epochs=[]"]
     settings = folder_.Settings(coco, None, "cpu", threads, 1)
     run = preparing.prepare(folder / f"{twin}-{seed}-{threads}", recipe.load("demo", overrides), settings)
-    stages.train(run, twin)
+    training.train(run, twin)
     truth = splits.ground_truth(splits.read(run.split_file), coco, "val")
     stored = sorted((run.train_folder(twin) / "predictions").glob("epoch_*.json"))
     ap = [line["ap"] for line in twins.end_state(run.train_folder(twin))[1]]
@@ -81,7 +81,7 @@ def four_ways(folder: Path, coco: Path, seed: int) -> dict[tuple[str, int], Curv
 @pytest.mark.timeout(4 * 3600)
 def test_ap_of_the_demo_drifts_no_further_than_a_framework_from_itself(tmp_path: Path) -> None:
     coco = tmp_path / "coco"
-    stages.make_data(recipe.load("demo"), coco)
+    make_data(recipe.load("demo"), coco)
     distances, differences = [], []
     for seed in range(SEEDS):
         curves = four_ways(tmp_path, coco, seed)

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, stages
+from bench import console
 from bench.artifacts import checkpoints
 from bench.artifacts import model_info as model_info_
 from bench.cells.cell import TWINS
 from bench.run import folder
+from bench.stages import conversion
 from pose import recipe as recipes
 from pose.files import require_writable
 from twinpose.exits import CHECK_FAILED
@@ -36,9 +37,9 @@ def convert(
         made = folder.opened(run, coco)
         for name in [twin.value] if twin else TWINS:
             with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}"):
-                records[name] = stages.convert(made, name, precisions=("int8",) if int8 else ())
+                records[name] = conversion.convert(made, name, precisions=("int8",) if int8 else ())
     routes = [(name, route) for name, record in records.items() for route in record["routes"]]
-    lines = [f"{name} {r['route']} -> {r['file']}  {stages.route_text(r)}" for name, r in routes]
+    lines = [f"{name} {r['route']} -> {r['file']}  {conversion.route_text(r)}" for name, r in routes]
     console.facts(records, as_json, "\n".join(lines))
     return CHECK_FAILED if any(route["status"] == "failed" for _, route in routes) else 0
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from bench import console, mlperf, stages
+from bench import console, mlperf
 from bench.cells import filter as filter_
 from bench.cells.matrix import Matrix
 from bench.doctor import doctor as doctor_
@@ -19,6 +19,7 @@ from bench.rounds import text
 from bench.rounds.session import BenchRequest
 from bench.run import folder
 from bench.run.folder import RunFolder
+from bench.stages import measurement
 from bench.verdicts import comparisons
 from pose.errors import UserError
 from pose.files import require_writable
@@ -69,10 +70,10 @@ def bench(
     options = mlperf.parse(mlperf_ or [])
     asked = (matrix, device and device.value, profile and profile.value)
     if list_:
-        return _list(stages.load_matrix(folder.opened(run), *asked), only, as_json)
+        return _list(measurement.load_matrix(folder.opened(run), *asked), only, as_json)
     with folder.locked(run):
         made = folder.opened(run, coco)
-        cells = stages.load_matrix(made, *asked)
+        cells = measurement.load_matrix(made, *asked)
         if protocol is MeasuredBy.mlperf:
             return _by_loadgen(made, cells, only, options, timeout_s, uncertified, as_json)
         command = shlex.join(["twinpose", *sys.argv[1:]])
@@ -95,7 +96,7 @@ def _list(cells: Matrix, only: str | None, as_json: bool) -> int:
 def _measure(made: RunFolder, cells: Matrix, request: BenchRequest, as_json: bool) -> int:
     """Measure the requested cells and print what it found; return the exit code."""
     with made.stage("bench", request.command):
-        found = stages.bench(made, cells, request)
+        found = measurement.bench(made, cells, request)
     facts = {
         "cells": [
             {"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in found.cells

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, stages
+from bench import console
 from bench.machine import fingerprint
 from bench.parity import climb
 from bench.parity.ladder import ALL, QUICK
 from bench.run import folder as folder_
+from bench.stages import proof
 from pose.errors import UserError
 from reports import build
 from reports.page import ladder
@@ -88,7 +89,7 @@ def _climb_run(
     with folder_.locked(path):
         made = folder_.opened(path, coco)
         with made.stage("parity", f"twinpose parity {made.quoted}"):
-            found = stages.prove(made, rungs, matrix, device)
+            found = proof.prove(made, rungs, matrix, device)
         return found, build.build(path)
 
 

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, stages
+from bench import console
 from bench.cells.cell import TWINS
+from bench.data.built_in import make_data
 from bench.machine import fingerprint
 from bench.parity import certificate
 from bench.run import folder, results
 from bench.run.folder import RunFolder, Settings
-from bench.stages import preparing
+from bench.stages import importing, order, pictures, preparing, training
 from pose import architecture
 from pose import recipe as recipes
 from pose.errors import Unsupported, UserError
@@ -96,7 +97,7 @@ def prepare(
     if coco is None:
         coco = before.coco if before else out / "data"
         if coco == out / "data":
-            stages.make_data(recipe, coco)
+            make_data(recipe, coco)
     if boxes is not None and not boxes.is_file():
         raise UserError(f"no file {boxes}; expected detections in COCO results format")
     settings = Settings(
@@ -114,8 +115,8 @@ def do_stages(made: RunFolder, *, uncertified: bool, given: Path | None) -> None
 
     given: canonical weights that take the place of both trainings.
     """
-    stages.require_one_source(made, given)
-    for stage in stages.sequence(made, uncertified=uncertified, given=given):
+    importing.require_one_source(made, given)
+    for stage in order.sequence(made, uncertified=uncertified, given=given):
         if stage.holds():
             console.say(f"{stage.name}: done before", level=2)
             continue
@@ -160,7 +161,7 @@ def train(
 def train_twins(made: RunFolder, twins: list[str]) -> dict[str, Any]:
     """Return the summaries of the twins' trainings; UserError where a run has imported weights instead."""
     for name in TWINS:
-        if source := stages.imported(made, name):
+        if source := importing.imported(made, name):
             raise UserError(
                 f"{made.path} has the imported weights {source['name']} in the place of a trained {name}; "
                 "expected a run of its own for a training"
@@ -168,7 +169,7 @@ def train_twins(made: RunFolder, twins: list[str]) -> dict[str, Any]:
     summaries = {}
     for name in twins:
         with made.stage(f"train {name}", f"twinpose train {made.quoted} --twin {name}"):
-            summaries[name] = stages.train(made, name)
+            summaries[name] = training.train(made, name)
     return summaries
 
 
@@ -181,7 +182,7 @@ def report(
 ) -> None:
     """Write HTML, CSV, Markdown and plots from a run alone."""
     made = folder.opened(run)
-    if stages.best_epochs(made) and out is None and not stages.samples_hold(made):
+    if training.best_epochs(made) and out is None and not pictures.samples_hold(made):
         _renew_samples(made)
     written = build.build(run, out)
     console.facts({"report": str(written)}, as_json, f"report: {written}")
@@ -191,6 +192,6 @@ def _renew_samples(made: RunFolder) -> None:
     """Put the sample images of what is trained now into a run; where that is impossible, say why."""
     try:
         with folder.locked(made.path):
-            stages.samples(made)
+            pictures.samples(made)
     except UserError as error:
         console.say(f"no sample images: {error}")

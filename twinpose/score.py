@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, stages
+from bench import console
 from bench.cells.runtimes import ARTIFACTS, RUNTIMES
 from bench.machine import fingerprint
 from bench.process import launch
+from bench.process.with_bar import call_with_bar
 from bench.run import folder as folder_
+from bench.stages import conversion, evaluation
 from pose import evaluate, splits
 from pose import recipe as recipes
 from pose.errors import UserError
@@ -57,7 +59,7 @@ def eval_(
         raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
     part = (split or Part.val).value
     if run is not None:
-        truth = stages.stored_truth(folder_.opened(run), part)
+        truth = evaluation.stored_truth(folder_.opened(run), part)
     else:
         root = Path(coco or "")
         if recipe:
@@ -76,7 +78,7 @@ def _score_run(run: Path, coco: Path | None, as_json: bool) -> None:
     with folder_.locked(run):
         made = folder_.opened(run, coco)
         with made.stage("test", f"twinpose eval {made.quoted}"):
-            record = stages.evaluate(made)
+            record = evaluation.evaluate(made)
     rows = [f"{twin}: {_numbers(row)}" for twin, row in record.get("twins", {}).items()]
     console.facts(record, as_json, "\n".join(rows) or record["reason"])
 
@@ -134,7 +136,7 @@ def predict(
             "out": str(out.resolve()),
             "heatmaps": str(heatmaps.resolve()) if heatmaps else None,
         }
-        value = stages.call_with_bar(
+        value = call_with_bar(
             "bench.artifacts.predict:predict",
             payload,
             folder / "predict",
@@ -160,10 +162,10 @@ def _artifact(runtime: str, twin: str, weights: Path, common: dict[str, Any], fo
         return weights
     wanted = {"twin": twin, "weights": str(weights.resolve()), "formats": [loaded.kind]}
     payload = common | wanted | {"out": str(folder / "artifact")}
-    record = stages.call_with_bar(
+    record = call_with_bar(
         "bench.artifacts.convert:convert", payload, folder / "convert", "convert", log_stays=False
     )
     route = record["routes"][0]
     if route["status"] != "ok":
-        raise launch.ChildFailed(f"conversion for {runtime} {stages.route_text(route)}")
+        raise launch.ChildFailed(f"conversion for {runtime} {conversion.route_text(route)}")
     return folder / "artifact" / loaded.file

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from untrained import measured, untrained
 
-from bench import stages
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
 from bench.process import environment
 from bench.run import artifacts
 from bench.run.folder import RunFolder
+from bench.stages import conversion
 from bench.statistics import paired
 
 PAIRS = 10
@@ -68,7 +68,7 @@ def test_latency_beside_benchmark_app(benchmark: Any, tmp_path: Path, recipe: st
     pytest.importorskip("openvino")
     pytest.importorskip("torch")
     run = untrained(tmp_path, recipe, threads)
-    stages.convert(run, "torch")
+    conversion.convert(run, "torch")
     cell = Cell("torch", "openvino", "ir", "fp32", "cpu", 1, threads, "glibc", "latency")
     ours: list[float] = []
     theirs: list[float] = []

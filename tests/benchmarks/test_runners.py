@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from untrained import measured, untrained
 
-from bench import stages
 from bench.cells.cell import Cell
 from bench.run import artifacts
 from bench.run.folder import RunFolder
+from bench.stages import conversion
 
 THREADS = 1
 PROTOCOL = {
@@ -65,7 +65,7 @@ def test_a_query(
     cell = Cell(twin, runtime, mode, "fp32", "cpu", 1, THREADS, "glibc", "latency")
     artifact = artifacts.artifact(run.path, cell)
     if not artifact.exists():
-        stages.convert(run, twin)
+        conversion.convert(run, twin)
     value, latency_ns = measured(run, cell, PROTOCOL)
     queries = iter((latency_ns / 1e9).tolist())
 

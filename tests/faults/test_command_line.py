@@ -20,12 +20,11 @@ import twins
 import yaml
 from commands import Ended, Say
 
-from bench import stages
 from bench.parity import gate
 from bench.run import bench_file, results
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder, Settings
-from bench.stages import preparing
+from bench.stages import evaluation, measurement, order, preparing
 from pose import recipe, strict_yaml, synthetic
 from pose.errors import UserError
 from pose.files import require_writable, write_json, write_text
@@ -239,7 +238,7 @@ def test_recipes_and_matrices_refuse_a_key_given_twice(say: Say, kind: str, tmp_
     shipped = recipe.find("smoke", {"recipe": "recipes", "matrix": "matrices"}[kind])
     write_text(tmp_path / "own.yaml", shipped.read_text() + "name: another\n")
     with pytest.raises(UserError, match="'name' is given twice"):
-        recipe.load(str(tmp_path / "own.yaml")) if kind == "recipe" else stages.load_matrix(
+        recipe.load(str(tmp_path / "own.yaml")) if kind == "recipe" else measurement.load_matrix(
             None,  # type: ignore[arg-type]
             str(tmp_path / "own.yaml"),
         )
@@ -300,9 +299,9 @@ def test_a_damaged_file_of_a_run_is_named(run: RunFolder, name: str, legal: list
 
 def _read_all(run: RunFolder) -> None:
     folder_.opened(run.path)
-    stages.stored_truth(run, "val")
+    evaluation.stored_truth(run, "val")
     gate.of_run(run.path)
-    for stage in stages.sequence(run, uncertified=True):
+    for stage in order.sequence(run, uncertified=True):
         stage.holds()
     read(run.path)
 
@@ -359,7 +358,7 @@ def test_eval_does_not_take_a_run_and_other_data(say: Say, run: RunFolder, tmp_p
 def test_a_command_to_type_survives_a_shell(run: RunFolder) -> None:
     with pytest.raises(UserError, match=r"twinpose bench '.*a run'"):
         bench_file.required(run.path)
-    for stage in stages.sequence(run):
+    for stage in order.sequence(run):
         assert str(run.path) in shlex.split(stage.command)
     write_text(run.path / "parity.json", "{}")
     with pytest.raises(UserError, match=r"twinpose parity '.*a run'"):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import stages
 from bench.cells import matrix, runtimes
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
@@ -20,7 +19,7 @@ from bench.parity import ladder
 from bench.parity.certificate import Check, Rung
 from bench.parity.rungs import arms, deployment
 from bench.run import artifacts, folder
-from bench.stages import order
+from bench.stages import order, proof
 from pose import weights
 from pose.errors import UserError
 from pose.files import read_json, write_json, write_text
@@ -235,9 +234,9 @@ def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
     gpus: list[dict[str, str]] = []
     monkeypatch.setattr(fingerprint, "gpus", lambda: gpus)
     with pytest.raises(UserError, match="nvidia-smi sees no GPU here"):
-        stages.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda")
+        proof.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda")
     gpus.append({"name": "a GPU"})
-    found = stages.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda")
+    found = proof.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda")
     assert found["command"].endswith("other.yaml --device cuda --quick")
     on_gpu = [arm for arm in found["runtimes"] if arm["device"] == "cuda"]
     assert [(arm["runtime"], arm["mode"], arm["precision"]) for arm in on_gpu] == [("torch", "eager", "fp32")]

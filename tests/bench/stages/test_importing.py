@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import stages
 from bench.run import folder
 from bench.run.folder import RunFolder
-from bench.stages import importing
+from bench.stages import importing, order
 from pose import architecture, weights
 from pose.errors import UserError
 from pose.files import read_json, write_text
@@ -55,10 +54,10 @@ def test_both_twins_hold_the_given_weights_and_know_their_source(run: RunFolder)
         assert weights.fingerprint(held) == weights.fingerprint(weights.read(path))
         assert importing.is_placed(run, twin, path)
         assert (run.train_folder(twin) / "predictions" / "epoch_0000.json").exists()
-    names = [stage.name for stage in stages.sequence(run, uncertified=True, given=path)]
+    names = [stage.name for stage in order.sequence(run, uncertified=True, given=path)]
     assert names[:2] == ["weights tf", "weights torch"]
-    assert all(stage.holds() for stage in stages.sequence(run, given=path)[:2])
-    assert all(stage.holds() for stage in stages.sequence(run)[:2]), "the run goes on without the file"
+    assert all(stage.holds() for stage in order.sequence(run, given=path)[:2])
+    assert all(stage.holds() for stage in order.sequence(run)[:2]), "the run goes on without the file"
 
 
 def test_other_weights_are_placed_anew_and_what_is_not_whole_is_refused(run: RunFolder) -> None:
@@ -106,7 +105,7 @@ def test_what_was_made_of_other_weights_is_made_anew(run: RunFolder, monkeypatch
     write_text(run.path / "test.json", '{"split": null}')
     write_text(run.path / "samples" / "made_from.json", '{"tf": 0, "torch": 0}')
     write_text(run.path / "samples" / "samples.json", "[]")
-    stages_of = {stage.name: stage for stage in stages.sequence(run, uncertified=True)}
+    stages_of = {stage.name: stage for stage in order.sequence(run, uncertified=True)}
     assert stages_of["test"].holds()
     assert stages_of["samples"].holds()
 
