@@ -77,16 +77,16 @@ def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     return record
 
 
-class Record(msgspec.Struct, frozen=True):
+class ConversionRecord(msgspec.Struct, frozen=True):
     """What the stages read of conversion.json."""
 
     routes: list[dict[str, Any]]
     weights_sha256: str
 
 
-def read(path: Path) -> Record:
+def read(path: Path) -> ConversionRecord:
     """Return what a conversion recorded; UserError when it is malformed."""
-    return read_as(path, Record, "a conversion's record; 'twinpose convert' makes one")
+    return read_as(path, ConversionRecord, "a conversion's record; 'twinpose convert' makes one")
 
 
 def _job(payload: dict[str, Any]) -> ConversionJob:

@@ -118,7 +118,7 @@ PIPELINE = Scenario(
 
 TRAIN = Scenario(
     name="train",
-    workload="bench.scenarios.training:Training",
+    workload="bench.scenarios.training:TrainingSteps",
     of="step",
     unit="steps/s",
     figure="steps_per_s",
@@ -138,7 +138,7 @@ TRAIN = Scenario(
 
 DATA = Scenario(
     name="data",
-    workload="bench.scenarios.data:Data",
+    workload="bench.scenarios.data:DataLoading",
     of="loader",
     unit="samples/s",
     figure="samples_per_s",

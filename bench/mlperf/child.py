@@ -11,7 +11,7 @@ from bench.contract import Emit, Runner, RunnerSpec
 from bench.mlperf import logs, traffic
 from bench.mlperf.options import DRIVEN, Options
 from bench.process.worker import not_installed
-from bench.scenarios.base import Job, Phases
+from bench.scenarios.base import Phases, RoundJob
 from bench.scenarios.network import batches_in_block
 from bench.scenarios.round import peak_rss_bytes, repeat
 from pose.errors import Unsupported, UserError
@@ -89,7 +89,7 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
     spec, options = RunnerSpec(**payload["spec"]), Options(**payload["options"])
     _require(spec)
-    job = Job(spec, {}, payload, Phases(emit))
+    job = RoundJob(spec, {}, payload, Phases(emit))
     library = traffic.Library(job.inputs.batch(0, min(len(job.inputs), options.samples)))
     bench = Bench(lg, job.runner(), library, options, Path(payload["logs"]), spec.batch, spec.threads)
     drive = throughput if "Offline" in DRIVEN[spec.scenario] else latency

@@ -20,7 +20,7 @@ from bench.machine import fingerprint
 from bench.parity import certificate, document, kept_rungs, ladder
 from bench.parity.certificate import Certificate
 from bench.parity.rungs import arms
-from bench.parity.rungs.arms import Kind, Precisions, Subject
+from bench.parity.rungs.arms import ArmKind, Precisions, Subject
 from bench.parity.rungs.base import Context
 from bench.parity.rungs.deployment import unjudged
 from bench.run import artifacts
@@ -123,7 +123,7 @@ def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subje
     )
 
 
-def _kinds(cells: Sequence[Cell]) -> tuple[Kind, ...]:
+def _kinds(cells: Sequence[Cell]) -> tuple[ArmKind, ...]:
     """Return what cells run, each once: not of a loader, nor on a GPU that is not here."""
     asked = dict.fromkeys(
         (c.runtime, c.mode, c.precision, c.device) for c in cells if SCENARIOS[c.scenario].runs_network

@@ -18,7 +18,7 @@ from pose.errors import Unsupported
 
 
 @dataclass(frozen=True)
-class Step:
+class LadderStep:
     """A rung of the ladder: its number, its name and what climbs it."""
 
     number: int
@@ -28,14 +28,14 @@ class Step:
 
 
 LADDER = (
-    Step(1, "Data", data.climb),
-    Step(2, "Weights", weights_.climb),
-    Step(3, "Forward", forward.climb),
-    Step(4, "Loss and gradient", gradient.climb),
-    Step(5, "Optimizer step", optimizer.climb),
-    Step(6, "Trajectory", trajectory.climb),
-    Step(7, "Deployment", None),
-    Step(8, "Post-processing", postprocessing.climb),
+    LadderStep(1, "Data", data.climb),
+    LadderStep(2, "Weights", weights_.climb),
+    LadderStep(3, "Forward", forward.climb),
+    LadderStep(4, "Loss and gradient", gradient.climb),
+    LadderStep(5, "Optimizer step", optimizer.climb),
+    LadderStep(6, "Trajectory", trajectory.climb),
+    LadderStep(7, "Deployment", None),
+    LadderStep(8, "Post-processing", postprocessing.climb),
 )
 ALL = tuple(step.number for step in LADDER)
 QUICK = (1, 2, 3, 4, 5, 7, 8)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from bench.contract import Runner
-from bench.scenarios.base import Job
+from bench.scenarios.base import RoundJob
 from pose import bootstrap, evaluate, inference, splits
 from pose.files import write_arrays
 
 
-def accuracy(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+def accuracy(job: RoundJob) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score the whole validation part by the recipe's own test protocol, in batches of the cell's size.
 
     Which predictions are right is kept as raw samples: differences of AP are resampled from it.

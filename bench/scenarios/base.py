@@ -37,7 +37,7 @@ class Phases:
 
 
 @dataclass(frozen=True)
-class Job:
+class RoundJob:
     """One cell to be measured once in this process."""
 
     spec: RunnerSpec

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from bench.process.worker import resolve
-from bench.scenarios.base import Job, Summary
+from bench.scenarios.base import RoundJob, Summary
 from pose import augment, geometry, sample, splits
 from pose.coco import Dataset
 from pose.recipe import Recipe
@@ -28,7 +28,7 @@ LIMIT_SHARE = 0.5
 """How long decode and warp alone are measured, of the measured window."""
 
 
-class Data:
+class DataLoading:
     """A block is a few batches of every worker; epochs follow each other as in training.
 
     The first block starts the workers and is not measured. The recipe says how samples are augmented and
@@ -36,7 +36,7 @@ class Data:
     there are: the run's own number of them is for training, and would make a lane say what is not so.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RoundJob) -> None:
         self.job, twin, self.workers = job, job.payload["twin"], job.spec.threads
         changes = {"batch_size": job.spec.batch}
         training = job.recipe.training.model_copy(update=changes)

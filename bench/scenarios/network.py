@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.contract import OnDevice, Runner
-from bench.scenarios.base import Job, Summary
+from bench.scenarios.base import RoundJob, Summary
 from bench.statistics import samples as samples_
 
 BATCHES_IN_BLOCK = 4
@@ -41,7 +41,7 @@ class _OfRunner:
 class Latency(_OfRunner):
     """A query is one batch from host memory to host memory."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RoundJob) -> None:
         self.batches = job.images(job.protocol["images"])
         self.runner = job.runner()
 
@@ -63,7 +63,7 @@ class Latency(_OfRunner):
 class Throughput(_OfRunner):
     """A block is a few batches handed over at once, synchronised at its ends."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RoundJob) -> None:
         self.batch = job.spec.batch
         self.batches = job.images(batches_in_block(job.spec.threads))
         self.runner = job.runner()

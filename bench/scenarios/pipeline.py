@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.scenarios.base import Job, Summary
+from bench.scenarios.base import RoundJob, Summary
 from bench.statistics import samples as samples_
 from pose import evaluate, files, geometry, images, inference, sample
 
@@ -23,7 +23,7 @@ class Pipeline:
     milliseconds does not pay for two. `keypoints_image` (B, K, 2) is what the last query found.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RoundJob) -> None:
         self.batch = job.spec.batch
         self.dataset, self.size = job.inputs.dataset, job.recipe.model.input_size
         flip = {"flip_test": bool(job.payload.get("flip_test", False))}

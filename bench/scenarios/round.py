@@ -14,7 +14,7 @@ from bench.cells.scenarios import SCENARIOS
 from bench.contract import Emit, RunnerSpec
 from bench.machine import fingerprint, procfs
 from bench.process.worker import resolve
-from bench.scenarios.base import Job, Phases, Workload
+from bench.scenarios.base import Phases, RoundJob, Workload
 from bench.scenarios.watch import Watch, judged, missing_threads
 from bench.statistics import validity as validity_
 from pose.errors import UserError
@@ -30,14 +30,14 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     spec = RunnerSpec(**payload["spec"])
     if spec.scenario not in SCENARIOS:
         raise UserError(f"unknown scenario '{spec.scenario}'; expected one of: {', '.join(SCENARIOS)}")
-    job = Job(spec, payload["protocol"], payload, Phases(emit))
+    job = RoundJob(spec, payload["protocol"], payload, Phases(emit))
     # Resolved here: a scenario costs no other's imports.
     asked = SCENARIOS[spec.scenario]
     measure = resolve(asked.workload)
     return _finish(job, *(timed(job, measure) if asked.timed else measure(job)))
 
 
-def timed(job: Job, make: Callable[[Job], Workload]) -> tuple[dict[str, Any], dict[str, Any]]:
+def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what one timed round gave, and what the runtime said of itself; raw samples are written."""
     protocol, phases = job.protocol, job.phases
     subject = make(job)
@@ -71,7 +71,7 @@ def timed(job: Job, make: Callable[[Job], Workload]) -> tuple[dict[str, Any], di
     return found, effective
 
 
-def _finish(job: Job, found: dict[str, Any], effective: dict[str, Any]) -> dict[str, Any]:
+def _finish(job: RoundJob, found: dict[str, Any], effective: dict[str, Any]) -> dict[str, Any]:
     seconds = job.phases.seconds
     # Only the runtime knows how much of its loading was compilation; null where it compiles lazily.
     seconds["compile"] = effective.pop("compile_s", None)

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.cells.scenarios import TRAINING_PRECISION
 from bench.process.worker import resolve
-from bench.scenarios.base import Job, Summary
+from bench.scenarios.base import RoundJob, Summary
 from bench.statistics import samples as samples_
 from pose import splits
 from pose.errors import UserError
@@ -29,14 +29,14 @@ PARTS_SHARE = 0.5
 """How long the parts are measured, of the measured window; they come after it and in turn."""
 
 
-class Training:
+class TrainingSteps:
     """A step is `twinpose train`'s: batch from host memory, loss back on the host, weights moved.
 
     The cell decides batch, threads and precision; the rest is the recipe's. The weights that steps start
     from are the artifact's, and are never written back.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RoundJob) -> None:
         self.job, self.batch, twin = job, job.spec.batch, job.payload["twin"]
         with job.phases("import"):
             make = resolve(f"{twin}_impl.phases:Steps")
@@ -96,14 +96,14 @@ class Training:
         return in_turn(actions, self.batches, self.job.protocol["measured_s"] * PARTS_SHARE)
 
 
-def of_cell(job: Job) -> Recipe:
+def of_cell(job: RoundJob) -> Recipe:
     """Return the run's recipe whose training has the cell's batch and, where it trains, precision."""
     precision = TRAINING_PRECISION[job.spec.precision]
     changes = {"batch_size": job.spec.batch, "precision": precision}
     return job.recipe.model_copy(update={"training": job.recipe.training.model_copy(update=changes)})
 
 
-def batches(job: Job, recipe: Recipe) -> list[Any]:
+def batches(job: RoundJob, recipe: Recipe) -> list[Any]:
     """Return BATCHES whole batches of the twin's own kind; samples repeat where the part has too few."""
     twin, size = job.payload["twin"], recipe.training.batch_size
     people = splits.select(job.manifest, job.coco, "train")

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.cells.scenarios import SCENARIOS
 from bench.machine import conditions, energy, gpu_conditions, thread_pools
-from bench.scenarios.base import Job
+from bench.scenarios.base import RoundJob
 
 EXTRA_CORES = 0.15
 """Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
@@ -40,7 +40,7 @@ def missing_threads(asked: int, told: int | None, processors: int) -> list[str]:
 class Watch:
     """What a measured phase runs under: conditions, this process's threads, the GPU's energy."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RoundJob) -> None:
         self.job = job
         self.energy: energy.Reading | None = None
         self.gpu: gpu_conditions.GpuConditions | None = None

@@ -25,7 +25,7 @@ BATCH = 8
 
 Precisions = Mapping[str, Sequence[str]]
 
-Kind = tuple[str, str, str, str]
+ArmKind = tuple[str, str, str, str]
 """Runtime, mode, precision and device."""
 
 
@@ -45,12 +45,12 @@ class Subject:
     """The frameworks whose compiler takes part: torch.compile and XLA take most of a climb's time."""
     reference: Path | None = None
     """The probe set's heatmaps (N, K, h, w) in float64, as .npy; made by the twin's probe when None."""
-    also: tuple[Kind, ...] = ()
+    also: tuple[ArmKind, ...] = ()
     """What else is measured of these weights, and is to be certified with the rest."""
 
 
 @dataclass(frozen=True)
-class Arm:
+class RuntimeArm:
     """One runtime, as it is asked to run one artifact."""
 
     runtime: str
@@ -69,7 +69,7 @@ class Arm:
         return words if self.device == "cpu" else f"{words} on {self.device}"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ArmKind:
         """Return runtime, mode, precision and device."""
         return self.runtime, self.mode, self.precision, self.device
 
@@ -78,7 +78,7 @@ class Arm:
 class Ran:
     """What became of an arm."""
 
-    arm: Arm
+    arm: RuntimeArm
     status: str
     """`ok`, `unsupported` or `failed`."""
     reason: str | None = None
@@ -88,7 +88,7 @@ class Ran:
     """Which of its predictions of the validation part are right; None where that part was not predicted."""
 
 
-def of(subject: Subject, lower: Precisions, device: str = "cpu") -> list[Arm]:
+def of(subject: Subject, lower: Precisions, device: str = "cpu") -> list[RuntimeArm]:
     """Return the arms of one set of weights, the source's own first, then `lower` precisions and `also`.
 
     device: where all but what `also` names are run; what does not exist there stays on the CPU.
@@ -100,18 +100,18 @@ def of(subject: Subject, lower: Precisions, device: str = "cpu") -> list[Arm]:
     return [*found, *(arm for kind in subject.also if kind not in kinds for arm in _also(subject, kind))]
 
 
-def _also(subject: Subject, kind: Kind) -> list[Arm]:
+def _also(subject: Subject, kind: ArmKind) -> list[RuntimeArm]:
     """Return the arm of what a cell of these weights runs; none where its artifact was not made."""
     runtime, mode, precision, device = kind
     asked = [replace(arm, device=device) for arm in _loading(subject, RUNTIMES[runtime], mode, precision)]
     return [arm for arm in asked if arm.through in {None, subject.twin} and arm.artifact.exists()]
 
 
-def _standard(subject: Subject, lower: Precisions) -> list[Arm]:
+def _standard(subject: Subject, lower: Precisions) -> list[RuntimeArm]:
     twins = sorted(TWINS, key=lambda twin: twin != subject.twin)
-    own = [Arm(twin, RUNTIMES[twin].as_shipped, "fp32", subject.weights) for twin in twins]
+    own = [RuntimeArm(twin, RUNTIMES[twin].as_shipped, "fp32", subject.weights) for twin in twins]
     compiled = [
-        Arm(twin, mode, "fp32", subject.weights)
+        RuntimeArm(twin, mode, "fp32", subject.weights)
         for twin in twins
         if twin in subject.compiled and (mode := RUNTIMES[twin].at_best)
     ]
@@ -131,23 +131,23 @@ def _standard(subject: Subject, lower: Precisions) -> list[Arm]:
     return [*own, *compiled, *others, *reported]
 
 
-def _loading(subject: Subject, runtime: Runtime, mode: str, precision: str) -> list[Arm]:
+def _loading(subject: Subject, runtime: Runtime, mode: str, precision: str) -> list[RuntimeArm]:
     """Return a runtime's arms: one for each twin that what it loads was made through.
 
     None for an artifact that is made on demand, as a quantised one is, and that nothing asked for.
     """
     wanted = runtime.artifact(precision)
     if not wanted.is_export:
-        return [Arm(runtime.name, mode, precision, subject.weights)]
+        return [RuntimeArm(runtime.name, mode, precision, subject.weights)]
     made = {twin: path for (kind, twin), path in subject.exports.items() if kind == wanted.kind}
     return [
-        Arm(runtime.name, mode, precision, path, twin if len(wanted.twins) > 1 else None)
+        RuntimeArm(runtime.name, mode, precision, path, twin if len(wanted.twins) > 1 else None)
         for twin, path in made.items()
         if path.exists() or not wanted.is_on_demand
     ]
 
 
-def run(context: Context, subject: Subject, arm: Arm, runner: str, probe: Path, truth: Any) -> Ran:
+def run(context: Context, subject: Subject, arm: RuntimeArm, runner: str, probe: Path, truth: Any) -> Ran:
     """Return what `runner` ("module:class") makes of the arm, in a child that its runtime's plant reaches.
 
     probe: .npz with `images`; truth: the validation part's COCO ground truth, or None to leave it out.

@@ -17,7 +17,7 @@ from bench.cells.runtimes import RUNNERS
 from bench.parity.certificate import LEAST_AP, Certificate, Check
 from bench.parity.rungs import arms as arms_
 from bench.parity.rungs import probing
-from bench.parity.rungs.arms import Arm, Precisions, Ran, Subject
+from bench.parity.rungs.arms import Precisions, Ran, RuntimeArm, Subject
 from bench.parity.rungs.base import Context, reshaped, rmse, worst
 from bench.parity.rungs.forward import FACTOR, SLACK, by_sample
 from bench.run import artifacts
@@ -91,7 +91,7 @@ def climb(
 
 
 def _ran(
-    context: Context, subject: Subject, number: int, arm: Arm, runner: str, probe: Path, truth: Any
+    context: Context, subject: Subject, number: int, arm: RuntimeArm, runner: str, probe: Path, truth: Any
 ) -> tuple[Ran, np.ndarray | None]:
     """Return what became of an arm; with the source, the first of its subject's, the reference heatmaps.
 
@@ -161,7 +161,7 @@ def _reported(label: str, fact: Certificate, found: Found, own: Found) -> tuple[
 
 
 def unjudged(
-    subject: Subject, arm: Arm, artifact_sha256: str | None, places: Mapping[str, Place]
+    subject: Subject, arm: RuntimeArm, artifact_sha256: str | None, places: Mapping[str, Place]
 ) -> Certificate:
     """Return what a certificate of an arm says before anything is measured; places: by runtime."""
     return Certificate(

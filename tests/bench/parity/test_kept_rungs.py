@@ -83,7 +83,7 @@ def climb(run: folder.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
     return climbed
 
 
-def _rung(step: ladder.Step, wanted: Any, statuses: dict[str, str], measured: float) -> Rung:
+def _rung(step: ladder.LadderStep, wanted: Any, statuses: dict[str, str], measured: float) -> Rung:
     if step.number not in wanted:
         return Rung(step.number, step.name, "not climbed", "not asked for")
     status = statuses.get(f"rung_{step.number}", "pass")

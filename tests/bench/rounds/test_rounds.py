@@ -25,7 +25,7 @@ from bench.rounds import round_record
 from bench.run import results
 from bench.scenarios import network, pipeline
 from bench.scenarios import round as round_
-from bench.scenarios.base import Job, Phases
+from bench.scenarios.base import Phases, RoundJob
 from bench.scenarios.null_runner import NullRunner
 from pose import recipe as recipes
 
@@ -208,7 +208,7 @@ def test_the_measured_phase_begins_with_an_idle_device_whatever_was_left(
 ):
     made = SCENARIOS[scenario].workload.partition(":")[2]
     request = payload(run_folder, scenario)
-    job = Job(RunnerSpec(**request["spec"]), request["protocol"], request, Phases(device.heard))
+    job = RoundJob(RunnerSpec(**request["spec"]), request["protocol"], request, Phases(device.heard))
     subject = getattr(network, made)(job)
     device.give("left over", 1)
     subject.start()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bench.contract import RunnerSpec
 from bench.scenarios import accuracy, null_runner, watch
 from bench.scenarios import round as round_
-from bench.scenarios.base import Job, Phases
+from bench.scenarios.base import Phases, RoundJob
 
 
 class Numbered:
@@ -35,7 +35,9 @@ class Numbered:
 
 @given(st.integers(1, 20), st.integers(1, 8), st.integers(1, 6))
 def test_batches_are_whole_and_start_again_when_inputs_run_out(inputs: int, batch: int, count: int):
-    job = Job(RunnerSpec({}, "", "eager", "fp32", "cpu", 1, batch), {}, {}, Phases(lambda name, fields: None))
+    job = RoundJob(
+        RunnerSpec({}, "", "eager", "fp32", "cpu", 1, batch), {}, {}, Phases(lambda name, fields: None)
+    )
     job.__dict__["inputs"] = Numbered(inputs)
     batches = job.images(count)
     assert [len(b) for b in batches] == [batch] * count

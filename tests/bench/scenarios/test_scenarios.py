@@ -23,7 +23,7 @@ from bench.cells.scenarios import SCENARIOS, why_not
 from bench.contract import RunnerSpec
 from bench.scenarios import data, training
 from bench.scenarios import round as round_
-from bench.scenarios.base import Job, Phases
+from bench.scenarios.base import Phases, RoundJob
 from bench.scenarios.pipeline import STAGES, Pipeline
 from pose import coco, inference
 from pose import recipe as recipes
@@ -65,8 +65,10 @@ def payload(run: Path, scenario: str, runner: str = "Oracle", **changes: Any) ->
     }
 
 
-def job(request: dict[str, Any]) -> Job:
-    return Job(RunnerSpec(**request["spec"]), request["protocol"], request, Phases(lambda name, fields: None))
+def job(request: dict[str, Any]) -> RoundJob:
+    return RoundJob(
+        RunnerSpec(**request["spec"]), request["protocol"], request, Phases(lambda name, fields: None)
+    )
 
 
 def measured(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -267,7 +269,7 @@ def test_the_cell_decides_batch_threads_and_precision(
 def test_steps_are_fed_whole_batches_in_which_every_sample_keeps_its_target(
     run_folder: Path, fake_twin: None, batch: int
 ):
-    subject = training.Training(job(payload(run_folder, "train", batch=batch)))
+    subject = training.TrainingSteps(job(payload(run_folder, "train", batch=batch)))
     assert [len(fed.images) for fed in subject.batches] == [batch] * training.BATCHES
     for fed in subject.batches:
         np.testing.assert_array_equal(fed.images, fed.annotation_ids)
@@ -339,7 +341,7 @@ def test_samples_a_second_count_what_the_measured_blocks_gave(run_folder: Path, 
 def test_epochs_follow_each_other_and_the_loader_ends_before_its_limit_is_measured(
     run_folder: Path, fake_twin: None, monkeypatch: pytest.MonkeyPatch
 ):
-    subject = data.Data(job(payload(run_folder, "data", batch=4, threads=1)))
+    subject = data.DataLoading(job(payload(run_folder, "data", batch=4, threads=1)))
     ended: list[bool] = []
     monkeypatch.setattr(data, "decode_and_warp_per_s", lambda *given: ended.append(Loader.ended) or 1.0)
     loader = subject.batches.gi_frame.f_locals["loader"]
