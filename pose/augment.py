@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pose import recipe
+from pose.training_section import Augmentation, ColourJitter, Occlusion
 
 _SAMPLE_STREAM = 1
 _ORDER_STREAM = 2
@@ -61,7 +61,7 @@ def deviates(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray((np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)).reshape(shape))
 
 
-def draw(options: recipe.Augmentation, seed: int, epoch: int, annotation_id: int) -> Parameters:
+def draw(options: Augmentation, seed: int, epoch: int, annotation_id: int) -> Parameters:
     """Return the parameters of one training sample (JointsDataset.__getitem__ for the first three).
 
     Every purpose has its own slot of the stream: switching an option on or off leaves the
@@ -71,7 +71,7 @@ def draw(options: recipe.Augmentation, seed: int, epoch: int, annotation_id: int
     scale = min(max(_normal(u[0], u[1]) * options.scale + 1, 1 - options.scale), 1 + options.scale)
     limit = 2 * options.rotation_deg
     turned = min(max(_normal(u[2], u[3]) * options.rotation_deg, -limit), limit)
-    jitter = options.colour_jitter or recipe.ColourJitter()
+    jitter = options.colour_jitter or ColourJitter()
     return Parameters(
         scale_factor=scale,
         rotation_deg=turned if u[4] < options.rotation_p else 0.0,
@@ -83,7 +83,7 @@ def draw(options: recipe.Augmentation, seed: int, epoch: int, annotation_id: int
     )
 
 
-def _occluder(options: recipe.Occlusion | None, u: list[float]) -> tuple[float, float, float, float] | None:
+def _occluder(options: Occlusion | None, u: list[float]) -> tuple[float, float, float, float] | None:
     if options is None or u[0] >= options.p:
         return None
     area = options.min_area + (options.max_area - options.min_area) * u[1]

@@ -12,7 +12,8 @@ import numpy as np
 
 from pose import recipe, splits
 from pose.errors import UserError
-from pose.recipe import Recipe, Training
+from pose.recipe import Recipe
+from pose.training_section import PlateauSchedule, StepSchedule, Training
 
 ADAM_BETAS = (0.9, 0.999)
 ADAM_EPSILON = 1e-8
@@ -83,14 +84,12 @@ def advance(progress: TrainingProgress, training: Training, line: dict[str, Any]
         lines=[*progress.lines, line],
     )
     schedule = training.schedule
-    if isinstance(schedule, recipe.StepSchedule):
+    if isinstance(schedule, StepSchedule):
         return replace(after, lr=after.lr * schedule.factor if after.epoch in schedule.epochs else after.lr)
     return _plateau(after, schedule, line["val_loss"])
 
 
-def _plateau(
-    progress: TrainingProgress, schedule: recipe.PlateauSchedule, val_loss: float
-) -> TrainingProgress:
+def _plateau(progress: TrainingProgress, schedule: PlateauSchedule, val_loss: float) -> TrainingProgress:
     """Return the progress with the rate lowered after more than `patience` epochs without a lower loss."""
     best = math.inf if progress.best_loss is None else progress.best_loss
     if val_loss < best * (1 - schedule.threshold):

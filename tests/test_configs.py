@@ -12,6 +12,7 @@ import twins
 from bench.cells import matrix
 from bench.process import environment, launch
 from pose import architecture, recipe
+from pose.training_section import Augmentation, StepSchedule
 from reports import reproduce
 
 RECIPES = recipe.shipped("recipes")
@@ -72,8 +73,8 @@ def test_the_reference_is_the_papers() -> None:
     reference = recipe.load("coco_resnet50_256x192")
     training = reference.training
     assert (training.epochs, training.batch_size, training.learning_rate) == (140, 128, 1e-3)
-    assert training.schedule == recipe.StepSchedule(epochs=(90, 120), factor=0.1)
-    assert training.augmentation == recipe.Augmentation()
+    assert training.schedule == StepSchedule(epochs=(90, 120), factor=0.1)
+    assert training.augmentation == Augmentation()
     assert (reference.model.sigma_px, recipe.load("coco_resnet50_384x288").model.sigma_px) == (2, 3)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pose import recipe, training, weights
+from pose.training_section import Training
 from tf_impl import data, model, train
 
 
@@ -68,7 +69,7 @@ class Probe:
         fresh = {f"{kind}/{name}": np.zeros_like(state[name]) for kind in "mv" for name in names}
         train.load_optimizer(self.net, self.optimizer, {"step": np.zeros(1, np.float32)} | fresh | state)
 
-    def rates(self, of: recipe.Training, batch: data.Batch, losses: Sequence[float]) -> list[float]:
+    def rates(self, of: Training, batch: data.Batch, losses: Sequence[float]) -> list[float]:
         """Return the learning rate that the optimizer used in each epoch, given validation losses.
 
         `of` has the schedule; the network steps on from where it is.

@@ -20,7 +20,7 @@ from pose import recipe, strict_yaml
 from pose.errors import UserError
 from pose.files import sha256_of_bytes
 from pose.mistakes import explain
-from pose.recipe import Positive, Section
+from pose.section import Positive, Section
 
 T = TypeVar("T")
 Many = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pose.recipe import Positive, Section
+from pose.section import Positive, Section
 
 Seconds = Annotated[float, Field(ge=0)]
 Profile = Literal["quick", "standard", "official"]

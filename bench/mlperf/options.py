@@ -11,7 +11,7 @@ from bench.cells.scenarios import SCENARIOS
 from pose import strict_yaml
 from pose.errors import UserError
 from pose.mistakes import explain
-from pose.recipe import Positive, Section
+from pose.section import Positive, Section
 
 DRIVEN = {one.name: one.loadgen for one in SCENARIOS.values() if one.loadgen}
 """By scenario of a cell: the scenarios of MLPerf that its runner is driven through, in this order."""

@@ -10,6 +10,7 @@ import pytest
 from pose import augment, coco, recipe, splits
 from pose.check import check
 from pose.errors import UserError
+from pose.training_section import Augmentation
 
 OFFICIAL = recipe.Split()
 READERS = {
@@ -238,6 +239,6 @@ def test_an_official_manifest_of_overlapping_ids_is_read_and_one_of_fractions_is
 
 @pytest.mark.parametrize("number", [-1, -(2**63), 0, 2**63 - 1])
 def test_every_id_of_64_bits_draws_an_augmentation_of_its_own(number):
-    options = recipe.Augmentation()
+    options = Augmentation()
     drawn = {augment.draw(options, 0, 1, n) for n in (number, 17, -17)}
     assert len(drawn) == 3

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pose import augment, recipe
+from pose import augment
+from pose.training_section import Augmentation, ColourJitter, Occlusion
 
-REFERENCE = recipe.Augmentation()
+REFERENCE = Augmentation()
 COUNT = 20_000
-STUDY = recipe.Augmentation(
-    colour_jitter=recipe.ColourJitter(brightness=0.2, contrast=0.3, saturation=0.4),
-    occlusion=recipe.Occlusion(p=0.25, min_area=0.05, max_area=0.1),
+STUDY = Augmentation(
+    colour_jitter=ColourJitter(brightness=0.2, contrast=0.3, saturation=0.4),
+    occlusion=Occlusion(p=0.25, min_area=0.05, max_area=0.1),
 )
 
 

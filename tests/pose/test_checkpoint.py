@@ -13,9 +13,10 @@ import pytest
 
 from pose import checkpoint, recipe, splits, training, weights
 from pose.errors import UserError
+from pose.training_section import Training
 
 ROOT = Path(__file__).resolve().parents[2]
-OF = recipe.Training(epochs=9, batch_size=1)
+OF = Training(epochs=9, batch_size=1)
 PUBLISHED = ("last.safetensors", "best.safetensors", "epochs.jsonl")
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from pose import architecture, mistakes, recipe
 from pose.errors import UserError
+from pose.training_section import Augmentation, PlateauSchedule, StepSchedule
 
 MINIMAL = {
     "name": "minimal",
@@ -64,8 +65,8 @@ def test_the_reference_is_the_published_one(name, size, sigma):
     assert (loaded.model.deconv_layers, loaded.model.deconv_channels) == (3, 256)
     training = loaded.training
     assert (training.epochs, training.batch_size, training.learning_rate) == (140, 128, 1e-3)
-    assert training.schedule == recipe.StepSchedule(epochs=(90, 120), factor=0.1)
-    augmentation = recipe.Augmentation(scale=0.3, rotation_deg=40, rotation_p=0.6, flip_p=0.5)
+    assert training.schedule == StepSchedule(epochs=(90, 120), factor=0.1)
+    augmentation = Augmentation(scale=0.3, rotation_deg=40, rotation_p=0.6, flip_p=0.5)
     assert training.augmentation == augmentation
     assert training.early_stopping is None
     assert (loaded.evaluation.joint_threshold, loaded.evaluation.oks_nms_threshold) == (0.2, 0.9)
@@ -77,7 +78,7 @@ def test_the_study_is_as_it_was_described():
     loaded = recipe.load("study_resnet50_256x192")
     training = loaded.training
     assert (training.epochs, training.batch_size, training.learning_rate) == (50, 32, 1e-3)
-    assert isinstance(training.schedule, recipe.PlateauSchedule)
+    assert isinstance(training.schedule, PlateauSchedule)
     assert (loaded.split.method, loaded.split.fractions) == ("fractions", (0.8, 0.1, 0.1))
     assert training.augmentation.colour_jitter
     assert training.augmentation.occlusion
@@ -94,7 +95,7 @@ def test_overrides_are_applied_in_order(written):
     assert loaded.training.epochs == 7
     assert loaded.training.augmentation.flip_p == 0
     assert loaded.split.seed == 4
-    assert loaded.training.schedule == recipe.PlateauSchedule(patience=3)
+    assert loaded.training.schedule == PlateauSchedule(patience=3)
     assert loaded.model.input_size == (192, 256)
     assert recipe.load(path).training.epochs == 2
 

@@ -10,17 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pose import published, recipe, training
+from pose import published, training
 from pose.errors import UserError
+from pose.training_section import EarlyStopping, PlateauSchedule, StepSchedule, Training
 
 losses = st.lists(st.one_of(st.floats(0, 2), st.sampled_from([0.5, 0.49995, 0.5001, 1.0])), max_size=40)
 
 
-def options(**changes) -> recipe.Training:
-    return recipe.Training(**({"epochs": 100, "batch_size": 1} | changes))
+def options(**changes) -> Training:
+    return Training(**({"epochs": 100, "batch_size": 1} | changes))
 
 
-def run(of: recipe.Training, val_losses, aps=None) -> list[training.TrainingProgress]:
+def run(of: Training, val_losses, aps=None) -> list[training.TrainingProgress]:
     """Return the progress after every epoch."""
     progress, made = training.start(of), []
     for epoch, loss in enumerate(val_losses, 1):
@@ -31,7 +32,7 @@ def run(of: recipe.Training, val_losses, aps=None) -> list[training.TrainingProg
 
 
 def test_a_step_schedule_lowers_the_rate_when_its_epochs_have_ended():
-    of = options(schedule=recipe.StepSchedule(epochs=(2, 4), factor=0.1))
+    of = options(schedule=StepSchedule(epochs=(2, 4), factor=0.1))
     rates = [of.learning_rate] + [progress.lr for progress in run(of, [1.0] * 5)]
     # rates[n] trains epoch n + 1: the reference trains epochs 91 to 120 at a tenth.
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
@@ -64,21 +65,21 @@ def torchs_plateau(val_losses, lr, factor, patience, threshold, min_lr) -> list[
     st.sampled_from([0.0, 1e-5]),
 )
 def test_the_plateau_schedule_is_torchs(val_losses, factor, patience, threshold, min_lr):
-    schedule = recipe.PlateauSchedule(factor=factor, patience=patience, threshold=threshold, min_lr=min_lr)
+    schedule = PlateauSchedule(factor=factor, patience=patience, threshold=threshold, min_lr=min_lr)
     found = [progress.lr for progress in run(options(schedule=schedule), val_losses)]
     assert found == torchs_plateau(val_losses, 1e-3, factor, patience, threshold, min_lr)
 
 
 def test_the_threshold_of_the_plateau_is_relative():
     """Keras's would be absolute: 1e-3 under a loss of 1e-2 is progress there, and none of 20%."""
-    schedule = recipe.PlateauSchedule(patience=0, threshold=0.2, factor=0.5)
+    schedule = PlateauSchedule(patience=0, threshold=0.2, factor=0.5)
     of = options(schedule=schedule)
     assert run(of, [1e-2, 0.9e-2])[-1].lr == of.learning_rate / 2
     assert run(of, [1e-2, 0.7e-2])[-1].lr == of.learning_rate
 
 
 def test_a_loss_that_is_no_number_is_no_progress():
-    of = options(schedule=recipe.PlateauSchedule(patience=1, factor=0.5))
+    of = options(schedule=PlateauSchedule(patience=1, factor=0.5))
     after = run(of, [math.nan, 1.0, 2.0])[-1]
     assert (after.best_loss, after.bad_epochs, after.lr) == (1.0, 1, of.learning_rate)
 
@@ -98,14 +99,14 @@ def test_a_training_ends_with_its_epochs():
 
 
 def test_early_stopping_ends_after_more_than_patience_epochs_without_a_higher_ap():
-    of = options(early_stopping=recipe.EarlyStopping(patience=2))
+    of = options(early_stopping=EarlyStopping(patience=2))
     aps = [0.1, 0.2, 0.2, 0.1, 0.2]
     ended = [training.finished(progress, of) for progress in run(of, [1.0] * 5, aps)]
     assert ended == [False, False, False, False, True]
 
 
 def test_progress_is_not_changed_in_place():
-    of = options(schedule=recipe.PlateauSchedule(patience=0))
+    of = options(schedule=PlateauSchedule(patience=0))
     first, second = run(of, [1.0, 2.0])
     assert (first.epoch, len(first.lines), first.lr) == (1, 1, of.learning_rate)
     assert (second.epoch, len(second.lines)) == (2, 2)
