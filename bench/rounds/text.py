@@ -76,7 +76,9 @@ def accuracies(differences: Iterable[ApDifference]) -> list[str]:
             unjudged[one.reason].append(names)
         else:
             low, high = one.interval
-            judged.append(f"{names}, AP: {one.difference:+.4f} [{low:+.4f}, {high:+.4f}] {one.verdict}")
+            undecided = one.verdict == "inconclusive" and not low <= 0 <= high
+            holm = f" (p {one.p_holm:.2g} by Holm, over all APs)" if undecided else ""
+            judged.append(f"{names}, AP: {one.difference:+.4f} [{low:+.4f}, {high:+.4f}] {one.verdict}{holm}")
     return judged + [f"{', '.join(pairs)}, AP: no verdict ({why})" for why, pairs in unjudged.items()]
 
 

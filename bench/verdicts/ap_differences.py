@@ -18,6 +18,7 @@ from bench.cells.scenarios import SCENARIOS
 from bench.run import artifacts, cell_key
 from bench.run import results as results_
 from bench.run.results import CellResult
+from bench.statistics.paired import holm
 from bench.statistics.unpaired import ALPHA
 from pose import bootstrap
 from pose.bootstrap import Matches
@@ -34,9 +35,10 @@ UNKEPT = "no interval: scored by a version that kept no matches; bench --again s
 
 
 def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
-    """Return `compare_aps`'s differences, from accuracies.json where nothing has changed; write it otherwise.
+    """Return what each accuracy cell lost or gained: against its twin's own framework, then twin to twin.
 
-    Resampling takes a minute for a hundred thousand detections.
+    From accuracies.json where nothing has changed, for resampling takes a minute for a hundred thousand
+    detections; it is written otherwise.
     """
     scored, stale = _scored(run, results)
     of = {
@@ -45,7 +47,9 @@ def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
     }
     try:
         before = _read(run)
-        if before and before.schema == results_.SCHEMA and before.of == of:
+        # An older version corrected none for their number.
+        corrected = before and all(one.p_holm is not None for one in before.differences if one.verdict)
+        if before and corrected and before.schema == results_.SCHEMA and before.of == of:
             return before.differences
     except UserError:  # damaged: it is made anew
         pass
@@ -63,14 +67,19 @@ def _scored(run: Path, results: Sequence[CellResult]) -> tuple[list[CellResult],
     return scored, {one.id for one in scored if now[artifacts.artifact(run, one.axes)] != one.artifact_sha256}
 
 
-def compare_aps(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
-    """Return what each accuracy cell lost or gained: against its twin's own framework, then twin to twin."""
-    return _compared(run, *_scored(run, results))
-
-
 def _compared(run: Path, scored: Sequence[CellResult], stale: Collection[str]) -> list[ApDifference]:
     drawn = {one.id: _drawn(run, one) for one in scored if one.status == "ok" and one.id not in stale}
-    return [_difference(question, a, b, drawn, stale) for question, a, b in _pairs(scored)]
+    found = [_difference(question, a, b, drawn, stale) for question, a, b in _pairs(scored)]
+    adjusted = holm([one.p for one in found])
+    return [_judged(one, p_holm) for one, p_holm in zip(found, adjusted, strict=True)]
+
+
+def _judged(one: ApDifference, p_holm: float | None) -> ApDifference:
+    """Return a difference with its verdict, corrected for all of the run; one without interval as is."""
+    if one.interval is None or one.margin is None or p_holm is None:
+        return one
+    said = verdict(one.interval, one.margin, p_holm)
+    return msgspec.structs.replace(one, p_holm=p_holm, verdict=said)
 
 
 def matches(run: Path, result: CellResult) -> Matches | None:
@@ -155,14 +164,8 @@ def _difference(
     strict = same and a.axes.precision == "fp32"
     margin = SAME_WEIGHTS if strict else OTHER
     images = len(ours[0].people)
-    return but(
-        None,
-        difference=apart,
-        interval=interval,
-        margin=margin,
-        images=images,
-        verdict=verdict(interval, margin),
-    )
+    p = bootstrap.p_of_none(apart or 0.0, ours[1] - theirs[1])
+    return but(None, difference=apart, interval=interval, p=p, margin=margin, images=images)
 
 
 def _ap(one: CellResult) -> float | None:
@@ -184,6 +187,10 @@ class ApDifference(msgspec.Struct, frozen=True, kw_only=True):
     """AP of a - AP of b."""
     interval: tuple[float, float] | None = None
     """95 %, by the bootstrap over images; None where there is none."""
+    p: float | None = None
+    """Of no difference, by the bootstrap's standard error."""
+    p_holm: float | None = None
+    """The same, corrected for all differences of the run."""
     margin: float | None = None
     """APs are equal where the interval lies within it."""
     images: int | None = None

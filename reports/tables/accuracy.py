@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.cells.cell import TWINS
 from bench.verdicts.ap_differences import ApDifference
-from reports.formats import Absent, Value, fine_difference, rate, score
+from reports.formats import Absent, Value, fine_difference, probability, rate, score
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
@@ -52,6 +52,7 @@ def table(run: Run) -> Table | None:
             Column("ap_b", "AP of B", score, "number"),
             Column("difference", "A - B", fine_difference, "number"),
             Column("interval", "95 % interval", kind="number"),
+            Column("p_holm", "p Holm", probability, "number"),
             Column("verdict", "A is", kind="status"),
             Column("margin", "Equal within", rate, "number"),
             Column("images", "Images", kind="number"),
@@ -69,8 +70,8 @@ def table(run: Run) -> Table | None:
             for one in sorted(run.accuracies, key=order)
         ),
         note="AP of A less AP of B on the validation part, with the interval of a paired bootstrap over "
-        f"images. Equal: the interval lies within the margin; higher and lower: it leaves out 0.{luck} "
-        f"{run.scored_on}",
+        "images. Equal: the interval lies within the margin; higher and lower: it leaves out 0, and p, "
+        f"corrected for all rows (Holm), is at most 5 %.{luck} {run.scored_on}",
         command=command(run, "bench"),
         source="bench/accuracies.json",
         grouped_by="Question",
@@ -87,6 +88,7 @@ def _values(one: ApDifference, reason: str | None) -> tuple[Value, ...]:
     return (
         *(known(one.ap_a), known(one.ap_b), known(one.difference)),
         f"[{fine_difference(ends[0])}, {fine_difference(ends[1])}]" if ends else none,
+        known(one.p_holm),
         one.verdict or "no verdict",
         *(known(one.margin), known(one.images)),
         reason or Absent("nothing is missing", shown="", quiet=True),

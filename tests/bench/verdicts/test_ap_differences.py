@@ -46,13 +46,19 @@ def _artifacts_as_they_were_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "artifact_sha256", lambda path: "a" * 64)
 
 
+def judged(run: Path, results: list[CellResult]) -> list[ApDifference]:
+    """Return the differences as they are found anew."""
+    (run / "bench" / "accuracies.json").unlink(missing_ok=True)
+    return ap_differences.renew(run, results)
+
+
 def found(
     run: Path, cells: dict[Cell, list[dict[str, Any]]], truth: dict[str, Any] = TRUTH
 ) -> list[ApDifference]:
     results = [scored(cell, predictions) for cell, predictions in cells.items()]
     for cell, predictions in cells.items():
         keep(run, cell.id, predictions, truth)
-    return ap_differences.compare_aps(run, results)
+    return judged(run, results)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +103,22 @@ def test_the_interval_is_that_of_the_paired_bootstrap(
     keras, torch = (
         scored(c, p, artifact_sha256=s) for c, p, s in ((KERAS, GOOD, "True"), (TORCH, OTHER, "False"))
     )
-    [trained] = ap_differences.compare_aps(tmp_path, [keras, torch])
+    [trained] = judged(tmp_path, [keras, torch])
     assert (trained.question, trained.margin) == ("twins", ap_differences.OTHER)
+
+
+def test_many_aps_are_corrected_for_their_number(tmp_path: Path) -> None:
+    """One of forty equal runtimes looks lower at 2.5 % a side; Holm asks forty times as much of it."""
+    axes = {"batch": 8, "runtime": "openvino", "mode": "ir"}
+    modes = [run_folders.cell("accuracy", threads=count, **axes) for count in range(40)]
+    alone = found(tmp_path / "one", {TORCH: GOOD, modes[0]: OTHER})
+    [one] = alone
+    many = found(tmp_path / "many", {TORCH: GOOD, **dict.fromkeys(modes, OTHER)})
+    assert one.p_holm == one.p
+    assert {(other.difference, other.interval, other.p) for other in many} == {
+        (one.difference, one.interval, one.p)
+    }
+    assert many[0].p_holm == pytest.approx(min(1.0, 40 * (one.p or 0.0)))
 
 
 def test_the_matches_are_those_of_the_last_round(tmp_path: Path) -> None:
@@ -123,20 +143,20 @@ def test_each_twin_s_exports_are_held_against_its_own_framework(tmp_path: Path) 
 
 def test_what_was_not_scored_or_kept_has_no_verdict_and_says_why(tmp_path: Path) -> None:
     failed = run_folders.result(IR, [], status="unsupported", reason="no plugin")
-    [one] = ap_differences.compare_aps(tmp_path, [scored(TORCH, GOOD), failed])
+    [one] = judged(tmp_path, [scored(TORCH, GOOD), failed])
     assert (one.verdict, one.difference) == (None, None)
     assert one.reason == f"{IR.id} is unsupported: no plugin"
     keep(tmp_path, TORCH.id, GOOD, TRUTH)
-    [one] = ap_differences.compare_aps(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
+    [one] = judged(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
     assert (one.verdict, one.interval) == (None, None)
     assert one.difference == pytest.approx(ap(BAD) - ap(GOOD))
     assert one.reason == "no interval: scored by a version that kept no matches; bench --again scores anew"
     old = scored(IR, BAD, artifact_sha256="b" * 64)
-    [one] = ap_differences.compare_aps(tmp_path, [scored(TORCH, GOOD), old])
+    [one] = judged(tmp_path, [scored(TORCH, GOOD), old])
     assert (one.verdict, one.interval) == (None, None)
     assert one.reason == f"{IR.id} was scored with another artifact than is there now; measure it again"
     keep(tmp_path, IR.id, found_in(crowded(40, 4), 0.02, 1), crowded(40, 4))
-    [one] = ap_differences.compare_aps(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
+    [one] = judged(tmp_path, [scored(TORCH, GOOD), scored(IR, BAD)])
     assert (one.verdict, one.reason) == (None, "scored on other people")
     empty = crowded(1, 0) | {"annotations": []}
     [one] = found(tmp_path, {TORCH: [], IR: []}, empty)
@@ -175,7 +195,7 @@ def test_only_what_changed_is_resampled(tmp_path: Path, monkeypatch: pytest.Monk
         return resampled(*arguments)
 
     monkeypatch.setattr(bootstrap, "resampled", counted)
-    first = ap_differences.renew(tmp_path, results)
+    first = judged(tmp_path, results)
     assert (ap_differences.renew(tmp_path, results), len(drawn)) == (first, 2)
     other = [scored(TORCH, GOOD), scored(IR, GOOD, hash="g" * 64)]
     assert (ap_differences.renew(tmp_path, other), len(drawn)) == (first, 4)
