@@ -18,7 +18,7 @@ from pose.recipe import find as find_yaml
 from pose.recipe import shipped
 
 
-class Stored(BaseModel):
+class StoredTable(BaseModel):
     """A table as it was once measured or published (configs/tables/NAME.yaml)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class Stored(BaseModel):
 class Reproduction(BaseModel):
     """A stored table beside a fresh one; `agrees` is None when there is no fresh one."""
 
-    table: Stored
+    table: StoredTable
     fresh: str | None
     differences: list[dict[str, Any]]
     agrees: bool | None
@@ -79,17 +79,17 @@ def _cell(value: Any, number: str) -> str:
     return "-" if value is None else number.format(value) if isinstance(value, float) else str(value)
 
 
-def tables() -> list[Stored]:
+def tables() -> list[StoredTable]:
     """Return every stored table."""
     return [find(name) for name in shipped("tables")]
 
 
-def find(name: str) -> Stored:
+def find(name: str) -> StoredTable:
     """Return the stored table called `name`; UserError with the nearest name otherwise."""
-    return Stored.model_validate(strict_yaml.read(find_yaml(name, "tables"), "a stored table"))
+    return StoredTable.model_validate(strict_yaml.read(find_yaml(name, "tables"), "a stored table"))
 
 
-def compare_with_run(table: Stored, run: Path | None) -> Reproduction:
+def compare_with_run(table: StoredTable, run: Path | None) -> Reproduction:
     """Return the table beside that of `run`, or of the command's own run folder."""
     path = (run or Path(table.run)) / table.file
     if not path.exists():
@@ -104,7 +104,7 @@ def compare_with_run(table: Stored, run: Path | None) -> Reproduction:
     return Reproduction(table=table, fresh=str(path), differences=differences, agrees=agrees)
 
 
-def _difference(table: Stored, stored: dict[str, Any], fresh: dict[str, str]) -> dict[str, Any]:
+def _difference(table: StoredTable, stored: dict[str, Any], fresh: dict[str, str]) -> dict[str, Any]:
     row: dict[str, Any] = {table.key: stored[table.key]}
     for column in table.columns:
         was, now = stored.get(column), fresh.get(column)

@@ -18,7 +18,17 @@ from pose.errors import UserError
 from pose.files import require_writable, write_arrays
 from pose.recipe import Synthetic
 from twinpose.exits import CHECK_FAILED
-from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers, files_of_coco, recipe_for
+from twinpose.options import (
+    AsJson,
+    CocoDir,
+    Out,
+    PartChoice,
+    RecipeName,
+    Set,
+    Workers,
+    files_of_coco,
+    recipe_for,
+)
 
 data_app = typer.Typer(help="Make, check, split and look at datasets.", no_args_is_help=True)
 
@@ -100,7 +110,7 @@ def sample(
     coco: CocoDir,
     ann: Annotated[int, typer.Option(help="The annotation's id.")],
     out: Out,
-    split: Annotated[Part, typer.Option(help="The part it is in.")] = Part.train,
+    split: Annotated[PartChoice, typer.Option(help="The part it is in.")] = PartChoice.train,
     epoch: Annotated[int | None, typer.Option(min=1, help="Augmented as in this epoch.")] = None,
     seed: Annotated[int | None, typer.Option(help="The augmentation's seed; default the recipe's.")] = None,
     augment: Annotated[bool, typer.Option("--augment/--no-augment", help="Augment as training does.")] = True,
@@ -130,7 +140,7 @@ def pipelines(
     recipe: RecipeName,
     coco: CocoDir,
     weights: Annotated[Path | None, typer.Option(help="Also compare the AP of these (.safetensors).")] = None,
-    split: Annotated[Part, typer.Option(help="The part whose people are read.")] = Part.val,
+    split: Annotated[PartChoice, typer.Option(help="The part whose people are read.")] = PartChoice.val,
     samples: Annotated[int, typer.Option(min=1, help="People whose pixels and speed are measured.")] = 200,
     rounds: Annotated[int, typer.Option(min=1, help="Epochs of each pipeline that are timed.")] = 5,
     workers: Workers = None,

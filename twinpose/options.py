@@ -35,7 +35,7 @@ class ChannelOrder(StrEnum):
     bgr = "bgr"
 
 
-Runtime = StrEnum("Runtime", {name: name for name in RUNTIMES})  # type: ignore[misc]
+RuntimeChoice = StrEnum("RuntimeChoice", {name: name for name in RUNTIMES})  # type: ignore[misc]
 """What can run a trained network."""
 
 
@@ -55,7 +55,7 @@ class MeasuredBy(StrEnum):
     mlperf = "mlperf"
 
 
-class Part(StrEnum):
+class PartChoice(StrEnum):
     """The parts of a split."""
 
     train = "train"

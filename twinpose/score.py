@@ -26,9 +26,9 @@ from twinpose.options import (
     CocoDir,
     DeviceName,
     Out,
-    Part,
+    PartChoice,
     RecipeName,
-    Runtime,
+    RuntimeChoice,
     Set,
     Threads,
     Twin,
@@ -41,7 +41,9 @@ def eval_(
     run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Score this run's test part.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Predictions in COCO results format.")] = None,
     coco: Coco = None,
-    split: Annotated[Part | None, typer.Option(help="The part that was predicted; default val.")] = None,
+    split: Annotated[
+        PartChoice | None, typer.Option(help="The part that was predicted; default val.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Whose split; default the official one.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,13 +53,13 @@ def eval_(
     if run is not None and coco is not None and predictions is not None:
         raise UserError("a RUN has its ground truth; give --predictions with a RUN or with --coco, not both")
     if run is not None and predictions is None:
-        if split not in {None, Part.test}:
+        if split not in {None, PartChoice.test}:
             raise UserError(f"eval RUN scores the test part; give --predictions with --split {split}")
         _score_run(run, coco, as_json)
         return
     if predictions is None or (coco is None and run is None):
         raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
-    part = (split or Part.val).value
+    part = (split or PartChoice.val).value
     if run is not None:
         truth = evaluation.stored_truth(folder_.opened(run), part)
     else:
@@ -88,12 +90,12 @@ def _numbers(row: dict[str, Any]) -> str:
 
 
 def predict(
-    runtime: Annotated[Runtime, typer.Option(help="What runs the network.")],
+    runtime: Annotated[RuntimeChoice, typer.Option(help="What runs the network.")],
     weights: Annotated[Path, typer.Option(help="safetensors, or an .onnx or .xml for its runtime.")],
     recipe: RecipeName,
     coco: CocoDir,
     out: Out,
-    split: Annotated[Part, typer.Option(help="The part to predict.")] = Part.val,
+    split: Annotated[PartChoice, typer.Option(help="The part to predict.")] = PartChoice.val,
     boxes: Boxes = None,
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="The flip test; default the recipe's.")

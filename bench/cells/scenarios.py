@@ -11,7 +11,7 @@ from typing import Literal
 from bench.cells.cell import Cell
 from bench.cells.runtimes import RUNTIMES
 
-Part = Literal["network", "pipeline", "step", "loader", "predictions"]
+MeasuredPart = Literal["network", "pipeline", "step", "loader", "predictions"]
 """Of a run: the network alone; all from bytes to keypoints; a twin's own training step; a twin's own loader;
 what the network predicts."""
 
@@ -41,7 +41,7 @@ class Scenario:
     workload: str
     """"module:name" of what is measured; resolved inside the child alone. Where it is timed a
     `bench.scenarios.base.Workload`, else a function of the job that returns what it found."""
-    of: Part
+    of: MeasuredPart
     """The part of a run that it measures."""
     unit: str
     """Of its value."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.cells.scenarios import SCENARIOS, Part
+from bench.cells.scenarios import SCENARIOS, MeasuredPart
 from bench.run import folder
 from bench.run.results import CellResult
 from pose import strict_yaml
@@ -32,7 +32,7 @@ SCORING = tuple(f"evaluation.{name}" for name in Evaluation.model_fields if name
 SPLIT = "split"
 HASHES = (SPLIT, BOXES[1])
 """Facts that are a SHA-256."""
-INPUTS: dict[Part, tuple[str, ...]] = {
+INPUTS: dict[MeasuredPart, tuple[str, ...]] = {
     "network": (),
     "pipeline": (SPLIT, *BOXES),
     "step": (),

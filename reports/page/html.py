@@ -21,7 +21,7 @@ from reports.words import ladder, measurement
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page: what belongs to it, in order, or which parts of the run it would need."""
 
     key: str
@@ -62,7 +62,7 @@ def group_of(table: Table, index: int) -> str:
     return table.rows[index].group if table.rows[index].group != before else ""
 
 
-def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[Section]:
+def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[PageSection]:
     """Return the page's parts in order; a part without content says what is absent."""
     by_name: dict[str, list[Table | Drawn]] = {drawn.plot.name: [drawn] for drawn in plots}
     for table in tables:
@@ -96,7 +96,7 @@ def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[
         part = needed.get(title)
         absent = tuple(m for m in gone if part and m.part.endswith(part))
         if items or absent:
-            found.append(Section(title.lower().replace(" ", "-"), title, items, absent))
+            found.append(PageSection(title.lower().replace(" ", "-"), title, items, absent))
     return found
 
 

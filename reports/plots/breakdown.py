@@ -16,13 +16,13 @@ from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import cells as cells_
 from reports.words import certification
-from reports.words.breakdown import PIPELINE, TRAIN, Kind, cells_of, names_of, parts_of
+from reports.words.breakdown import PIPELINE, TRAIN, Breakdown, cells_of, names_of, parts_of
 
 NARROWEST_LABEL = 0.07
 """Share of the axis below which a part's figure would not fit into its bar."""
 
 
-def plot(run: Run, kind: Kind) -> Plot | None:
+def plot(run: Run, kind: Breakdown) -> Plot | None:
     """Return stacked bars of the parts, a bar for each cell, by lane; None where no cell has parts."""
     cells = [c for c in cells_of(run, kind) if parts_of(c, kind) and cells_.comparable(c)]
     if not cells:
@@ -69,7 +69,7 @@ def _draw(
     run: Run,
     axes: Axes,
     group: list[CellResult],
-    kind: Kind,
+    kind: Breakdown,
     names: list[str],
     longest: float,
     tips: dict[str, str],

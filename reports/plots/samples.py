@@ -21,7 +21,7 @@ from reports.formats import TWIN_NAMES
 from reports.plots import style
 from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
-from reports.run.read import Run, Sample
+from reports.run.read import Run, SampleImage
 
 JOINT_THRESHOLD = 0.2
 """A predicted joint with a lower score is not drawn (the reference's threshold for rescoring)."""
@@ -30,7 +30,7 @@ IN_FILES = 4
 
 
 @dataclass(frozen=True)
-class Person:
+class DrawnPerson:
     """Limbs (x0, y0, x1, y1) and joints (x, y) in image pixels, each with the colour of its side."""
 
     limbs: tuple[tuple[float, float, float, float, str], ...]
@@ -45,7 +45,7 @@ class Panel:
     key: str
     """`gt`, `tf` or `torch`."""
     title: str
-    people: tuple[Person, ...]
+    people: tuple[DrawnPerson, ...]
 
     @property
     def says(self) -> str:
@@ -56,7 +56,7 @@ class Panel:
         return f"{self.title}: {why}"
 
 
-def person(keypoints: Sequence[float], *, predicted: bool) -> Person:
+def person(keypoints: Sequence[float], *, predicted: bool) -> DrawnPerson:
     """Return what is drawn of one person, 17 x (x, y, score or visibility).
 
     A predicted joint needs a score of at least JOINT_THRESHOLD, an annotated one a visibility above
@@ -75,7 +75,7 @@ def person(keypoints: Sequence[float], *, predicted: bool) -> Person:
         if there[a] and there[b]
     )
     joints = tuple((x, y, colour(i, i), predicted or v > 1) for i, (x, y, v) in enumerate(points) if there[i])
-    return Person(limbs, joints)
+    return DrawnPerson(limbs, joints)
 
 
 def colour(first: int, second: int) -> str:
@@ -86,7 +86,7 @@ def colour(first: int, second: int) -> str:
     return style.RIGHT if sides == {"right"} else style.MIDDLE
 
 
-def panels(sample: Sample) -> tuple[Panel, ...]:
+def panels(sample: SampleImage) -> tuple[Panel, ...]:
     """Return the three panels of a sample; that of a twin without predictions is empty."""
     truth = tuple(person(keypoints, predicted=False) for keypoints in sample.ground_truth)
     found = [Panel("gt", "Ground truth", truth)]
@@ -97,7 +97,7 @@ def panels(sample: Sample) -> tuple[Panel, ...]:
     return tuple(found)
 
 
-def image_path(run: Run, sample: Sample) -> Path:
+def image_path(run: Run, sample: SampleImage) -> Path:
     """Return the path of a sample's JPEG; UserError when it would lie outside the run."""
     path = (run.path / sample.image).resolve()
     if not path.is_relative_to(run.path.resolve()):
@@ -107,7 +107,7 @@ def image_path(run: Run, sample: Sample) -> Path:
     return path
 
 
-def data_uri(run: Run, sample: Sample) -> str:
+def data_uri(run: Run, sample: SampleImage) -> str:
     """Return the sample's image as a JPEG in a data URI; UserError when it is missing or no image."""
     path = image_path(run, sample)
     content = as_jpeg(read_bytes(path, "an image that samples.json names"), path)
@@ -146,7 +146,7 @@ def figure(run: Run) -> Plot | None:
     )
 
 
-def _draw(axes: Axes, picture: np.ndarray, sample: Sample, panel: Panel) -> None:
+def _draw(axes: Axes, picture: np.ndarray, sample: SampleImage, panel: Panel) -> None:
     axes.imshow(
         picture, extent=(-0.5, sample.width - 0.5, sample.height - 0.5, -0.5), interpolation="antialiased"
     )

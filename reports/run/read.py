@@ -97,7 +97,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleImage:
     """One image with its people: samples/samples.json and the JPEG beside it."""
 
     image: str
@@ -124,7 +124,7 @@ class Run:
     parity: Parity | None = None
     bench: BenchFile | None = None
     cells: tuple[CellResult, ...] = ()
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[SampleImage, ...] = ()
     comparisons: tuple[Comparison, ...] | None = None
     """Paired ratios and their verdicts; None before a bench that makes rounds in passes."""
     accuracies: tuple[ap_differences.ApDifference, ...] = ()
@@ -188,7 +188,7 @@ def read(path: Path | str) -> Run:
         parity=certificate.read(path),
         bench=bench_file.read(path),
         cells=tuple(results.cells(path)),
-        samples=_optional(path / "samples" / "samples.json", tuple[Sample, ...]) or (),
+        samples=_optional(path / "samples" / "samples.json", tuple[SampleImage, ...]) or (),
         comparisons=comparisons.read(path),
         accuracies=tuple(ap_differences.differences(path)),
         passes=journal.passes(path),

@@ -9,10 +9,10 @@ from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words import cells as cells_
 from reports.words import certification
-from reports.words.breakdown import PIPELINE, TRAIN, Kind, cells_of, names_of, parts_of, whole_of
+from reports.words.breakdown import PIPELINE, TRAIN, Breakdown, cells_of, names_of, parts_of, whole_of
 
 
-def table(run: Run, kind: Kind) -> Table | None:
+def table(run: Run, kind: Breakdown) -> Table | None:
     """Return a row for each cell of the scenario, a column for each part; None where no cell has parts."""
     cells = cells_of(run, kind)
     if not (names := names_of(cells, kind)):
@@ -40,7 +40,7 @@ def table(run: Run, kind: Kind) -> Table | None:
     )
 
 
-def _values(run: Run, cell: CellResult, kind: Kind, names: list[str]) -> tuple[Value, ...]:
+def _values(run: Run, cell: CellResult, kind: Breakdown, names: list[str]) -> tuple[Value, ...]:
     parts = parts_of(cell, kind)
     label = certification.marked(run, cell, cells_.name(cell.axes))
     if cell.status != "ok":

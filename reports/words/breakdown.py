@@ -11,7 +11,7 @@ from reports.words import cells as cells_
 
 
 @dataclass(frozen=True)
-class Kind:
+class Breakdown:
     """What is broken down: a query of `pipeline`, or a step of `train`."""
 
     scenario: str
@@ -24,7 +24,7 @@ class Kind:
     """The part that is the whole, where the bench measured that beside its parts."""
 
 
-PIPELINE = Kind(
+PIPELINE = Breakdown(
     scenario=scenarios.PIPELINE.name,
     stat="spans_ms",
     parts=("decode", "affine", "warp", "normalise", "network", "keypoints"),
@@ -32,7 +32,7 @@ PIPELINE = Kind(
     title="Spans of a pipeline query",
 )
 
-TRAIN = Kind(
+TRAIN = Breakdown(
     scenario=scenarios.TRAIN.name,
     stat="phases_ms",
     parts=("to_device", "forward", "backward", "optimizer"),
@@ -42,30 +42,30 @@ TRAIN = Kind(
 )
 
 
-def parts_of(cell: CellResult, kind: Kind) -> dict[str, float]:
+def parts_of(cell: CellResult, kind: Breakdown) -> dict[str, float]:
     """Return milliseconds by part, without a part that is the whole; {} where none is recorded."""
     return {name: ms for name, ms in _recorded(cell, kind).items() if name != kind.total}
 
 
-def _recorded(cell: CellResult, kind: Kind) -> dict[str, float]:
+def _recorded(cell: CellResult, kind: Breakdown) -> dict[str, float]:
     found = cell.stats.get(kind.stat)
     pairs = found.items() if isinstance(found, dict) else ()
     return {str(name): float(ms) for name, ms in pairs if isinstance(ms, int | float)}
 
 
-def whole_of(cell: CellResult, kind: Kind) -> float | None:
+def whole_of(cell: CellResult, kind: Breakdown) -> float | None:
     """Return the measured whole, or else the sum of the parts; None without any."""
     parts = parts_of(cell, kind)
     return _recorded(cell, kind).get(kind.total, sum(parts.values())) if parts else None
 
 
-def cells_of(run: Run, kind: Kind) -> list[CellResult]:
+def cells_of(run: Run, kind: Breakdown) -> list[CellResult]:
     """Return the cells of the scenario in their order, without second arms."""
     found = [c for c in run.cells if c.axes.scenario == kind.scenario and not c.axes.replica]
     return sorted(found, key=lambda c: (*cells_.full_lane_key(c.axes), *cells_.order(c.axes), c.id))
 
 
-def names_of(cells: list[CellResult], kind: Kind) -> list[str]:
+def names_of(cells: list[CellResult], kind: Breakdown) -> list[str]:
     """Return the parts that any of the cells has, in the order in which they happen."""
     seen = dict.fromkeys(name for cell in cells for name in parts_of(cell, kind))
     known = [name for name in kind.parts if name in seen]
