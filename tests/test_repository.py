@@ -56,6 +56,17 @@ def test_no_tracked_file_names_a_path_of_one_machine(tracked: list[Path]):
     assert lines_matching(MACHINE_PATH, tracked) == []
 
 
+def test_one_noun_is_one_class():
+    """The implementations are not looked at: the twins' files mirror each other."""
+    homes: dict[str, list[str]] = {}
+    for package in ("pose", "bench", "reports", "twinpose"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
 def test_no_tracked_file_is_large(tracked: list[Path]):
     assert {str(path.relative_to(ROOT)) for path in tracked if path.stat().st_size > LARGEST_BYTES} == set()
 

@@ -25,7 +25,16 @@ from pose.errors import UserError
 from pose.files import require_writable
 from reports import parquet as parquet_
 from twinpose.exits import SOME_CELLS_FAILED, failed_cells
-from twinpose.options import AsJson, Device, MeasuredBy, Moved, Profile, RunDir, Uncertified, files_of_run
+from twinpose.options import (
+    AsJson,
+    Device,
+    MeasuredBy,
+    Moved,
+    ProfileChoice,
+    RunDir,
+    Uncertified,
+    files_of_run,
+)
 
 
 def bench(
@@ -39,7 +48,7 @@ def bench(
         Device | None, typer.Option(help="Where CPU cells go instead; default the run's.")
     ] = None,
     profile: Annotated[
-        Profile | None,
+        ProfileChoice | None,
         typer.Option(help="How long and how often, until another is given; 'matrix': its own."),
     ] = None,
     timeout_s: Annotated[

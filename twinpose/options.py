@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import console
+from bench.cells.protocol import PROFILES
 from bench.cells.runtimes import RUNTIMES
 from pose import channel_order
 from pose.recipe import Recipe, load
@@ -39,13 +40,8 @@ RuntimeChoice = StrEnum("RuntimeChoice", {name: name for name in RUNTIMES})  # t
 """What can run a trained network."""
 
 
-class Profile(StrEnum):
-    """How long and how often a cell is measured."""
-
-    quick = "quick"
-    standard = "standard"
-    official = "official"
-    matrix = "matrix"
+ProfileChoice = StrEnum("ProfileChoice", {name: name for name in (*PROFILES, "matrix")})  # type: ignore[misc]
+"""How long and how often a cell is measured: a profile, or as the matrix says."""
 
 
 class MeasuredBy(StrEnum):
