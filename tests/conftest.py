@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
 import pytest
-from commands import Ended, Say
+from commands import Say, twinpose
 
 from pose import weights
 from pose.architecture import Architecture
-from twinpose import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -108,14 +106,6 @@ def coco_mini(shared_data: Path) -> Path:
 
 
 @pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+def say() -> Say:
     """Run the command in this process."""
-
-    def ended(*words: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["twinpose", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return Ended(left.value.code or 0, said.out, said.err)  # type: ignore[arg-type]
-
-    return ended
+    return twinpose

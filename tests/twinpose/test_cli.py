@@ -11,24 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import run_folders
+from commands import twinpose
 
 from pose import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden"
-
-
-def twinpose(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does: a real process."""
-    return subprocess.run(
-        [sys.executable, "-m", "twinpose", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd or ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"},
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +68,16 @@ def first_annotation(coco: Path) -> int:
         ),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_2(arguments: list[str | Path], said: str, tmp_path: Path) -> None:
-    done = twinpose(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stderr.startswith("twinpose: ")
-    assert said in done.stderr
-    assert done.stdout == ""
+def test_a_mistake_is_one_line_and_exit_2(
+    arguments: list[str | Path], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = twinpose(*arguments)
+    assert done.code == 2
+    assert len(done.error.strip().splitlines()) == 1
+    assert done.error.startswith("twinpose: ")
+    assert said in done.error
+    assert done.out == ""
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name != ".lock"]
 
 
@@ -95,8 +86,8 @@ def test_a_sample_has_the_contracts_arrays(rendered: Path, tmp_path: Path) -> No
     ann = first_annotation(rendered)
     common = ["data", "sample", "--recipe", "smoke", "--coco", rendered, "--split", "train", "--ann", ann]
     done = twinpose(*common, "--no-augment", "--out", out, "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["annotation"] == ann
+    assert done.code == 0, done.error
+    assert json.loads(done.out)["annotation"] == ann
     with np.load(out) as made:
         shapes = {name: (made[name].shape, str(made[name].dtype)) for name in made.files}
     assert shapes == {
@@ -105,8 +96,8 @@ def test_a_sample_has_the_contracts_arrays(rendered: Path, tmp_path: Path) -> No
         "weights": ((17,), "float32"),
         "affine": ((2, 3), "float64"),
     }
-    assert twinpose(*common, "--epoch", "2", "--seed", "7", "--out", tmp_path / "a.npz").returncode == 0
-    assert twinpose(*common, "--epoch", "2", "--seed", "7", "--out", tmp_path / "b.npz").returncode == 0
+    assert twinpose(*common, "--epoch", "2", "--seed", "7", "--out", tmp_path / "a.npz").code == 0
+    assert twinpose(*common, "--epoch", "2", "--seed", "7", "--out", tmp_path / "b.npz").code == 0
     with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b, np.load(out) as plain:
         assert all(np.array_equal(a[name], b[name]) for name in a.files)
         assert not np.array_equal(a["image"], plain["image"])
@@ -116,8 +107,8 @@ def test_an_unknown_annotation_leaves_the_file_that_was_there(rendered: Path, tm
     out = tmp_path / "sample.npz"
     out.write_bytes(b"precious")
     done = twinpose("data", "sample", "--recipe", "smoke", "--coco", rendered, "--ann", "1", "--out", out)
-    assert done.returncode == 2
-    assert "annotation 1 is no usable person" in done.stderr
+    assert done.code == 2
+    assert "annotation 1 is no usable person" in done.error
     assert out.read_bytes() == b"precious"
 
 
@@ -130,8 +121,8 @@ def test_ground_truth_scored_as_predictions_is_perfect(rendered: Path, tmp_path:
     predictions = tmp_path / "p.json"
     predictions.write_text(json.dumps(rows))
     done = twinpose("eval", "--predictions", predictions, "--coco", rendered, "--split", "val", "--json")
-    assert done.returncode == 0, done.stderr
-    numbers = json.loads(done.stdout)
+    assert done.code == 0, done.error
+    numbers = json.loads(done.out)
     assert list(numbers) == ["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL"]
     assert numbers["AP"] == pytest.approx(1.0)
 
@@ -141,37 +132,38 @@ def test_malformed_predictions_are_the_users_mistake(rendered: Path, tmp_path: P
     predictions = tmp_path / "p.json"
     predictions.write_text(text)
     done = twinpose("eval", "--predictions", predictions, "--coco", rendered, "--split", "val")
-    assert done.returncode == 2
-    assert str(predictions) in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.code == 2
+    assert str(predictions) in done.error
+    assert len(done.error.strip().splitlines()) == 1
 
 
 def test_data_check_exits_1_and_names_the_problem(rendered: Path, tmp_path: Path) -> None:
-    assert twinpose("data", "check", "--coco", rendered).returncode == 0
+    assert twinpose("data", "check", "--coco", rendered).code == 0
     broken = tmp_path / "coco"
     synthetic.make(broken, train_images=3, val_images=2, seed=1, processes=1)
     lost = next((broken / "train2017").glob("*.jpg"))
     lost.unlink()
     done = twinpose("data", "check", "--coco", broken, "--json")
-    assert done.returncode == 1
-    assert lost.name in done.stdout
+    assert done.code == 1
+    assert lost.name in done.out
 
 
-def test_doctor_prints_json_facts() -> None:
-    done = twinpose("doctor", "--json", "--probe-s", "0.2")
-    assert done.returncode == 0
+def test_doctor_prints_json_facts_in_a_process_of_its_own() -> None:
+    command = [sys.executable, "-m", "twinpose", "doctor", "--json", "--probe-s", "0.2"]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=True)
     assert {"machine", "findings", "noise"} == json.loads(done.stdout).keys()
-    assert json.loads(twinpose("doctor", "--json", "--probe-s", "0").stdout)["noise"] is None
+    assert json.loads(twinpose("doctor", "--json", "--probe-s", "0").out)["noise"] is None
 
 
 def test_reproduce_lists_the_stored_tables_and_their_commands() -> None:
-    names = json.loads(twinpose("reproduce", "--json").stdout)
+    names = json.loads(twinpose("reproduce", "--json").out)
     assert names
     for name in names:
         told = twinpose("reproduce", name, "--run", "/nonexistent")
-        assert told.returncode == 2
-        assert "twinpose report" in told.stderr
-        assert json.loads(twinpose("reproduce", name, "--json").stdout)["table"]["command"].startswith(
+        assert told.code == 2
+        assert "twinpose report" in told.error
+        assert json.loads(twinpose("reproduce", name, "--json").out)["table"]["command"].startswith(
             "twinpose"
         )
 
@@ -193,13 +185,13 @@ def test_compare_exits_with_a_code_for_each_finding(tmp_path: Path) -> None:
     }
     for code, run in b.items():
         done = twinpose("compare", a, run)
-        assert (done.returncode, done.stderr) == (code, "")
-    facts = json.loads(twinpose("compare", a, b[4], "--fail-over", "60%", "--json").stdout)
+        assert (done.code, done.error) == (code, "")
+    facts = json.loads(twinpose("compare", a, b[4], "--fail-over", "60%", "--json").out)
     assert (facts["exit_code"], facts["counts"]["slower"], facts["counts"]["regressed"]) == (0, 1, 0)
-    assert twinpose("compare", a, b[6], "--across-machines", "-k", "throughput").returncode == 0
+    assert twinpose("compare", a, b[6], "--across-machines", "-k", "throughput").code == 0
 
 
 def test_parquet_is_written_and_nothing_is_measured(tmp_path: Path) -> None:
     done = twinpose("bench", GOLDEN / "schema_2", "--parquet", tmp_path / "cells.parquet")
-    assert (done.returncode, done.stdout) == (0, f"8 rows -> {tmp_path / 'cells.parquet'}\n")
+    assert (done.code, done.out) == (0, f"8 rows -> {tmp_path / 'cells.parquet'}\n")
     assert (tmp_path / "cells.parquet").stat().st_size > 0
