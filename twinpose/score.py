@@ -102,7 +102,7 @@ def predict(
     ] = None,
     heatmaps: Annotated[Path | None, typer.Option(help="Also write the decoded heatmaps (.npz).")] = None,
     twin: Annotated[
-        Twin, typer.Option(help="Whose export ONNX Runtime and OpenVINO are given.")
+        Twin, typer.Option(help="Whose export is given to a runtime that loads one.")
     ] = Twin.torch,
     device: DeviceName = None,
     threads: Threads = None,
