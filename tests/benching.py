@@ -19,7 +19,7 @@ from bench.rounds import session
 from bench.rounds.measure import Means, measure
 from bench.rounds.passes import Session
 from bench.rounds.session import BenchRequest
-from bench.run import folder
+from bench.run import folder, set_aside
 from bench.run.results import CellResult
 from pose.files import write_json
 
@@ -60,7 +60,7 @@ def measured(
     request = BenchRequest(**{"uncertified": True, **options})
     cells = filter_.select(chosen.cells, request.only)
     made = folder.opened(run)
-    stored = session.stored_cells(made, cells)
+    stored = set_aside.stored(made.path, damaged={cell.id for cell in cells})
     agenda = session.prepared(made, replace(chosen, cells=cells), stored, request, tell)
     timeout_s = chosen.protocol.timeout_s if request.timeout_s is None else request.timeout_s
     return measure(agenda, Means(drawn_by or Session.begin(), tell, timeout_s, **means))

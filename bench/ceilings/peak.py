@@ -189,10 +189,9 @@ def _bandwidth(
     return best_of, {"bandwidth": why} if why else {}
 
 
-def peak(ceilings: Ceilings, precision: str, threads: int, device: str = "cpu") -> float | None:
+def peak(ceilings: Ceilings, precision: str, threads: int) -> float | None:
     """Return a device's peak in GFLOP/s, or None where none was measured."""
-    rows = ceilings.peaks if ceilings.device == device else []
-    found = (row.gflops for row in rows if (row.precision, row.threads) == (precision, threads))
+    found = (row.gflops for row in ceilings.peaks if (row.precision, row.threads) == (precision, threads))
     return next(found, None)
 
 

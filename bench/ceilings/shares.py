@@ -18,9 +18,6 @@ from bench.run.results import CellResult
 
 Rate = TypeVar("Rate", bound=KernelRate)
 
-FACTS = {"cpu": "limits", "cuda": "limits_cuda"}
-"""By device: where bench.json has its ceilings."""
-
 READ_BACK = {
     **dict.fromkeys(("float32", "float", "f32", "FP32"), "fp32"),
     **dict.fromkeys(("bfloat16", "BF16"), "bf16"),
@@ -94,7 +91,7 @@ def with_shares(results: Sequence[CellResult], record: BenchFile, macs: int) -> 
         axes, rate = result.axes, _images_per_s(result)
         known = record.ceilings(axes.device)
         computed = axes.precision if axes.precision != "defaults" else _read_back(result)
-        peak = peak_.peak(known, computed, axes.threads, axes.device) if known else None
+        peak = peak_.peak(known, computed, axes.threads) if known else None
         if rate and peak and "share_of_peak" not in result.stats:
             of_peak = {"share_of_peak": peak_.share(macs, 1, 1 / rate, peak), "peak_gflops": peak}
             result = msgspec.structs.replace(result, stats={**result.stats, **of_peak})

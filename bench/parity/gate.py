@@ -26,6 +26,7 @@ class Gate:
     found: Parity | None
     installed: Mapping[str, str | None] = field(default_factory=lambda: runtimes.versions())
     """The versions that are installed now, by package."""
+    has_gpu: bool = field(default_factory=lambda: bool(fingerprint.gpus()))
     places: Mapping[str, Place] = field(default_factory=dict)
     """By runtime: where the bench runs it, if not in this environment."""
 
@@ -43,7 +44,7 @@ class Gate:
         if not SCENARIOS[cell.scenario].rungs or not artifact_sha256:
             return None
         arm, refused = self._decide(cell, artifact_sha256)
-        if not refused or (cell.device == "cuda" and not fingerprint.gpus()):
+        if not refused or (cell.device == "cuda" and not self.has_gpu):
             return None
         return "unsupported" if arm and arm.status == "unsupported" else "uncertified", refused
 

@@ -130,6 +130,7 @@ class _Measuring:
                 before, made, value["effective"], basis.matrix.protocol, basis.wanted(cell), raw
             )
         else:
+            child.samples.unlink(missing_ok=True)
             after = msgspec.structs.replace(before, status=outcome.status, reason=outcome.reason)
         results_.save(self.run.path, after)
         agenda.rows[cell.id] = after

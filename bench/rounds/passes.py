@@ -1,16 +1,15 @@
-"""Interleaving: which cells are due for a round, in what order, and which sweeps over a lane were whole."""
+"""Interleaving: cells by lane, and the order in which those of a lane have their rounds."""
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bench.cells.cell import Cell, Lane
 from bench.run.journal import Pass
-from bench.run.results import CellResult
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,3 @@ def lanes(cells: Sequence[Cell]) -> dict[Lane, list[Cell]]:
     for cell in cells:
         found.setdefault(cell.lane, []).append(cell)
     return found
-
-
-def rounds_done(result: CellResult | None, unpaired: Collection[str]) -> int:
-    """Return how many of a cell's rounds count: those of an unpaired pass lack their partners."""
-    return sum(one.pass_ not in unpaired for one in result.rounds) if result else 0

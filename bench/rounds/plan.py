@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,16 +31,21 @@ class Basis:
     run: RunFolder
     matrix: Matrix
     gate: Gate
-    decided: Mapping[str, Any]
-    """What the run contributes to each cell's hash."""
+    split: str
+    """The SHA-256 of the run's split."""
     hashes: Mapping[Path, str | None]
     """Of the artifacts that the cells measure, by path."""
+    keys: Mapping[str, str]
+    """By ID, the hash under which a cell's rounds count: of these and of the versions that are installed."""
 
     @staticmethod
-    def of(run: RunFolder, matrix: Matrix, cells: Sequence[Cell], gate: Gate) -> Basis:
-        """Return what decides the rounds of cells of a matrix, read from the run."""
-        hashes = cell_key.artifact_hashes(run.path, cells)
-        return Basis(run, matrix, gate, cell_key.decided_by_run(run), hashes)
+    def of(run: RunFolder, matrix: Matrix, gate: Gate) -> Basis:
+        """Return what decides the rounds of a matrix's cells, read from the run."""
+        hashes = cell_key.artifact_hashes(run.path, matrix.cells)
+        decided = cell_key.decided_by_run(run)
+        measures = {cell: hashes[artifacts.artifact(run.path, cell)] for cell in matrix.cells}
+        keys = {c.id: cell_key.cell_hash(c, matrix, sha256, decided) for c, sha256 in measures.items()}
+        return Basis(run, matrix, gate, decided["split"], hashes, keys)
 
     def artifact(self, cell: Cell) -> str | None:
         """Return the hash of what a cell measures; None where that is absent."""
@@ -49,10 +54,6 @@ class Basis:
     def wanted(self, cell: Cell) -> int:
         """Return how many rounds a cell is to have."""
         return self.matrix.protocol.rounds if cell.scenario in TIMED else 1
-
-    def key(self, cell: Cell) -> str:
-        """Return the hash under which a cell's rounds count."""
-        return cell_key.cell_hash(cell, self.matrix, self.artifact(cell), dict(self.decided))
 
     def certificate(self, cell: Cell) -> str | None:
         """Return the id of the certificate that a cell has now."""
@@ -66,9 +67,9 @@ class Basis:
             status="failed",
             reason="not measured yet",
             axes=cell,
-            hash=self.key(cell),
+            hash=self.keys[cell.id],
             artifact_sha256=self.artifact(cell),
-            split_sha256=self.decided["split"],
+            split_sha256=self.split,
             rounds_wanted=self.wanted(cell),
             certificate_id=self.certificate(cell),
             command=shlex.join(("twinpose", "bench", str(self.run.path), *self.matrix.options, "-k", name)),
@@ -98,31 +99,26 @@ class Plan:
     last_number: Mapping[str, int]
     """By ID the highest number of a stored round, by whatever protocol."""
     switches: tuple[Switch, ...] = ()
-    forgotten: tuple[str, ...] = ()
-    """IDs of cells whose rounds are of other weights or another split: they are not about this run."""
     rewritten: tuple[CellResult, ...] = ()
     """Rows that are stored otherwise: another certificate, or none."""
 
     @property
     def put_aside(self) -> Counter[str]:
-        """Return by profile how many cells have rounds that another protocol or version measured."""
+        """Return by profile how many cells have rounds of another protocol, version or weights."""
         return Counter(
             str(one.aside.protocol.get("profile", "unknown")) for one in self.switches if one.aside
         )
 
 
-def plan(basis: Basis, cells: Iterable[Cell], stored: Mapping[str, StoredCell], *, uncertified: bool) -> Plan:
-    """Return the plan of a bench of some cells; with `uncertified` none is barred."""
+def plan(basis: Basis, stored: Mapping[str, StoredCell], *, uncertified: bool) -> Plan:
+    """Return the plan of a bench of the matrix's cells; with `uncertified` none is barred."""
     rows, last_number = {}, {}
-    barred, failed, switches, forgotten, rewritten = [], [], [], [], []
-    for cell in cells:
+    barred, failed, switches, rewritten = [], [], [], []
+    for cell in basis.matrix.cells:
         here = stored.get(cell.id, StoredCell())
-        found = here.under(basis.key(cell))
+        found = here.under(basis.keys[cell.id])
         last_number[cell.id] = here.last_number
-        if _is_of_other_weights(basis, cell, here, found):
-            forgotten.append(cell.id)
-            found, last_number[cell.id] = None, 0
-        elif here.current is not found:
+        if here.current is not found:
             aside = here.current if here.current and here.current.rounds else None
             switches.append(Switch(cell.id, aside, found))
         if found and found.status != "ok":
@@ -137,7 +133,7 @@ def plan(basis: Basis, cells: Iterable[Cell], stored: Mapping[str, StoredCell], 
             rewritten.append(row)
         rows[cell.id] = row
     marked = frozenset(barred), frozenset(failed)
-    return Plan(basis, rows, *marked, last_number, tuple(switches), tuple(forgotten), tuple(rewritten))
+    return Plan(basis, rows, *marked, last_number, tuple(switches), tuple(rewritten))
 
 
 def _row(basis: Basis, cell: Cell, found: CellResult | None) -> CellResult:
@@ -148,14 +144,6 @@ def _row(basis: Basis, cell: Cell, found: CellResult | None) -> CellResult:
     return (
         found if found.certificate_id == granted else msgspec.structs.replace(found, certificate_id=granted)
     )
-
-
-def _is_of_other_weights(basis: Basis, cell: Cell, here: StoredCell, found: CellResult | None) -> bool:
-    """Return whether what stands in a cell's place are rounds of other weights, or of another split."""
-    current, now = here.current, (basis.artifact(cell), basis.decided["split"])
-    if current is None or current is found or not current.rounds:
-        return False
-    return (current.artifact_sha256, current.split_sha256) != now
 
 
 LACKS, BESIDE, WIDE = "lack rounds", "beside them", "of wide intervals"
@@ -222,7 +210,7 @@ class Agenda:
         """Return how many rounds of a measured cell count: none without a partner where there is one."""
         partners = [one for one in self._pairable(self.lanes[cell.lane]) if one != cell]
         unpaired = self.broken | self.alone if cell.scenario in TIMED and partners else self.broken
-        return passes.rounds_done(self.rows[cell.id], unpaired)
+        return sum(one.pass_ not in unpaired for one in self.rows[cell.id].rounds)
 
     def _wide(self, members: list[Cell]) -> list[Cell]:
         """Return a lane's measured cells while any of their intervals is too wide and rounds are left."""

@@ -86,7 +86,7 @@ def run(
     picked = filter_.select(chosen.cells, request.only)
     pair = noise_pair.noise_pair(picked)
     wanted = replace(chosen, cells=(*picked, *([pair[1]] if pair else [])))
-    stored = stored_cells(folder, wanted.cells)
+    stored = set_aside.stored(folder.path, damaged=noise_pair.with_replicas(wanted.cells))
     here = fingerprint_.fingerprint(PACKAGES)
     record = bench_file.read(folder.path) or BenchFile()
     record = _on_this_machine(folder, record, here, stored, picked if request.again else [])
@@ -117,12 +117,6 @@ def run(
     return _closed(folder, record, stored, rows, pair, session)
 
 
-def stored_cells(folder: RunFolder, cells: Iterable[Cell]) -> dict[str, StoredCell]:
-    """Return what a run holds of all its cells; damaged ones among those to be measured are as absent."""
-    set_aside.adopt(folder.path)
-    return set_aside.stored(folder.path, damaged={cell.id for cell in cells})
-
-
 def prepared(
     folder: RunFolder, wanted: Matrix, stored: dict[str, StoredCell], request: BenchRequest, tell: OnEvent
 ) -> Agenda:
@@ -134,12 +128,12 @@ def prepared(
     gate = gate_.of_run(folder.path, wanted.places)
     if not request.uncertified:
         gate.require_unaltered()
+    basis = Basis.of(folder, wanted, gate)
     if request.again:
         for cell_id in noise_pair.with_replicas(wanted.cells):
             stored.pop(cell_id, None)
             results.forget(folder.path, cell_id)
-    basis = Basis.of(folder, wanted, wanted.cells, gate)
-    made = plan(basis, wanted.cells, stored, uncertified=request.uncertified)
+    made = plan(basis, stored, uncertified=request.uncertified)
     _apply(made, stored)
     if made.put_aside:
         tell("put_aside", {"profiles": made.put_aside})
@@ -150,14 +144,12 @@ def prepared(
 def _apply(made: Plan, stored: dict[str, StoredCell]) -> None:
     """Change the stored cells as a plan says, on disk and in `stored`."""
     path = made.basis.run.path
-    for one in made.switches:
-        set_aside.switch(path, *one)
-    for cell_id in made.forgotten:
-        results.forget(path, cell_id)
+    for cell_id, aside, back in made.switches:
+        set_aside.switch(path, cell_id, aside, back)
+        others = [one for one in stored[cell_id].others if one is not back]
+        stored[cell_id] = StoredCell(back, (*others, aside) if aside else tuple(others))
     for row in made.rewritten:
         results.save(path, row)
-    for cell_id in (*(one.cell_id for one in made.switches), *made.forgotten):
-        stored.pop(cell_id, None)
 
 
 def _with_limits(
@@ -172,10 +164,10 @@ def _with_limits(
     tell("stage", {"what": "the harness's own cost"})
     record = bench_file.write(folder.path, msgspec.structs.replace(record, null=overhead(folder, like)))
     tell("stage", {"what": "the machine's ceilings"})
-    for device, name in shares.FACTS.items():
+    for device in bench_file.CEILINGS:
         if shares.timed_on(wanted, device):
             found = shares.merged(record.ceilings(device), ceilings(wanted, device))
-            record = bench_file.write(folder.path, msgspec.structs.replace(record, **{name: found}))
+            record = bench_file.write(folder.path, record.with_ceilings(device, found))
     return record
 
 

@@ -111,6 +111,10 @@ class NoiseFloor(msgspec.Struct, frozen=True):
     reasons: list[str] = []
 
 
+CEILINGS = {"cpu": "limits", "cuda": "limits_cuda"}
+"""By device: the field of `BenchFile` that has its ceilings."""
+
+
 class BenchFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """bench.json; what no bench of the run has noted is absent from it."""
 
@@ -132,7 +136,12 @@ class BenchFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def ceilings(self, device: str) -> Ceilings | None:
         """Return what a device can do; None where no bench of the run measured it."""
-        return {"cpu": self.limits, "cuda": self.limits_cuda}.get(device)
+        found: Ceilings | None = getattr(self, CEILINGS[device], None) if device in CEILINGS else None
+        return found
+
+    def with_ceilings(self, device: str, found: Ceilings) -> BenchFile:
+        """Return the record with what a device can do."""
+        return msgspec.structs.replace(self, **{CEILINGS[device]: found})
 
     @property
     def profiles_asked(self) -> dict[str, str]:

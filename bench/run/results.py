@@ -24,8 +24,7 @@ from pose.files import (
 T = TypeVar("T")
 
 SCHEMA = 2
-"""Of what a bench writes: 2 since a cell has rounds of several processes, each with its own figures; 1 is
-still read."""
+"""Of what a bench writes: 2 since a cell has rounds of several processes, each with its own figures."""
 RUN_SCHEMA = 1
 """Of run.json."""
 
@@ -121,7 +120,7 @@ def forget(run: Path, cell_id: str) -> None:
 
 
 class Damaged(UserError):
-    """A cell's file holds something that no version of a bench writes."""
+    """A file of a bench holds something that no release wrote."""
 
 
 _CELL = msgspec.json.Decoder(CellResult)

@@ -67,8 +67,8 @@ def _put_aside(profiles: Mapping[str, int]) -> str:
     """Return what became of rounds that were measured otherwise than is asked for now."""
     found = ", ".join(f"{count} by profile {profile}" for profile, count in profiles.items())
     return (
-        f"cells with rounds by another protocol or version: {found}; they are put aside, and back when what "
-        f"measured them is asked for again (--profile; '{OWN}' for the matrix's own)"
+        f"cells with rounds by another protocol, version or weights: {found}; they stay aside, and are back "
+        f"when what measured them is asked for again (--profile; '{OWN}' for the matrix's own)"
     )
 
 

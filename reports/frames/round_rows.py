@@ -52,7 +52,7 @@ def round_rows(results: Iterable[CellResult]) -> Iterator[dict[str, Any]]:
             "unit": SCENARIOS[result.axes.scenario].unit,
             **_figures("cell", result.stats),
         }
-        yield from (cell | _round(one) for one in result.rounds)
+        yield from (cell | _round(one) | {"round": n} for n, one in enumerate(result.rounds, 1))
         if not result.rounds:
             yield cell
 
@@ -60,7 +60,6 @@ def round_rows(results: Iterable[CellResult]) -> Iterator[dict[str, Any]]:
 def _round(one: Round) -> dict[str, Any]:
     row = {name: getattr(one, name) for name in ROUND if hasattr(one, name)}
     return row | {
-        "round": one.number,
         "pass": one.pass_,
         "started": datetime.fromisoformat(one.started).astimezone(UTC),
         "round_verdict": one.validity.verdict,

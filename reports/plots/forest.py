@@ -79,7 +79,7 @@ def plot(run: Run) -> Plot | None:
 def _floor(run: Run) -> tuple[float, float, float] | None:
     """Return the A/A pair as the plot has all pairs: how many times the second arm is faster, with ends."""
     found = measurement.noise_floor(run)
-    scenario = measurement.floors(run)[-1].b.rpartition("-")[2] if found else ""
+    scenario = measurement.floors(run)[-1][0].b.rpartition("-")[2] if found else ""
     if found is None or scenario not in SCENARIOS or not SCENARIOS[scenario].less_is_faster:
         return found
     value, low, high = found

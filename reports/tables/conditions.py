@@ -84,7 +84,7 @@ def _said(conditions: dict[str, Any]) -> list[str]:
 
 def _one_doubt(rounds: Sequence[Round], kind: Mapping[int, Doubt]) -> str:
     place, first = next(iter(kind.items()))
-    number = rounds[place].number
+    number = place + 1
     if len(kind) == 1:
         return f"{first.text} (round {number})"
     same = len(set(kind.values())) == 1

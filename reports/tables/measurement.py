@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from bench.cells.scenarios import LATENCY, THROUGHPUT
-from bench.run.bench_file import Ceilings, NoiseLook, Peak
+from bench.run.bench_file import BenchFile, Ceilings, NoiseLook, Peak
 from bench.statistics.samples import counted
 from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
@@ -59,8 +58,7 @@ def _row(
 
 def _noise_rows(run: Run) -> list[Row]:
     found, rows = floors(run), []
-    for place, one in enumerate(reversed(found)):
-        value, (low, high) = one.ratio or math.nan, one.interval or (math.nan, math.nan)
+    for place, (one, (value, low, high)) in enumerate(reversed(found)):
         said = f"{formats.times(value, high - low)} {formats.times_interval(low, high)}"
         what = "Same cell as two arms (A/A)" if place == 0 else "The same, earlier"
         rows.append(_row("Noise floor", what, said, _told(run, one), exact=(value, low, high), unit="ratio"))
@@ -184,8 +182,8 @@ def _seconds(found: dict[str, Any], key: str) -> Value:
 
 
 def _ceiling_rows(run: Run) -> list[Row]:
-    known = (("", run.bench and run.bench.limits), ("GPU, ", run.bench and run.bench.limits_cuda))
-    found = [(where, ceilings) for where, ceilings in known if ceilings]
+    record = run.bench or BenchFile()
+    found = [(where, one) for where, one in (("", record.limits), ("GPU, ", record.limits_cuda)) if one]
     rows = [_peak_row(one, where) for where, ceilings in found for one in ceilings.peaks]
     rows += [row for where, ceilings in found if not where for row in _bandwidth_rows(ceilings)]
     for where, ceilings in found:

@@ -62,15 +62,14 @@ def _rules(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in NO_RULES}
 
 
-def floors(run: Run) -> list[NoiseLook]:
-    """Return the A/A measurements that gave an interval, the run's own last."""
-    return [one for one in noise(run).history if one.ratio and one.interval]
+def floors(run: Run) -> list[tuple[NoiseLook, tuple[float, float, float]]]:
+    """Return the A/A measurements that gave an interval, the run's own last: each with its ratio and ends."""
+    return [(one, (one.ratio, *one.interval)) for one in noise(run).history if one.ratio and one.interval]
 
 
 def noise_floor(run: Run) -> tuple[float, float, float] | None:
     """Return the A/A ratio and the ends of its 95 % interval; None where no pair was measured."""
-    last = floors(run)[-1:]
-    return next(((one.ratio, *one.interval) for one in last if one.ratio and one.interval), None)
+    return next((found for _, found in reversed(floors(run))), None)
 
 
 def noise_verdict(run: Run) -> str | None:

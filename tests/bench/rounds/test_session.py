@@ -15,8 +15,10 @@ from benching import TESTS, one
 from bench.cells import matrix
 from bench.compare import sides
 from bench.machine import energy, fingerprint
+from bench.process.launch import OnEvent
 from bench.rounds import null_cost, session
 from bench.rounds import text as text_
+from bench.rounds.plan import BESIDE
 from bench.rounds.session import BenchRequest, BenchResult
 from bench.run import bench_file, folder, results
 from bench.run.bench_file import Ceilings, NoiseFloor
@@ -57,13 +59,14 @@ def whole_bench(
     chosen: matrix.Matrix,
     runner: str = "Sleeper",
     ceilings: Callable[[matrix.Matrix, str], Ceilings] = lambda measured, device: CEILINGS,
+    tell: OnEvent = lambda name, fields: None,
     **wanted: Any,
 ) -> BenchResult:
     return session.run(
         folder.opened(run),
         chosen,
         BenchRequest(uncertified=True, command="twinpose bench", **wanted),
-        lambda name, fields: None,
+        tell,
         runners={"torch": f"fake_runners:{runner}"},
         env={"PYTHONPATH": TESTS},
         ceilings=ceilings,
@@ -254,6 +257,28 @@ def test_where_the_first_cell_cannot_be_measured_another_is_measured_twice(run_f
     [look] = left.noise.history
     assert (look.b, left.noise.verdict is None) == (floor.b, False)
     assert [result.id for result in left.cells][-1] == floor.a
+
+
+def test_a_stand_in_takes_no_number_of_another_protocol_s_samples(run_folder: Path) -> None:
+    """The bench by the first protocol was ended in its A/A part, so both of its arms lack rounds."""
+    absent = one("train", mode="compiled", batch=4).cells
+
+    def by(measured_s: float) -> matrix.Matrix:
+        lane = one(protocol={"rounds": 2, "measured_s": measured_s})
+        return replace(lane, cells=(*absent, *lane.cells))
+
+    def stop(name: str, fields: dict[str, Any]) -> None:
+        if name == "pass_started" and BESIDE in fields["why"]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        whole_bench(run_folder, by(0.03), tell=stop)
+    other = whole_bench(run_folder, by(0.06)).cells[1]
+    counts = [len(results.round_samples(run_folder, other.id, r.number)["latency_ns"]) for r in other.rounds]
+    assert counts == [made.count for made in other.rounds]
+    whole_bench(run_folder, by(0.03))
+    again = [len(results.round_samples(run_folder, other.id, r.number)["latency_ns"]) for r in other.rounds]
+    assert again == counts
 
 
 def test_rounds_of_another_machine_are_not_added_to(run_folder: Path):

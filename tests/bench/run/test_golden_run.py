@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,16 @@ def test_a_run_of_before_is_benched_on(measured: Matrix, run: Path, say: Say) ->
     cells = [one.current.axes for one in found.values() if one.current]
     # The artifacts themselves are not in the repository.
     hashes = {artifacts.artifact(run, cell): found[cell.id].current.artifact_sha256 for cell in cells}  # type: ignore[union-attr]
-    basis = Basis(opened, measured, gate.of_run(run), cell_key.decided_by_run(opened), hashes)
-    made = plan(basis, cells, found, uncertified=True)
-    assert (made.switches, made.forgotten) == ((), ())
+    decided = cell_key.decided_by_run(opened)
+    keys = {
+        cell.id: cell_key.cell_hash(cell, measured, hashes[artifacts.artifact(run, cell)], decided)
+        for cell in cells
+    }
+    wanted = replace(measured, cells=tuple(cells))
+    made = plan(
+        Basis(opened, wanted, gate.of_run(run), decided["split"], hashes, keys), found, uncertified=True
+    )
+    assert made.switches == ()
     assert {name: row.rounds for name, row in made.rows.items()} == {
         name: one.current.rounds for name, one in found.items() if one.current
     }

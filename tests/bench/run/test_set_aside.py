@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benching import bench, one
+from benching import bench, call_here, one
 
 from bench.cells import matrix
+from bench.process import launch
 from bench.run import bench_file, folder, results, set_aside
 from bench.run.bench_file import BenchFile
 from bench.run.results import CellResult
@@ -52,11 +55,17 @@ def test_another_protocol_loses_no_round(run_folder: Path) -> None:
     assert more.rounds[:2] == long.rounds
 
 
-def test_rounds_of_other_weights_are_forgotten(run_folder: Path) -> None:
-    heard(run_folder, by(0.05))
-    (run_folder / "train/torch/best.safetensors").write_bytes(b"other weights")
-    heard(run_folder, by(0.06))
-    assert aside(run_folder) == set()
+def test_rounds_of_other_weights_come_back_with_them(run_folder: Path) -> None:
+    weights = run_folder / "train/torch/best.safetensors"
+    before, was = heard(run_folder, by(0.05))[0], weights.read_bytes()
+    weights.unlink()
+    absent, _ = heard(run_folder, by(0.05))
+    assert (absent.status, absent.rounds) == ("failed", [])
+    weights.write_bytes(b"other weights")
+    other, _ = heard(run_folder, by(0.05))
+    assert {one.pass_ for one in other.rounds}.isdisjoint(one.pass_ for one in before.rounds)
+    weights.write_bytes(was)
+    require_both(run_folder, 0.06, before)
 
 
 def test_again_forgets_what_is_aside_too(run_folder: Path) -> None:
@@ -85,17 +94,77 @@ def test_a_process_killed_while_it_changes_a_cell_s_place_loses_nothing(
 def test_what_an_older_version_put_aside_comes_back(run_folder: Path, asked: float, current: str) -> None:
     """It moved a cell's folder to bench/aside/HASH/ID, its JSON in it; `itself`: and was killed half-way."""
     short, _ = heard(run_folder, by(0.05))
-    json, raw = results.path_of(run_folder, short.id), results.samples_path(run_folder, short.id, 1).parent
+    stored, raw = results.path_of(run_folder, short.id), results.samples_path(run_folder, short.id, 1).parent
     there = run_folder / "bench" / "aside" / short.hash[:16] / short.id
-    shutil.copyfile(json, raw / "cell.json")
+    shutil.copyfile(stored, raw / "cell.json")
     there.parent.mkdir(parents=True)
     raw.rename(there)
     if current != "itself":
-        json.unlink()
+        stored.unlink()
     if current == "another":
         heard(run_folder, by(0.07))
     require_both(run_folder, asked, short)
     assert not there.exists()
+
+
+@pytest.mark.parametrize("dies_in", ["copyfile", "rmtree"])
+def test_an_adoption_that_was_killed_ends_in_the_next_bench(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, dies_in: str
+) -> None:
+    short, _ = heard(run_folder, by(0.05))
+    raw = results.samples_path(run_folder, short.id, 1).parent
+    there = run_folder / "bench" / "aside" / short.hash[:16] / short.id
+    results.path_of(run_folder, short.id).rename(raw / "cell.json")
+    there.parent.mkdir(parents=True)
+    raw.rename(there)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, dies_in, killed)
+        with pytest.raises(KeyboardInterrupt):
+            set_aside.stored(run_folder)
+    require_both(run_folder, 0.06, short)
+
+
+def killed(*arguments: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["{hash} (conflicted copy).json", "cell.json", "0123456789abcdef.json"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_lies_among_a_cell_s_samples_and_is_not_its_own_is_nobody_s(
+    run_folder: Path, name: str, whole: bool
+) -> None:
+    short, _ = heard(run_folder, by(0.05))
+    copy = results.samples_path(run_folder, short.id, 1).with_name(name.format(hash=short.hash[:16]))
+    text = results.path_of(run_folder, short.id).read_bytes()
+    heard(run_folder, by(0.06))
+    copy.write_bytes(text if whole else text[:99])
+    (run_folder / "bench" / "aside" / "damaged").mkdir(parents=True)
+    (run_folder / "bench" / "aside" / "damaged" / ".DS_Store").touch()
+    more, _ = heard(run_folder, by(0.05, rounds=3))
+    heard(run_folder, by(0.06))
+    back, _ = heard(run_folder, by(0.05, rounds=3))
+    assert back == more
+    assert [one.value for one in back.rounds[:2]] == [one.value for one in short.rounds]
+
+
+def test_a_round_that_failed_leaves_no_samples(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any, **options: Any) -> launch.Outcome:
+        return replace(call_here(*arguments, **options), status="failed", reason="in its end", value=None)
+
+    heard(run_folder, by(0.05))
+    monkeypatch.setattr(launch, "call", fails)
+    failed, _ = heard(run_folder, by(0.05, rounds=3))
+    assert (failed.status, len(failed.rounds)) == ("failed", 2)
+    assert len([*results.samples_path(run_folder, failed.id, 1).parent.iterdir()]) == 2
+
+
+def test_what_refuses_a_bench_comes_before_again_forgets(run_folder: Path) -> None:
+    short, _ = heard(run_folder, by(0.05))
+    facts = json.loads((run_folder / "run.json").read_text())
+    (run_folder / "run.json").write_text(json.dumps(facts | {"boxes": "gone.json"}))
+    with pytest.raises(UserError, match=r"gone\.json"):
+        heard(run_folder, by(0.05), again=True)
+    assert results.cells(run_folder) == [short]
 
 
 def require_both(run: Path, asked: float, short: CellResult) -> None:
