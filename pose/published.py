@@ -16,6 +16,9 @@ import numpy as np
 
 Points = np.ndarray | Sequence[Sequence[float]]
 """x and y of each joint (K, 2)."""
+Numbers = np.ndarray | Sequence[float]
+Size = Sequence[int]
+"""Width and height."""
 
 PAIRS = [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)]
 SIGMAS = [.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89]  # fmt: skip
@@ -27,27 +30,20 @@ def clean_box(box: Sequence[float], width: int, height: int) -> list[float] | No
     coco.py, _load_coco_person_keypoint_annotation_kernal.
     """
     x, y, w, h = box
-    x1 = max(0, x)
-    y1 = max(0, y)
+    x1, y1 = max(0, x), max(0, y)
     x2 = min(width - 1, x1 + max(0, w - 1))
     y2 = min(height - 1, y1 + max(0, h - 1))
-    if x2 >= x1 and y2 >= y1:
-        return [x1, y1, x2 - x1, y2 - y1]
-    return None
+    return [x1, y1, x2 - x1, y2 - y1] if x2 >= x1 and y2 >= y1 else None
 
 
-def box_to_center_scale(
-    box: Sequence[float] | np.ndarray, image_width: int, image_height: int
-) -> tuple[np.ndarray, np.ndarray]:
+def box_to_center_scale(box: Numbers, image_width: int, image_height: int) -> tuple[np.ndarray, np.ndarray]:
     """Return centre (2,) in image pixels and scale (2,) in units of 200 pixels, float32.
 
     image_width and image_height are the network's input; coco.py, _xywh2cs.
     """
     x, y, w, h = box
     aspect_ratio = image_width * 1.0 / image_height
-    center = np.zeros(2, dtype=np.float32)
-    center[0] = x + w * 0.5
-    center[1] = y + h * 0.5
+    center = np.array([x + w * 0.5, y + h * 0.5], dtype=np.float32)
     if w > aspect_ratio * h:
         h = w * 1.0 / aspect_ratio
     elif w < aspect_ratio * h:
@@ -69,27 +65,24 @@ def get_3rd_point(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def get_affine_transform(
-    center: np.ndarray, scale: np.ndarray, degrees: float, output_size: Sequence[int], inverse: bool = False
+    center: np.ndarray, scale: np.ndarray, degrees: float, output_size: Size, inverse: bool = False
 ) -> np.ndarray:
     """Return the (2, 3) affine of three points of the image and three of the output; transforms.py."""
     src_w = (scale * np.float32(200.0))[0]
     dst_w, dst_h = output_size
     src_dir = get_dir([0, src_w * -0.5], np.pi * degrees / 180)
     dst_dir = np.array([0, dst_w * -0.5], np.float32)
-    src = np.zeros((3, 2), dtype=np.float32)
-    dst = np.zeros((3, 2), dtype=np.float32)
+    src, dst = np.zeros((2, 3, 2), dtype=np.float32)
     src[0, :] = center
     src[1, :] = center + src_dir
     dst[0, :] = [dst_w * 0.5, dst_h * 0.5]
     dst[1, :] = np.array([dst_w * 0.5, dst_h * 0.5]) + dst_dir
     src[2, :] = get_3rd_point(src[0, :], src[1, :])
     dst[2, :] = get_3rd_point(dst[0, :], dst[1, :])
-    if inverse:
-        return np.asarray(cv2.getAffineTransform(dst, src))
-    return np.asarray(cv2.getAffineTransform(src, dst))
+    return np.asarray(cv2.getAffineTransform(dst, src) if inverse else cv2.getAffineTransform(src, dst))
 
 
-def affine_transform(point: Sequence[float] | np.ndarray, t: np.ndarray) -> list[float]:
+def affine_transform(point: Numbers, t: np.ndarray) -> list[float]:
     """Return the point mapped by a (2, 3) affine; transforms.py."""
     x, y = float(point[0]), float(point[1])
     return [
@@ -111,11 +104,7 @@ def fliplr_joints(
 
 
 def generate_target(
-    joints: Points,
-    visible: Sequence[bool],
-    image_size: Sequence[int],
-    heatmap_size: Sequence[int],
-    sigma: float,
+    joints: Points, visible: Sequence[bool], image_size: Size, heatmap_size: Size, sigma: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return heatmaps (K, h, w) and weights (K,) float32 of joints in input pixels; JointsDataset.py."""
     k = len(joints)
@@ -141,11 +130,11 @@ def generate_target(
 
 def training_sample(
     image: np.ndarray,
-    box: Sequence[float] | np.ndarray,
+    box: Numbers,
     joints: Points,
     visible: Sequence[bool],
-    input_size: tuple[int, int],
-    heatmap_size: tuple[int, int],
+    input_size: Size,
+    heatmap_size: Size,
     sigma: float,
     scale_factor: float,
     degrees: float,
@@ -209,8 +198,7 @@ def flip_back(maps: np.ndarray, shift: bool) -> np.ndarray:
     if not shift:
         return flipped
     shifted = flipped.copy()
-    for x in range(1, w):
-        shifted[:, :, :, x] = flipped[:, :, :, x - 1]
+    shifted[:, :, :, 1:] = flipped[:, :, :, :-1]
     return shifted
 
 
@@ -225,8 +213,7 @@ def get_quarter_preds(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     inference.py, get_max_preds and the POST_PROCESS part of get_final_preds.
     """
     n, k, height, width = maps.shape
-    preds = np.zeros((n, k, 2))
-    peaks = np.zeros((n, k))
+    preds, peaks = np.zeros((n, k, 2)), np.zeros((n, k))
     for i in range(n):
         for joint in range(k):
             hm = maps[i][joint]
@@ -258,14 +245,10 @@ def get_final_preds(maps: np.ndarray, center: np.ndarray, scale: np.ndarray) -> 
     return preds, peaks
 
 
-def rescored(joint_scores: Sequence[float] | np.ndarray, box_score: float, in_vis_thre: float) -> float:
+def rescored(joint_scores: Numbers, box_score: float, in_vis_thre: float) -> float:
     """Return one person's score; coco.py, evaluate."""
-    total, valid = 0.0, 0
-    for score in joint_scores:
-        if score > in_vis_thre:
-            total += float(score)
-            valid += 1
-    return (total / valid if valid else 0.0) * box_score
+    valid = [float(score) for score in joint_scores if score > in_vis_thre]
+    return (sum(valid) / len(valid) if valid else 0.0) * box_score
 
 
 def oks_iou(g: Points, d: Points, a_g: float, a_d: float) -> float:
@@ -279,10 +262,7 @@ def oks_iou(g: Points, d: Points, a_g: float, a_d: float) -> float:
 
 
 def oks_nms(
-    people: Sequence[Points] | np.ndarray,
-    scores: Sequence[float] | np.ndarray,
-    areas: Sequence[float] | np.ndarray,
-    thresh: float,
+    people: Sequence[Points] | np.ndarray, scores: Numbers, areas: Numbers, thresh: float
 ) -> list[int]:
     """Return the indices of the people kept, best first; nms.py."""
     left = [int(i) for i in np.argsort(scores, kind="stable")[::-1]]
