@@ -106,10 +106,7 @@ def _order(
         return told, "as --channel-order says"
     if usual := metadata.get(channel_order.OF_LAYOUT):
         return str(usual), "as published checkpoints of this layout; --channel-order if yours is not"
-    return (
-        resolved.data.channel_order,
-        "as the recipe, for the file does not say; else --channel-order",
-    )
+    return resolved.data.channel_order, "as the recipe, for the file does not say; else --channel-order"
 
 
 def read_in_child(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:

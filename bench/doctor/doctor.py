@@ -12,11 +12,7 @@ from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
 from bench.machine import fingerprint
 from bench.process import launch
 
-TITLES = {
-    SPOILS: "spoils measurements",
-    NOTE: "worth knowing",
-    UNSUPPORTED: "not supported here",
-}
+TITLES = {SPOILS: "spoils measurements", NOTE: "worth knowing", UNSUPPORTED: "not supported here"}
 PROBE_S = 10.0
 
 

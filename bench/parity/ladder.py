@@ -44,10 +44,7 @@ DEPLOYMENT = 7
 
 
 def climb(
-    context: Context,
-    subjects: Sequence[Subject],
-    lower: Precisions,
-    numbers: Sequence[int] = QUICK,
+    context: Context, subjects: Sequence[Subject], lower: Precisions, numbers: Sequence[int] = QUICK
 ) -> tuple[list[Rung], list[dict[str, Any]]]:
     """Climb the rungs in `numbers`; return all eight, and the facts of each arm of rung 7.
 

@@ -21,10 +21,7 @@ def judged(validity: dict[str, Any], doubts: list[str], faults: list[str]) -> di
     verdict = validity["verdict"]
     if doubts and verdict == "VALID":
         verdict = "FLAGGED"
-    return {
-        "verdict": "INVALID" if faults else verdict,
-        "reasons": [*faults, *validity["reasons"], *doubts],
-    }
+    return {"verdict": "INVALID" if faults else verdict, "reasons": [*faults, *validity["reasons"], *doubts]}
 
 
 def missing_threads(asked: int, told: int | None, processors: int) -> list[str]:

@@ -164,11 +164,7 @@ def tail_share(n: int, first_look: int | None = None) -> float:
 def _moments(logs: np.ndarray, first_look: int | None) -> tuple[float, float, int]:
     """Return the mean of log ratios (n,), its standard error (0 within rounding), degrees of freedom."""
     error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    return (
-        float(logs.mean()),
-        error if error > ROUNDING else 0.0,
-        degrees_of_freedom(len(logs), first_look),
-    )
+    return float(logs.mean()), error if error > ROUNDING else 0.0, degrees_of_freedom(len(logs), first_look)
 
 
 def _quantile(freedom: int) -> float:

@@ -214,11 +214,7 @@ def _number_points(run: Run, axes: Axes, points: list[tuple[CellResult, float, f
         side = next((side for side in first if side not in taken), first[0])
         sides.append((x, y, side))
         axes.annotate(
-            *(str(place + 1), (x, y), side),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=8,
+            *(str(place + 1), (x, y), side), textcoords="offset points", ha="center", va="center", fontsize=8
         )
         key = certification.marked(run, cell, f"{place + 1}  {_point_name(cell.axes)}")
         keys.append(Line2D([], [], linestyle="none", label=key, **_mark(cell)))

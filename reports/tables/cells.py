@@ -6,17 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.cells.scenarios import SCENARIOS
-from reports.formats import (
-    Absent,
-    Noted,
-    bare,
-    mebibytes,
-    milliseconds,
-    number,
-    per_second,
-    percent,
-    score,
-)
+from reports.formats import Absent, Noted, bare, mebibytes, milliseconds, number, per_second, percent, score
 from reports.frames.cell_rows import PERCENTILES, cell_rows
 from reports.run.missing import command
 from reports.run.read import Run

@@ -65,10 +65,7 @@ def _noise_rows(run: Run) -> list[Row]:
     if not found:
         rows.append(_row("Noise floor", "Same cell as two arms (A/A)", UNMEASURED, "no A/A pair"))
     reasons = "; ".join(noise(run).reasons) or NOISE_RULE
-    return [
-        *rows,
-        _row("Noise floor", "Verdict", or_absent(noise_verdict(run), UNMEASURED.reason), reasons),
-    ]
+    return [*rows, _row("Noise floor", "Verdict", or_absent(noise_verdict(run), UNMEASURED.reason), reasons)]
 
 
 def _told(run: Run, one: NoiseLook) -> str:
@@ -123,11 +120,7 @@ def _one_protocol(run: Run, found: dict[str, Any], kind: str) -> list[Row]:
             _seconds(found, "measured_s"),
             f"{_queries(found, 'measured_queries')}at least, in each round",
         ),
-        (
-            "Inputs",
-            or_absent(found.get("images"), NOT_SAID),
-            "distinct validation inputs, in turn",
-        ),
+        ("Inputs", or_absent(found.get("images"), NOT_SAID), "distinct validation inputs, in turn"),
         ("Percentiles", _percentiles(found), "nearest rank over the queries of all rounds, nothing trimmed"),
     ]
     return [_row(kind, what, said, how) for what, said, how in rows]

@@ -40,11 +40,7 @@ def overview(run: Run) -> Table | None:
     places = {(c.axes.scenario, c.axes.batch) for c in timed if c.axes.scenario in TIMED}
     columns = sorted(places, key=lambda place: (list(SCENARIOS).index(place[0]), place[1]))
     rows = [
-        Row(
-            _overview_row(run, group, columns),
-            lane(group[0].axes),
-            muted=not any(map(comparable, group)),
-        )
+        Row(_overview_row(run, group, columns), lane(group[0].axes), muted=not any(map(comparable, group)))
         for group in _grouped(timed)
     ]
     return Table(

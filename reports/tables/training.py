@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from bench.cells.cell import TWINS
-from reports.formats import (
-    TWIN_NAMES,
-    Absent,
-    Value,
-    coco_number,
-    loss,
-    or_absent,
-    rate,
-    score,
-    seconds,
-)
+from reports.formats import TWIN_NAMES, Absent, Value, coco_number, loss, or_absent, rate, score, seconds
 from reports.frames.epoch_rows import EPOCHS, epoch_rows
 from reports.run.missing import command, no_test
 from reports.run.read import Run, TrainingHistory
