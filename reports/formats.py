@@ -14,6 +14,7 @@ DASH = "—"
 MINUS = "−"
 RUNTIME_NAMES = {one.name: one.title for one in RUNTIMES.values()}
 TWIN_NAMES = {twin: RUNTIME_NAMES[twin] for twin in TWINS}
+DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA GPU", "intel-gpu": "Intel GPU"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,16 @@ Columns = Mapping[str, tuple[str, str]]
 def text(value: object) -> str:
     """Return the value as it is."""
     return str(value)
+
+
+def runtime(name: str) -> str:
+    """Return a runtime, or the twin of that name, as people call it: ONNX Runtime."""
+    return RUNTIME_NAMES.get(name, name)
+
+
+def device(name: str) -> str:
+    """Return a device as people call it: CPU, CUDA GPU, Intel GPU."""
+    return DEVICE_NAMES.get(name, name)
 
 
 def score(value: float) -> str:

@@ -117,8 +117,7 @@ class File(Section):
     name: str
     protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
     interpreters: dict[
-        RuntimeName,
-        Annotated[Place, BeforeValidator(lambda v: {"python": v} if isinstance(v, str) else v)],
+        RuntimeName, Annotated[Place, BeforeValidator(lambda v: {"python": v} if isinstance(v, str) else v)]
     ] = Field(default_factory=dict)
     """Runtimes that live in an environment of their own: an interpreter's path, or a Place."""
     defaults: dict[str, Any] = Field(default_factory=dict)

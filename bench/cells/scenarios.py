@@ -146,20 +146,14 @@ DATA = Scenario(
     rungs=(1,),
     only=(
         Only(
-            "precision",
-            ("fp32",),
-            "a loader makes uint8 and float32 alone; expected precision fp32, not {}",
+            "precision", ("fp32",), "a loader makes uint8 and float32 alone; expected precision fp32, not {}"
         ),
         Only("device", ("cpu",), "a loader ends in host memory; expected device cpu, not {}"),
     ),
 )
 
 ACCURACY = Scenario(
-    name="accuracy",
-    workload="bench.scenarios.accuracy:accuracy",
-    of="predictions",
-    unit="AP",
-    figure="AP",
+    name="accuracy", workload="bench.scenarios.accuracy:accuracy", of="predictions", unit="AP", figure="AP"
 )
 
 SCENARIOS = {one.name: one for one in (LATENCY, THROUGHPUT, PIPELINE, TRAIN, DATA, ACCURACY)}

@@ -12,13 +12,13 @@ from matplotlib.lines import Line2D
 from bench.cells.cell import Cell
 from bench.cells.scenarios import LATENCY, SCENARIOS
 from bench.run.results import CellResult
-from reports.formats import Absent, Noted, Value, milliseconds, per_second, score
+from reports.formats import Absent, Noted, Value, device, milliseconds, per_second, score
 from reports.plots import style
-from reports.plots.plot import MARKERS, Plot, drawing, name_rows
+from reports.plots.plot import MARKERS, Plot, drawing, name_rows, write
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification
-from reports.words.cells import ap, comparable, device, lane, lane_key, latency, name, rate, threads
+from reports.words.cells import ap, comparable, lane, lane_key, latency, name, rate, threads
 from reports.words.measurement import has_intervals
 
 SMALLEST_AP_RANGE = 0.05
@@ -127,16 +127,8 @@ def _mark(cell: CellResult) -> dict[str, Any]:
 
 
 def _draw_failed(axes: Axes, row: int, cell: CellResult) -> None:
-    axes.annotate(
-        f"{cell.status}: see what failed",
-        (0, row),
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=8,
-        color=style.light("muted"),
-        style="italic",
-    )
+    said = f"{cell.status}: see what failed"
+    write(axes, said, (0, row), (6, 0), va="center", color=style.light("muted"), style="italic")
 
 
 def ap_against_latency(run: Run) -> Plot | None:
@@ -189,7 +181,7 @@ def _drawn(axes: Cell) -> bool:
 
 
 def _panel(axes: Cell) -> str:
-    return f"{device(axes)}, batch {axes.batch}, {threads(axes)}, {axes.allocator} allocator"
+    return f"{device(axes.device)}, batch {axes.batch}, {threads(axes)}, {axes.allocator} allocator"
 
 
 def _draw_points(
@@ -213,9 +205,7 @@ def _number_points(run: Run, axes: Axes, points: list[tuple[CellResult, float, f
         first = SIDES if y >= middle else SIDES[1::-1] + SIDES[2:]
         side = next((side for side in first if side not in taken), first[0])
         sides.append((x, y, side))
-        axes.annotate(
-            *(str(place + 1), (x, y), side), textcoords="offset points", ha="center", va="center", fontsize=8
-        )
+        write(axes, str(place + 1), (x, y), side, ha="center", va="center")
         key = certification.marked(run, cell, f"{place + 1}  {_point_name(cell.axes)}")
         keys.append(Line2D([], [], linestyle="none", label=key, **_mark(cell)))
     axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(1.0, 1.04), fontsize=8, handletextpad=0.2)

@@ -16,7 +16,7 @@ from bench.cells.scenarios import SCENARIOS
 from bench.statistics.paired import MARGIN
 from reports.formats import times, times_interval
 from reports.plots import style
-from reports.plots.plot import Plot, drawing
+from reports.plots.plot import Plot, drawing, write
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification, comparisons, measurement
@@ -134,16 +134,7 @@ def _draw_pair(axes: Axes, y: float, pair: RankedPair, tips: dict[str, str]) -> 
     else:
         _draw_interval(axes, y, pair, gid)
     for points, text in ((7, _figures(pair)), (118, pair.verdict)):
-        axes.annotate(
-            text,
-            (1, y),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(points, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            color=colour,
-        )
+        write(axes, text, (1, y), (points, 0), xycoords=axes.get_yaxis_transform(), va="center", color=colour)
 
 
 def _ink(pair: RankedPair) -> str:

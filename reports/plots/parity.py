@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from bench.parity.certificate import Check, Parity, Rung
 from reports.plots import style
-from reports.plots.plot import Plot, drawing
+from reports.plots.plot import Plot, drawing, write
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import ladder
@@ -157,14 +157,10 @@ def _name_worst(axes: Axes, row: int, check: Check, x: float, scale: Scale) -> N
         at, shift, ends = x, -4, "left"
     else:
         at, shift, ends = (low + high) / 2, 0, "center"
-    axes.annotate(
-        check.name,
-        (at, row),
-        xytext=(shift, -11),
-        textcoords="offset points",
+    write(
+        *(axes, check.name, (at, row), (shift, -11)),
         ha=ends,
         va="center",
-        fontsize=8,
         color=style.light("muted" if check.passed else "fail"),
         weight="normal" if check.passed else "bold",
         # The ground behind a name keeps it legible where it crosses the bound.
@@ -175,16 +171,8 @@ def _name_worst(axes: Axes, row: int, check: Check, x: float, scale: Scale) -> N
 
 def _write(axes: Axes, x: float, row: int, text: str, *, slanted: bool = False) -> None:
     """Write what stands on a rung's line itself."""
-    axes.annotate(
-        text,
-        (x, row),
-        xytext=(8, 0),
-        textcoords="offset points",
-        va="center_baseline",
-        fontsize=8,
-        color=style.light("muted"),
-        style="italic" if slanted else "normal",
-    )
+    look = {"color": style.light("muted"), "style": "italic" if slanted else "normal"}
+    write(axes, text, (x, row), (8, 0), va="center_baseline", **look)
 
 
 def _name_axes(axes: Axes, parity: Parity, scale: Scale) -> None:

@@ -80,6 +80,11 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(visible=False, axis="y")
 
 
+def write(axes: Axes, said: str, at: tuple[float, float], points: tuple[float, float], **look: Any) -> None:
+    """Write small text, `points` away from a place of the plot; look: matplotlib's properties of text."""
+    axes.annotate(said, at, xytext=points, textcoords="offset points", fontsize=8, **look)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A plot's two forms, with the same layout."""

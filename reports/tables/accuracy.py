@@ -7,7 +7,7 @@ from bench.verdicts.ap_differences import ApDifference
 from reports.formats import Absent, Value, fine_difference, probability, rate, score
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import cells
 
 SAME = "The same imported weights, each twin in its own framework"
@@ -57,7 +57,7 @@ def table(run: Run) -> Table | None:
             Column("margin", "Equal within", rate, "number"),
             Column("images", "Images", kind="number"),
             Column("reason", "Why there is no verdict"),
-            *(Column(key, key, only_csv=True) for key in ("low", "high", "a", "b", "question")),
+            *csv_only("low", "high", "a", "b", "question"),
         ),
         rows=tuple(
             Row(

@@ -6,7 +6,7 @@ from bench.run.results import CellResult
 from reports.formats import Absent, Value, milliseconds, or_absent
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import cells as cells_
 from reports.words import certification
 from reports.words.breakdown import PIPELINE, TRAIN, Breakdown, cells_of, names_of, parts_of, whole_of
@@ -27,7 +27,7 @@ def table(run: Run, kind: Breakdown) -> Table | None:
                 for n in names
             ),
             Column("whole_ms", "Together ms", milliseconds, "number"),
-            Column("id", "Cell", only_csv=True),
+            *csv_only("id"),
         ),
         rows=tuple(
             Row(_values(run, c, kind, names), cells_.heading(c.axes.lane), muted=not cells_.comparable(c))

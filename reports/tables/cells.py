@@ -11,7 +11,7 @@ from reports.frames.cell_rows import PERCENTILES, cell_rows
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.conditions import NO_ENERGY
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import certification
 from reports.words.cells import RATES, comparable, heading
 
@@ -48,32 +48,28 @@ def every_cell(run: Run) -> Table | None:
 def _columns() -> tuple[Column, ...]:
     return (
         Column("name", "Cell"),
-        *(Column(key, key, only_csv=True) for key in ("twin", "runtime", "mode", "replica")),
-        Column("precision_asked", "Asked", only_csv=True),
+        *csv_only("twin", "runtime", "mode", "replica"),
+        *csv_only("precision_asked"),
         Column("precision_read_back", "Read back"),
-        *(Column(key, key, only_csv=True) for key in ("device", "threads", "allocator", "scenario", "batch")),
+        *csv_only("device", "threads", "allocator", "scenario", "batch"),
         Column("rounds_said", "Rounds", kind="number"),
-        *(Column(key, key, only_csv=True) for key in ("rounds", "rounds_wanted")),
+        *csv_only("rounds", "rounds_wanted"),
         *(Column(f"latency_{p}_ms", f"{p} ms", milliseconds, "number") for p in PERCENTILES),
         Column("rate_per_s", "Rate, 1/s", per_second, "number"),
-        *(Column(f"{unit}_per_s", unit, only_csv=True) for unit in RATES.values()),
+        *csv_only(*(f"{unit}_per_s" for unit in RATES.values())),
         Column("interval_said", "95 % interval", kind="number"),
-        *(Column(key, key, only_csv=True) for key in ("interval_low", "interval_high")),
+        *csv_only("interval_low", "interval_high"),
         Column("share_of_peak", "Of peak", percent, "number"),
         Column("AP", "AP", score, "number"),
         Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
         Column("peak_device_bytes", "Device MiB", mebibytes, "number"),
         Column("cores_used", "Cores", number, "number"),
         Column("energy_mj_per_image", "Energy, mJ an image", number, "number"),
-        Column("energy_j", "Energy J", only_csv=True),
+        *csv_only("energy_j"),
         Column("parity", "Parity", kind="status"),
         Column("validity", "Validity", kind="status"),
         Column("status", "Status", kind="status"),
-        Column("reason", "Reason", only_csv=True),
-        Column("id", "Cell", only_csv=True),
-        Column("accuracy_cell", "AP from cell", only_csv=True),
-        Column("certificate", "Certificate", only_csv=True),
-        Column("command", "Command", only_csv=True),
+        *csv_only("reason", "id", "accuracy_cell", "certificate", "command"),
     )
 
 

@@ -8,7 +8,7 @@ from reports.formats import Absent, probability, times, times_interval
 from reports.frames.comparison_rows import comparison_row
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import comparisons as comparisons_
 from reports.words.comparisons import NOT_RANKED, RankedPair
 
@@ -28,7 +28,8 @@ def comparisons(run: Run) -> Table | None:
         Column("p_holm", "p Holm", probability, "number"),
         Column("p_equivalence", "p outside ±2 %", probability, "number"),
         Column("reason", "Doubts, or why there is no verdict"),
-        *(Column(key, key, only_csv=True) for key in CSV_ONLY),
+        *csv_only("lane", "set", "scenario", "a", "b", "speedup", "speedup_low", "speedup_high"),
+        *csv_only("ratio", "ratio_low", "ratio_high", "p"),
     )
     return Table(
         name="comparisons",
@@ -49,12 +50,6 @@ def comparisons(run: Run) -> Table | None:
         source="bench/comparisons.json",
         grouped_by="Lane and set",
     )
-
-
-CSV_ONLY = (
-    *("lane", "set", "scenario", "a", "b", "speedup", "speedup_low", "speedup_high"),
-    *("ratio", "ratio_low", "ratio_high", "p"),
-)
 
 
 def _said(pair: RankedPair) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from bench.statistics.doubts import Doubt, by_kind
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import cells as cells_
 
 NO_ENERGY = "Energy is null, a dash, where no counter was read: null is not zero."
@@ -34,7 +34,7 @@ def table(run: Run) -> Table | None:
             Column("cores_used", "Cores used", number, "number"),
             Column("device_memory_bytes", "Device MiB", mebibytes, "number"),
             Column("energy_mj_per_image", "Energy, mJ an image", number, "number"),
-            Column("id", "Cell", only_csv=True),
+            *csv_only("id"),
         ),
         rows=tuple(Row(_values(cell), cells_.heading(cell.axes.lane)) for cell in cells),
         note=f"{_order_says(run)} What the machine did before and after each round is in the cell's file; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reports.formats import TWIN_NAMES, Value, or_absent, seconds, tiny
 from reports.run.missing import command
 from reports.run.read import Route, Run
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 
 
 def conversion(run: Run) -> Table | None:
@@ -28,7 +28,7 @@ def conversion(run: Run) -> Table | None:
             Column("relative_difference", "Relative to RMS", tiny, "number"),
             Column("wall_s", "Time", seconds, "number"),
             Column("status", "Status", kind="status"),
-            Column("sha256", "SHA-256", only_csv=True),
+            *csv_only("sha256"),
         ),
         rows=tuple(rows),
         note="The converted network against its source on the same inputs: the largest difference of any "

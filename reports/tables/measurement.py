@@ -11,7 +11,7 @@ from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 from reports.words.cells import name
 from reports.words.measurement import floors, noise, noise_verdict, null_us, protocols
 
@@ -32,10 +32,7 @@ def table(run: Run) -> Table | None:
         columns=(
             Column("what", "What"),
             Column("said", "Value", kind="number"),
-            Column("value", "Number", only_csv=True),
-            Column("low", "Low", only_csv=True),
-            Column("high", "High", only_csv=True),
-            Column("unit", "Unit", only_csv=True),
+            *csv_only("value", "low", "high", "unit"),
             Column("how", "How it came about"),
         ),
         rows=(*_noise_rows(run), *_harness_rows(run), *_protocol_rows(run), *_ceiling_rows(run)),

@@ -6,26 +6,12 @@ from itertools import groupby
 
 from bench.cells.scenarios import LATENCY, SCENARIOS, TIMED
 from bench.run.results import CellResult
-from reports.formats import (
-    RUNTIME_NAMES,
-    Absent,
-    Noted,
-    Value,
-    mebibytes,
-    milliseconds,
-    per_second,
-    quiet,
-    score,
-)
+from reports.formats import Absent, Noted, Value, mebibytes, milliseconds, per_second, quiet, runtime, score
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import certification
 from reports.words.cells import RATES, VERDICTS, ap, comparable, lane, latency, most, order, rate, read_back
-
-
-def _name(value: str) -> str:
-    return RUNTIME_NAMES.get(value, value)
 
 
 def overview(run: Run) -> Table | None:
@@ -47,14 +33,12 @@ def overview(run: Run) -> Table | None:
         name="runtime_overview",
         title="Runtime comparison",
         columns=(
-            Column("twin", "Twin", _name),
-            Column("runtime", "Runtime", _name),
+            Column("twin", "Twin", runtime),
+            Column("runtime", "Runtime", runtime),
             Column("mode", "Mode"),
-            Column("precision_asked", "Precision asked", only_csv=True),
+            *csv_only("precision_asked"),
             Column("precision_read_back", "Read back"),
-            Column("device", "Device", only_csv=True),
-            Column("threads", "Threads", only_csv=True),
-            Column("allocator", "Allocator", only_csv=True),
+            *csv_only("device", "threads", "allocator"),
             *(column for scenario, batch in columns for column in _figure_columns(scenario, batch)),
             Column("AP", "AP", score, "number"),
             Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),

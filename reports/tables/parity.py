@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from bench.parity.certificate import LEAST_AP, Certificate, Check, Parity, Rung, says_nothing
 from reports.formats import (
-    RUNTIME_NAMES,
     Absent,
     Noted,
     Value,
+    device,
     difference,
     measure,
     minute,
     or_absent,
+    runtime,
     score,
     seconds,
     short,
 )
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.tables.table import Column, Row, Table
-from reports.words.cells import DEVICE_NAMES
+from reports.tables.table import Column, Row, Table, csv_only
 
 
 def checks(run: Run) -> Table | None:
@@ -30,15 +30,13 @@ def checks(run: Run) -> Table | None:
         name="parity",
         title="Every check of the ladder",
         columns=(
-            Column("rung", "Rung", only_csv=True),
-            Column("name", "Name", only_csv=True),
+            *csv_only("rung", "name"),
             Column("check", "Check"),
             Column("measured", "Measured", measure, "number"),
             Column("bound", "Bound", measure, "number"),
             Column("verdict", "Verdict", kind="status"),
             Column("where", "Worst at", kind="code"),
-            Column("why", "Why that bound", only_csv=True),
-            Column("note", "Note", only_csv=True),
+            *csv_only("why", "note"),
         ),
         rows=tuple(row for rung in run.parity.rungs for row in _rung(rung)),
         note="A check passes when what was measured is not above its bound. The letter at a bound leads to "
@@ -91,24 +89,23 @@ def certificates(run: Run) -> Table | None:
         title="Certificates",
         columns=(
             Column("weights", "Weights", only_csv=not named),
-            Column("twin", "Twin", _name),
-            Column("runtime", "Runtime", _name),
-            Column("through", "IR through", _name, only_csv=not through),
+            Column("twin", "Twin", runtime),
+            Column("runtime", "Runtime", runtime),
+            Column("through", "IR through", runtime, only_csv=not through),
             Column("mode", "Mode"),
             Column("precision", "Precision"),
-            Column("device", "Device", _device),
+            Column("device", "Device", device),
             Column("rmse", "RMSE", measure, "number"),
             Column("bound", "Bound", measure, "number"),
-            Column("shift_px", "Shift px", measure, "number", only_csv=True),
+            *csv_only("shift_px"),
             Column("AP", "AP", score, "number"),
             Column("dAP", "dAP", difference, "number"),
             Column("interval", "95% of dAP", kind="number"),
-            Column("dAP_low", "Low", only_csv=True),
-            Column("dAP_high", "High", only_csv=True),
+            *csv_only("dAP_low", "dAP_high"),
             Column("status", "Status", kind="status"),
             Column("certificate", "Certificate", short, "code"),
             Column("artifact_sha256", "Artifact", short, "code"),
-            Column("reason", "Reason", only_csv=True),
+            *csv_only("reason"),
         ),
         rows=tuple(Row(_certificate(c), muted=c.status == "unsupported") for c in found),
         note="RMSE of the heatmaps on the probe set to the float64 reference. dAP is AP minus that of the "
@@ -118,14 +115,6 @@ def certificates(run: Run) -> Table | None:
         command=_made_by(run, run.parity),
         source="parity.json",
     )
-
-
-def _name(value: str) -> str:
-    return RUNTIME_NAMES.get(value, value)
-
-
-def _device(value: str) -> str:
-    return DEVICE_NAMES.get(value, value)
 
 
 def _certificate(found: Certificate) -> tuple[Value, ...]:

@@ -22,6 +22,11 @@ class Column:
     only_csv: bool = False
 
 
+def csv_only(*keys: str) -> tuple[Column, ...]:
+    """Return columns that people do not see: programs know them by their keys."""
+    return tuple(Column(key, key, only_csv=True) for key in keys)
+
+
 @dataclass(frozen=True)
 class Row:
     """One row; rows of the same group stand together under its name."""

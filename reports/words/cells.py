@@ -10,9 +10,8 @@ from bench.cells.cell import Cell, Lane
 from bench.cells.runtimes import MODES, PRECISIONS, RUNTIMES
 from bench.cells.scenarios import ACCURACY, LATENCY, SCENARIOS, THROUGHPUT
 from bench.run.results import CellResult
-from reports.formats import RUNTIME_NAMES, TWIN_NAMES, Absent, Noted, Value, coco_number, or_absent
+from reports.formats import TWIN_NAMES, Absent, Noted, Value, coco_number, device, or_absent, runtime
 
-DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA GPU", "intel-gpu": "Intel GPU"}
 RATES = {one.name: one.counted for one in SCENARIOS.values() if one.counted}
 """By scenario whose value is a rate, what is counted in a second; the others' is a time in ms."""
 VERDICTS = ("VALID", "FLAGGED", "INVALID")
@@ -29,28 +28,20 @@ SPELLINGS = {
 def name(cell: Cell) -> str:
     """Return a cell's short name: PyTorch eager, TensorFlow on OpenVINO, PyTorch eager again."""
     own = cell.runtime == cell.twin
-    said = f"{RUNTIME_NAMES[cell.runtime]} {cell.mode}" if own else f"{TWIN_NAMES[cell.twin]} on {_on(cell)}"
+    on = runtime(cell.runtime)
+    said = f"{on} {cell.mode}" if own else f"{TWIN_NAMES[cell.twin]} on {on}"
     return f"{said} again" if cell.replica else said
-
-
-def _on(cell: Cell) -> str:
-    return RUNTIME_NAMES.get(cell.runtime, cell.runtime)
 
 
 def lane(cell: Cell) -> str:
     """Return the heading under which cells share device, numerics, threads and allocator."""
-    return f"{device(cell)}, {cell.numerics}, {threads(cell)}, {cell.allocator} allocator"
+    return f"{device(cell.device)}, {cell.numerics}, {threads(cell)}, {cell.allocator} allocator"
 
 
 def heading(found: Lane) -> str:
     """Return the whole name of a lane: Latency, CPU, strict-fp32, batch 1, 2 threads, glibc allocator."""
-    where = f"{device(found)}, {found.numerics}, batch {found.batch}, {threads(found)}"
+    where = f"{device(found.device)}, {found.numerics}, batch {found.batch}, {threads(found)}"
     return f"{found.scenario.capitalize()}, {where}, {found.allocator} allocator"
-
-
-def device(found: Cell | Lane) -> str:
-    """Return a device as people call it: CPU, CUDA GPU, Intel GPU."""
-    return DEVICE_NAMES.get(found.device, found.device)
 
 
 def threads(found: Cell | Lane) -> str:
