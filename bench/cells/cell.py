@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 TWINS = ("tf", "torch")
 
-STATUSES = ("ok", "failed", "timeout", "oom", "unsupported", "uncertified")
-"""What can become of a cell."""
-
 
 @dataclass(frozen=True)
 class Lane:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 
 from bench.cells.runtimes import RUNTIMES
 from bench.contract import cxx_compiler
 from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
+from bench.machine.fingerprint import installed
 from bench.process import environment as environment_
 
 ONE_OF = (
@@ -69,7 +70,7 @@ def twins_of_a_module() -> list[Finding]:
     """Distributions that are installed beside another that owns the same files."""
     found = []
     for names, module in ONE_OF:
-        there = [name for name in names if _version(name)]
+        there = [name for name in names if installed(name)]
         if len(there) > 1:
             what = f"{' and '.join(there)} are both installed and overwrite each other's {module}"
             others = " ".join(there[1:])
@@ -80,7 +81,7 @@ def twins_of_a_module() -> list[Finding]:
 
 def torch_pair() -> list[Finding]:
     """A torchvision that was not built for the torch beside it."""
-    torch, vision = _version("torch"), _version("torchvision")
+    torch, vision = installed("torch"), installed("torchvision")
     if torch is None or vision is None or (why := _mismatch(torch, vision)) is None:
         return []
     what = f"torch {torch} and torchvision {vision} were not built together ({why}): importing may fail"
@@ -118,7 +119,7 @@ def _installed_cudnn(package: str) -> set[str]:
     except PackageNotFoundError:
         return set()
     found = (re.match(r"nvidia-cudnn-[\w-]+", line) for line in lines)
-    return {name[0] for name in found if name and _version(name[0])}
+    return {name[0] for name in found if name and installed(name[0])}
 
 
 def compiler() -> list[Finding]:
@@ -138,12 +139,5 @@ def frameworks() -> list[Finding]:
             f"pip install '{one.to_install}'",
         )
         for one in RUNTIMES.values()
-        if _version(one.packages[0]) is None
+        if installed(one.packages[0]) is None
     ]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

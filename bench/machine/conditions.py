@@ -161,6 +161,12 @@ def doubts(before: Conditions, after: Conditions) -> list[str]:
     return [reason for reason in found if reason]
 
 
+def _grown(before: Conditions, after: Conditions, name: str) -> Any:
+    """Return by how much a count grew between two readings; None where either does not tell it."""
+    first, last = getattr(before, name), getattr(after, name)
+    return None if first is None or last is None else last - first
+
+
 def _share(before: Conditions, after: Conditions, spent_s: float) -> float:
     """Return what part of the processors' time between two readings `spent_s` is."""
     return spent_s / (_seconds(before, after) * len(before.cpus))
@@ -168,9 +174,8 @@ def _share(before: Conditions, after: Conditions, spent_s: float) -> float:
 
 def steal_share(before: Conditions, after: Conditions) -> float | None:
     """Return what part of the processors' time a hypervisor gave to others, or None if unknown."""
-    if before.steal_s is None or after.steal_s is None or before.cpus != after.cpus:
-        return None
-    return _share(before, after, after.steal_s - before.steal_s)
+    steal_s = _grown(before, after, "steal_s")
+    return None if steal_s is None or before.cpus != after.cpus else _share(before, after, steal_s)
 
 
 def _steal_doubt(before: Conditions, after: Conditions) -> str | None:
@@ -181,10 +186,10 @@ def _steal_doubt(before: Conditions, after: Conditions) -> str | None:
 
 
 def _other_doubt(before: Conditions, after: Conditions) -> str | None:
-    if before.busy_s is None or after.busy_s is None or before.cpus != after.cpus:
+    busy_s = _grown(before, after, "busy_s")
+    if busy_s is None or before.cpus != after.cpus:
         return _load_doubt(before, after)
-    other_s = after.busy_s - before.busy_s - _own_cpu_s(before, after)
-    share = _share(before, after, other_s)
+    share = _share(before, after, busy_s - _own_cpu_s(before, after))
     return f"other work took {share:.0%} of the processors' time" if share > OTHER_SHARE else None
 
 
@@ -198,16 +203,12 @@ def _load_doubt(before: Conditions, after: Conditions) -> str | None:
 
 
 def _throttle_doubt(before: Conditions, after: Conditions) -> str | None:
-    if before.throttle_events is None or after.throttle_events is None:
-        return None
-    events = after.throttle_events - before.throttle_events
+    events = _grown(before, after, "throttle_events") or 0
     return f"the processors were throttled {events} times" if events > 0 else None
 
 
 def _quota_doubt(before: Conditions, after: Conditions) -> str | None:
-    if before.quota_throttled_s is None or after.quota_throttled_s is None:
-        return None
-    held_s = after.quota_throttled_s - before.quota_throttled_s
+    held_s = _grown(before, after, "quota_throttled_s") or 0.0
     return f"the cgroup's quota held the round back for {held_s:.2g} s" if held_s > 0 else None
 
 

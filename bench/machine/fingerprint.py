@@ -33,7 +33,7 @@ def fingerprint(further: Iterable[str] = ()) -> dict[str, Any]:
     """
     return {
         "cpu": {
-            "model": cpu_model(),
+            "model": _cpu_field("model name", "Model") or platform.processor() or platform.machine(),
             "flags": [flag for flag in FLAGS if flag in cpu_flags()],
             "logical": os.cpu_count(),
             "usable_cores": usable_cores(),
@@ -53,20 +53,16 @@ def fingerprint(further: Iterable[str] = ()) -> dict[str, Any]:
 
 def packages(further: Iterable[str] = ()) -> dict[str, str | None]:
     """Return the installed version of each of `PACKAGES` and of further ones, null where it is absent."""
-    return {name: _version(name) for name in (*PACKAGES, *further)}
+    return {name: installed(name) for name in (*PACKAGES, *further)}
 
 
 @cache
-def _version(package: str) -> str | None:
+def installed(package: str) -> str | None:
+    """Return the version of a distribution; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def cpu_model() -> str:
-    """Return the processor's name, or its architecture where the system tells no more."""
-    return _cpu_field("model name", "Model") or platform.processor() or platform.machine()
 
 
 def cpu_flags() -> list[str]:

@@ -68,7 +68,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     id: str
     status: str
-    """One of bench.cells.cell.STATUSES."""
+    """`ok`, `failed`, `timeout`, `oom`, `unsupported` or `uncertified`."""
     reason: str | None
     axes: Cell
     effective: dict[str, Any] = {}

@@ -141,7 +141,7 @@ def test_variables_that_every_cell_is_given_anew_are_no_finding(clean: Any, name
 
 def test_two_distributions_of_one_module_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"opencv-python", "opencv-python-headless", "py-cpuinfo2"}
-    monkeypatch.setattr(clashes, "_version", lambda name: "1" if name in there else None)
+    monkeypatch.setattr(clashes, "installed", lambda name: "1" if name in there else None)
     found = only(clashes.twins_of_a_module())
     assert found.what.startswith("opencv-python-headless and opencv-python are both installed")
     assert "pip uninstall opencv-python;" in found.cure
@@ -165,7 +165,7 @@ def test_two_distributions_of_one_module_are_found(monkeypatch: pytest.MonkeyPat
 def test_a_torchvision_of_another_torch_is_found(
     monkeypatch: pytest.MonkeyPatch, torch: str | None, vision: str, pair: bool
 ) -> None:
-    monkeypatch.setattr(clashes, "_version", {"torch": torch, "torchvision": vision}.get)
+    monkeypatch.setattr(clashes, "installed", {"torch": torch, "torchvision": vision}.get)
     assert (clashes.torch_pair() == []) is pair
 
 
@@ -176,14 +176,14 @@ def test_two_cudnn_in_one_environment_are_found(monkeypatch: pytest.MonkeyPatch)
     }
     there = {"nvidia-cudnn-cu13"}
     monkeypatch.setattr(clashes, "requires", asked.get)
-    monkeypatch.setattr(clashes, "_version", lambda name: "1" if name in there else None)
+    monkeypatch.setattr(clashes, "installed", lambda name: "1" if name in there else None)
     assert clashes.cuda_libraries() == []
     there.add("nvidia-cudnn-cu12")
     assert "nvidia-cudnn-cu12 and nvidia-cudnn-cu13" in only(clashes.cuda_libraries()).what
 
 
 def test_absent_frameworks_are_merely_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clashes, "_version", lambda name: None if name == "openvino" else "1")
+    monkeypatch.setattr(clashes, "installed", lambda name: None if name == "openvino" else "1")
     assert only(clashes.frameworks(), UNSUPPORTED).cure == "pip install 'twinpose[openvino]'"
 
 
