@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from bench.run.results import CellResult
 from reports.formats import milliseconds
 from reports.plots import style
-from reports.plots.plot import Plot, drawing, name_rows
+from reports.plots.plot import Plot, Tips, drawing, name_rows
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import cells as cells_
@@ -31,7 +31,7 @@ def plot(run: Run, kind: Breakdown) -> Plot | None:
     lanes: dict[str, list[CellResult]] = defaultdict(list)
     for cell in cells:
         lanes[cells_.heading(cell.axes.lane)].append(cell)
-    tips: dict[str, str] = {}
+    tips: Tips = {}
     with drawing():
         heights = [len(group) + 1.5 for group in lanes.values()]
         figure = Figure(figsize=(7.4, 0.3 * sum(heights) + 0.95))
@@ -72,7 +72,7 @@ def _draw(
     kind: Breakdown,
     names: list[str],
     longest: float,
-    tips: dict[str, str],
+    tips: Tips,
 ) -> None:
     for row, cell in enumerate(group):
         left, parts = 0.0, parts_of(cell, kind)

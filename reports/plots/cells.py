@@ -14,7 +14,7 @@ from bench.cells.scenarios import LATENCY, SCENARIOS
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value, device, milliseconds, per_second, score
 from reports.plots import style
-from reports.plots.plot import MARKERS, Plot, drawing, name_rows, write
+from reports.plots.plot import MARKERS, Plot, Tips, drawing, name_rows, write
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification
@@ -47,7 +47,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
     for cell in sorted(cells, key=lambda c: (lane_key(c.axes), c.axes.batch)):
         lanes[f"{lane(cell.axes)}, batch {cell.axes.batch}"].append(cell)
     timed = SCENARIOS[scenario].less_is_faster
-    tips: dict[str, str] = {}
+    tips: Tips = {}
     with drawing():
         heights = [len(group) + 1.6 for group in lanes.values()]
         figure = Figure(figsize=(7.4, 0.27 * sum(heights) + 0.5))
@@ -73,7 +73,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
     )
 
 
-def _draw_latency(run: Run, axes: Axes, group: list[CellResult], tips: dict[str, str]) -> None:
+def _draw_latency(run: Run, axes: Axes, group: list[CellResult], tips: Tips) -> None:
     group = sorted(group, key=lambda c: (_number(latency(c, "p50")) or float("inf"), c.id))
     for row, cell in enumerate(group):
         p50, p90 = _number(latency(cell, "p50")), _number(latency(cell, "p90"))
@@ -86,7 +86,7 @@ def _draw_latency(run: Run, axes: Axes, group: list[CellResult], tips: dict[str,
     name_rows(axes, [certification.marked(run, cell, name(cell.axes)) for cell in group])
 
 
-def _draw_throughput(run: Run, axes: Axes, group: list[CellResult], tips: dict[str, str]) -> None:
+def _draw_throughput(run: Run, axes: Axes, group: list[CellResult], tips: Tips) -> None:
     group = sorted(group, key=lambda c: (-(_number(rate(c)) or -1.0), c.id))
     for row, cell in enumerate(group):
         value = _number(rate(cell))
@@ -99,14 +99,7 @@ def _draw_throughput(run: Run, axes: Axes, group: list[CellResult], tips: dict[s
 
 
 def _draw_dot(
-    run: Run,
-    axes: Axes,
-    x: float,
-    y: float,
-    cell: CellResult,
-    tips: dict[str, str],
-    said: str,
-    kind: str = "dot",
+    run: Run, axes: Axes, x: float, y: float, cell: CellResult, tips: Tips, said: str, kind: str = "dot"
 ) -> None:
     gid = f"{kind}-{cell.id}"
     doubt = "" if cell.validity.verdict == "VALID" else f" ({cell.validity.verdict})"
@@ -144,7 +137,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         return None
     timed = sum(_drawn(c.axes) for c in run.cells)
     left_out = timed - sum(map(len, panels.values()))
-    tips: dict[str, str] = {}
+    tips: Tips = {}
     with drawing():
         most = max(x for points in panels.values() for _, x, _ in points)
         least = 3.6 if len(panels) == 1 else 2.7
@@ -184,9 +177,7 @@ def _panel(axes: Cell) -> str:
     return f"{device(axes.device)}, batch {axes.batch}, {threads(axes)}, {axes.allocator} allocator"
 
 
-def _draw_points(
-    run: Run, axes: Axes, points: list[tuple[CellResult, float, float]], tips: dict[str, str]
-) -> None:
+def _draw_points(run: Run, axes: Axes, points: list[tuple[CellResult, float, float]], tips: Tips) -> None:
     for cell, x, y in points:
         _draw_dot(run, axes, x, y, cell, tips, f"p50 {milliseconds(x)} ms, AP {score(y)}", kind="point")
     values = [y for _, _, y in points]

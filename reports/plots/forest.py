@@ -16,7 +16,7 @@ from bench.cells.scenarios import SCENARIOS
 from bench.statistics.paired import MARGIN
 from reports.formats import times, times_interval
 from reports.plots import style
-from reports.plots.plot import Plot, drawing, write
+from reports.plots.plot import Plot, Tips, drawing, write
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification, comparisons, measurement
@@ -49,7 +49,7 @@ def plot(run: Run) -> Plot | None:
         return None
     rows, headings, bottom = _places(found)
     floor = _floor(run)
-    tips: dict[str, str] = {}
+    tips: Tips = {}
     with drawing():
         figure = Figure(figsize=(9.4, ROW_INCHES * bottom + 0.9))
         axes = figure.add_subplot()
@@ -124,7 +124,7 @@ def _draw_ground(axes: Axes, floor: tuple[float, float, float] | None) -> None:
         axes.axvline(end, color=style.light("noise"), linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
 
 
-def _draw_pair(axes: Axes, y: float, pair: RankedPair, tips: dict[str, str]) -> None:
+def _draw_pair(axes: Axes, y: float, pair: RankedPair, tips: Tips) -> None:
     gid = f"pair-{pair.found.set.replace(' ', '-')}-{pair.found.a}-{pair.found.b}"
     said = f" ({pair.reason})" if pair.reason else ""
     tips[gid] = f"{pair.found.a} against {pair.found.b}: {pair.said}{said}"

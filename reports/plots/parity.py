@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from bench.parity.certificate import Check, Parity, Rung
 from reports.plots import style
-from reports.plots.plot import Plot, drawing, write
+from reports.plots.plot import Plot, Tips, drawing, write
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import ladder
@@ -71,7 +71,7 @@ def errors(run: Run) -> Plot | None:
     """Return the dots of all judged checks, a line for each rung; None without parity.json."""
     if run.parity is None:
         return None
-    tips: dict[str, str] = {}
+    tips: Tips = {}
     with drawing():
         figure = Figure(figsize=(7.4, 0.5 * len(run.parity.rungs) + 0.8))
         _draw(figure.add_subplot(), run.parity, tips)
@@ -94,7 +94,7 @@ def judged(rung: Rung) -> list[Check]:
     return sorted((check for check in rung.checks if check.passed is not None), key=share)
 
 
-def _draw(axes: Axes, parity: Parity, tips: dict[str, str]) -> None:
+def _draw(axes: Axes, parity: Parity, tips: Tips) -> None:
     shares = [share(check) for rung in parity.rungs for check in judged(rung)]
     least = min((value for value in shares if 0 < value <= BEYOND), default=0.1)
     scale = Scale(min(-1, math.floor(math.log10(least))), max(shares, default=0.0) > 1)
@@ -104,7 +104,7 @@ def _draw(axes: Axes, parity: Parity, tips: dict[str, str]) -> None:
     _name_axes(axes, parity, scale)
 
 
-def _draw_rung(axes: Axes, row: int, rung: Rung, scale: Scale, tips: dict[str, str]) -> None:
+def _draw_rung(axes: Axes, row: int, rung: Rung, scale: Scale, tips: Tips) -> None:
     found = judged(rung)
     if not found or rung.status in {"unsupported", "not climbed"}:
         _write(axes, scale.zero, row, f"{rung.status}: {rung.reason or 'no reason recorded'}", slanted=True)

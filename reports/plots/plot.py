@@ -16,6 +16,9 @@ from reports.plots import style
 
 MARKERS = {"tf": "o", "torch": "s"}
 
+Tips = dict[str, str]
+"""ID of a group in the SVG -> what hovering it says."""
+
 PNG_DPI = 150
 
 
@@ -32,8 +35,7 @@ class Plot:
     figure: Figure
     description: str
     """What it shows, in words."""
-    tooltips: dict[str, str] = field(default_factory=dict)
-    """ID of a group in the SVG -> what hovering it says."""
+    tooltips: Tips = field(default_factory=dict)
     small: bool = False
     """Stands beside others of its kind on a wide page."""
 

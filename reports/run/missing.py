@@ -48,27 +48,24 @@ def command(run: Run, stage: str, twin: str | None = None) -> str:
 def missing(run: Run) -> list[Missing]:
     """Return what is absent or unfinished, in the order in which a run makes it."""
     return [
-        *([] if run.recipe else [Missing("recipe", "the run has no recipe.yaml", command(run, "run"))]),
-        *([] if run.split else [Missing("split", "the run has no split.json", command(run, "split"))]),
+        *_absent(run.recipe, "recipe", "recipe.yaml", command(run, "run")),
+        *_absent(run.split, "split", "split.json", command(run, "split")),
         *(found for twin in TWINS if (found := _training(run, twin))),
         *_test(run),
-        *(
-            Missing(
-                f"{TWIN_NAMES[twin]} conversion",
-                f"the run has no artifacts/{twin}/conversion.json",
-                command(run, "convert", twin),
-            )
-            for twin in TWINS
-            if twin not in run.conversions
-        ),
-        *([] if run.parity else [Missing("parity", "the run has no parity.json", command(run, "parity"))]),
+        *(found for twin in TWINS for found in _conversion(run, twin)),
+        *_absent(run.parity, "parity", "parity.json", command(run, "parity")),
         *_bench(run),
-        *(
-            []
-            if run.samples
-            else [Missing("sample images", "the run has no samples/samples.json", command(run, "samples"))]
-        ),
+        *_absent(run.samples, "sample images", "samples/samples.json", command(run, "samples")),
     ]
+
+
+def _absent(there: object, part: str, file: str, make: str) -> list[Missing]:
+    return [] if there else [Missing(part, f"the run has no {file}", make)]
+
+
+def _conversion(run: Run, twin: str) -> list[Missing]:
+    name, file = f"{TWIN_NAMES[twin]} conversion", f"artifacts/{twin}/conversion.json"
+    return _absent(twin in run.conversions, name, file, command(run, "convert", twin))
 
 
 def _training(run: Run, twin: str) -> Missing | None:

@@ -84,18 +84,13 @@ def accuracy_of(result: CellResult, cells: Iterable[CellResult]) -> CellResult |
     def key(cell: Cell) -> tuple[str, ...]:
         return cell.twin, cell.runtime, cell.mode, cell.precision, cell.device
 
+    def apart(other: CellResult) -> tuple[bool, bool, bool, str]:
+        threads, allocator = other.axes.threads != axes.threads, other.axes.allocator != axes.allocator
+        return other.status != "ok", threads, allocator, other.id
+
     axes = result.axes
     found = [c for c in cells if c.axes.scenario == ACCURACY.name and key(c.axes) == key(axes)]
-    return min(
-        found,
-        key=lambda c: (
-            c.status != "ok",
-            c.axes.threads != axes.threads,
-            c.axes.allocator != axes.allocator,
-            c.id,
-        ),
-        default=None,
-    )
+    return min(found, key=apart, default=None)
 
 
 def ap(result: CellResult, cells: Iterable[CellResult]) -> Value:

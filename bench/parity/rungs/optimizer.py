@@ -39,6 +39,7 @@ WHY_EXACT = (
     "a step divides by the root of the second moment, which magnifies a gradient's 7e-13 where it is small; "
     "a wrong epsilon or a constant that passed through float32 shows at 1e-8 or more"
 )
+WHY_FREE = "reported beside: from the second step on the twins no longer start alike"
 KINDS = {"m/": "first moment", "v/": "second moment"}
 
 LOSSES = (1.0, 0.9, 0.9, 0.95, 0.899999, 0.9, 0.9, 0.5, 0.6, 0.6, 0.6, 0.6)
@@ -64,18 +65,8 @@ def walked(context: Context, steps: int) -> list[Check]:
         for number, errors in enumerate(taken, 1)
     ]
     where, apart = worst(free)
-    checks.append(
-        Check(
-            f"fp64, {steps} steps walked freely",
-            apart,
-            None,
-            None,
-            "reported beside: from the second step on the twins no longer start alike",
-            where,
-            "frameworks' stock optimizers" if stock else None,
-        )
-    )
-    return checks
+    note = "frameworks' stock optimizers" if stock else None
+    return [*checks, Check(f"fp64, {steps} steps walked freely", apart, None, None, WHY_FREE, where, note)]
 
 
 def _walk(context: Context, steps: int) -> tuple[list[dict[str, float]], dict[str, float]]:
