@@ -11,19 +11,13 @@ import msgspec
 from bench.ceilings import peak as peak_
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
+from bench.cells.runtimes import read_back
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.machine import energy, fingerprint
 from bench.run.bench_file import BenchFile, Ceilings, KernelRate
 from bench.run.results import CellResult
 
 Rate = TypeVar("Rate", bound=KernelRate)
-
-READ_BACK = {
-    **dict.fromkeys(("float32", "float", "f32", "FP32"), "fp32"),
-    **dict.fromkeys(("bfloat16", "BF16"), "bf16"),
-    **dict.fromkeys(("float16", "f16", "FP16"), "fp16"),
-}
-"""The lanes' names of precisions that runtimes name otherwise."""
 
 SECONDS = {"quick": 12.0, "standard": 20.0, "official": 40.0}
 """What measuring them may take, by profile."""
@@ -90,19 +84,13 @@ def with_shares(results: Sequence[CellResult], record: BenchFile, macs: int) -> 
     for result in results:
         axes, rate = result.axes, _images_per_s(result)
         known = record.ceilings(axes.device)
-        computed = axes.precision if axes.precision != "defaults" else _read_back(result)
-        peak = peak_.peak(known, computed, axes.threads) if known else None
+        computed = axes.precision if axes.precision != "defaults" else read_back(result.effective)
+        peak = peak_.peak(known, computed, axes.threads) if known and computed else None
         if rate and peak and "share_of_peak" not in result.stats:
             of_peak = {"share_of_peak": peak_.share(macs, 1, 1 / rate, peak), "peak_gflops": peak}
             result = msgspec.structs.replace(result, stats={**result.stats, **of_peak})
         made.append(result)
     return made
-
-
-def _read_back(result: CellResult) -> str:
-    """Return the precision that a cell of the lane `defaults` computed in, as a lane is named."""
-    said = str(result.effective.get("precision"))
-    return READ_BACK.get(said, said)
 
 
 def _images_per_s(result: CellResult) -> float | None:

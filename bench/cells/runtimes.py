@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.cells.cell import TWINS, Cell
 
@@ -200,6 +201,20 @@ PRECISIONS = (*_all(one.precisions for one in RUNTIMES.values()), "defaults")
 
 PACKAGES = _all(one.packages for one in RUNTIMES.values())
 """The distributions that compute in some runtime."""
+
+
+SPELLINGS = {
+    **dict.fromkeys(("float32", "float", "f32", "FP32"), "fp32"),
+    **dict.fromkeys(("bfloat16", "BF16"), "bf16"),
+    **dict.fromkeys(("float16", "f16", "FP16"), "fp16"),
+}
+"""The lanes' names of precisions that runtimes name otherwise."""
+
+
+def read_back(effective: Mapping[str, Any]) -> str | None:
+    """Return the precision that a runtime said it used, in the suite's spelling; None where it said none."""
+    said = effective.get("precision")
+    return None if said is None else SPELLINGS.get(str(said).removeprefix("torch."), str(said))
 
 
 def needing(package: str) -> Runtime | None:

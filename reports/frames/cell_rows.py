@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from bench.cells.runtimes import read_back
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run.results import CellResult
 from reports.formats import Absent, Columns, Value, or_absent, quiet
@@ -80,7 +81,7 @@ def _cell(run: Run, one: CellResult) -> dict[str, Value]:
         "name": cells.name(axes),
         "lane": axes.lane.id,
         **asdict(axes),
-        "precision_read_back": or_absent(cells.read_back(one), "the runtime reported none") if ok else no,
+        "precision_read_back": or_absent(read_back(one.effective), "the runtime reported none") if ok else no,
         "status": one.status,
         "reason": or_absent(one.reason, "the cell is measured"),
         "validity": cells.verdict(one) if ok else no,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.cells.runtimes import read_back
 from bench.parity.certificate import Check
 from bench.run import artifacts
 from bench.run.results import CellResult
@@ -10,7 +11,6 @@ from reports.run.missing import command, missing
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words import ladder, measurement
-from reports.words.cells import read_back
 
 
 def failures(run: Run) -> Table | None:
@@ -92,7 +92,7 @@ def _trouble(run: Run, result: CellResult, artifact_sha256: str | None) -> tuple
         return "stale", "measured on another split than the run's"
     if artifact_sha256 not in {None, result.artifact_sha256}:
         return "stale", "measured on another artifact than the run has now"
-    said = read_back(result)
+    said = read_back(result.effective)
     asked = result.axes.precision
     if said in {"fp32", "fp16", "bf16"} and asked not in {said, "defaults"}:
         return "mismatch", f"asked for {asked}, the runtime said {said}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from bench.cells.runtimes import read_back
 from bench.cells.scenarios import LATENCY, SCENARIOS, TIMED
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value, mebibytes, milliseconds, per_second, quiet, runtime, score
@@ -11,7 +12,7 @@ from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import certification
-from reports.words.cells import RATES, VERDICTS, ap, comparable, lane, latency, most, order, rate, read_back
+from reports.words.cells import RATES, VERDICTS, ap, comparable, lane, latency, most, order, rate
 
 
 def overview(run: Run) -> Table | None:
@@ -79,7 +80,7 @@ def _overview_row(run: Run, group: list[CellResult], columns: list[tuple[str, in
     by_place = {(c.axes.scenario, c.axes.batch): c for c in group}
     measured = [c for c in group if c.status == "ok"]
     none = Absent("no cell of this row was measured", quiet=True)
-    said = list(dict.fromkeys(filter(None, (read_back(c) for c in measured))))
+    said = list(dict.fromkeys(filter(None, (read_back(c.effective) for c in measured))))
     rss = [size for c in measured if (size := most(c, "peak_rss_bytes"))]
     return (
         *(axes.twin, axes.runtime, axes.mode, axes.precision),

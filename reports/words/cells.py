@@ -15,14 +15,6 @@ from reports.formats import TWIN_NAMES, Absent, Noted, Value, coco_number, devic
 RATES = {one.name: one.counted for one in SCENARIOS.values() if one.counted}
 """By scenario whose value is a rate, what is counted in a second; the others' is a time in ms."""
 VERDICTS = ("VALID", "FLAGGED", "INVALID")
-SPELLINGS = {
-    "f32": "fp32",
-    "float": "fp32",
-    "float32": "fp32",
-    "f16": "fp16",
-    "float16": "fp16",
-    "bfloat16": "bf16",
-}
 
 
 def name(cell: Cell) -> str:
@@ -67,12 +59,6 @@ def order(axes: Cell) -> tuple[Any, ...]:
 def _rank(name: str, known: Collection[str]) -> int:
     """Return the place of a name among the known ones; a new one comes last."""
     return list(known).index(name) if name in known else len(known)
-
-
-def read_back(result: CellResult) -> str | None:
-    """Return the precision that the runtime said it used, in the suite's spelling."""
-    said = result.effective.get("precision")
-    return None if said is None else SPELLINGS.get(str(said).removeprefix("torch."), str(said))
 
 
 def accuracy_of(result: CellResult, cells: Iterable[CellResult]) -> CellResult | None:
