@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bench import console
 from bench.machine import fingerprint
-from bench.parity import climb
+from bench.parity import climb, document
+from bench.parity.certificate import Parity
 from bench.parity.ladder import ALL, QUICK
 from bench.run import folder as folder_
 from bench.stages import proof
@@ -84,7 +85,7 @@ def parse_rungs(text: str | None, *, quick: bool) -> tuple[int, ...]:
 
 def _climb_run(
     path: Path, coco: Path | None, rungs: tuple[int, ...], matrix: str | None, device: str | None
-) -> tuple[dict[str, Any], Path]:
+) -> tuple[Parity, Path]:
     """Return the certificate of a run's trained twins and its report, made anew."""
     with folder_.locked(path):
         made = folder_.opened(path, coco)
@@ -112,9 +113,9 @@ def _command(
     return shlex.join(["twinpose", "parity", *words])
 
 
-def _tell(found: dict[str, Any], page: Path, as_json: bool) -> int:
+def _tell(found: Parity, page: Path, as_json: bool) -> int:
     """Print what a climb found; 1 when a rung failed."""
-    counts = [r["status"] for r in found["rungs"]]
-    text = f"{found['status']}: {counts.count('pass')} rungs passed, {counts.count('fail')} failed"
-    console.facts(found, as_json, f"{text} -> {page}")
-    return CHECK_FAILED if found["status"] == "fail" else 0
+    counts = [rung.status for rung in found.rungs]
+    text = f"{found.status}: {counts.count('pass')} rungs passed, {counts.count('fail')} failed"
+    console.facts(document.as_json(found), as_json, f"{text} -> {page}")
+    return CHECK_FAILED if found.status == "fail" else 0

@@ -8,7 +8,7 @@ LoadGen's table and the report after it.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +59,16 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """The first check that failed."""
+
+    rung: int
+    name: str
+    check: str
+    where: str | None = None
+
+
+@dataclass(frozen=True)
 class Rung:
     """One rung; without checks where it was not climbed."""
 
@@ -72,6 +82,15 @@ class Rung:
     """Climbed by an earlier command than the rest."""
     command: str | None = None
     started: str | None = None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Return where it failed first; None where it did not."""
+        if self.status != "fail":
+            return None
+        broken = next((check for check in self.checks if check.passed is False), None)
+        check, where = (broken.name, broken.where) if broken else (self.reason or "no reason recorded", None)
+        return Failure(self.number, self.name, check, where)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,31 +152,25 @@ class Certificate:
         return not SCENARIOS[cell.scenario].runs_network or kind == (cell.mode, cell.precision, cell.device)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """The first check that failed."""
-
-    rung: int
-    name: str
-    check: str
-    where: str | None = None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parity:
     """parity.json."""
 
     id: str
+    schema: int = SCHEMA
     recipe: str
-    command: str
+    recipe_sha256: str | None = None
+    """Of what decides the network and its training."""
     status: Literal["pass", "fail", "unsupported"]
-    rungs: tuple[Rung, ...]
-    started: str | None = None
-    wall_s: float | None = None
     first_failure: Failure | None = None
     versions: dict[str, Any] | None = None
+    rungs: tuple[Rung, ...]
     weights: dict[str, Any] | None = None
+    """By whose they are: the hashes of the file and of each tensor."""
     runtimes: tuple[Certificate, ...] = ()
+    command: str
+    started: str | None = None
+    wall_s: float | None = None
 
     def of(self, status: Status) -> tuple[Rung, ...]:
         """Return the rungs of a status, from the lowest up."""
@@ -271,19 +284,6 @@ def doubts(parity: Parity | None, results: Iterable[CellResult]) -> dict[str, st
 def packages_of(runtime: str, twin: str) -> tuple[str, ...]:
     """Return the packages that have a part in an arm: its runtime's and the twin's own framework's."""
     return tuple(dict.fromkeys((*RUNTIMES[runtime].packages, *RUNTIMES[twin].packages)))
-
-
-def failure(rung: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return where a rung of parity.json failed first, None where it did not."""
-    if rung["status"] != "fail":
-        return None
-    broken = next((check for check in rung["checks"] if check["passed"] is False), None)
-    return {
-        "rung": rung["number"],
-        "name": rung["name"],
-        "check": broken["name"] if broken else rung["reason"],
-        "where": broken["where"] if broken else None,
-    }
 
 
 LEAST_AP = 0.2

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bench import console
 from bench.cells import matrix
@@ -18,7 +17,7 @@ from bench.cells.scenarios import SCENARIOS
 from bench.data.built_in import make_data
 from bench.machine import fingerprint
 from bench.parity import certificate, document, kept_rungs, ladder
-from bench.parity.certificate import Certificate
+from bench.parity.certificate import Certificate, Parity
 from bench.parity.rungs import arms
 from bench.parity.rungs.arms import ArmKind, Precisions, Subject
 from bench.parity.rungs.base import Context
@@ -28,7 +27,7 @@ from bench.run import folder as folder_
 from bench.run.folder import RunFolder
 from pose import architecture, channel_order, splits, synthetic, weights
 from pose.errors import Unsupported, UserError
-from pose.files import make_folder, read_json, write_json
+from pose.files import make_folder, write_json
 from pose.recipe import Recipe, Split
 
 SCRATCH = "parity"
@@ -47,7 +46,7 @@ class ClimbRequest:
     command: str
 
 
-def run_folder(run: RunFolder, wanted: ClimbRequest, measured: matrix.Matrix | None) -> dict[str, Any]:
+def run_folder(run: RunFolder, wanted: ClimbRequest, measured: matrix.Matrix | None) -> Parity:
     """Climb for a run's trained twins and their exports; write and return its certificate.
 
     It keeps what the certificate before says of the rungs that are not wanted, where that still holds.
@@ -87,10 +86,10 @@ def expected(run: RunFolder, measured: matrix.Matrix | None) -> list[Certificate
     return [unjudged(subject, arm, hashes[arm.artifact], places) for subject, arm in asked]
 
 
-def _before(path: Path) -> dict[str, Any] | None:
+def _before(path: Path) -> Parity | None:
     """Return the run's certificate; None where there is none, or none that can be read."""
     try:
-        return read_json(path / "parity.json", "a certificate") if certificate.read(path) else None
+        return certificate.read(path)
     except UserError:  # the climb makes it anew
         return None
 
@@ -150,7 +149,7 @@ def recipe(
     given: Path | None,
     threads: int,
     device: str = "cpu",
-) -> dict[str, Any]:
+) -> Parity:
     """Climb for a recipe's network with `given` weights, or generic ones; write and return its certificate.
 
     Without `coco` the recipe's built-in dataset is rendered, or a small one for a recipe that has none.
@@ -241,13 +240,13 @@ def _climb(
     lower: Precisions,
     wanted: ClimbRequest,
     out: Path,
-    before: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    before: Parity | None = None,
+) -> Parity:
     started = datetime.now(UTC)
     rungs, facts = ladder.climb(context, subjects, lower, wanted.rungs)
     found = document.document(context, rungs, facts, subjects, wanted.command, started, before)
     kept_rungs.say(found, context.say)
     document.write(found, out)
-    if found["status"] == "pass":
+    if found.status == "pass":
         shutil.rmtree(context.folder)
     return found

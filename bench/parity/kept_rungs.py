@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from bench.parity.certificate import ARM, Status
+from bench.parity.certificate import Parity, Status
 from bench.parity.rungs.arms import Subject
 from bench.run import artifacts
 
@@ -14,75 +14,59 @@ NOT_CLIMBED: Status = "not climbed"
 LOST = "what was climbed before is of"
 
 
-def rungs(
-    climbed: Sequence[dict[str, Any]], before: Mapping[str, Any], other: str | None
-) -> list[dict[str, Any]]:
-    """Return the rungs of parity.json: those that were climbed, the others as `before` has them.
+def kept(found: Parity, before: Parity, subjects: Sequence[Subject]) -> Parity:
+    """Return a certificate with what the one `before` says of the rungs and arms that are not of it.
 
-    other: what `before` is of that is not so now. Then nothing of it is kept, and the rungs say why.
-    A rung that is kept says so, and names the command that climbed it and when.
+    subjects: whose artifacts are there now. Where the one before is of something else, nothing of it is
+    kept, and the rungs say why. A rung that is kept says so, and names the command that climbed it and when.
     """
-    made = {name: before.get(name) for name in ("command", "started")}
-    earlier = {rung["number"]: rung for rung in before["rungs"] if rung["status"] != NOT_CLIMBED}
-    found = []
-    for rung in climbed:
-        stored = earlier.get(rung["number"]) if rung["status"] == NOT_CLIMBED else None
+    other = changed(before, found, subjects)
+    earlier = {rung.number: rung for rung in before.rungs if rung.status != NOT_CLIMBED}
+    rungs = []
+    for rung in found.rungs:
+        stored = earlier.get(rung.number) if rung.status == NOT_CLIMBED else None
         if stored and other:
-            reason = f"{rung['reason']}; {LOST} {other}"
-            found.append(rung | {"reason": reason})
-        else:
-            found.append(made | stored | {"kept": True} if stored else rung)
-    return found
+            rung = replace(rung, reason=f"{rung.reason}; {LOST} {other}")
+        elif stored:
+            command, started = stored.command or before.command, stored.started or before.started
+            rung = replace(stored, kept=True, command=command, started=started)
+        rungs.append(rung)
+    now = {one.arm for one in found.runtimes}
+    others = [one for one in before.runtimes if not other and one.arm not in now]
+    return replace(found, rungs=tuple(rungs), runtimes=(*found.runtimes, *others))
 
 
-def say(found: Mapping[str, Any], tell: Callable[[str], None]) -> None:
+def say(found: Parity, tell: Callable[[str], None]) -> None:
     """Tell which rungs of a new certificate were kept from the one before, and which were not and why."""
-    stay = [str(rung["number"]) for rung in found["rungs"] if rung.get("kept")]
-    if stay:
+    if stay := [str(rung.number) for rung in found.rungs if rung.kept]:
         tell(f"kept from the certificate before: rungs {', '.join(stay)}")
-    lost = [rung for rung in found["rungs"] if LOST in (rung["reason"] or "")]
-    if lost:
-        numbers = ", ".join(str(rung["number"]) for rung in lost)
-        tell(f"not kept: rungs {numbers}: {lost[0]['reason'].partition('; ')[2]}")
+    if lost := [(str(rung.number), rung.reason) for rung in found.rungs if LOST in (rung.reason or "")]:
+        numbers, reasons = zip(*lost, strict=True)
+        tell(f"not kept: rungs {', '.join(numbers)}: {str(reasons[0]).partition('; ')[2]}")
 
 
-def others(before: Mapping[str, Any], run: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what rung 7 found before of the arms that were not run now.
+def changed(before: Parity, now: Parity, subjects: Sequence[Subject]) -> str | None:
+    """Return in words what a certificate is of that another is not; None when all is the same.
 
-    Without their ids: those are of the whole certificate.
-    """
-    now = [_arm(arm) for arm in run]
-    earlier = [arm for arm in before["runtimes"] if _arm(arm) not in now]
-    return [{name: value for name, value in arm.items() if name != "id"} for arm in earlier]
-
-
-def _arm(arm: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(arm.get(name) for name in ARM)
-
-
-def changed(before: Mapping[str, Any], of: Mapping[str, Any], subjects: Sequence[Subject]) -> str | None:
-    """Return in words what a certificate is of that is not so now; None when all is the same.
-
-    of: recipe_sha256, versions and weights, as parity.json has them, of what is climbed now;
     subjects: whose artifacts are there now.
     """
-    if before.get("recipe_sha256") != of["recipe_sha256"]:
+    if before.recipe_sha256 != now.recipe_sha256:
         return "another recipe"
-    then, now = before.get("versions") or {}, of["versions"]
-    named = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    then, here = before.versions or {}, now.versions or {}
+    named = [name for name in {**then, **here} if then.get(name) != here.get(name)]
     if named:
-        said = (f"{name} {then.get(name, 'absent')}, now {now.get(name, 'absent')}" for name in named)
+        said = (f"{name} {then.get(name, 'absent')}, now {here.get(name, 'absent')}" for name in named)
         return f"other versions ({', '.join(said)})"
-    if _hashes(before["weights"]) != _hashes(of["weights"]):
+    if _hashes(before) != _hashes(now):
         return "other weights"
     there = {(one.name, artifacts.artifact_sha256(path)) for one in subjects for path in _artifacts(one)}
-    if not {(arm["subject"], arm["artifact_sha256"]) for arm in before["runtimes"]} <= there:
+    if not {(one.subject, one.artifact_sha256) for one in before.runtimes} <= there:
         return "other artifacts"
     return None
 
 
-def _hashes(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    return {name: one["sha256"] for name, one in described.items()}
+def _hashes(found: Parity) -> dict[str, str]:
+    return {name: one["sha256"] for name, one in (found.weights or {}).items()}
 
 
 def _artifacts(subject: Subject) -> list[Path]:

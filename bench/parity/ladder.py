@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from bench.parity import kept_rungs
-from bench.parity.certificate import Check, Rung, Status, failure
+from bench.parity.certificate import Certificate, Check, Rung, Status
 from bench.parity.rungs import data, deployment, forward, gradient, optimizer, postprocessing, trajectory
 from bench.parity.rungs import weights as weights_
 from bench.parity.rungs.arms import Precisions, Subject
@@ -45,8 +44,8 @@ DEPLOYMENT = 7
 
 def climb(
     context: Context, subjects: Sequence[Subject], lower: Precisions, numbers: Sequence[int] = QUICK
-) -> tuple[list[Rung], list[dict[str, Any]]]:
-    """Climb the rungs in `numbers`; return all eight, and the facts of each arm of rung 7.
+) -> tuple[list[Rung], list[Certificate]]:
+    """Climb the rungs in `numbers`; return all eight, and what rung 7 certifies, without ids.
 
     lower: the precisions by runtime that rung 7 reports beside float32.
 
@@ -73,7 +72,7 @@ def climb(
             rung = Rung(step.number, step.name, "fail", str(error))
         wall_s = round(time.perf_counter() - started, 3)
         rungs.append(replace(rung, wall_s=wall_s))
-        failed = failure(asdict(rung))
-        at = f": {failed['check']}{' at ' + failed['where'] if failed['where'] else ''}" if failed else ""
+        failed = rung.failure
+        at = f": {failed.check}{f' at {failed.where}' if failed.where else ''}" if failed else ""
         context.say(f"rung {step.number}: {rung.status}{at}{': ' + rung.reason if rung.reason else ''}")
     return rungs, facts

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
 from bench.parity import climb, ladder
+from bench.parity.certificate import Parity
 from bench.run.folder import RunFolder
 from bench.stages.measurement import load_matrix
 
@@ -15,7 +15,7 @@ def prove(
     rungs: tuple[int, ...] = ladder.QUICK,
     matrix_name: str | None = None,
     device: str | None = None,
-) -> dict[str, Any]:
+) -> Parity:
     """Climb the parity ladder for the run's trained twins; write and return the certificate.
 
     It covers the modes, precisions and devices that a matrix (the recipe's unless named) measures, in the

@@ -47,10 +47,10 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Deployment:
-    """What the rung found: its checks, and the facts of each arm's certificate."""
+    """What the rung found: its checks, and a certificate of each arm, without an id."""
 
     checks: list[Check] = field(default_factory=list)
-    arms: list[dict[str, Any]] = field(default_factory=list)
+    arms: list[Certificate] = field(default_factory=list)
 
 
 def climb(
@@ -86,7 +86,7 @@ def climb(
         for one in (source, *others):
             checks, fact = _judged(context, subject, one, source, reference, draws)
             found.checks.extend(checks)
-            found.arms.append(fact.facts())
+            found.arms.append(fact)
     return found
 
 

@@ -51,7 +51,7 @@ given, probe = fakes.subject(context), context.folder / "made" / "probe.npz"
 lower, facts = {"abacus": ("bf16",)}, []
 for runners in (fakes.EQUAL, fakes.EQUAL | {"abacus": RUNNERS["abacus"]}):
     found = deployment.climb(context, [given], runners=runners, probe=probe, lower=lower, draws=50)
-    facts.append([one for one in found.arms if one["runtime"] == "abacus"])
+    facts.append([one.facts() for one in found.arms if one.runtime == "abacus"])
 Path(sys.argv[2]).write_text(json.dumps(facts))
 """
 

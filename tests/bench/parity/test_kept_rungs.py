@@ -14,8 +14,8 @@ from bench.cells import matrix, runtimes
 from bench.cells.cell import Cell
 from bench.machine import fingerprint
 from bench.parity import climb as climb_
+from bench.parity import document, ladder
 from bench.parity import gate as gate_
-from bench.parity import ladder
 from bench.parity.certificate import Check, Rung
 from bench.parity.rungs import arms, deployment
 from bench.run import artifacts, folder
@@ -65,9 +65,7 @@ def climb(run: folder.RunFolder, monkeypatch: pytest.MonkeyPatch) -> Climb:
         def fake(context: Any, subjects: Any, lower: Any, wanted: Any) -> Any:
             rungs = [_rung(step, wanted, statuses, measured) for step in ladder.LADDER]
             facts = [
-                deployment.unjudged(
-                    subject, arm, artifacts.artifact_sha256(arm.artifact), context.places
-                ).facts()
+                deployment.unjudged(subject, arm, artifacts.artifact_sha256(arm.artifact), context.places)
                 for subject in subjects
                 for arm in arms.of(subject, lower, context.device)
             ]
@@ -236,7 +234,7 @@ def test_what_the_matrix_measures_is_certified_where_the_matrix_places_it(
     with pytest.raises(UserError, match="nvidia-smi sees no GPU here"):
         proof.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda")
     gpus.append({"name": "a GPU"})
-    found = proof.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda")
+    found = document.as_json(proof.prove(run, ladder.QUICK, str(run.path / "other.yaml"), "cuda"))
     assert found["command"].endswith("other.yaml --device cuda --quick")
     on_gpu = [arm for arm in found["runtimes"] if arm["device"] == "cuda"]
     assert [(arm["runtime"], arm["mode"], arm["precision"]) for arm in on_gpu] == [("torch", "eager", "fp32")]

@@ -14,7 +14,7 @@ import twins
 from bench.parity import climb as climb_
 from bench.parity import document
 from bench.parity import ladder as ladder_
-from bench.parity.certificate import Check, Rung
+from bench.parity.certificate import Check, Parity, Rung
 from bench.parity.rungs.base import Context, within
 from bench.process.launch import ChildFailed
 from pose.errors import Unsupported, UserError
@@ -47,7 +47,7 @@ def climbed(monkeypatch: pytest.MonkeyPatch, context: Context, *found: Any) -> d
     ladder = tuple(replace(step, climb=steps.get(step.number, step.climb)) for step in ladder_.LADDER)
     monkeypatch.setattr(ladder_, "LADDER", ladder)
     rungs, arms = ladder_.climb(context, [], {}, tuple(steps))
-    return document.document(context, rungs, arms, [], "twinpose parity", STARTED)
+    return document.as_json(document.document(context, rungs, arms, [], "twinpose parity", STARTED))
 
 
 def test_a_ladder_whose_rungs_pass_passes(monkeypatch: pytest.MonkeyPatch, context: Context) -> None:
@@ -97,7 +97,7 @@ def test_the_id_is_of_what_was_found_and_not_of_when(
     first = climbed(monkeypatch, context, [GOOD])
     rungs, arms = ladder_.climb(context, [], {}, (2,))
     again = document.document(context, rungs, arms, [], "another command", datetime.now(UTC))
-    assert first["id"] == again["id"]
+    assert first["id"] == again.id
     other = climbed(monkeypatch, context, [replace(GOOD, measured=2e-15)])
     assert other["id"] != first["id"]
 
@@ -137,13 +137,13 @@ def test_a_folder_that_no_climb_made_is_not_emptied(tmp_path: Path, kind: str) -
 def test_what_an_earlier_climb_left_is_emptied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ladder_, "climb", lambda *_: ([Rung(2, "Weights", "fail", "x")], []))
     coco = twins.dataset(tmp_path / "coco")
-    assert climb_recipe(tmp_path / "out", coco)["status"] == "fail"
+    assert climb_recipe(tmp_path / "out", coco).status == "fail"
     (tmp_path / "out" / "parity" / "probe.npz").write_text("of that climb")
-    assert climb_recipe(tmp_path / "out", coco)["status"] == "fail"
+    assert climb_recipe(tmp_path / "out", coco).status == "fail"
     assert not (tmp_path / "out" / "parity" / "probe.npz").exists()
 
 
-def climb_recipe(out: Path, coco: Path | None = None) -> dict[str, Any]:
+def climb_recipe(out: Path, coco: Path | None = None) -> Parity:
     wanted = climb_.ClimbRequest((2,), "twinpose parity")
     return climb_.recipe(twins.tiny(), out, wanted, coco=coco, given=None, threads=1)
 

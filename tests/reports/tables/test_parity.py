@@ -103,7 +103,7 @@ def test_what_the_bench_writes_is_what_the_report_reads(make_run: MakeRun):
         id="", subject="tf", **axes, artifact_sha256="ab" * 32, status="fail", reason="a reason"
     )
     started = datetime.fromisoformat("2025-01-02T03:24:05+00:00")
-    found = document.document(context, rungs, [arm.facts()], [], "twinpose parity runs/demo", started)
+    found = document.document(context, rungs, [arm], [], "twinpose parity runs/demo", started)
     document.write(found, path)
     claim, basis = ladder.verdict(read(path).parity)
     assert "rung 4 (Loss and gradient) failed first" in claim

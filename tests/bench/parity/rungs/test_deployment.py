@@ -12,7 +12,7 @@ import pytest
 
 from bench.cells.cell import TWINS
 from bench.cells.runtimes import RUNTIMES
-from bench.parity.certificate import Check
+from bench.parity.certificate import Certificate, Check
 from bench.parity.rungs import arms, deployment, probing
 from bench.parity.rungs.arms import Subject
 from bench.parity.rungs.base import Context
@@ -112,13 +112,13 @@ def failing(found: Deployment) -> list[Check]:
     return [check for check in found.checks if check.passed is False]
 
 
-def of(found: Deployment, runtime: str) -> list[dict[str, Any]]:
-    return [fact for fact in found.arms if fact["runtime"] == runtime]
+def of(found: Deployment, runtime: str) -> list[Certificate]:
+    return [fact for fact in found.arms if fact.runtime == runtime]
 
 
 def test_equal_runtimes_pass_each_with_its_heatmaps_and_its_ap(context: Context):
     found = climb(context)
-    assert [(f["runtime"], f["mode"], f["through"]) for f in found.arms] == [
+    assert [(f.runtime, f.mode, f.through) for f in found.arms] == [
         ("torch", "eager", None),
         ("tf", "graph", None),
         ("torch", "compiled", None),
@@ -127,41 +127,41 @@ def test_equal_runtimes_pass_each_with_its_heatmaps_and_its_ap(context: Context)
         ("openvino", "ir", "tf"),
         ("openvino", "ir", "torch"),
     ]
-    assert {f["status"] for f in found.arms} == {"pass"}
+    assert {f.status for f in found.arms} == {"pass"}
     assert len(found.checks) == 2 * len(found.arms)
     assert all(check.passed for check in found.checks)
     for fact in found.arms:
-        assert 0 < fact["rmse"] <= fact["bound"]
-        assert fact["ap"] > 0.5
-        assert (fact["dap"], fact["dap_low"], fact["dap_high"], fact["shift_px"]) == (0, 0, 0, 0)
-        assert len(fact["artifact_sha256"]) == 64
-        assert fact["device"] == "cpu"
+        assert 0 < fact.rmse <= fact.bound
+        assert fact.ap > 0.5
+        assert (fact.dap, fact.dap_low, fact.dap_high, fact.shift_px) == (0, 0, 0, 0)
+        assert len(fact.artifact_sha256) == 64
+        assert fact.device == "cpu"
 
 
 def test_the_source_of_weights_from_keras_is_keras(context: Context):
     found = climb(context, subject(context, twin="tf"))
-    assert [(f["runtime"], f["mode"]) for f in found.arms[:2]] == [("tf", "graph"), ("torch", "eager")]
-    assert {f["twin"] for f in found.arms} == {"tf"}
+    assert [(f.runtime, f.mode) for f in found.arms[:2]] == [("tf", "graph"), ("torch", "eager")]
+    assert {f.twin for f in found.arms} == {"tf"}
 
 
 @pytest.mark.parametrize("mistake", ["Swapped", "Half", "Mirrored", "NotANumber"])
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "tf"])
 def test_a_runtime_with_a_mistake_fails_and_is_named(context: Context, runtime: str, mistake: str):
     found = climb(context, **{runtime: mistake})
-    assert {f["runtime"] for f in found.arms if f["status"] == "fail"} == {runtime}
-    assert {f["status"] for f in of(found, runtime)} == {"fail"}
+    assert {f.runtime for f in found.arms if f.status == "fail"} == {runtime}
+    assert {f.status for f in of(found, runtime)} == {"fail"}
     wrong = failing(found)
     assert all(runtime in check.name for check in wrong)
     heatmaps = [check for check in wrong if check.name.endswith("rmse to fp64")]
     assert len(heatmaps) == len(of(found, runtime))
     assert all(check.where is not None and check.where.startswith("probe ") for check in heatmaps)
-    assert "rmse to fp64 is" in of(found, runtime)[0]["reason"]
+    assert "rmse to fp64 is" in of(found, runtime)[0].reason
 
 
 def test_a_mistake_in_the_source_itself_is_not_what_others_are_measured_by(context: Context):
     found = climb(context, torch="Swapped", with_ap=False)
-    assert {f["runtime"] for f in found.arms if f["status"] == "fail"} == {"torch"}
-    assert {f["status"] for f in of(found, "openvino") + of(found, "tf")} == {"pass"}
+    assert {f.runtime for f in found.arms if f.status == "fail"} == {"torch"}
+    assert {f.status for f in of(found, "openvino") + of(found, "tf")} == {"pass"}
 
 
 def test_an_ap_that_moved_fails_where_the_source_has_one(context: Context):
@@ -174,12 +174,12 @@ def test_an_ap_that_moved_fails_where_the_source_has_one(context: Context):
     assert "the source's" in check.note
     assert "bootstrap over images" in check.note
     [fact, _] = of(found, "openvino")
-    assert fact["dap_low"] <= fact["dap"] <= fact["dap_high"] < 0
+    assert fact.dap_low <= fact.dap <= fact.dap_high < 0
 
 
 def test_below_an_ap_of_a_fifth_keypoints_are_judged_and_ap_is_said_to_say_nothing(context: Context):
     found = climb(context, subject(context, moved_px=8), openvino="Mirrored")
-    assert found.arms[0]["ap"] < 0.2
+    assert found.arms[0].ap < 0.2
     assert not [check for check in found.checks if "AP" in check.name]
     behaviour = [check for check in found.checks if "keypoint shift" in check.name]
     assert len(behaviour) == len(found.arms)
@@ -191,61 +191,61 @@ def test_below_an_ap_of_a_fifth_keypoints_are_judged_and_ap_is_said_to_say_nothi
 
 def test_without_the_validation_part_keypoints_are_judged(context: Context):
     found = climb(context, with_ap=False)
-    assert {f["ap"] for f in found.arms} == {None}
+    assert {f.ap for f in found.arms} == {None}
     assert {check.note for check in found.checks if "keypoint" in check.name} == {"AP was not measured"}
-    assert {f["status"] for f in found.arms} == {"pass"}
+    assert {f.status for f in found.arms} == {"pass"}
 
 
 def test_the_slow_compilers_can_be_left_out(context: Context):
     found = climb(context, replace(subject(context), compiled=()), with_ap=False)
-    assert [f["mode"] for f in found.arms] == ["eager", "graph", "ir", "ir", "ir"]
+    assert [f.mode for f in found.arms] == ["eager", "graph", "ir", "ir", "ir"]
 
 
 def test_what_a_machine_cannot_run_is_shown_and_not_failed(context: Context):
     found = climb(context, onnxruntime="Absent")
     [fact] = of(found, "onnxruntime")
-    assert (fact["status"], fact["reason"]) == ("unsupported", "no such device is visible to this runtime")
+    assert (fact.status, fact.reason) == ("unsupported", "no such device is visible to this runtime")
     assert not failing(found)
     [check] = [check for check in found.checks if "onnxruntime" in check.name]
-    assert (check.passed, check.measured, check.note) == (None, None, fact["reason"])
+    assert (check.passed, check.measured, check.note) == (None, None, fact.reason)
 
 
 def test_a_crash_is_a_failure_with_its_reason(context: Context):
     found = climb(context, onnxruntime="Crashing")
     [fact] = of(found, "onnxruntime")
-    assert (fact["status"], fact["reason"]) == ("fail", "RuntimeError: a kernel was not found")
+    assert (fact.status, fact.reason) == ("fail", "RuntimeError: a kernel was not found")
     [check] = failing(found)
     assert "onnxruntime" in check.name
-    assert check.note == fact["reason"]
+    assert check.note == fact.reason
 
 
 def test_an_artifact_that_is_not_there_is_a_failure(context: Context):
     given = subject(context)
     given.exports["ir", "tf"].unlink()
     found = climb(context, given)
-    assert [f["status"] for f in of(found, "openvino")] == ["fail", "pass"]
-    assert "no file" in of(found, "openvino")[0]["reason"]
-    assert of(found, "openvino")[0]["artifact_sha256"] is None
+    assert [f.status for f in of(found, "openvino")] == ["fail", "pass"]
+    assert "no file" in of(found, "openvino")[0].reason
+    assert of(found, "openvino")[0].artifact_sha256 is None
 
 
 @pytest.mark.parametrize(("mistake", "status"), [("Crashing", "fail"), ("Absent", "unsupported")])
 def test_without_its_source_nothing_can_be_judged(context: Context, mistake: str, status: str):
     found = climb(context, torch=mistake)
-    assert {f["status"] for f in found.arms} == {status}
-    assert "nothing to judge it by: torch eager fp32: " in of(found, "openvino")[0]["reason"]
+    assert {f.status for f in found.arms} == {status}
+    assert "nothing to judge it by: torch eager fp32: " in of(found, "openvino")[0].reason
 
 
 def test_lower_precisions_are_reported_beside_with_an_interval_and_never_judged(context: Context):
     found = climb(context, openvino="Obedient", lower={"openvino": ("bf16", "fp16")})
-    lower = [f for f in found.arms if f["precision"] != "fp32"]
-    assert [(f["precision"], f["through"]) for f in lower] == [
+    lower = [f for f in found.arms if f.precision != "fp32"]
+    assert [(f.precision, f.through) for f in lower] == [
         ("bf16", "tf"),
         ("fp16", "tf"),
         ("bf16", "torch"),
         ("fp16", "torch"),
     ]
-    assert {f["status"] for f in lower} == {"reported"}
-    assert all(f["rmse"] > found.arms[0]["bound"] and f["bound"] is None for f in lower)
+    assert {f.status for f in lower} == {"reported"}
+    assert all(f.rmse > found.arms[0].bound and f.bound is None for f in lower)
     assert not failing(found)
     checks = [check for check in found.checks if "fp16" in check.name]
     assert [(check.passed, check.bound) for check in checks] == [(None, None)] * 2
@@ -256,9 +256,9 @@ def test_lower_precisions_are_reported_beside_with_an_interval_and_never_judged(
 @pytest.mark.parametrize(("mistake", "said"), [("NotANumber", "nan"), ("Overflowing", "inf")])
 def test_what_is_not_a_number_fails_in_a_lower_precision_too(context: Context, mistake: str, said: str):
     found = climb(context, openvino=mistake, lower={"openvino": ("bf16",)})
-    lower = [f for f in found.arms if f["precision"] == "bf16"]
-    assert [f["status"] for f in lower] == ["fail", "fail"]
-    assert all(f["reason"].startswith(f"rmse to fp64 is {said}: ") for f in lower)
+    lower = [f for f in found.arms if f.precision == "bf16"]
+    assert [f.status for f in lower] == ["fail", "fail"]
+    assert all(f.reason.startswith(f"rmse to fp64 is {said}: ") for f in lower)
     wrong = [check for check in failing(found) if "bf16" in check.name]
     assert len(wrong) == 2
     assert all(check.where == "probe 0" and f"is {said}" in str(check.note) for check in wrong)
@@ -269,18 +269,18 @@ def test_people_of_whom_a_lower_precision_gives_no_number_fail_it(context: Conte
     np.savez(probe, images=np.load(probe.with_name("probe.npz"))["images"][: arms.BATCH])
     reference(probe, given.weights)
     found = climb(context, given, openvino="LostLate", lower={"openvino": ("bf16",)}, probe=probe)
-    lower = [f for f in found.arms if f["precision"] == "bf16"]
-    assert [f["status"] for f in lower] == ["fail", "fail"]
-    assert "a heatmap of the validation part is not a number" in lower[0]["reason"]
+    lower = [f for f in found.arms if f.precision == "bf16"]
+    assert [f.status for f in lower] == ["fail", "fail"]
+    assert "a heatmap of the validation part is not a number" in lower[0].reason
 
 
 @pytest.mark.parametrize(("runtime", "failed"), [("openvino", {"openvino"}), ("torch", set(RUNTIMES))])
 def test_heatmaps_of_another_shape_fail_and_are_named(context: Context, runtime: str, failed: set[str]):
     found = climb(context, **{runtime: "Transposed"}, with_ap=False, lower={"openvino": ("bf16",)})
-    assert {f["runtime"] for f in found.arms if f["status"] == "fail"} == failed
+    assert {f.runtime for f in found.arms if f.status == "fail"} == failed
     for fact in of(found, runtime):
-        assert f"heatmaps of {runtime} " in fact["reason"]
-        assert "x17, not " in fact["reason"]
+        assert f"heatmaps of {runtime} " in fact.reason
+        assert "x17, not " in fact.reason
 
 
 def test_the_ladders_own_probe_set_is_the_default(context: Context):
@@ -288,7 +288,7 @@ def test_the_ladders_own_probe_set_is_the_default(context: Context):
     probing.batch(context)
     reference(context.folder / "probe.npz", given.weights)
     found = climb(context, given, probe=None, with_ap=False)
-    assert {f["status"] for f in found.arms} == {"pass"}
+    assert {f.status for f in found.arms} == {"pass"}
 
 
 def test_any_number_of_images_is_inferred_in_whole_batches():
@@ -355,10 +355,11 @@ def test_what_is_measured_besides_is_judged_by_its_precision(run_folder: Path):
     given = replace(subject(context), also=ALSO[1:3])
     found = climb(context, given, with_ap=False)
     facts = {
-        tuple(fact[axis] for axis in ("runtime", "mode", "precision", "device")): fact for fact in found.arms
+        tuple(getattr(fact, axis) for axis in ("runtime", "mode", "precision", "device")): fact
+        for fact in found.arms
     }
-    assert facts[ALSO[1]]["status"] == "pass"
-    assert facts[ALSO[2]]["status"] == "reported"
+    assert facts[ALSO[1]].status == "pass"
+    assert facts[ALSO[2]].status == "reported"
     assert any("torch eager fp32 on cuda" in check.name for check in found.checks)
     whole = arms.of(replace(given, also=()), {}, "cuda")
     devices = {(arm.runtime == "openvino", arm.device) for arm in whole}
