@@ -35,7 +35,7 @@ def convert(
     records = {}
     with folder.locked(run):
         made = folder.opened(run, coco)
-        for name in [twin.value] if twin else TWINS:
+        for name in [twin] if twin else TWINS:
             with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}"):
                 records[name] = conversion.convert(made, name, precisions=("int8",) if int8 else ())
     routes = [(name, route) for name, record in records.items() for route in record["routes"]]
@@ -88,7 +88,7 @@ def weights_import(
 ) -> None:
     """Turn a published checkpoint into the suite's safetensors, which say their channel order."""
     require_writable(out, but_not=[recipes.find(recipe)])
-    made = checkpoints.import_weights(file, recipes.load(recipe, set_), out, order and order.value)
+    made = checkpoints.import_weights(file, recipes.load(recipe, set_), out, order)
     facts = {"tensors": made.tensors, "channel_order": made.channel_order, "out": str(out)}
     console.say(f"channel order {made.channel_order} ({made.by})")
     console.facts(facts, as_json, f"{made.tensors} tensors -> {out}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -28,9 +28,8 @@ from twinpose.exits import SOME_CELLS_FAILED, failed_cells
 from twinpose.options import (
     AsJson,
     Device,
-    MeasuredBy,
     Moved,
-    ProfileChoice,
+    ProfileName,
     RunDir,
     Uncertified,
     files_of_run,
@@ -48,7 +47,7 @@ def bench(
         Device | None, typer.Option(help="Where CPU cells go instead; default the run's.")
     ] = None,
     profile: Annotated[
-        ProfileChoice | None,
+        ProfileName | None,
         typer.Option(help="How long and how often, until another is given; 'matrix': its own."),
     ] = None,
     timeout_s: Annotated[
@@ -58,8 +57,9 @@ def bench(
         bool, typer.Option("--again", help="Forget the selected cells' rounds and measure them anew.")
     ] = False,
     protocol: Annotated[
-        MeasuredBy, typer.Option(help="This suite's, or the scenarios of MLPerf LoadGen (extra 'mlperf').")
-    ] = MeasuredBy.twinpose,
+        Literal["twinpose", "mlperf"],
+        typer.Option(help="This suite's, or the scenarios of MLPerf LoadGen (extra 'mlperf')."),
+    ] = "twinpose",
     mlperf_: Annotated[
         list[str] | None,
         typer.Option("--mlperf", metavar="KEY=VALUE", help="What LoadGen is given, as min_duration_s=60."),
@@ -74,16 +74,16 @@ def bench(
     """Measure the cells of a matrix in interleaved rounds of fresh processes; finished rounds are kept."""
     if parquet is not None:
         return _export(run, parquet, as_json)
-    if mlperf_ and protocol is not MeasuredBy.mlperf:
+    if mlperf_ and protocol != "mlperf":
         raise UserError("--mlperf is for LoadGen; give --protocol mlperf with it")
     options = mlperf.parse(mlperf_ or [])
-    asked = (matrix, device and device.value, profile and profile.value)
+    asked = (matrix, device, profile)
     if list_:
         return _list(measurement.load_matrix(folder.opened(run), *asked), only, as_json)
     with folder.locked(run):
         made = folder.opened(run, coco)
         cells = measurement.load_matrix(made, *asked)
-        if protocol is MeasuredBy.mlperf:
+        if protocol == "mlperf":
             return _by_loadgen(made, cells, only, options, timeout_s, uncertified, as_json)
         command = shlex.join(["twinpose", *sys.argv[1:]])
         return _measure(made, cells, BenchRequest(only, timeout_s, uncertified, again, command), as_json)

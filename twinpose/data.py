@@ -22,7 +22,7 @@ from twinpose.options import (
     AsJson,
     CocoDir,
     Out,
-    PartChoice,
+    Part,
     RecipeName,
     Set,
     Workers,
@@ -110,7 +110,7 @@ def sample(
     coco: CocoDir,
     ann: Annotated[int, typer.Option(help="The annotation's id.")],
     out: Out,
-    split: Annotated[PartChoice, typer.Option(help="The part it is in.")] = PartChoice.train,
+    split: Annotated[Part, typer.Option(help="The part it is in.")] = "train",
     epoch: Annotated[int | None, typer.Option(min=1, help="Augmented as in this epoch.")] = None,
     seed: Annotated[int | None, typer.Option(help="The augmentation's seed; default the recipe's.")] = None,
     augment: Annotated[bool, typer.Option("--augment/--no-augment", help="Augment as training does.")] = True,
@@ -120,11 +120,11 @@ def sample(
     """Write one sample (.npz) as either twin is fed it."""
     resolved = recipes.load(recipe, set_)
     require_writable(out, but_not=files_of_coco(coco))
-    dataset = splits.select(splits.of(resolved, coco, split.value), coco, split.value)
+    dataset = splits.select(splits.of(resolved, coco, split), coco, split)
     found = np.flatnonzero(dataset.ann_ids == ann)
     if not len(found):
         raise UserError(
-            f"annotation {ann} is no usable person of '{split.value}' in {coco}; expected one of its "
+            f"annotation {ann} is no usable person of '{split}' in {coco}; expected one of its "
             f"{len(dataset)} ids, such as {dataset.ann_ids[0]}"
         )
     epoch = (epoch or 1) if augment else None
@@ -140,7 +140,7 @@ def pipelines(
     recipe: RecipeName,
     coco: CocoDir,
     weights: Annotated[Path | None, typer.Option(help="Also compare the AP of these (.safetensors).")] = None,
-    split: Annotated[PartChoice, typer.Option(help="The part whose people are read.")] = PartChoice.val,
+    split: Annotated[Part, typer.Option(help="The part whose people are read.")] = "val",
     samples: Annotated[int, typer.Option(min=1, help="People whose pixels and speed are measured.")] = 200,
     rounds: Annotated[int, typer.Option(min=1, help="Epochs of each pipeline that are timed.")] = 5,
     workers: Workers = None,
@@ -149,7 +149,7 @@ def pipelines(
 ) -> None:
     """Compare each framework's own decoder and warp with the shared ones: pixels, AP and speed."""
     request = native_pixels.Request(
-        coco, split.value, weights, samples, rounds, workers if workers is not None else 2
+        coco, split, weights, samples, rounds, workers if workers is not None else 2
     )
     found = native_pixels.compare_pipelines(recipe_for(recipe, set_, weights), request)
     console.facts(found, as_json, native_pixels.text(found))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,50 +13,13 @@ from bench.cells.runtimes import RUNTIMES
 from pose import channel_order
 from pose.recipe import Recipe, load
 
-
-class Device(StrEnum):
-    """Where a twin computes."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Twin(StrEnum):
-    """The two implementations."""
-
-    tf = "tf"
-    torch = "torch"
-
-
-class ChannelOrder(StrEnum):
-    """In which order a network expects the channels of its input."""
-
-    rgb = "rgb"
-    bgr = "bgr"
-
-
-RuntimeChoice = StrEnum("RuntimeChoice", {name: name for name in RUNTIMES})  # type: ignore[misc]
-"""What can run a trained network."""
-
-
-ProfileChoice = StrEnum("ProfileChoice", {name: name for name in (*PROFILES, "matrix")})  # type: ignore[misc]
+Device = Literal["cpu", "cuda"]
+Twin = Literal["tf", "torch"]
+ChannelOrder = Literal["rgb", "bgr"]
+Part = Literal["train", "val", "test"]
+RuntimeName = Literal[*RUNTIMES]  # type: ignore[valid-type]
+ProfileName = Literal[*PROFILES, "matrix"]  # type: ignore[valid-type]
 """How long and how often a cell is measured: a profile, or as the matrix says."""
-
-
-class MeasuredBy(StrEnum):
-    """Whose rules a bench follows."""
-
-    twinpose = "twinpose"
-    mlperf = "mlperf"
-
-
-class PartChoice(StrEnum):
-    """The parts of a split."""
-
-    train = "train"
-    val = "val"
-    test = "test"
-
 
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="A shipped recipe by name, or a YAML by path.")]

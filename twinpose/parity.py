@@ -43,17 +43,17 @@ def parity(
     as_json: AsJson = False,
 ) -> int:
     """Prove the twins equal, rung by rung, and write the certificate; exits 1 when a rung failed."""
-    wanted, on = parse_rungs(rungs, quick=quick), device and device.value
+    wanted = parse_rungs(rungs, quick=quick)
     if run is not None:
         if any(option is not None for option in (recipe, weights, out, threads, set_)):
             raise UserError("a RUN has its recipe and weights; give it without --recipe and the others")
-        return _tell(*_climb_run(run, coco, wanted, matrix, on), as_json)
+        return _tell(*_climb_run(run, coco, wanted, matrix, device), as_json)
     if matrix is not None:
         raise UserError("--matrix goes with a RUN: it names what is measured there")
     if recipe is None:
         raise UserError("parity needs a RUN or --recipe NAME; nothing was climbed")
     resolved = recipe_for(recipe, set_, weights)
-    asked = climb.ClimbRequest(wanted, _command(recipe, set_, weights, coco, wanted, threads, on, out))
+    asked = climb.ClimbRequest(wanted, _command(recipe, set_, weights, coco, wanted, threads, device, out))
     out = out or Path("runs") / f"parity-{resolved.name}"
     found = climb.recipe(
         resolved,
@@ -62,7 +62,7 @@ def parity(
         coco=coco,
         given=weights,
         threads=threads or fingerprint.usable_cores(),
-        device=on or "cpu",
+        device=device or "cpu",
     )
     return _tell(found, ladder.write(out), as_json)
 

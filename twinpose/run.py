@@ -60,8 +60,7 @@ def run(
     if weights is not None:
         load_weights(weights, architecture.build(resolved.model))
     with folder.locked(out, create=True):
-        on = device and device.value
-        made = prepare(out, resolved, coco, boxes, on, threads, workers, weights)
+        made = prepare(out, resolved, coco, boxes, device, threads, workers, weights)
         do_stages(made, uncertified=uncertified, given=weights)
         path = build.build(out)
     failed = failed_cells(results.cells(out))
@@ -147,10 +146,10 @@ def train(
     resolved = recipes.load(recipe, set_) if recipe is not None else None
     with folder.locked(run, create=recipe is not None):
         if resolved is not None:
-            made = prepare(run, resolved, coco, None, device and device.value, threads, workers)
+            made = prepare(run, resolved, coco, None, device, threads, workers)
         else:
             made = folder.opened(run, coco)
-        summaries = train_twins(made, [twin.value] if twin else list(TWINS))
+        summaries = train_twins(made, [twin] if twin else list(TWINS))
     lines = [
         f"{n}: best AP {s['best_ap']:.3f} at epoch {s['best_epoch']} of {s['epochs']}"
         for n, s in summaries.items()

@@ -26,9 +26,9 @@ from twinpose.options import (
     CocoDir,
     DeviceName,
     Out,
-    PartChoice,
+    Part,
     RecipeName,
-    RuntimeChoice,
+    RuntimeName,
     Set,
     Threads,
     Twin,
@@ -41,9 +41,7 @@ def eval_(
     run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Score this run's test part.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Predictions in COCO results format.")] = None,
     coco: Coco = None,
-    split: Annotated[
-        PartChoice | None, typer.Option(help="The part that was predicted; default val.")
-    ] = None,
+    split: Annotated[Part | None, typer.Option(help="The part that was predicted; default val.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Whose split; default the official one.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -53,13 +51,13 @@ def eval_(
     if run is not None and coco is not None and predictions is not None:
         raise UserError("a RUN has its ground truth; give --predictions with a RUN or with --coco, not both")
     if run is not None and predictions is None:
-        if split not in {None, PartChoice.test}:
+        if split not in {None, "test"}:
             raise UserError(f"eval RUN scores the test part; give --predictions with --split {split}")
         _score_run(run, coco, as_json)
         return
     if predictions is None or (coco is None and run is None):
         raise UserError("eval needs a RUN, or --predictions with --coco; nothing was scored")
-    part = (split or PartChoice.val).value
+    part = split or "val"
     if run is not None:
         truth = evaluation.stored_truth(folder_.opened(run), part)
     else:
@@ -90,20 +88,18 @@ def _numbers(row: dict[str, Any]) -> str:
 
 
 def predict(
-    runtime: Annotated[RuntimeChoice, typer.Option(help="What runs the network.")],
+    runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")],
     weights: Annotated[Path, typer.Option(help="safetensors, or an .onnx or .xml for its runtime.")],
     recipe: RecipeName,
     coco: CocoDir,
     out: Out,
-    split: Annotated[PartChoice, typer.Option(help="The part to predict.")] = PartChoice.val,
+    split: Annotated[Part, typer.Option(help="The part to predict.")] = "val",
     boxes: Boxes = None,
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="The flip test; default the recipe's.")
     ] = None,
     heatmaps: Annotated[Path | None, typer.Option(help="Also write the decoded heatmaps (.npz).")] = None,
-    twin: Annotated[
-        Twin, typer.Option(help="Whose export is given to a runtime that loads one.")
-    ] = Twin.torch,
+    twin: Annotated[Twin, typer.Option(help="Whose export is given to a runtime that loads one.")] = "torch",
     device: DeviceName = None,
     threads: Threads = None,
     set_: Set = None,
@@ -121,19 +117,19 @@ def predict(
     order = "" if in_graph else f", channel order {resolved.data.channel_order}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        splits.save(splits.of(resolved, coco, split.value), folder / "split.json")
+        splits.save(splits.of(resolved, coco, split), folder / "split.json")
         common = {
             "recipe": resolved.model_dump(mode="json"),
             "coco": str(coco.resolve()),
             "split": str(folder / "split.json"),
         }
-        artifact = _artifact(runtime.value, twin.value, weights, common, folder)
+        artifact = _artifact(runtime, twin, weights, common, folder)
         payload = common | {
             "boxes": str(boxes.resolve()) if boxes else None,
-            "part": split.value,
-            "runtime": runtime.value,
+            "part": split,
+            "runtime": runtime,
             "artifact": str(artifact.resolve()),
-            "device": device.value if device else "cpu",
+            "device": device or "cpu",
             "threads": threads or fingerprint.usable_cores(),
             "out": str(out.resolve()),
             "heatmaps": str(heatmaps.resolve()) if heatmaps else None,
@@ -142,7 +138,7 @@ def predict(
             "bench.artifacts.predict:predict",
             payload,
             folder / "predict",
-            f"predict {runtime.value}",
+            f"predict {runtime}",
             log_stays=False,
         )
     used = f"boxes of {boxes.name}" if boxes else "ground-truth boxes"

@@ -16,7 +16,6 @@ from bench.stages import preparing
 from pose import architecture, channel_order, checkpoint, recipe, training, weights
 from pose.errors import UserError
 from twinpose import data, score
-from twinpose.options import RuntimeChoice
 
 MODEL = twins.tiny()
 ARCHITECTURE = architecture.build(MODEL.model)
@@ -48,7 +47,7 @@ def predict(weights_file: Path, **changed: Any) -> None:
     named = weights_file.parent / "tiny.yaml"
     named.write_text(MODEL.to_yaml())
     asked = {"coco": Path("c"), "out": weights_file.parent / "o.json"} | changed
-    score.predict(RuntimeChoice.torch, weights_file, str(named), **asked)
+    score.predict("torch", weights_file, str(named), **asked)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])

@@ -20,7 +20,6 @@ from bench.process.launch import ChildFailed
 from pose.errors import Unsupported, UserError
 from pose.weights import save
 from twinpose import parity as command
-from twinpose.options import Device
 
 STARTED = datetime(2026, 1, 2, tzinfo=UTC)
 GOOD = Check("heatmaps", 1e-15, 1e-12, True, "why")
@@ -169,7 +168,7 @@ def test_the_command_that_is_recorded_climbs_the_same_again(
             coco=Path("c d"),
             weights=given,
             threads=3,
-            device=Device.cpu,
+            device="cpu",
         )
     with pytest.raises(UserError, match="far enough"):
         command.parity(recipe="smoke")
