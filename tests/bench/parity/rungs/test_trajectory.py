@@ -110,5 +110,5 @@ def test_distances_are_relative() -> None:
 @pytest.mark.frameworks("tensorflow", "torch")
 @pytest.mark.timeout(3600)
 def test_the_twins_drift_no_further_apart_than_each_from_itself(context: Context) -> None:
-    """A third of the rung's steps: the drift is there after the first ones, and a step costs every arm."""
-    assert [check.passed for check in trajectory.climb(context, steps=30)] == [True, True]
+    """Fewer steps and seeds than the rung's: the drift is there after the first, and each costs every arm."""
+    assert [check.passed for check in trajectory.climb(context, steps=30, seeds=5)] == [True, True]
