@@ -10,6 +10,8 @@ EXTRAS := tf,torch,onnx,openvino,dev
 IMPLEMENTATIONS := tf_impl torch_impl onnx_impl openvino_impl
 # What `make test` leaves out, by mark; .ci/run leaves out the hours alone.
 SKIP := slow or hours
+# Whole files on two workers, in the order of tests/conftest.py: the files of minutes first.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo 'make env         set up .venv with every framework'
@@ -44,11 +46,11 @@ core: env
 
 # The tests marked `frameworks` start them in children; those of a file share what is long to make.
 frameworks: env
-	$(BIN)/python -m pytest -m "frameworks and not ($(SKIP))" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "frameworks and not ($(SKIP))" $(TWO)
 
 implementations: env
 	for name in $(IMPLEMENTATIONS); do \
-	  $(BIN)/python -m pytest tests/$$name -m "not ($(SKIP))" -n 2 --dist loadfile || exit; \
+	  $(BIN)/python -m pytest tests/$$name -m "not ($(SKIP))" $(TWO) || exit; \
 	done
 
 lint: env

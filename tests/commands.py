@@ -37,3 +37,17 @@ def twinpose(*words: object) -> Ended:
         sys.stderr.flush()
     said = [stream.buffer.getvalue().decode() for stream in (out, error)]  # type: ignore[attr-defined]
     return Ended(left.value.code or 0, *said)  # type: ignore[arg-type]
+
+
+def succeeds(*words: object) -> str:
+    """Return what the command prints, which must succeed."""
+    ended = twinpose(*words)
+    assert ended.code == 0, ended.error
+    return ended.out
+
+
+def refuses(*words: object) -> str:
+    """Return the line with which the command refuses."""
+    ended = twinpose(*words)
+    assert ended.code == 2, ended.error
+    return ended.error
