@@ -18,8 +18,9 @@ from scipy import stats as scipy_stats
 from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS
 from bench.run import results
-from bench.run.results import CellResult, Round, Validity
+from bench.run.results import CellResult, Round
 from bench.statistics import samples
+from bench.statistics.validity import Validity
 from bench.verdicts.comparisons import COMPARISON_SETS
 
 AP = {"tf": 0.409, "torch": 0.418}

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.ceilings import bandwidth
 from bench.ceilings.kernels import kernels
 from bench.cells.runtimes import RUNTIMES
 from bench.machine import conditions
 from bench.process import environment as environment_
 from bench.process import launch
-from bench.run.bench_file import Ceilings
+from bench.run.bench_file import Ceilings, KernelRate, Peak
 
 START_S = {one.name: one.start_s for one in RUNTIMES.values() if one.peak}
 """What starting a child and importing the library is expected to take; only the plan depends on it."""
@@ -63,13 +65,9 @@ def measure(
     device: str = "cpu",
     libraries: Mapping[str, str] = LIBRARIES,
     interpreters: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Return what the machine can do, measured within about `budget_s` seconds, as JSON.
+) -> Ceilings:
+    """Return what the machine can do, measured within about `budget_s` seconds.
 
-    {"device", "peaks": [{"precision", "threads", "gflops", "kernel", "library"}], the best of each
-    precision and thread count; "kernels": every timing, in the same words; "bandwidth_gb_s":
-    {threads: GB/s}, of the host's memory; "reasons": {library, or library and precision: why absent};
-    "doubts": what disturbed the measurement, so that the machine can do more than it says}.
     interpreters: a library's own Python, where it lives in another environment.
     """
     deadline_s, threads = time.monotonic() + budget_s, sorted(set(threads_list))
@@ -78,7 +76,7 @@ def measure(
         moved, reasons = _bandwidth(threads, BANDWIDTH_SHARE * budget_s, Path(folder))
         asked = {"device": device, "precisions": list(precisions)}
         jobs = children(libraries, threads)
-        rows: list[dict[str, Any]] = []
+        rows: list[KernelRate] = []
         while jobs:
             fitting = fit(jobs, _layers(asked), deadline_s - time.monotonic(), least=0 if rows else 1)
             reasons |= {job.library: _no_time(job, budget_s) for job in jobs[len(fitting) :]}
@@ -89,12 +87,17 @@ def measure(
                 found, why = _child(
                     "bench.ceilings.kernels:time_all", payload, Path(folder), budget_s, python
                 )
-                rows += [_row(row, fitting[0].library) for row in found.get("kernels", [])]
+                rows += [_rate(row, fitting[0].library) for row in found.get("kernels", [])]
                 reasons |= _reasons(fitting[0].library, found, why)
             jobs = fitting[1:]
-    answer = {"device": device, "peaks": best(rows), "kernels": rows}
-    doubts = conditions.doubts(before, conditions.read(before))
-    return answer | {"bandwidth_gb_s": moved, "reasons": reasons, "doubts": doubts}
+    return Ceilings(
+        device=device,
+        peaks=best(rows),
+        kernels=rows,
+        bandwidth_gb_s=moved,
+        reasons=reasons,
+        doubts=conditions.doubts(before, conditions.read(before)),
+    )
 
 
 def _layers(asked: Mapping[str, Any]) -> int:
@@ -160,20 +163,19 @@ def _child(
     return (outcome.value or {}, None) if outcome.status == "ok" else ({}, outcome.reason or outcome.status)
 
 
-def _row(row: Mapping[str, Any], library: str) -> dict[str, Any]:
+def _rate(row: Mapping[str, Any], library: str) -> KernelRate:
     rate = row["flop"] / row["s"] / 1e9
-    named = {"precision": row["precision"], "threads": row["threads"], "gflops": rate}
-    return named | {"kernel": row["name"], "library": library}
+    named = {"kernel": row["name"], "library": library}
+    return KernelRate(precision=row["precision"], threads=row["threads"], gflops=rate, **named)
 
 
-def best(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the fastest row of each precision and thread count, in the order they first appear."""
-    found: dict[tuple[str, int], dict[str, Any]] = {}
+def best(rows: Iterable[KernelRate]) -> list[Peak]:
+    """Return the fastest of each precision and thread count, in the order they first appear."""
+    found: dict[tuple[str, int], KernelRate] = {}
     for row in rows:
-        key = (row["precision"], row["threads"])
-        if key not in found or row["gflops"] > found[key]["gflops"]:
-            found[key] = dict(row)
-    return list(found.values())
+        key = (row.precision, row.threads)
+        found[key] = max(found.get(key, row), row, key=lambda one: one.gflops)
+    return [Peak(**msgspec.structs.asdict(one)) for one in found.values()]
 
 
 def _bandwidth(

@@ -33,7 +33,7 @@ def timed_on(measured: Matrix, device: str) -> list[Cell]:
 def measure(measured: Matrix, device: str) -> Ceilings:
     """Return what `bench.ceilings.peak.measure` finds, for the lanes of a matrix on a device."""
     timed = timed_on(measured, device)
-    found = peak_.measure(
+    return peak_.measure(
         sorted({cell.threads for cell in timed}),
         # What `defaults` computes in is known afterwards; float32 it mostly is.
         sorted({"fp32" if cell.precision == "defaults" else cell.precision for cell in timed}),
@@ -41,7 +41,6 @@ def measure(measured: Matrix, device: str) -> Ceilings:
         device=device,
         interpreters=measured.interpreters,
     )
-    return msgspec.convert(found, Ceilings)
 
 
 def merged(before: Ceilings | None, now: Ceilings) -> Ceilings:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS
 from bench.process import launch
-from bench.run.results import CellResult, Round, Validity
+from bench.run.results import CellResult, Round
+from bench.statistics.validity import Validity
 
 
 def round_of(
@@ -19,27 +22,21 @@ def round_of(
     before: CellResult,
 ) -> Round:
     """Return the round that a child measured; a runtime that reads back something new flags it."""
-    validity = value["validity"]
-    verdict, reasons = validity["verdict"], list(validity["reasons"])
+    validity = msgspec.convert(value["validity"], Validity)
     changed = [k for k, v in value["effective"].items() if before.rounds and before.effective.get(k, v) != v]
     if changed:
-        verdict = "FLAGGED" if verdict == "VALID" else verdict
-        reasons.append(f"the runtime read back another {', '.join(changed)} than in the round before")
-    return Round(
-        phases_s=value["phases_s"],
-        count=value["count"],
-        wall_s=outcome.wall_s,
-        started=started,
-        number=number,
-        pass_=pass_id,
-        value=value["value"],
-        stats=value["stats"],
-        validity=Validity(verdict, reasons),
-        conditions=value.get("conditions", {}),
-        peak_rss_bytes=_peak_rss_bytes(value, outcome, before.axes),
-        peak_device_bytes=value.get("peak_device_bytes"),
-        energy_j=value.get("energy_j"),
-    )
+        another = f"the runtime read back another {', '.join(changed)} than in the round before"
+        verdict = "FLAGGED" if validity.verdict == "VALID" else validity.verdict
+        validity = Validity(verdict, [*validity.reasons, another])
+    known = {
+        "wall_s": outcome.wall_s,
+        "started": started,
+        "number": number,
+        "pass": pass_id,
+        "validity": msgspec.to_builtins(validity),
+        "peak_rss_bytes": _peak_rss_bytes(value, outcome, before.axes),
+    }
+    return msgspec.convert(value | known, Round)
 
 
 def _peak_rss_bytes(value: dict[str, Any], outcome: launch.Outcome, cell: Cell) -> int | None:

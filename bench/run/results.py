@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from bench.cells.cell import Cell
+from bench.statistics.validity import Validity
 from pose.errors import UserError
 from pose.files import (
     read_as,
@@ -27,14 +28,6 @@ SCHEMA = 2
 """Of what a bench writes: 2 since a cell has rounds of several processes, each with its own figures."""
 RUN_SCHEMA = 1
 """Of run.json."""
-
-
-class Validity(msgspec.Struct, frozen=True):
-    """Whether the figures may be compared, and why not."""
-
-    verdict: str = "VALID"
-    """VALID, FLAGGED or INVALID; what is INVALID is never ranked."""
-    reasons: list[str] = []
 
 
 class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bench.contract import Runner
 from bench.scenarios.base import RoundJob
+from bench.statistics.validity import Validity
 from pose import bootstrap, evaluate, inference, splits
 from pose.files import write_arrays
 
@@ -28,7 +30,7 @@ def accuracy(job: RoundJob) -> tuple[dict[str, Any], dict[str, Any]]:
     counts = {"instances": len(job.inputs), "images": len(truth["images"])}
     scored = {**evaluate.score(rows, truth), **counts}
     write_arrays(Path(job.payload["samples"]), bootstrap.match(rows, truth).to_arrays())
-    validity = {"verdict": "VALID", "reasons": []}
+    validity = msgspec.to_builtins(Validity())
     found = {"count": len(job.inputs), "value": scored["AP"], "stats": scored, "validity": validity}
     return found, runner.effective()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import psutil
 
@@ -54,17 +55,16 @@ def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str
     effective = subject.effective()
     summary = subject.summarise(durations_ns)
     write_arrays(Path(job.payload["samples"]), summary.samples)
+    conditions = seen["conditions"]
+    cpus = len(conditions["before"]["cpus"])
+    missing = missing_threads(job.spec.threads, effective.get("threads"), cpus)
     found = {
         "count": summary.count,
         "value": summary.value,
         "peak_device_bytes": peak_device_bytes(subject),
         "stats": summary.stats,
-        "validity": judged(
-            validity_.validity(durations_ns),
-            seen["conditions"]["doubts"],
-            missing_threads(
-                job.spec.threads, effective.get("threads"), len(seen["conditions"]["before"]["cpus"])
-            ),
+        "validity": msgspec.to_builtins(
+            judged(validity_.validity(durations_ns), conditions["doubts"], missing)
         ),
         **seen,
     }

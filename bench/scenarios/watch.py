@@ -8,6 +8,7 @@ from typing import Any
 from bench.cells.scenarios import SCENARIOS
 from bench.machine import conditions, energy, gpu_conditions, thread_pools
 from bench.scenarios.base import RoundJob
+from bench.statistics.validity import Validity
 
 EXTRA_CORES = 0.15
 """Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
@@ -16,12 +17,10 @@ ONE_CORE = (0.8, 1.05)
 """The cores that a process of one busy thread uses; less is waiting, such as for a device."""
 
 
-def judged(validity: dict[str, Any], doubts: list[str], faults: list[str]) -> dict[str, Any]:
+def judged(validity: Validity, doubts: list[str], faults: list[str]) -> Validity:
     """Return a round's verdict with doubts, which flag it, and faults, which make it invalid."""
-    verdict = validity["verdict"]
-    if doubts and verdict == "VALID":
-        verdict = "FLAGGED"
-    return {"verdict": "INVALID" if faults else verdict, "reasons": [*faults, *validity["reasons"], *doubts]}
+    verdict = "FLAGGED" if doubts and validity.verdict == "VALID" else validity.verdict
+    return Validity("INVALID" if faults else verdict, [*faults, *validity.reasons, *doubts])
 
 
 def missing_threads(asked: int, told: int | None, processors: int) -> list[str]:

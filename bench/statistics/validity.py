@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from bench.statistics.doubts import Doubt, by_kind
@@ -15,8 +15,16 @@ INVALID_SPREAD = 0.25
 FLAG_DRIFT = 0.02
 
 
-def validity(samples: np.ndarray) -> dict[str, Any]:
-    """Return {"verdict": VALID, FLAGGED or INVALID, "reasons"} of durations (n,) in order of time.
+class Validity(msgspec.Struct, frozen=True):
+    """Whether the figures may be compared, and why not."""
+
+    verdict: str = "VALID"
+    """VALID, FLAGGED or INVALID; what is INVALID is never ranked."""
+    reasons: list[str] = []
+
+
+def validity(samples: np.ndarray) -> Validity:
+    """Return the verdict on durations (n,) in order of time.
 
     IQR / median above 10 % flags and above 25 % invalidates; a drift between halves above 2 % flags.
     """
@@ -27,24 +35,24 @@ def validity(samples: np.ndarray) -> dict[str, Any]:
     if (wide := spread(samples)) > FLAG_SPREAD:
         verdict = "INVALID" if wide > INVALID_SPREAD else "FLAGGED"
         reasons.append(f"IQR is {wide:.1%} of the median")
-    return {"verdict": verdict, "reasons": reasons}
+    return Validity(verdict, reasons)
 
 
-def cell_validity(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return {"verdict", "reasons"} of a cell, of its rounds' {"verdict", "reasons"} as from `validity`.
+def cell_validity(rounds: Sequence[Validity]) -> Validity:
+    """Return the verdict on a cell, of those on its rounds.
 
     INVALID when at least half of the rounds are, FLAGGED when any is not VALID. Reasons that differ
     in their numbers alone become a line with the largest: "3 of 7 rounds: IQR is up to 14.0% of the median".
     """
     if not rounds:
-        return {"verdict": "INVALID", "reasons": ["no round was measured"]}
-    verdicts = [one["verdict"] for one in rounds]
+        return Validity("INVALID", ["no round was measured"])
+    verdicts = [one.verdict for one in rounds]
     verdict = "VALID" if set(verdicts) == {"VALID"} else "FLAGGED"
     if 2 * verdicts.count("INVALID") >= len(rounds):
         verdict = "INVALID"
     of = counted(len(rounds), "round", "rounds")
-    kinds = [list(kind.values()) for kind in by_kind([one["reasons"] for one in rounds])]
-    return {"verdict": verdict, "reasons": [f"{len(kind)} of {of}: {_largest(kind)}" for kind in kinds]}
+    kinds = [list(kind.values()) for kind in by_kind([one.reasons for one in rounds])]
+    return Validity(verdict, [f"{len(kind)} of {of}: {_largest(kind)}" for kind in kinds])
 
 
 def _largest(kind: Sequence[Doubt]) -> str:

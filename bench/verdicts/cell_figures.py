@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS
-from bench.run.results import Round, Validity
+from bench.run.results import Round
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
+from bench.statistics.validity import Validity
 
 BESIDE = {"device_ms": "device_ns", "device_block_ms": "device_block_ns", "step_ms": "step_ns"}
 """Durations whose percentiles stand beside a cell's value, and the raw samples that they are pooled of."""
@@ -92,10 +92,8 @@ def _percentiles(
 
 def validity(rounds: list[Round], wanted: int) -> Validity:
     """Return a cell's verdict from its rounds'; rounds that are missing flag it."""
-    found = validity_.cell_validity([msgspec.structs.asdict(one.validity) for one in rounds])
+    found = validity_.cell_validity([one.validity for one in rounds])
     if len(rounds) >= wanted:
-        return Validity(found["verdict"], found["reasons"])
+        return found
     short = f"{len(rounds)} of {wanted} rounds are measured"
-    return Validity(
-        "FLAGGED" if found["verdict"] == "VALID" else found["verdict"], [*found["reasons"], short]
-    )
+    return Validity("FLAGGED" if found.verdict == "VALID" else found.verdict, [*found.reasons, short])

@@ -44,5 +44,5 @@ def test_a_device_that_is_not_there_is_unsupported() -> None:
 
 def test_a_child_measures_a_peak_within_a_tiny_budget() -> None:
     found = peak_.measure([1], ["fp32"], 0.5, libraries={"openvino": peak_.LIBRARIES["openvino"]})
-    assert found["reasons"] == {}
-    assert found["peaks"][0]["gflops"] > 0
+    assert found.reasons == {}
+    assert found.peaks[0].gflops > 0

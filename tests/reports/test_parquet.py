@@ -13,7 +13,7 @@ import run_folders
 from pyarrow import parquet
 
 from bench.run import results
-from bench.run.results import Validity
+from bench.statistics.validity import Validity
 from pose.errors import UserError
 from reports import parquet as parquet_
 from reports.frames.round_rows import CELL, ROUND

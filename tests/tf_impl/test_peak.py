@@ -29,7 +29,7 @@ def test_what_is_not_there_is_unsupported(precision: str, device: str) -> None:
 
 def test_a_child_measures_a_peak_within_a_tiny_budget() -> None:
     found = peak_.measure([1], ["fp32"], 0.5, libraries={"tf": peak_.LIBRARIES["tf"]})
-    assert found["reasons"] == {}
-    row = found["peaks"][0]
-    assert (row["library"], row["precision"], row["threads"]) == ("tf", "fp32", 1)
-    assert 0 < peak_.share(10**6, 1, 1.0, row["gflops"]) < 1
+    assert found.reasons == {}
+    row = found.peaks[0]
+    assert (row.library, row.precision, row.threads) == ("tf", "fp32", 1)
+    assert 0 < peak_.share(10**6, 1, 1.0, row.gflops) < 1

@@ -26,7 +26,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bandwidth.fingerprint, "last_cache_bytes", lambda: 0)
 
 
-def measured(libraries: dict[str, str], **options: Any) -> dict[str, Any]:
+def measured(libraries: dict[str, str], **options: Any) -> Ceilings:
     found = {name: f"peak_fakes:{function}" for name, function in libraries.items()}
     asked = {"threads_list": [1, 2], "precisions": ["fp32", "int8"], "budget_s": 12.0} | options
     return peak.measure(**asked, libraries=found)
@@ -35,32 +35,35 @@ def measured(libraries: dict[str, str], **options: Any) -> dict[str, Any]:
 def test_the_peak_is_the_best_layer_of_the_best_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peak, "START_S", dict.fromkeys("abc", 0.5))
     found = measured({"a": "steady", "b": "crashes", "c": "absent"})
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert [(row["precision"], row["threads"]) for row in found["peaks"]] == [("fp32", 1), ("fp32", 2)]
-    assert {row["library"] for row in found["peaks"]} == {"a"}
-    for row in found["peaks"]:
-        of_group = [k["gflops"] for k in found["kernels"] if k["threads"] == row["threads"]]
-        assert row["gflops"] == max(of_group)
+    assert (
+        msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(found), allow_nan=False)), Ceilings)
+        == found
+    )
+    assert [(row.precision, row.threads) for row in found.peaks] == [("fp32", 1), ("fp32", 2)]
+    assert {row.library for row in found.peaks} == {"a"}
+    for row in found.peaks:
+        of_group = [k.gflops for k in found.kernels if k.threads == row.threads]
+        assert row.gflops == max(of_group)
         # A sleep is never shorter than asked for, so the fake's speed is a ceiling of what is seen.
-        assert 0 < row["gflops"] <= 2000 * row["threads"] * 1.01
-    assert found["reasons"]["a int8"] == "no int8 here"
-    assert "exit code 3" in found["reasons"]["b"]
-    assert found["reasons"]["c"].startswith("torch is not installed")
-    assert found["bandwidth_gb_s"].keys() == {"1", "2"}
-    assert all(rate > 0 for rate in found["bandwidth_gb_s"].values())
+        assert 0 < row.gflops <= 2000 * row.threads * 1.01
+    assert found.reasons["a int8"] == "no int8 here"
+    assert "exit code 3" in found.reasons["b"]
+    assert found.reasons["c"].startswith("torch is not installed")
+    assert found.bandwidth_gb_s.keys() == {"1", "2"}
+    assert all(rate > 0 for rate in found.bandwidth_gb_s.values())
 
 
 def test_what_disturbed_the_measurement_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peak.conditions, "doubts", lambda before, after: [f"{after.cpus == before.cpus}"])
-    assert measured({}, threads_list=[1], budget_s=0.1)["doubts"] == ["True"]
+    assert measured({}, threads_list=[1], budget_s=0.1).doubts == ["True"]
 
 
 def test_a_library_without_time_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peak, "START_S", {"a": 0.1, "b": 1000.0})
     found = measured({"a": "steady", "b": "steady"}, threads_list=[2], precisions=["fp32"], budget_s=3.0)
-    assert {row["library"] for row in found["kernels"]} == {"a"}
-    assert found["reasons"]["b"] == "no time for 2 thread(s) in 3 s; a longer budget measures it"
-    assert peak.peak(msgspec.convert(found, Ceilings), "fp32", 2) == found["peaks"][0]["gflops"]
+    assert {row.library for row in found.kernels} == {"a"}
+    assert found.reasons["b"] == "no time for 2 thread(s) in 3 s; a longer budget measures it"
+    assert peak.peak(found, "fp32", 2) == found.peaks[0].gflops
 
 
 def test_a_peak_that_was_not_measured_is_none() -> None:

@@ -24,7 +24,8 @@ from bench.compare import sides
 from bench.compare import text as text_
 from bench.compare.records import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, ComparedCell, ComparedRuns
 from bench.run import results as results_
-from bench.run.results import CellResult, Validity
+from bench.run.results import CellResult
+from bench.statistics.validity import Validity
 from pose.errors import UserError
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"

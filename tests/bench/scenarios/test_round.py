@@ -17,6 +17,7 @@ from bench.contract import RunnerSpec
 from bench.scenarios import accuracy, null_runner, watch
 from bench.scenarios import round as round_
 from bench.scenarios.base import Phases, RoundJob
+from bench.statistics.validity import Validity
 
 
 class Numbered:
@@ -97,12 +98,11 @@ def test_a_round_lacks_threads_that_the_runtime_or_the_system_denied(
 
 
 def test_a_doubt_flags_a_round_and_a_fault_makes_it_invalid():
-    valid = {"verdict": "VALID", "reasons": []}
+    valid, bad = Validity(), Validity("INVALID", ["wide"])
     assert watch.judged(valid, [], []) == valid
-    assert watch.judged(valid, ["d"], []) == {"verdict": "FLAGGED", "reasons": ["d"]}
-    assert watch.judged(valid, ["d"], ["f"]) == {"verdict": "INVALID", "reasons": ["f", "d"]}
-    bad = {"verdict": "INVALID", "reasons": ["wide"]}
-    assert watch.judged(bad, ["d"], []) == {"verdict": "INVALID", "reasons": ["wide", "d"]}
+    assert watch.judged(valid, ["d"], []) == Validity("FLAGGED", ["d"])
+    assert watch.judged(valid, ["d"], ["f"]) == Validity("INVALID", ["f", "d"])
+    assert watch.judged(bad, ["d"], []) == Validity("INVALID", ["wide", "d"])
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")

@@ -54,19 +54,18 @@ def test_throughput_counts_images_over_all_blocks():
 
 @given(st.integers(1, 10**9), st.integers(1, 100))
 def test_constant_samples_are_valid(value: int, n: int):
-    assert validity.validity(np.full(n, value)) == {"verdict": "VALID", "reasons": []}
+    assert validity.validity(np.full(n, value)) == validity.Validity()
 
 
 def test_a_drift_flags_and_a_wide_spread_invalidates():
     drifting = np.concatenate([np.full(50, 100), np.full(50, 104)])
-    assert validity.validity(drifting) == {
-        "verdict": "FLAGGED",
-        "reasons": ["the second half is +4.0% from the first"],
-    }
+    assert validity.validity(drifting) == validity.Validity(
+        "FLAGGED", ["the second half is +4.0% from the first"]
+    )
     wide = np.tile([100, 100, 115, 120], 25)
-    assert validity.validity(wide)["verdict"] == "FLAGGED"
+    assert validity.validity(wide).verdict == "FLAGGED"
     wild = np.tile([100, 100, 150, 160], 25)
-    assert validity.validity(wild)["verdict"] == "INVALID"
+    assert validity.validity(wild).verdict == "INVALID"
 
 
 @pytest.mark.parametrize(("percent", "needed"), [(50, 11), (90, 64), (99, 662)])
@@ -112,8 +111,8 @@ def test_a_percentile_of_too_few_queries_is_null_with_the_reason():
     }
 
 
-def verdict(word: str, *reasons: str) -> dict[str, object]:
-    return {"verdict": word, "reasons": list(reasons)}
+def verdict(word: str, *reasons: str) -> validity.Validity:
+    return validity.Validity(word, list(reasons))
 
 
 VALID, INVALID = verdict("VALID"), verdict("INVALID", "IQR is 30.0% of the median")
@@ -131,8 +130,8 @@ VALID, INVALID = verdict("VALID"), verdict("INVALID", "IQR is 30.0% of the media
         ([], "INVALID"),
     ],
 )
-def test_a_cell_is_invalid_when_half_of_its_rounds_are(rounds: list[dict[str, object]], expected: str):
-    assert validity.cell_validity(rounds)["verdict"] == expected
+def test_a_cell_is_invalid_when_half_of_its_rounds_are(rounds: list[validity.Validity], expected: str):
+    assert validity.cell_validity(rounds).verdict == expected
 
 
 def test_reasons_of_rounds_are_counted_and_the_largest_is_told():
@@ -143,7 +142,7 @@ def test_reasons_of_rounds_are_counted_and_the_largest_is_told():
         verdict("FLAGGED", "IQR is 9.5% of the median", "the governor is powersave"),
         VALID,
     ]
-    assert validity.cell_validity(rounds)["reasons"] == [
+    assert validity.cell_validity(rounds).reasons == [
         "3 of 5 rounds: the governor is powersave",
         "3 of 5 rounds: IQR is up to 14.0% of the median",
         "2 of 5 rounds: the second half is up to -3.1% from the first",
@@ -152,7 +151,7 @@ def test_reasons_of_rounds_are_counted_and_the_largest_is_told():
 
 def test_a_round_that_says_the_same_twice_counts_once():
     rounds = [verdict("FLAGGED", "core 1 was throttled 3 times", "core 2 was throttled 5 times")]
-    assert validity.cell_validity(rounds)["reasons"] == ["1 of 1 round: core 2 was throttled 5 times"]
+    assert validity.cell_validity(rounds).reasons == ["1 of 1 round: core 2 was throttled 5 times"]
 
 
 GOOD, MISSED = (0.99, 1.01), (1.0001, 1.02)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS, TIMED
-from bench.run.results import CellResult, Round, Validity
+from bench.run.results import CellResult, Round
 from bench.statistics import paired
+from bench.statistics.validity import Validity
 from bench.verdicts import comparisons
 from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 

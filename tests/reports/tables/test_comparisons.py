@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from bench.cells.scenarios import SCENARIOS
-from bench.run.results import Validity
+from bench.statistics.validity import Validity
 from bench.verdicts.comparisons import NOISE_FLOOR
 from reports.plots import cells as cells_
 from reports.plots import forest
