@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from bench.cells.runtimes import ARTIFACTS
@@ -18,7 +17,7 @@ from bench.process import launch
 from bench.process.worker import explain, resolve
 from pose import inference, recipe, splits
 from pose.errors import Unsupported
-from pose.files import read_as, sha256_of_bytes, sha256_of_file, write_json
+from pose.files import sha256_of_bytes, sha256_of_file, write_json
 
 PROBE_IMAGES = 8
 
@@ -75,18 +74,6 @@ def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     }
     write_json(job.out / "conversion.json", record)
     return record
-
-
-class ConversionRecord(msgspec.Struct, frozen=True):
-    """What the stages read of conversion.json."""
-
-    routes: list[dict[str, Any]]
-    weights_sha256: str
-
-
-def read(path: Path) -> ConversionRecord:
-    """Return what a conversion recorded; UserError when it is malformed."""
-    return read_as(path, ConversionRecord, "a conversion's record; 'twinpose convert' makes one")
 
 
 def _job(payload: dict[str, Any]) -> ConversionJob:

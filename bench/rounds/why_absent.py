@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from bench.artifacts import convert
 from bench.cells.cell import Cell
 from bench.cells.runtimes import artifact_of
 from bench.process import launch
-from bench.run import artifacts
+from bench.run import artifacts, conversion
 from bench.run.folder import RunFolder
 
 
@@ -24,19 +21,18 @@ def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
     maker = "convert" if wanted.is_export else "train"
     flag = f" --{wanted.when}" if wanted.when else ""
     reason = f"the run has no {absent}; 'twinpose {maker} {run.quoted}{flag}' makes it"
-    for record in _attempts(run, cell):
-        if record.get("status") in {"unsupported", "failed"}:
-            return launch.Outcome(record["status"], record.get("reason") or reason, None, 0.0)
+    for status, why in _attempts(run, cell):
+        if status in {"unsupported", "failed"}:
+            return launch.Outcome(status, why or reason, None, 0.0)
     return launch.Outcome("failed", reason, None, 0.0)
 
 
-def _attempts(run: RunFolder, cell: Cell) -> list[dict[str, Any]]:
-    """Return what the run recorded of the steps towards a cell's artifact, the first step first."""
-    stages = run.facts()["stages"]
-    found = [stages.get(f"train {cell.twin}", {})]
-    if not artifact_of(cell).is_export:
-        return found
-    conversion = run.artifact_folder(cell.twin) / "conversion.json"
-    routes = convert.read(conversion).routes if conversion.exists() else []
+def _attempts(run: RunFolder, cell: Cell) -> list[tuple[str, str | None]]:
+    """Return status and reason of the steps towards a cell's artifact as recorded, the first step first."""
+    verbs = ("train", "convert") if artifact_of(cell).is_export else ("train",)
+    stages = [run.facts()["stages"].get(f"{verb} {cell.twin}", {}) for verb in verbs]
+    record = conversion.read(run.path, cell.twin) if artifact_of(cell).is_export else None
     name = artifacts.artifact(run.path, cell).name
-    return [*found, stages.get(f"convert {cell.twin}", {}), *(r for r in routes if r.get("file") == name)]
+    routes = [route for route in (record.routes if record else ()) if route.file == name]
+    steps = [(str(one.get("status")), one.get("reason")) for one in stages]
+    return [*steps, *((route.status, route.reason) for route in routes)]

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.artifacts import convert as convert_
 from bench.cells.cell import TWINS
 from bench.parity import climb
 from bench.parity import gate as gate_
 from bench.rounds.session import BenchRequest
+from bench.run import conversion
 from bench.run.folder import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import Tested, evaluate
@@ -92,11 +92,10 @@ def _is_tested(run: RunFolder) -> bool:
 
 
 def _is_converted(run: RunFolder, twin: str) -> bool:
-    path, weights = run.artifact_folder(twin) / "conversion.json", run.train_folder(twin) / "best.safetensors"
-    if not path.exists() or not weights.exists():
+    record, weights = conversion.read(run.path, twin), run.train_folder(twin) / "best.safetensors"
+    if record is None or not weights.exists():
         return False
-    record = convert_.read(path)
-    ended_well = all(route.get("status", "ok") == "ok" for route in record.routes)
+    ended_well = all(route.status == "ok" for route in record.routes)
     return ended_well and record.weights_sha256 == sha256_of_file(weights)
 
 

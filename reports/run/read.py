@@ -12,8 +12,9 @@ import msgspec
 from bench.cells.cell import TWINS
 from bench.parity import certificate
 from bench.parity.certificate import Parity
-from bench.run import bench_file, journal, results
+from bench.run import bench_file, conversion, journal, results
 from bench.run.bench_file import BenchFile
+from bench.run.conversion import Conversion
 from bench.run.results import CellResult
 from bench.verdicts import ap_differences, comparisons
 from bench.verdicts.comparisons import Comparison
@@ -52,29 +53,6 @@ class TrainingHistory:
         """Return the first epoch of the highest AP: the one that best.safetensors holds."""
         scored = [line for line in self.epochs if line.ap is not None]
         return max(scored, key=lambda line: (line.ap, -line.epoch)) if scored else None
-
-
-@dataclass(frozen=True)
-class Route:
-    """One way from a source to an artifact."""
-
-    route: str
-    file: str | None = None
-    sha256: str | None = None
-    max_abs_difference: float | None = None
-    """Largest difference of a heatmap value from the source's."""
-    rms_source: float | None = None
-    """Root mean square of the source's heatmaps: what the difference is relative to."""
-    wall_s: float | None = None
-    status: str = "ok"
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """conversion.json of one twin."""
-
-    routes: tuple[Route, ...]
 
 
 @dataclass(frozen=True)
@@ -180,11 +158,7 @@ def read(path: Path | str) -> Run:
         training={twin: left for twin in TWINS if (left := _training(path / "train" / twin))},
         imported={twin: given for twin in TWINS if (given := _imported(path / "train" / twin))},
         test=_optional(path / "test.json", Test),
-        conversions={
-            twin: found
-            for twin in TWINS
-            if (found := _optional(path / "artifacts" / twin / "conversion.json", Conversion))
-        },
+        conversions={twin: found for twin in TWINS if (found := conversion.read(path, twin))},
         parity=certificate.read(path),
         bench=bench_file.read(path),
         cells=tuple(results.cells(path)),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bench.run.conversion import Route
 from reports.formats import TWIN_NAMES, Value, or_absent, seconds, tiny
 from reports.run.missing import command
-from reports.run.read import Route, Run
+from reports.run.read import Run
 from reports.tables.table import Column, Row, Table, csv_only
 
 

@@ -148,7 +148,7 @@ def test_a_missing_artifact_has_the_reason_that_the_run_recorded(
         other = {"file": "model.xml", "status": "failed", "reason": "another file's"}
         write_json(
             run_folder / "artifacts/torch/conversion.json",
-            {"weights_sha256": "0" * 64, "routes": [other, route]},
+            {"weights_sha256": "0" * 64, "routes": [{"route": "a", **one} for one in (other, route)]},
         )
     [result] = bench(run_folder, one(runtime="onnxruntime", mode="ir"))
     expected = route or REFUSED
