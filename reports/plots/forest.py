@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from math import log
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -179,20 +180,16 @@ def _figures(pair: RankedPair) -> str:
 
 def _draw_interval(axes: Axes, y: float, pair: RankedPair, gid: str) -> None:
     value, low, high = pair.speedup or (1.0, 1.0, 1.0)
-    marker, filled, role = MARKS.get(pair.verdict, MARKS["inconclusive"])
-    colour = style.light(role)
-    axes.plot([low, high], [y, y], color=colour, linewidth=1.7, solid_capstyle="butt", zorder=2)
-    axes.plot(
-        *([value], [y]),
-        linestyle="none",
-        marker=marker,
-        markersize=5.2,
-        markeredgewidth=1.2,
-        markeredgecolor=colour,
-        markerfacecolor=colour if filled else style.light("ground"),
-        gid=gid,
-        zorder=3,
-    )
+    mark = _mark(pair.verdict)
+    axes.plot([low, high], [y, y], color=mark["color"], linewidth=1.7, solid_capstyle="butt", zorder=2)
+    axes.plot([value], [y], linestyle="none", markeredgewidth=1.2, gid=gid, zorder=3, **mark)
+
+
+def _mark(verdict: str) -> dict[str, Any]:
+    """Return how a verdict's point is drawn."""
+    marker, filled, role = MARKS.get(verdict, MARKS["inconclusive"])
+    inside = style.light(role if filled else "ground")
+    return {"marker": marker, "markersize": 5.2, "color": style.light(role), "markerfacecolor": inside}
 
 
 def _draw_ticks(axes: Axes, low: float, high: float) -> None:
@@ -213,16 +210,7 @@ def _draw_ticks(axes: Axes, low: float, high: float) -> None:
 def _legend(floor: tuple[float, float, float] | None) -> list[Artist]:
     named = {"faster": "faster or slower", "equivalent": "equivalent", "inconclusive": "inconclusive"}
     handles: list[Artist] = [
-        Line2D(
-            *([], []),
-            marker=MARKS[verdict][0],
-            linestyle="-",
-            linewidth=1.7,
-            markersize=5.2,
-            color=style.light(MARKS[verdict][2]),
-            markerfacecolor=style.light(MARKS[verdict][2] if MARKS[verdict][1] else "ground"),
-            label=label,
-        )
+        Line2D([], [], linestyle="-", linewidth=1.7, label=label, **_mark(verdict))
         for verdict, label in named.items()
     ]
     handles.append(Patch(facecolor=style.light("band"), linewidth=0, label="±2 %"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ from reports.formats import TWIN_NAMES
 from reports.plots import style
 from reports.plots.plot import MARKERS, Plot, drawing
 from reports.run.missing import command
-from reports.run.read import Epoch, Run
+from reports.run.read import Run
 
 DASHES = {"tf": "-", "torch": (0, (4, 1.6))}
 SMALLEST_AP_TOP = 0.05
@@ -63,49 +64,36 @@ def _curve(run: Run, name: str, title: str, note: str, draw: Callable[[Axes, Run
     )
 
 
-def _points(run: Run, twin: str, what: str) -> tuple[list[int], list[float]]:
-    lines: list[Epoch] = [line for line in run.training[twin].epochs if getattr(line, what) is not None]
-    return [line.epoch for line in lines], [getattr(line, what) for line in lines]
+def _draw_line(axes: Axes, run: Run, twin: str, what: str, label: str = "", **look: Any) -> None:
+    """Draw what a twin's epochs hold of `what`; look: matplotlib's properties of lines."""
+    known = [line for line in run.training[twin].epochs if getattr(line, what) is not None]
+    axes.plot(
+        *([line.epoch for line in known], [getattr(line, what) for line in known]),
+        color=style.light(twin),
+        linestyle=DASHES[twin],
+        label=f"{TWIN_NAMES[twin]}{label}",
+        **look,
+    )
 
 
 def _draw_loss(axes: Axes, run: Run) -> None:
     for twin in run.training:
-        colour = style.light(twin)
-        for what, label, width in (("train_loss", "train", 0.9), ("val_loss", "val", 1.9)):
-            axes.plot(
-                *_points(run, twin, what),
-                color=colour,
-                linewidth=width,
-                linestyle=DASHES[twin],
-                label=f"{TWIN_NAMES[twin]} {label}",
-            )
+        _draw_line(axes, run, twin, "train_loss", " train", linewidth=0.9)
+        _draw_line(axes, run, twin, "val_loss", " val", linewidth=1.9)
     axes.set_yscale("log")
     axes.set_ylabel("loss (log scale)")
 
 
 def _draw_ap(axes: Axes, run: Run) -> None:
     for twin, training in run.training.items():
-        epochs, values = _points(run, twin, "ap")
-        few = len(epochs) <= 30
-        axes.plot(
-            *(epochs, values),
-            color=style.light(twin),
-            linewidth=1.6,
-            linestyle=DASHES[twin],
-            marker=MARKERS[twin] if few else None,
-            markersize=3.5,
-            label=TWIN_NAMES[twin],
+        few = sum(line.ap is not None for line in training.epochs) <= 30
+        _draw_line(
+            axes, run, twin, "ap", linewidth=1.6, marker=MARKERS[twin] if few else None, markersize=3.5
         )
         if best := training.best:
-            axes.plot(
-                *([best.epoch], [best.ap or 0.0]),
-                color=style.light(twin),
-                linestyle="none",
-                marker="o",
-                markersize=10,
-                markerfacecolor="none",
-                markeredgecolor=style.light(twin),
-            )
+            ring = {"marker": "o", "markersize": 10, "markerfacecolor": "none"}
+            ring |= {"markeredgecolor": style.light(twin), "color": style.light(twin)}
+            axes.plot([best.epoch], [best.ap or 0.0], linestyle="none", **ring)  # type: ignore[arg-type]
     # An axis that ends at 0.0003 would show noise as a curve.
     axes.set_ylim(0, max(SMALLEST_AP_TOP, axes.get_ylim()[1]))
     axes.set_ylabel("AP (OKS 0.50:0.95)")
@@ -113,16 +101,8 @@ def _draw_ap(axes: Axes, run: Run) -> None:
 
 def _draw_rate(axes: Axes, run: Run) -> None:
     for twin in run.training:
-        wide = twin == TWINS[0]
         # The rates are meant to be equal: a wide line under a narrow one shows that they are.
-        axes.step(
-            *_points(run, twin, "lr"),
-            where="mid",
-            color=style.light(twin),
-            linewidth=4.5 if wide else 1.4,
-            alpha=0.55 if wide else 1,
-            linestyle=DASHES[twin],
-            label=TWIN_NAMES[twin],
-        )
+        width, alpha = (4.5, 0.55) if twin == TWINS[0] else (1.4, 1.0)
+        _draw_line(axes, run, twin, "lr", drawstyle="steps-mid", linewidth=width, alpha=alpha)
     axes.set_yscale("log")
     axes.set_ylabel("learning rate (log scale)")
