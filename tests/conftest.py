@@ -51,19 +51,17 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 LONGEST_FIRST = (
-    "test_trajectory.py",
-    "test_run.py",
-    "test_mutations.py",
-    "test_resume.py",
-    "test_run_on_coco.py",
+    *("test_trajectory", "test_run", "test_mutations", "test_resume", "test_run_on_coco"),
+    *("test_mlperf", "test_weights_files", "test_plots", "test_measure", "test_build"),
 )
-"""Files of minutes. Two workers share out the files (xdist's loadfile), and one begun last is waited for."""
+"""Files of minutes, then of tens of seconds. Workers share out whole files (xdist's loadfile), and all wait
+for the one that is begun last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files of minutes first; the others keep their order."""
     place = {name: number for number, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.hookimpl(tryfirst=True)
