@@ -10,7 +10,7 @@ from bench.cells import runtimes
 from bench.doctor import clashes
 from bench.doctor import neighbours as neighbours_
 from bench.doctor.finding import NOTE, SPOILS, UNSUPPORTED, Finding
-from bench.machine import conditions, fingerprint, nvml, procfs
+from bench.machine import cgroup, conditions, fingerprint, nvml, procfs
 from bench.process import launch
 
 BUSY_SHARE = 0.15
@@ -33,7 +33,7 @@ def everything() -> list[Finding]:
 def governor() -> list[Finding]:
     """The clock's policy, where it is not `performance`."""
     path = "sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor"
-    found = {fingerprint.read(path.format(cpu)).strip() for cpu in fingerprint.affinity()} - {
+    found = {procfs.read(path.format(cpu)).strip() for cpu in fingerprint.affinity()} - {
         "",
         "performance",
     }
@@ -47,7 +47,7 @@ def turbo() -> list[Finding]:
         ("sys/devices/system/cpu/intel_pstate/no_turbo", "0"),
         ("sys/devices/system/cpu/cpufreq/boost", "1"),
     ):
-        if fingerprint.read(path).strip() == on:
+        if procfs.read(path).strip() == on:
             cure = f"echo {1 - int(on)} | sudo tee /{path}"
             return [Finding(SPOILS, "turbo is on: the clock follows heat and neighbours", cure)]
     return []
@@ -80,7 +80,7 @@ def siblings() -> list[Finding]:
 
 def quota() -> list[Finding]:
     """A cgroup's processor quota below the cores or of no whole number of them."""
-    cores, limit = len(fingerprint.physical_cores(fingerprint.affinity())), fingerprint.quota_cores()
+    cores, limit = len(fingerprint.physical_cores(fingerprint.affinity())), cgroup.quota_cores()
     if limit is None or limit >= cores:
         return []
     whole = int(limit)
@@ -101,7 +101,7 @@ def memory() -> list[Finding]:
         whole = f"of {total / 2**30:.1f} GiB" if total else "GiB of an unknown whole"
         what = f"the cgroup allows {limit / 2**30:.1f} {whole}: cells may end as oom"
         found.append(Finding(NOTE, what, "raise it (docker run --memory), or measure smaller batches"))
-    rows = [line.split() for line in fingerprint.read("proc/swaps").splitlines()[1:]]
+    rows = [line.split() for line in procfs.read("proc/swaps").splitlines()[1:]]
     used_kib = sum(procfs.whole(row[3]) or 0 for row in rows if len(row) > 3)
     if used_kib:
         what = f"{used_kib / 2**10:.0f} MiB are swapped out: a page that returns stalls what is measured"
@@ -111,7 +111,7 @@ def memory() -> list[Finding]:
 
 def huge_pages() -> list[Finding]:
     """Transparent huge pages for every allocation."""
-    if "[always]" not in fingerprint.read("sys/kernel/mm/transparent_hugepage/enabled"):
+    if "[always]" not in procfs.read("sys/kernel/mm/transparent_hugepage/enabled"):
         return []
     path = "/sys/kernel/mm/transparent_hugepage/enabled"
     what = "transparent huge pages are on for every allocation: figures of another machine may differ by that"
@@ -137,7 +137,7 @@ def untold() -> list[Finding]:
         "the processor's features (/proc/cpuinfo)": fingerprint.cpu_flags() or None,
         "the memory (/proc/meminfo)": fingerprint.memory_bytes(),
         "what the kernel ended for want of memory (/proc/vmstat)": launch.oom_kills(),
-        "what the quota held back (cpu.stat)": now.quota_throttled_s if fingerprint.quota_cores() else 0.0,
+        "what the quota held back (cpu.stat)": now.quota_throttled_s if cgroup.quota_cores() else 0.0,
     }
     missing = [what for what, value in told.items() if value is None]
     if not missing:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from bench.machine import fingerprint, procfs
+from bench.machine import cgroup, fingerprint, procfs
 
 STEAL_SHARE = 0.01
 """Of the processors' time: a hypervisor that takes more moves a median by about as much."""
@@ -85,14 +85,14 @@ def read(like: Conditions | None = None) -> Conditions:
         voluntary_switches=used.ru_nvcsw,
         involuntary_switches=used.ru_nivcsw,
         throttle_events=_throttle_events(cpus),
-        quota_throttled_s=fingerprint.quota_throttled_s(),
+        quota_throttled_s=cgroup.throttled_s(),
         clock_mhz=_clock_mhz(cpus),
     )
 
 
 def _processor_times(cpus: Iterable[int]) -> tuple[float | None, float | None]:
     """Return steal and busy seconds of the processors (proc(5), /proc/stat), or None for both."""
-    rows = [line.split() for line in fingerprint.read("proc/stat").splitlines() if line.startswith("cpu")]
+    rows = [line.split() for line in procfs.read("proc/stat").splitlines() if line.startswith("cpu")]
     ticks = {row[0]: [procfs.whole(value) for value in row[1:9]] for row in rows if len(row) >= 9}
     told = [ticks[f"cpu{cpu}"] for cpu in cpus if f"cpu{cpu}" in ticks]
     found = [[value for value in row if value is not None] for row in told]
@@ -117,19 +117,19 @@ def _children_cpu_s() -> float:
 
 def load_average() -> float | None:
     """Return how many processes ran or waited over the last minute, or None where it is not told."""
-    return procfs.number(fingerprint.read("proc/loadavg").partition(" ")[0])
+    return procfs.number(procfs.read("proc/loadavg").partition(" ")[0])
 
 
 def _throttle_events(cpus: Iterable[int]) -> int | None:
     folder = "sys/devices/system/cpu/cpu{}/thermal_throttle/{}_throttle_count"
-    texts = [fingerprint.read(folder.format(cpu, kind)) for cpu in cpus for kind in ("core", "package")]
+    texts = [procfs.read(folder.format(cpu, kind)) for cpu in cpus for kind in ("core", "package")]
     counts = [count for text in texts if (count := procfs.whole(text)) is not None]
     return sum(counts) if counts else None
 
 
 def _clock_mhz(cpus: Iterable[int]) -> float | None:
     """Return the clock of the fastest processor: cpufreq's, or what /proc/cpuinfo says (x86)."""
-    texts = [fingerprint.read(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq") for cpu in cpus]
+    texts = [procfs.read(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq") for cpu in cpus]
     clocks = [khz / 1000 for text in texts if (khz := procfs.whole(text))]
     return max(clocks or fingerprint.cpuinfo_mhz(set(cpus)), default=None)
 
@@ -149,18 +149,6 @@ def _seconds(before: Conditions, after: Conditions) -> float:
     return max(after.monotonic_s - before.monotonic_s, 1e-9)
 
 
-def doubts(before: Conditions, after: Conditions) -> list[str]:
-    """Return why the figures measured between two readings are in doubt; [] where nothing known is."""
-    found = (
-        _steal_doubt(before, after),
-        _other_doubt(before, after),
-        _throttle_doubt(before, after),
-        _quota_doubt(before, after),
-        _clock_doubt(before, after),
-    )
-    return [reason for reason in found if reason]
-
-
 def _grown(before: Conditions, after: Conditions, name: str) -> Any:
     """Return by how much a count grew between two readings; None where either does not tell it."""
     first, last = getattr(before, name), getattr(after, name)
@@ -178,46 +166,28 @@ def steal_share(before: Conditions, after: Conditions) -> float | None:
     return None if steal_s is None or before.cpus != after.cpus else _share(before, after, steal_s)
 
 
-def _steal_doubt(before: Conditions, after: Conditions) -> str | None:
-    share = steal_share(before, after)
-    if share is None or share <= STEAL_SHARE:
-        return None
-    return f"the hypervisor took {share:.1%} of the processors' time"
-
-
-def _other_doubt(before: Conditions, after: Conditions) -> str | None:
-    busy_s = _grown(before, after, "busy_s")
-    if busy_s is None or before.cpus != after.cpus:
-        return _load_doubt(before, after)
-    share = _share(before, after, busy_s - _own_cpu_s(before, after))
-    return f"other work took {share:.0%} of the processors' time" if share > OTHER_SHARE else None
-
-
-def _load_doubt(before: Conditions, after: Conditions) -> str | None:
-    if after.load_average is None:
-        return None
-    own = cores_used(before, after)
-    if after.load_average - own <= OTHER_LOAD:
-        return None
-    return f"the load average was {after.load_average:.1f}, where the round used {own:.1f} cores"
-
-
-def _throttle_doubt(before: Conditions, after: Conditions) -> str | None:
-    events = _grown(before, after, "throttle_events") or 0
-    return f"the processors were throttled {events} times" if events > 0 else None
-
-
-def _quota_doubt(before: Conditions, after: Conditions) -> str | None:
-    held_s = _grown(before, after, "quota_throttled_s") or 0.0
-    return f"the cgroup's quota held the round back for {held_s:.2g} s" if held_s > 0 else None
-
-
-def _clock_doubt(before: Conditions, after: Conditions) -> str | None:
-    if not before.clock_mhz or not after.clock_mhz:
-        return None
-    if abs(after.clock_mhz / before.clock_mhz - 1) <= CLOCK_SHARE:
-        return None
-    return f"the clock moved from {before.clock_mhz:.0f} to {after.clock_mhz:.0f} MHz"
+def doubts(before: Conditions, after: Conditions) -> list[str]:
+    """Return why the figures measured between two readings are in doubt; [] where nothing known is."""
+    found = []
+    stolen = steal_share(before, after)
+    if stolen is not None and stolen > STEAL_SHARE:
+        found.append(f"the hypervisor took {stolen:.1%} of the processors' time")
+    busy_s, own = _grown(before, after, "busy_s"), cores_used(before, after)
+    if busy_s is not None and before.cpus == after.cpus:
+        other = _share(before, after, busy_s - _own_cpu_s(before, after))
+        if other > OTHER_SHARE:
+            found.append(f"other work took {other:.0%} of the processors' time")
+    elif after.load_average is not None and after.load_average - own > OTHER_LOAD:
+        load = after.load_average
+        found.append(f"the load average was {load:.1f}, where the round used {own:.1f} cores")
+    if (events := _grown(before, after, "throttle_events") or 0) > 0:
+        found.append(f"the processors were throttled {events} times")
+    if (held_s := _grown(before, after, "quota_throttled_s") or 0.0) > 0:
+        found.append(f"the cgroup's quota held the round back for {held_s:.2g} s")
+    first, last = before.clock_mhz, after.clock_mhz
+    if first and last and abs(last / first - 1) > CLOCK_SHARE:
+        found.append(f"the clock moved from {first:.0f} to {last:.0f} MHz")
+    return found
 
 
 @dataclass(frozen=True)
@@ -234,7 +204,7 @@ def tasks() -> Tasks | None:
 
     The kernel lists every thread, whatever made it: OpenVINO's and Eigen's pools too.
     """
-    folder = fingerprint.SYSTEM / "proc/self/task"
+    folder = procfs.SYSTEM / "proc/self/task"
     now_s = time.monotonic()
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     spent = {int(name): _task_cpu_s(name) for name in names if procfs.whole(name) is not None}
@@ -243,26 +213,23 @@ def tasks() -> Tasks | None:
 
 
 def _task_cpu_s(task: str) -> float | None:
-    fine = fingerprint.read(f"proc/self/task/{task}/schedstat").split()
+    fine = procfs.read(f"proc/self/task/{task}/schedstat").split()
     if fine and (spent_ns := procfs.whole(fine[0])) is not None:
         return spent_ns / 1e9
     # The name in parentheses may hold spaces; fields 14 and 15 are user and system ticks (proc(5)).
-    fields = fingerprint.read(f"proc/self/task/{task}/stat").rpartition(")")[2].split()
+    fields = procfs.read(f"proc/self/task/{task}/stat").rpartition(")")[2].split()
     ticks = [count for field in fields[11:13] if (count := procfs.whole(field)) is not None]
     return sum(ticks) / os.sysconf("SC_CLK_TCK") if len(ticks) == 2 else None
 
 
-def threads(before: Tasks | None = None, after: Tasks | None = None) -> dict[str, int | None]:
-    """Return {"tasks": how many threads this process has, "used": how many of them computed}.
+def threads(before: Tasks | None, after: Tasks | None) -> dict[str, int | None]:
+    """Return {"tasks": how many threads this process has, "used": how many of them computed}; None unknown.
 
-    A thread was used when it computed more than 5 % of the time between two answers of `tasks`; without
-    `before`, "used" is None. A thread that ended in between is not counted.
+    A thread was used when it computed more than 5 % of the time between two answers of `tasks`. A thread
+    that ended in between is not counted.
     """
-    after = after or tasks()
-    if after is None:
+    if before is None or after is None:
         return {"tasks": None, "used": None}
-    if before is None:
-        return {"tasks": len(after.cpu_s), "used": None}
     least_s = USED_SHARE * (after.monotonic_s - before.monotonic_s)
     used = sum(cpu_s - before.cpu_s.get(task, 0.0) > least_s for task, cpu_s in after.cpu_s.items())
     return {"tasks": len(after.cpu_s), "used": used}

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,9 +20,6 @@ PACKAGES = ("twinpose", "onnx", "numpy", "opencv-python-headless", "pycocotools"
 """What has a part in figures of every runtime; what a runtime is made of, its row in the table says."""
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8", "asimd")
 """Instruction sets that decide which kernels and precisions a runtime picks."""
-
-SYSTEM = Path("/")
-"""Where /proc and /sys are looked for; tests put a folder here."""
 
 
 def fingerprint(further: Iterable[str] = ()) -> dict[str, Any]:
@@ -37,7 +33,7 @@ def fingerprint(further: Iterable[str] = ()) -> dict[str, Any]:
             "flags": [flag for flag in FLAGS if flag in cpu_flags()],
             "logical": os.cpu_count(),
             "usable_cores": usable_cores(),
-            "quota_cores": quota_cores(),
+            "quota_cores": cgroup.quota_cores(),
         },
         "memory_bytes": memory_bytes(),
         "memory_limit_bytes": memory_limit_bytes(),
@@ -71,7 +67,7 @@ def cpu_flags() -> list[str]:
 
 
 def _cpu_field(*names: str) -> str:
-    for line in read("proc/cpuinfo").splitlines():
+    for line in procfs.read("proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
         if name.strip() in names:
             return value.strip()
@@ -82,7 +78,7 @@ def cpuinfo_mhz(cpus: set[int]) -> list[float]:
     """Return the clocks that /proc/cpuinfo gives for these logical processors; [] where it gives none."""
     found: list[float | None] = []
     cpu: int | None = None
-    for line in read("proc/cpuinfo").splitlines():
+    for line in procfs.read("proc/cpuinfo").splitlines():
         name, _, value = (part.strip() for part in line.partition(":"))
         if name == "processor":
             cpu = procfs.whole(value)
@@ -91,15 +87,10 @@ def cpuinfo_mhz(cpus: set[int]) -> list[float]:
     return [clock for clock in found if clock is not None]
 
 
-def read(path: str) -> str:
-    """Return the text of a file under /proc, /sys or /etc (a path without the first slash), or ""."""
-    return procfs.text(SYSTEM / path)
-
-
 def usable_cores() -> int:
     """Return the physical cores that this process may use: its affinity, within the cgroups' quota."""
     cores = len(physical_cores(affinity()))
-    quota = quota_cores()
+    quota = cgroup.quota_cores()
     return max(1, cores if quota is None else min(cores, int(quota)))
 
 
@@ -109,7 +100,7 @@ def affinity() -> set[int]:
         return set(range(psutil.cpu_count(logical=False) or 1))
     # Linux has the cpuset in the affinity; a sandbox's kernel need not.
     asked = os.sched_getaffinity(0)
-    return asked & (cgroup.processors(SYSTEM) or asked) or asked
+    return asked & (cgroup.processors() or asked) or asked
 
 
 def physical_cores(cpus: set[int]) -> dict[str, list[int]]:
@@ -117,30 +108,20 @@ def physical_cores(cpus: set[int]) -> dict[str, list[int]]:
     siblings = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     cores: dict[str, list[int]] = {}
     for cpu in sorted(cpus):
-        cores.setdefault(read(siblings.format(cpu)).strip() or f"cpu{cpu}", []).append(cpu)
+        cores.setdefault(procfs.read(siblings.format(cpu)).strip() or f"cpu{cpu}", []).append(cpu)
     return cores
 
 
 def last_cache_bytes() -> int:
     """Return the size of the first processor's last cache, or 0 where the system does not tell."""
     # Linux writes it as 32768K.
-    sizes = [read(f"sys/devices/system/cpu/cpu0/cache/index{n}/size") for n in range(5)]
+    sizes = [procfs.read(f"sys/devices/system/cpu/cpu0/cache/index{n}/size") for n in range(5)]
     return max(procfs.whole(size[:-1]) or 0 for size in sizes) * 1024
-
-
-def quota_cores() -> float | None:
-    """Return the tightest processor quota of this process's cgroups in cores, or None without one."""
-    return cgroup.quota_cores(SYSTEM)
-
-
-def quota_throttled_s() -> float | None:
-    """Return how long the cgroups' processor quotas have held tasks back, or None without a quota."""
-    return None if quota_cores() is None else cgroup.throttled_s(SYSTEM)
 
 
 def memory_bytes() -> int | None:
     """Return the machine's memory, or None where the system does not tell."""
-    told_kib = procfs.fields(read("proc/meminfo")).get("MemTotal")
+    told_kib = procfs.fields(procfs.read("proc/meminfo")).get("MemTotal")
     if told_kib:
         return told_kib * 1024
     try:
@@ -155,7 +136,7 @@ def memory_limit_bytes() -> int | None:
 
     None where the system tells neither.
     """
-    told = (memory_bytes(), cgroup.memory_limit_bytes(SYSTEM))
+    told = (memory_bytes(), cgroup.memory_limit_bytes())
     return min((limit for limit in told if limit is not None), default=None)
 
 
@@ -181,7 +162,7 @@ def _below(pid: int) -> list[psutil.Process]:
 
 
 def _os_name() -> str:
-    for line in read("etc/os-release").splitlines():
+    for line in procfs.read("etc/os-release").splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.partition("=")[2].strip('"')
     return platform.platform()

@@ -8,6 +8,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+SYSTEM = Path("/")
+"""Where /proc, /sys and /etc are looked for; tests put a folder here."""
+
+
+def read(path: str) -> str:
+    """Return the text of a file under /proc, /sys or /etc (a path without the first slash), or ""."""
+    return text(SYSTEM / path)
+
 
 def text(path: Path) -> str:
     """Return a file's text without the space around it; "" where it cannot be read."""

@@ -233,7 +233,7 @@ def _environment(over: Mapping[str, str]) -> dict[str, str]:
 
 def oom_kills() -> int | None:
     """Return how many processes the kernel has killed for want of memory since it started; None if untold."""
-    return procfs.fields(fingerprint.read("proc/vmstat")).get("oom_kill")
+    return procfs.fields(procfs.read("proc/vmstat")).get("oom_kill")
 
 
 def _post_mortem(returncode: int, oom_killed: bool, log: Path, see: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import psutil
 
 from bench.cells.scenarios import SCENARIOS
 from bench.contract import Emit, RunnerSpec
-from bench.machine import fingerprint, procfs
+from bench.machine import procfs
 from bench.process.worker import resolve
 from bench.scenarios.base import Phases, RoundJob, Workload
 from bench.scenarios.watch import Watch, judged, missing_threads
@@ -105,5 +105,5 @@ def peak_device_bytes(subject: Workload) -> int | None:
 def peak_rss_bytes() -> int:
     """Return the most resident memory this process has held, or what it holds where that is not told."""
     # getrusage would do, but after exec it still counts the parent's memory.
-    peak_kib = procfs.fields(fingerprint.read("proc/self/status")).get("VmHWM")
+    peak_kib = procfs.fields(procfs.read("proc/self/status")).get("VmHWM")
     return peak_kib * 1024 if peak_kib else int(psutil.Process().memory_info().rss)

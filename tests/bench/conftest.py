@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benching import TESTS, call_here
 
-from bench.machine import fingerprint
+from bench.machine import fingerprint, procfs
 from bench.process import launch
 from pose import inference, recipe, splits
 from pose.skeleton import COCO
@@ -110,6 +110,6 @@ class FakeSystem:
 @pytest.fixture
 def fake_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
     """Return a described machine, which bench.machine.fingerprint reads instead of this one."""
-    monkeypatch.setattr(fingerprint, "SYSTEM", tmp_path / "system")
+    monkeypatch.setattr(procfs, "SYSTEM", tmp_path / "system")
     monkeypatch.setattr(fingerprint, "affinity", lambda: {0, 1})
     return FakeSystem(tmp_path / "system")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bench.ceilings import bandwidth
 from bench.doctor import checks
 from bench.doctor.finding import NOTE
-from bench.machine import cgroup, conditions, fingerprint
+from bench.machine import cgroup, conditions, fingerprint, procfs
 from bench.process import launch, parallel
 from bench.rounds import start_round
 from bench.scenarios import round as round_
@@ -37,7 +37,7 @@ def write(root: Path, **files: str) -> None:
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty folder that stands for / ; four processors are the affinity's."""
-    monkeypatch.setattr(fingerprint, "SYSTEM", tmp_path)
+    monkeypatch.setattr(procfs, "SYSTEM", tmp_path)
     monkeypatch.setattr(fingerprint.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     return tmp_path
 
@@ -55,8 +55,8 @@ def test_the_quota_of_the_own_group_of_version_1_is_seen(system: Path) -> None:
     version_1(system, f"{home}/slurm/job_1", 50000, throttled_ns=1_500_000_000)
     (system / "sys/fs/cgroup/cpu").symlink_to("cpu,cpuacct")
     write(system, **{"proc/self/cgroup": "4:cpu,cpuacct:/slurm/job_1"})
-    assert (fingerprint.quota_cores(), fingerprint.usable_cores()) == (0.5, 1)
-    assert fingerprint.quota_throttled_s() == 1.5, "counted once, by whichever of its two names"
+    assert (cgroup.quota_cores(), fingerprint.usable_cores()) == (0.5, 1)
+    assert cgroup.throttled_s() == 1.5, "counted once, by whichever of its two names"
 
 
 def test_the_memory_limit_of_the_own_group_of_version_1_is_seen(system: Path) -> None:
@@ -72,10 +72,10 @@ def test_an_outer_quota_that_is_tighter_binds_and_its_throttling_counts(system: 
     home = "sys/fs/cgroup/pod"
     write(system, **{"proc/self/cgroup": "0::/pod/container"})
     write(system, **{f"{home}/container/cpu.max": "400000 100000", f"{home}/cpu.max": "100000 100000"})
-    assert (fingerprint.quota_cores(), fingerprint.usable_cores()) == (1.0, 1)
+    assert (cgroup.quota_cores(), fingerprint.usable_cores()) == (1.0, 1)
     write(system, **{f"{home}/container/cpu.stat": "throttled_usec 0"})
     write(system, **{f"{home}/cpu.stat": "nr_throttled 3\nthrottled_usec 2500000"})
-    assert fingerprint.quota_throttled_s() == 2.5
+    assert cgroup.throttled_s() == 2.5
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(1, 64)), min_size=1, max_size=5), st.sampled_from([1, 2]))
@@ -97,17 +97,19 @@ def test_the_tightest_of_all_levels_wins(
             write(root, **{f"{home}{level}/cpu.max": f"{quota_us or 'max'} 100000"})
             write(root, **{f"{home}{level}/memory.max": str(bytes_ or "max")})
     tightest = min(filter(None, limits), default=None)
-    assert cgroup.quota_cores(root) == tightest
-    assert cgroup.memory_limit_bytes(root) == (tightest * 2**30 if tightest else None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(procfs, "SYSTEM", root)
+        assert cgroup.quota_cores() == tightest
+        assert cgroup.memory_limit_bytes() == (tightest * 2**30 if tightest else None)
 
 
 def test_a_system_of_both_versions_is_read_by_both(system: Path) -> None:
     write(system, **{"proc/self/cgroup": "5:cpu:/job\n1:name=systemd:/other\n0::/box"})
     version_1(system, "sys/fs/cgroup/cpu/job", 300000)
     write(system, **{"sys/fs/cgroup/unified/box/memory.max": "1048576"})
-    assert (fingerprint.quota_cores(), fingerprint.memory_limit_bytes()) == (3.0, 2**20)
+    assert (cgroup.quota_cores(), fingerprint.memory_limit_bytes()) == (3.0, 2**20)
     write(system, **{"sys/fs/cgroup/unified/box/cpu.max": "200000 100000"})
-    assert fingerprint.quota_cores() == 2.0
+    assert cgroup.quota_cores() == 2.0
 
 
 def mountinfo(root: str, point: str, kind: str, options: str) -> str:
@@ -119,7 +121,7 @@ def test_a_hierarchy_is_found_where_it_is_mounted(system: Path) -> None:
     write(system, **{"proc/self/mountinfo": "\n".join(rows), "proc/self/cgroup": "4:cpuacct,cpu:/job"})
     version_1(system, "cgroup/both/job", 200000)
     version_1(system, "sys/fs/cgroup/cpu/job", 100000)
-    assert fingerprint.quota_cores() == 2.0, "the folder below /sys is no mount"
+    assert cgroup.quota_cores() == 2.0, "the folder below /sys is no mount"
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -131,15 +133,15 @@ def test_a_container_with_the_hosts_path_is_limited_by_what_its_mount_shows(syst
         write(system, **{"proc/self/mountinfo": row})
     home = "sys/fs/cgroup"
     write(system, **{f"{home}/cpu.max": "300000 100000", f"{home}/inner/most/cpu.max": "max 100000"})
-    assert fingerprint.quota_cores() == 3.0
+    assert cgroup.quota_cores() == 3.0
     write(system, **{f"{home}/inner/cpu.max": "200000 100000"})
-    assert fingerprint.quota_cores() == 2.0
+    assert cgroup.quota_cores() == 2.0
 
 
 def test_a_path_out_of_the_namespace_is_not_followed(system: Path) -> None:
     write(system, **{"proc/self/cgroup": "0::/../other", "sys/fs/cgroup/memory.max": "1048576"})
     write(system, **{"sys/fs/other/cpu.max": "100000 100000"})
-    assert (fingerprint.quota_cores(), fingerprint.memory_limit_bytes()) == (None, 2**20)
+    assert (cgroup.quota_cores(), fingerprint.memory_limit_bytes()) == (None, 2**20)
 
 
 def test_a_memory_limit_above_what_is_mounted_is_told_by_version_1(system: Path) -> None:
@@ -167,9 +169,9 @@ def test_garbled_files_of_a_cgroup_are_no_limit(system: Path, text: str) -> None
     older = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "memory/memory.stat", "cpuset/cpuset.cpus")
     write(system, **{f"sys/fs/cgroup/{name}": text for name in (*names, *older)})
     write(system, **{"proc/self/cgroup": text, "proc/self/mountinfo": text})
-    assert fingerprint.quota_cores() is None
-    assert fingerprint.quota_throttled_s() is None
-    assert cgroup.processors(system) is None
+    assert cgroup.quota_cores() is None
+    assert cgroup.throttled_s() is None
+    assert cgroup.processors() is None
 
 
 @pytest.mark.parametrize("text", GARBLED)

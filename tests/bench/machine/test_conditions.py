@@ -99,7 +99,7 @@ def test_what_a_machine_does_not_tell_is_none(fake_system: Any) -> None:
     assert nothing == (None,) * 5
     assert found.quota_throttled_s is None
     assert conditions.tasks() is None
-    assert conditions.threads() == {"tasks": None, "used": None}
+    assert conditions.threads(None, conditions.tasks()) == {"tasks": None, "used": None}
 
 
 def test_the_clock_of_x86_without_cpufreq_comes_from_cpuinfo(fake_system: Any) -> None:
@@ -142,16 +142,15 @@ def test_threads_that_compute_are_told_from_threads_that_wait() -> None:
     idle = threading.Thread(target=waiting.wait)
     busy = threading.Thread(target=work)
     idle.start()
-    alone = conditions.threads()["tasks"]
     before = conditions.tasks()
+    assert before is not None
     busy.start()
     stop.wait(60)
-    found = conditions.threads(before)
+    found = conditions.threads(before, conditions.tasks())
     waiting.set()
     for thread in (idle, busy):
         thread.join()
-    assert alone is not None
-    assert found["tasks"] == alone + 1
+    assert found["tasks"] == len(before.cpu_s) + 1
     assert found["used"] == 1
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.machine import fingerprint
+from bench.machine import cgroup, fingerprint, procfs
 
 
 def test_a_fingerprint_is_json_and_quick():
@@ -37,7 +37,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/topology"
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(f"{cpu % 2},{cpu % 2 + 2}\n")
-    monkeypatch.setattr(fingerprint, "SYSTEM", tmp_path)
+    monkeypatch.setattr(procfs, "SYSTEM", tmp_path)
     monkeypatch.setattr(fingerprint, "affinity", lambda: {0, 1, 2, 3})
     return tmp_path
 
@@ -48,7 +48,7 @@ def write(path: Path, text: str) -> None:
 
 
 def test_sibling_threads_count_as_one_core(system: Path):
-    assert fingerprint.quota_cores() is None
+    assert cgroup.quota_cores() is None
     assert fingerprint.usable_cores() == 2
 
 
@@ -62,7 +62,7 @@ def test_a_quota_and_a_limit_of_the_own_cgroup_are_found(system: Path):
     write(system / "proc/self/cgroup", "0::/pod/box\n")
     write(system / "sys/fs/cgroup/pod/cpu.max", "100000 100000\n")
     write(system / "sys/fs/cgroup/pod/box/memory.max", "1048576\n")
-    assert fingerprint.quota_cores() == 1
+    assert cgroup.quota_cores() == 1
     assert fingerprint.memory_limit_bytes() == 2**20
 
 
