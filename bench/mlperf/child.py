@@ -13,7 +13,7 @@ from bench.mlperf.options import DRIVEN, Options
 from bench.process.worker import not_installed
 from bench.scenarios.base import Phases, RoundJob
 from bench.scenarios.network import batches_in_block
-from bench.scenarios.round import peak_rss_bytes, repeat
+from bench.scenarios.round import finished, repeat
 from pose.errors import Unsupported, UserError
 
 FASTEST_NS = 10_000
@@ -94,16 +94,7 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     bench = Bench(lg, job.runner(), library, options, Path(payload["logs"]), spec.batch, spec.threads)
     drive = throughput if "Offline" in DRIVEN[spec.scenario] else latency
     found = drive(bench, job.phases)
-    effective, seconds = bench.runner.effective(), job.phases.seconds
-    seconds["compile"] = effective.pop("compile_s", None)
-    if seconds["compile"] is not None:
-        seconds["load"] = (seconds["load"] or 0.0) - seconds["compile"]
-    return {
-        "scenarios": found,
-        "effective": effective,
-        "phases_s": seconds,
-        "peak_rss_bytes": peak_rss_bytes(),
-    }
+    return finished(job, {"scenarios": found}, bench.runner.effective())
 
 
 def _require(spec: RunnerSpec) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,16 +14,15 @@ from bench.cells.matrix import Place
 from bench.cells.runtimes import RUNNERS
 from bench.mlperf.options import CLAIM, DRIVEN, Options
 from bench.parity import gate as gate_
-from bench.process import environment, launch
+from bench.process import launch
 from bench.process.launch import OnEvent
-from bench.rounds.start_round import asked, memory_limit_bytes
-from bench.rounds.why_absent import missing, relative
+from bench.rounds.start_round import asked, start
+from bench.rounds.why_absent import missing, recorded
 from bench.run import artifacts, cell_key
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder
-from pose import splits
 from pose.errors import UserError
-from pose.files import read_json, sha256_of_bytes, sha256_of_file, write_json
+from pose.files import read_json, write_json
 
 SCHEMA = 1
 DURATIONS = 4.0
@@ -65,7 +63,8 @@ def run(
     if not uncertified:
         gate.require_unaltered()
     child = _LoadGenChild(opened, options or Options(), timeout_s, dict(env or {}), dict(places or {}))
-    decided = _decided_by_run(opened)
+    decided = cell_key.decided_by_run(opened)
+    del decided["training"], decided["recipe"]["evaluation"]  # LoadGen neither trains nor scores
     rows = []
     for number, cell in enumerate(chosen, 1):
         place = {"id": cell.id, "number": number, "count": len(chosen)}
@@ -87,15 +86,6 @@ def run(
         tell("cell_finished", {**place, "status": row["status"], "reason": row["reason"], "skipped": skipped})
         rows.append(row)
     return rows
-
-
-def _decided_by_run(run: RunFolder) -> dict[str, Any]:
-    boxes = run.settings.boxes
-    return {
-        "split": splits.read(run.split_file).sha256,
-        "boxes": sha256_of_file(boxes) if boxes else None,
-        "recipe": run.recipe.model_dump(mode="json", include={"model", "data"}),
-    }
 
 
 def _finished(path: Path, cell: Cell, known: dict[str, Any]) -> dict[str, Any] | None:
@@ -126,18 +116,8 @@ class _LoadGenChild:
 
     def hash_of(self, cell: Cell, artifact: str | None, runner: str, decided: dict[str, Any]) -> str:
         """Return a hash over all that decides a row, except the machine."""
-        place = self.places.get(cell.runtime)
-        decides = {
-            "schema": SCHEMA,
-            "axes": asdict(cell),
-            "artifact": artifact,
-            "runner": runner,
-            "options": self.options.model_dump(),
-            "place": place.model_dump() if place else None,
-            "versions": cell_key.versions(cell.runtime, place),
-            "run": decided,
-        }
-        return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
+        further = {"schema": SCHEMA, "runner": runner, "options": self.options.model_dump(), "run": decided}
+        return cell_key.hash_of(cell, artifact, self.places.get(cell.runtime), further)
 
     def measure(
         self,
@@ -153,13 +133,13 @@ class _LoadGenChild:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         if outcome is None and known["artifact_sha256"] is None:
             outcome = missing(self.run, cell)
-        outcome = outcome or self._call(cell, runner, logs, tell)
+        outcome = recorded(self.run, outcome or self._call(cell, runner, logs, tell))
         value = outcome.value or {}
         row = {
             "schema": SCHEMA,
             "id": cell.id,
-            "status": "failed" if outcome.status == "user_error" else outcome.status,
-            "reason": relative(self.run, outcome.reason),
+            "status": outcome.status,
+            "reason": outcome.reason,
             "claim": CLAIM,
             "axes": asdict(cell),
             **known,
@@ -183,20 +163,14 @@ class _LoadGenChild:
 
     def _call(self, cell: Cell, runner: str, logs: Path, tell: OnEvent) -> launch.Outcome:
         logs.mkdir(parents=True)
-        place = self.places.get(cell.runtime, Place())
-        pools = environment.thread_environment(cell.threads, cell.allocator, cell.device)
-        return launch.call(
+        given = {"options": self.options.model_dump(), "logs": logs.resolve()}
+        return start(
             "bench.mlperf:cell",
-            {
-                **asked(self.run, cell, runner),
-                "options": self.options.model_dump(),
-                "logs": logs.resolve(),
-            },
+            asked(self.run, cell, runner) | given,
             logs / "child",
+            cell,
+            self.places.get(cell.runtime),
             timeout_s=self.timeout_s + DURATIONS * self.options.min_duration_s,
-            env=pools | place.env | self.env,
-            interpreter=place.python,
-            working_folder=Path(place.folder) if place.folder else None,
-            memory_limit_bytes=memory_limit_bytes(),
-            on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
+            env=self.env,
+            tell=tell,
         )

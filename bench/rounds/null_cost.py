@@ -10,20 +10,16 @@ import msgspec
 from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS
-from bench.process import environment, launch
+from bench.process import launch
 from bench.process.affinity import Cores
-from bench.rounds.start_round import memory_limit_bytes, request
+from bench.rounds.start_round import request, start
 from bench.run import results as results_
 from bench.run.bench_file import NullCost
 from bench.run.folder import RunFolder
 from bench.statistics import samples
 
 NULL_RUNNER = "bench.scenarios.null_runner:NullRunner"
-
-
 NULL_SCENARIOS = tuple(one.name for one in SCENARIOS.values() if one.of == "network")
-
-
 NULL_WINDOW_S = {"warmup_s": 0.1, "measured_s": 0.5}
 
 
@@ -40,19 +36,18 @@ def overhead(run: RunFolder, like: Cell) -> NullCost:
         folder = run.path / "bench" / "children" / f"null-{scenario}"
         cell = replace(like, mode="eager", precision="fp32", device="cpu", scenario=scenario)
         with cores.parent_aside():
-            outcome = launch.call(
+            outcome = start(
                 "bench.scenarios.round:cell",
                 request(run, cell, protocol, folder / "samples.npz", runner=NULL_RUNNER),
                 folder,
+                cell,
                 timeout_s=60,
-                env=environment.thread_environment(like.threads, like.allocator),
+                env={},
                 cpus=cores.for_child(like.threads),
-                memory_limit_bytes=memory_limit_bytes(),
-                on_event=lambda name, fields: None,
+                tell=lambda name, fields: None,
             )
         value = launch.value_of(outcome)
-        durations = results_.load_samples(folder / "samples.npz")
-        [raw] = durations.values()
+        [raw] = results_.load_samples(folder / "samples.npz").values()
         found[f"{scenario}_us"] = {
             "p50": samples.percentile(raw, 50) / 1e3,
             "p99": samples.percentile(raw, 99) / 1e3,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.cells.cell import Cell
-from bench.cells.matrix import Matrix
+from bench.cells.matrix import Matrix, Place
 from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS, why_not
 from bench.contract import RunnerSpec
 from bench.machine import fingerprint
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
-from bench.rounds.why_absent import missing, relative
+from bench.rounds.why_absent import missing, recorded
 from bench.run import artifacts
 from bench.run.folder import RunFolder
 from pose.files import make_folder
@@ -54,34 +54,55 @@ class Child:
             outcome = launch.Outcome("unsupported", absent, None, 0.0)
         else:
             outcome = missing(self.run, self.cell) if artifact_sha256 is None else self._call(tell)
-        status = "failed" if outcome.status == "user_error" else outcome.status
-        return replace(outcome, status=status, reason=relative(self.run, outcome.reason))
+        return recorded(self.run, outcome)
 
     def _call(self, tell: OnEvent) -> launch.Outcome:
-        cell, place = self.cell, self.matrix.places.get(self.cell.runtime)
         make_folder(self.folder)
         make_folder(self.samples.parent)
-        waits = environment.PASSIVE if not SCENARIOS[cell.scenario].timed else {}
-        pools = environment.thread_environment(cell.threads, cell.allocator, cell.device)
-        return launch.call(
-            "bench.scenarios.round:cell",
-            request(
-                self.run,
-                cell,
-                self.matrix.protocol,
-                self.samples,
-                runner=self.runner,
-                idle_w=self.idle_w,
-            ),
-            self.folder,
-            timeout_s=self.timeout_s,
-            env=pools | waits | (dict(place.env) if place else {}) | dict(self.env),
-            interpreter=place.python if place else None,
-            working_folder=Path(place.folder) if place and place.folder else None,
-            cpus=self.cpus,
-            memory_limit_bytes=memory_limit_bytes(),
-            on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
+        asked = request(
+            self.run, self.cell, self.matrix.protocol, self.samples, runner=self.runner, idle_w=self.idle_w
         )
+        return start(
+            "bench.scenarios.round:cell",
+            asked,
+            self.folder,
+            self.cell,
+            self.matrix.places.get(self.cell.runtime),
+            timeout_s=self.timeout_s,
+            env=self.env,
+            cpus=self.cpus,
+            tell=tell,
+        )
+
+
+def start(
+    entry: str,
+    payload: Mapping[str, Any],
+    folder: Path,
+    cell: Cell,
+    place: Place | None = None,
+    *,
+    timeout_s: float,
+    env: Mapping[str, str],
+    cpus: tuple[int, ...] | None = None,
+    tell: OnEvent,
+) -> launch.Outcome:
+    """Return what became of a child that drives a cell's runner, on its threads and where its runtime is."""
+    place = place or Place()
+    waits = environment.PASSIVE if not SCENARIOS[cell.scenario].timed else {}
+    pools = environment.thread_environment(cell.threads, cell.allocator, cell.device)
+    return launch.call(
+        entry,
+        payload,
+        folder,
+        timeout_s=timeout_s,
+        env={**pools, **waits, **place.env, **env},
+        interpreter=place.python,
+        working_folder=Path(place.folder) if place.folder else None,
+        cpus=cpus,
+        memory_limit_bytes=memory_limit_bytes(),
+        on_event=lambda name, fields: tell(name, {"id": cell.id, **fields}),
+    )
 
 
 def memory_limit_bytes() -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.cells.cell import Cell
 from bench.cells.runtimes import artifact_of
 from bench.process import launch
@@ -9,9 +11,11 @@ from bench.run import artifacts, conversion
 from bench.run.folder import RunFolder
 
 
-def relative(run: RunFolder, reason: str | None) -> str | None:
-    """Return a reason with paths told from the run's folder: a run may be moved."""
-    return reason.replace(f"{run.path.resolve()}/", "") if reason else None
+def recorded(run: RunFolder, outcome: launch.Outcome) -> launch.Outcome:
+    """Return an outcome as the run records it: paths are told from its folder, for a run may be moved."""
+    status = "failed" if outcome.status == "user_error" else outcome.status
+    reason = outcome.reason and outcome.reason.replace(f"{run.path.resolve()}/", "")
+    return replace(outcome, status=status, reason=reason)
 
 
 def missing(run: RunFolder, cell: Cell) -> launch.Outcome:

@@ -27,18 +27,23 @@ def cell_hash(cell: Cell, matrix: Matrix, artifact_hash: str | None, rest: dict[
     place = matrix.places.get(cell.runtime)
     if not SCENARIOS[cell.scenario].of_framework:
         rest = {name: value for name, value in rest.items() if name != "training"}
-    decides = {
-        "schema": results.SCHEMA,
-        "axes": asdict(cell),
-        "artifact": artifact_hash,
-        "protocol": matrix.protocol.model_dump(mode="json", include=DECIDES),
-        "place": place.model_dump() if place else None,
-        "versions": versions(cell.runtime, place),
-        "run": rest,
-    }
+    protocol = matrix.protocol.model_dump(mode="json", include=DECIDES)
+    further = {"schema": results.SCHEMA, "protocol": protocol, "run": rest}
     method = RUNTIMES[cell.runtime].methods.get(cell.scenario)
     if method is not None:
-        decides["method"] = method
+        further["method"] = method
+    return hash_of(cell, artifact_hash, place, further)
+
+
+def hash_of(cell: Cell, artifact_hash: str | None, place: Place | None, further: dict[str, Any]) -> str:
+    """Return a hash over a cell, its artifact, its runtime's place and versions, and what else decides it."""
+    decides = {
+        "axes": asdict(cell),
+        "artifact": artifact_hash,
+        "place": place.model_dump() if place else None,
+        "versions": versions(cell.runtime, place),
+        **further,
+    }
     return sha256_of_bytes(json.dumps(decides, sort_keys=True).encode())
 
 

@@ -35,7 +35,7 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     # Resolved here: a scenario costs no other's imports.
     asked = SCENARIOS[spec.scenario]
     measure = resolve(asked.workload)
-    return _finish(job, *(timed(job, measure) if asked.timed else measure(job)))
+    return finished(job, *(timed(job, measure) if asked.timed else measure(job)))
 
 
 def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -71,7 +71,8 @@ def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str
     return found, effective
 
 
-def _finish(job: RoundJob, found: dict[str, Any], effective: dict[str, Any]) -> dict[str, Any]:
+def finished(job: RoundJob, found: dict[str, Any], effective: dict[str, Any]) -> dict[str, Any]:
+    """Return what a child answers: what it found, what the runtime read back, its phases and its memory."""
     seconds = job.phases.seconds
     # Only the runtime knows how much of its loading was compilation; null where it compiles lazily.
     seconds["compile"] = effective.pop("compile_s", None)
