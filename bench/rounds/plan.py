@@ -20,7 +20,7 @@ from bench.run import artifacts, cell_key
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult
 from bench.run.set_aside import StoredCell
-from bench.statistics import samples
+from bench.statistics import paired
 from bench.verdicts import comparisons
 
 
@@ -220,5 +220,5 @@ class Agenda:
         pairs = comparisons.stopping_pairs([self.rows[cell.id] for cell in good])
         # Rounds of a broken pass, or of one without a partner, are no pairs.
         rounds = min((len(a) for a, _ in pairs), default=protocol.rounds_max)
-        narrow = samples.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
+        narrow = paired.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
         return [] if narrow else good

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.contract import Runner
 from bench.scenarios.base import RoundJob
 from bench.statistics.validity import Validity
 from pose import bootstrap, evaluate, inference, splits
@@ -26,7 +25,7 @@ def accuracy(job: RoundJob) -> tuple[dict[str, Any], dict[str, Any]]:
     with job.phases("first"):
         runner.infer(first)
     with job.phases("measured"):
-        rows = inference.predict(lambda images: in_whole_batches(runner, job.spec.batch, images), job.inputs)
+        rows = inference.predict(in_batches(runner.infer, job.spec.batch), job.inputs)
     counts = {"instances": len(job.inputs), "images": len(truth["images"])}
     scored = {**evaluate.score(rows, truth), **counts}
     write_arrays(Path(job.payload["samples"]), bootstrap.match(rows, truth).to_arrays())
@@ -35,10 +34,16 @@ def accuracy(job: RoundJob) -> tuple[dict[str, Any], dict[str, Any]]:
     return found, runner.effective()
 
 
-def in_whole_batches(runner: Runner, batch: int, images: np.ndarray) -> np.ndarray:
-    """Return heatmaps (n, K, h, w) of n <= batch images; black ones fill the batch up.
+def in_batches(infer: inference.Infer, size: int) -> inference.Infer:
+    """Return `infer` for any number of images, called with `size` of them, black ones in the last call.
 
-    A compiled graph would be compiled again for a last batch of another size.
+    A batch of another size would be compiled for anew, and some graphs know one size alone.
     """
-    missing = ((0, batch - len(images)), (0, 0), (0, 0), (0, 0))
-    return runner.infer(np.pad(images, missing))[: len(images)]
+
+    def whole(images: np.ndarray) -> np.ndarray:
+        padded = np.pad(images, ((0, -len(images) % size), (0, 0), (0, 0), (0, 0)))
+        # A runtime may hand out the same buffer again.
+        parts = [np.array(infer(padded[start : start + size])) for start in range(0, len(padded), size)]
+        return np.concatenate(parts)[: len(images)]
+
+    return whole

@@ -1,8 +1,8 @@
 """Paired ratios of two arms, one pair a round: interval, difference, equivalence, when to stop.
 
 The unit is the process: a pair is one figure of each arm from the same pass, and its log ratio is
-what everything here looks at. `bench.statistics.samples` gives these functions to the reports as well.
-Every number is explained, and its coverage shown, in docs/method/statistics.md.
+what everything here looks at. Every number is explained, and its coverage
+shown, in docs/method/statistics.md.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 CONFIDENCE = 0.95
 MARGIN = 0.02
@@ -72,8 +73,8 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], first_look: int | None 
     """
     logs = log_ratios(a, b)
     centre, error, freedom = _moments(logs, first_look)
-    half = _quantile(freedom) * error
-    p = 2 * _tail(abs(centre), error, freedom)
+    half = float(quantile(freedom)) * error
+    p = 2 * float(tail(abs(centre), error, freedom))
     return Ratio(len(logs), *_exp(centre, centre - half, centre + half), p, "t")
 
 
@@ -100,15 +101,13 @@ def interval_ratio(a: Sequence[float], b: Sequence[float], first_look: int | Non
     return chosen(a, b, first_look)
 
 
-def equivalence(
-    a: Sequence[float], b: Sequence[float], margin: float = MARGIN, first_look: int | None = None
-) -> float:
-    """Return the p of the ratio lying outside 1 / (1 + margin) .. 1 + margin: small says equivalent.
+def equivalence(a: Sequence[float], b: Sequence[float], *, first_look: int | None = None) -> float:
+    """Return the p of the ratio lying outside 1 / 1.02 .. 1.02: small says equivalent.
 
     Two one-sided t tests on logs (Schuirmann 1987); the larger p counts. Raises ValueError as `log_ratios`.
     """
     centre, error, freedom = _moments(log_ratios(a, b), first_look)
-    return _tail(math.log1p(margin) - abs(centre), error, freedom)
+    return float(tail(math.log1p(MARGIN) - abs(centre), error, freedom))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -155,10 +154,10 @@ def degrees_of_freedom(n: int, first_look: int | None = None) -> int:
 
 def tail_share(n: int, first_look: int | None = None) -> float:
     """Return the share of resampled means that a bootstrap interval of n pairs leaves out at each end."""
-    from scipy import stats as scipy_stats  # a slow import that few verbs need
+    from scipy.stats import norm  # a slow import that few verbs need
 
-    wide = _quantile(degrees_of_freedom(n, first_look)) * math.sqrt(n / (n - 1))
-    return float(scipy_stats.norm.sf(wide))
+    wide = quantile(degrees_of_freedom(n, first_look)) * math.sqrt(n / (n - 1))
+    return float(norm.sf(wide))
 
 
 def _moments(logs: np.ndarray, first_look: int | None) -> tuple[float, float, int]:
@@ -167,19 +166,21 @@ def _moments(logs: np.ndarray, first_look: int | None) -> tuple[float, float, in
     return float(logs.mean()), error if error > ROUNDING else 0.0, degrees_of_freedom(len(logs), first_look)
 
 
-def _quantile(freedom: int) -> float:
-    from scipy import stats as scipy_stats
+def quantile(freedom: npt.ArrayLike) -> np.ndarray:
+    """Return how many standard errors an interval reaches to each side, of degrees of freedom (m,) or ()."""
+    from scipy.stats import t
 
-    return float(scipy_stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
+    return np.asarray(t.ppf(0.5 + CONFIDENCE / 2, freedom))
 
 
-def _tail(distance: float, error: float, freedom: int) -> float:
-    """Return P(t > distance / error); without any noise 0 beyond rounding, 1/2 at it, 1 below."""
-    from scipy import stats as scipy_stats
+def tail(distance: npt.ArrayLike, error: npt.ArrayLike, freedom: npt.ArrayLike) -> np.ndarray:
+    """Return P(t > distance / error), (m,) or (); without scatter 0 beyond rounding, 1/2 at it, 1 below."""
+    from scipy.stats import t
 
-    if error == 0:
-        return 0.5 if abs(distance) <= ROUNDING else float(distance < 0)
-    return float(scipy_stats.t.sf(distance / error, freedom))
+    away, scatter = np.asarray(distance, np.float64), np.asarray(error, np.float64)
+    sure = np.where(np.abs(away) <= ROUNDING, 0.5, (away < 0).astype(float))
+    score = np.divide(away, scatter, where=scatter > 0, out=np.zeros_like(away))
+    return np.where(scatter > 0, t.sf(score, freedom), sure)
 
 
 def _exp(*logs: float) -> tuple[float, float, float]:

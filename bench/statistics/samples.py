@@ -6,30 +6,28 @@ docs/method/statistics.md says why each rule has its number.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from bench.statistics.paired import CONFIDENCE
-from bench.statistics.paired import enough as enough
+from bench.statistics.paired import quantile
 
 EARLY_STOPPING_CONFIDENCE = 0.99
 
 
-def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the two-sided t interval of the mean of independent values (n,), n >= 2.
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the two-sided 95 % t interval of the mean of independent values (n,), n >= 2.
 
     Source: Student 1908. Raises ValueError for fewer than two values.
     """
-    from scipy import stats as scipy_stats  # a slow import that few verbs need
-
     count = len(values)
     if count < 2:
         raise ValueError(f"an interval needs at least 2 values, not {count}")
     mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(scipy_stats.t.ppf(0.5 + confidence / 2, count - 1)) * deviation / math.sqrt(count)
+    half = float(quantile(count - 1)) * deviation / math.sqrt(count)
     return mean - half, mean + half
 
 
@@ -59,16 +57,11 @@ def queries_needed(percent: float, over: int = 1) -> int:
     """
     from scipy import special  # a slow import that few verbs need
 
-    def too_few(h: int) -> bool:
-        return bool(special.betainc(h, over + 1, percent / 100) >= 1 - EARLY_STOPPING_CONFIDENCE)
+    def are_enough(h: int) -> bool:
+        return bool(special.betainc(h, over + 1, percent / 100) < 1 - EARLY_STOPPING_CONFIDENCE)
 
-    low, high = 1, 2
-    while too_few(high):
-        low, high = high + 1, 2 * high
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if too_few(middle) else (low, middle)
-    return low + over
+    counts = range(1, 2**53)
+    return counts[bisect_left(counts, True, key=are_enough)] + over
 
 
 def why_withheld(percent: float, queries: int, where: str = "") -> str | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.statistics.paired import CONFIDENCE, MARGIN, ROUNDING, holm
+from bench.statistics.paired import CONFIDENCE, MARGIN, ROUNDING, holm, quantile, tail
 
 ALPHA = 1 - CONFIDENCE
 EXACT_UP_TO = 8
@@ -80,13 +80,11 @@ def _group(a: np.ndarray, b: np.ndarray, looks: Looks) -> list[Difference]:
     centre = b.mean(axis=1) - a.mean(axis=1)
     if min(a.shape[1], b.shape[1]) < 2:
         return [Difference(math.exp(log)) for log in centre]
-    from scipy.stats import t  # a slow import that few verbs need
-
     error, freedom = welch(a, b, looks)
-    half = t.ppf(0.5 + CONFIDENCE / 2, freedom) * error
+    half = quantile(freedom) * error
     low, high = np.exp(centre - half), np.exp(centre + half)
-    p = 2 * _tail(np.abs(centre), error, freedom)
-    p_same = _tail(math.log1p(MARGIN) - np.abs(centre), error, freedom)
+    p = 2 * tail(np.abs(centre), error, freedom)
+    p_same = tail(math.log1p(MARGIN) - np.abs(centre), error, freedom)
     columns = (np.exp(centre), low, high, np.minimum(p, 1), rank_test(a, b), p_same)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return [Difference(ratio, (lo, hi), p, None, rank, same) for ratio, lo, hi, p, rank, same in rows]
@@ -111,22 +109,13 @@ def welch(a: np.ndarray, b: np.ndarray, looks: Looks = (None, None)) -> tuple[np
     return np.where(some, error, 0.0), freedom
 
 
-def _tail(distance: np.ndarray, error: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Return P(t > distance / error) (m,); without any scatter 0 beyond rounding, 1/2 at it, 1 below."""
-    from scipy.stats import t
-
-    sure = np.where(np.abs(distance) <= ROUNDING, 0.5, (distance < 0).astype(float))
-    score = np.divide(distance, error, where=error > 0, out=np.zeros_like(distance))
-    return np.where(error > 0, t.sf(score, freedom), sure)
-
-
 def rank_test(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the two-sided p (m,) of the Mann-Whitney U test of a (m, n) and b (m, k).
 
     Exact where no two figures are equal and the smaller run has at most 8 rounds, else by the
     normal approximation with corrections for ties and continuity.
     """
-    from scipy.stats import mannwhitneyu
+    from scipy.stats import mannwhitneyu  # a slow import that few verbs need
 
     both = np.sort(np.concatenate([a, b], axis=1), axis=1)
     tied = (np.diff(both, axis=1) == 0).any(axis=1)

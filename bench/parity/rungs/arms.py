@@ -16,6 +16,7 @@ from bench.contract import Emit, RunnerSpec
 from bench.parity.rungs.base import Context
 from bench.process.launch import ChildFailed
 from bench.process.worker import resolve
+from bench.scenarios.accuracy import in_batches
 from pose import architecture, bootstrap, evaluate, inference, recipe, splits, weights
 from pose.errors import Unsupported, UserError
 from pose.files import replacing
@@ -201,21 +202,6 @@ def infer(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         inputs = inference.Inputs(resolved, Path(payload["coco"]), manifest, "val")
         evaluate.save_predictions(out / "predictions.json", inference.predict(_finite(whole), inputs))
     return {"effective": runner.effective()}
-
-
-def in_batches(infer: inference.Infer, size: int) -> inference.Infer:
-    """Return `infer` for any number of images, called with `size` of them, black ones in the last call.
-
-    A batch of another size would be compiled for anew, and some graphs know one size alone.
-    """
-
-    def whole(images: np.ndarray) -> np.ndarray:
-        padded = np.pad(images, ((0, -len(images) % size), (0, 0), (0, 0), (0, 0)))
-        # A runtime may hand out the same buffer again.
-        parts = [np.array(infer(padded[start : start + size])) for start in range(0, len(padded), size)]
-        return np.concatenate(parts)[: len(images)]
-
-    return whole
 
 
 def _finite(infer: inference.Infer) -> inference.Infer:

@@ -60,13 +60,12 @@ def test_repeating_lasts_for_both_the_time_and_the_queries():
 def test_a_last_batch_is_filled_up_and_cut_back():
     seen: list[int] = []
 
-    class Echo:
-        def infer(self, images: np.ndarray) -> np.ndarray:
-            seen.append(len(images))
-            return images.astype(np.float32)
+    def infer(images: np.ndarray) -> np.ndarray:
+        seen.append(len(images))
+        return images.astype(np.float32)
 
     images = Numbered(3).batch(0, 3)
-    found = accuracy.in_whole_batches(Echo(), 8, images)  # type: ignore[arg-type]
+    found = accuracy.in_batches(infer, 8)(images)
     assert seen == [8]
     np.testing.assert_array_equal(found, images)
 

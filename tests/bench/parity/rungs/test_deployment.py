@@ -19,6 +19,7 @@ from bench.parity.rungs.base import Context
 from bench.parity.rungs.deployment import Deployment
 from bench.process import launch
 from bench.process.worker import explain, resolve
+from bench.scenarios import accuracy
 from pose import inference, recipe, splits
 
 HERE = str(Path(__file__).parent)
@@ -301,7 +302,7 @@ def test_any_number_of_images_is_inferred_in_whole_batches():
         return buffer
 
     images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=3)
-    found = arms.in_batches(infer, 4)(images)
+    found = accuracy.in_batches(infer, 4)(images)
     assert seen == [4, 4, 4]
     assert found[:, 0, 0, 0].tolist() == list(range(10))
 
