@@ -29,20 +29,23 @@ def text(found: ComparedRuns, across_machines: bool = False) -> str:
         _differing("trained or scored otherwise:", found.recipe),
         _timed([row for row in rows if row.kind != "accuracy" and row.a is not None]),
         _accuracies([row for row in rows if row.kind == "accuracy" and row.a is not None]),
-        _missing("not comparable:", [row for row in rows if row.status == "not comparable"]),
-        _missing("not measured in B:", [row for row in rows if row.status == "not measured"]),
-        _missing("nothing to compare with in A:", [row for row in rows if row.status == "nothing in A"]),
-        ["only in B:", *(f"  {name}" for name in found.only_in_b)] if found.only_in_b else [],
-        _turned("reversed:", [one for one in found.turned if one.reversed]),
-        _turned("changed:", [one for one in found.turned if not one.reversed]),
+        _listed("not comparable:", _why(rows, "not comparable")),
+        _listed("not measured in B:", _why(rows, "not measured")),
+        _listed("nothing to compare with in A:", _why(rows, "nothing in A")),
+        _listed("only in B:", found.only_in_b),
+        _listed("reversed:", [_turned(one) for one in found.turned if one.reversed]),
+        _listed("changed:", [_turned(one) for one in found.turned if not one.reversed]),
         [_summary(found)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _differing(title: str, facts: Sequence[dict[str, Any]]) -> list[str]:
-    lines = [f"  {one['what']}: {_known(one['a'])} -> {_known(one['b'])}" for one in facts]
-    return [title, *lines] if lines else []
+    return _listed(title, [f"{one['what']}: {_known(one['a'])} -> {_known(one['b'])}" for one in facts])
+
+
+def _listed(title: str, lines: Sequence[str]) -> list[str]:
+    return [title, *(f"  {line}" for line in lines)] if lines else []
 
 
 def _known(value: Any) -> str:
@@ -97,16 +100,12 @@ def _accuracy_cells(row: ComparedCell) -> tuple[str, ...]:
     return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, interval, verdict, _p(row.p_holm), row.reason or ""
 
 
-def _missing(title: str, rows: Sequence[ComparedCell]) -> list[str]:
-    return [title, *(f"  {row.id}  {row.reason}" for row in rows)] if rows else []
+def _why(rows: Sequence[ComparedCell], status: str) -> list[str]:
+    return [f"{row.id}  {row.reason}" for row in rows if row.status == status]
 
 
-def _turned(title: str, verdicts: Sequence[Turned]) -> list[str]:
-    lines = [
-        f"  {one.cell} against {one.against} ({one.set}): {_known(one.a)} -> {_known(one.b)}"
-        for one in verdicts
-    ]
-    return [title, *lines] if lines else []
+def _turned(one: Turned) -> str:
+    return f"{one.cell} against {one.against} ({one.set}): {_known(one.a)} -> {_known(one.b)}"
 
 
 def _summary(found: ComparedRuns) -> str:

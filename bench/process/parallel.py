@@ -32,11 +32,7 @@ def together(tasks: Sequence[Callable[[], T]], at_once: int) -> list[T]:
                 future.cancel()
             # Again and again: a task may be about to start its child.
             while not isinstance(error, Exception) and wait(futures, LOOK_S).not_done:
-                _terminate(fingerprint.descendants())
+                for child in fingerprint.descendants():
+                    with suppress(psutil.Error):
+                        child.terminate()
             raise
-
-
-def _terminate(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        with suppress(psutil.Error):
-            process.terminate()

@@ -36,12 +36,9 @@ def resolve(entry: str) -> Any:
         raise UserError(f"entry '{entry}' is no MODULE:NAME; expected for example torch_impl.runner:Runner")
     found = importlib.import_module(module)
     if not hasattr(found, name):
-        raise UserError(f"module '{module}' has no '{name}'; expected one of: {', '.join(_public(found))}")
+        public = ", ".join(one for one in vars(found) if not one.startswith("_"))
+        raise UserError(f"module '{module}' has no '{name}'; expected one of: {public}")
     return getattr(found, name)
-
-
-def _public(module: Any) -> list[str]:
-    return [name for name in vars(module) if not name.startswith("_")]
 
 
 def explain(error: BaseException) -> tuple[str, str]:
