@@ -20,7 +20,6 @@ from bench.rounds.session import BenchRequest
 from bench.run import folder
 from bench.run.folder import RunFolder
 from bench.stages import measurement
-from bench.verdicts import comparisons
 from pose.errors import UserError
 from pose.files import require_writable
 from reports import parquet as parquet_
@@ -110,8 +109,8 @@ def _measure(made: RunFolder, cells: Matrix, request: BenchRequest, as_json: boo
         "cells": [
             {"id": r.id, "status": r.status, "reason": r.reason, "stats": r.stats} for r in found.cells
         ],
-        "comparisons": comparisons.to_json(found.comparisons),
-        "accuracies": [msgspec.to_builtins(one) for one in found.accuracies],
+        "comparisons": msgspec.to_builtins(found.comparisons),
+        "accuracies": msgspec.to_builtins(found.accuracies),
         "noise": msgspec.to_builtins(found.noise),
         "null": msgspec.to_builtins(found.null),
     }

@@ -12,8 +12,8 @@ from bench import console
 from bench.cells.runtimes import ARTIFACTS, RUNTIMES
 from bench.machine import fingerprint
 from bench.process import launch
-from bench.process.with_bar import call_with_bar
 from bench.run import folder as folder_
+from bench.run.folder import RunFolder, Settings
 from bench.stages import conversion, evaluation
 from pose import evaluate, splits
 from pose import recipe as recipes
@@ -117,29 +117,17 @@ def predict(
     order = "" if in_graph else f", channel order {resolved.data.channel_order}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        splits.save(splits.of(resolved, coco, split), folder / "split.json")
-        common = {
-            "recipe": resolved.model_dump(mode="json"),
-            "coco": str(coco.resolve()),
-            "split": str(folder / "split.json"),
-        }
-        artifact = _artifact(runtime, twin, weights, common, folder)
-        payload = common | {
-            "boxes": str(boxes.resolve()) if boxes else None,
-            "part": split,
-            "runtime": runtime,
-            "artifact": str(artifact.resolve()),
-            "device": device or "cpu",
-            "threads": threads or fingerprint.usable_cores(),
-            "out": str(out.resolve()),
-            "heatmaps": str(heatmaps.resolve()) if heatmaps else None,
-        }
-        value = call_with_bar(
-            "bench.artifacts.predict:predict",
-            payload,
-            folder / "predict",
-            f"predict {runtime}",
-            log_stays=False,
+        settings = Settings(coco, boxes, device or "cpu", threads or fingerprint.usable_cores(), workers=0)
+        run = RunFolder(folder, resolved, settings)
+        splits.save(splits.of(resolved, coco, split), run.split_file)
+        value = evaluation.predict(
+            run,
+            runtime=runtime,
+            artifact=_artifact(run, runtime, twin, weights),
+            part=split,
+            out=out,
+            heatmaps=heatmaps,
+            child=folder / "predict",
         )
     used = f"boxes of {boxes.name}" if boxes else "ground-truth boxes"
     text = f"{value['predictions']} people of {value['images']} images ({used}{order}) -> {out}\n"
@@ -153,17 +141,12 @@ def _require_outputs(out: Path, heatmaps: Path | None, inputs: list[Path]) -> No
         require_writable(heatmaps, but_not=[*inputs, out])
 
 
-def _artifact(runtime: str, twin: str, weights: Path, common: dict[str, Any], folder: Path) -> Path:
-    """Return what a runtime loads: the weights, or in `folder` what safetensors were converted to for it."""
+def _artifact(run: RunFolder, runtime: str, twin: str, weights: Path) -> Path:
+    """Return what a runtime loads: the weights, or in `run` what safetensors were converted to for it."""
     loaded = RUNTIMES[runtime].artifact("fp32")
     if not loaded.is_export or weights.suffix != ".safetensors":
         return weights
-    wanted = {"twin": twin, "weights": str(weights.resolve()), "formats": [loaded.kind]}
-    payload = common | wanted | {"out": str(folder / "artifact")}
-    record = call_with_bar(
-        "bench.artifacts.convert:convert", payload, folder / "convert", "convert", log_stays=False
-    )
-    route = record["routes"][0]
+    [route] = conversion.converted(run, twin, weights, [loaded.kind], log_stays=False)["routes"]
     if route["status"] != "ok":
         raise launch.ChildFailed(f"conversion for {runtime} {conversion.route_text(route)}")
-    return folder / "artifact" / loaded.file
+    return run.artifact_folder(twin) / loaded.file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from bench import console
@@ -18,26 +19,33 @@ def convert(run: RunFolder, twin: str, *, precisions: Collection[str] = ()) -> d
 
     precisions: those that ask for an artifact of their own, as int8 does, beside what the matrix measures.
     """
-    out, weights = run.artifact_folder(twin), run.train_folder(twin) / "best.safetensors"
+    weights = run.train_folder(twin) / "best.safetensors"
     if not weights.exists():
         raise Unsupported(
             f"{run.path} has no trained {twin}; 'twinpose train {run.quoted} --twin {twin}' makes it"
         )
-    payload = {
-        "recipe": run.recipe.model_dump(mode="json"),
-        "coco": str(run.settings.coco),
-        "split": str(run.split_file.resolve()),
-        "twin": twin,
-        "weights": str(weights.resolve()),
-        "out": str(out.resolve()),
-        "formats": exports(twin, {*precisions, *_measured(run)}),
-    }
-    record = call_with_bar(
-        "bench.artifacts.convert:convert", payload, out / "child", f"convert {twin}", run.settings.threads
-    )
+    record = converted(run, twin, weights, exports(twin, {*precisions, *_measured(run)}))
     for route in record["routes"]:
         console.say(f"{twin:5s} {route['route']}: {route_text(route)}")
     return record
+
+
+def converted(
+    run: RunFolder, twin: str, weights: Path, formats: list[str], *, log_stays: bool = True
+) -> dict[str, Any]:
+    """Return what `bench.artifacts.convert.convert` gives for a twin's weights, in a process of its own."""
+    out = run.artifact_folder(twin)
+    payload = {
+        "recipe": run.recipe.model_dump(mode="json"),
+        "coco": run.settings.coco.resolve(),
+        "split": run.split_file.resolve(),
+        "twin": twin,
+        "weights": weights.resolve(),
+        "out": out.resolve(),
+        "formats": formats,
+    }
+    entry, title, threads = "bench.artifacts.convert:convert", f"convert {twin}", run.settings.threads
+    return call_with_bar(entry, payload, out / "child", title, threads, log_stays=log_stays)
 
 
 def _measured(run: RunFolder) -> set[str]:

@@ -63,25 +63,37 @@ def _boxes(run: RunFolder) -> str:
     return run.settings.boxes.name if run.settings.boxes else GROUND_TRUTH
 
 
-def predict(run: RunFolder, *, runtime: str, artifact: Path, part: str, out: Path) -> dict[str, Any]:
-    """Predict one part of the run's split with one runtime in a process of its own."""
+def predict(
+    run: RunFolder,
+    *,
+    runtime: str,
+    artifact: Path,
+    part: str,
+    out: Path,
+    heatmaps: Path | None = None,
+    child: Path | None = None,
+) -> dict[str, Any]:
+    """Predict one part of the run's split with one runtime in a process of its own.
+
+    child: a folder for that process that does not stay; by default one beside `out` stays when it fails.
+    """
     settings = run.settings
     payload = {
         "recipe": run.recipe.model_dump(mode="json"),
-        "coco": str(settings.coco),
-        "split": str(run.split_file.resolve()),
-        "boxes": str(settings.boxes) if settings.boxes else None,
+        "coco": settings.coco.resolve(),
+        "split": run.split_file.resolve(),
+        "boxes": settings.boxes and settings.boxes.resolve(),
         "part": part,
         "runtime": runtime,
-        "artifact": str(artifact.resolve()),
+        "artifact": artifact.resolve(),
         "device": settings.device,
         "threads": settings.threads,
-        "out": str(out.resolve()),
+        "out": out.resolve(),
+        "heatmaps": heatmaps and heatmaps.resolve(),
     }
-    child = out.parent / f".twinpose.{out.stem}.child"
-    return call_with_bar(
-        "bench.artifacts.predict:predict", payload, child, f"predict {runtime}", settings.threads
-    )
+    entry, title = "bench.artifacts.predict:predict", f"predict {runtime}"
+    beside = out.parent / f".twinpose.{out.stem}.child"
+    return call_with_bar(entry, payload, child or beside, title, settings.threads, log_stays=child is None)
 
 
 def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:

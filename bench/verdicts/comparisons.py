@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -161,11 +160,6 @@ def counts(comparisons: Iterable[Comparison]) -> dict[str, int]:
         if one.set != NOISE_FLOOR:
             found[one.verdict or "null"] += 1
     return found
-
-
-def to_json(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
-    """Return comparisons as JSON knows them."""
-    return [msgspec.to_builtins(one) for one in comparisons]
 
 
 def _set_pairs(members: Sequence[CellResult]) -> Iterator[Pair]:

@@ -88,7 +88,7 @@ def test_the_order_of_the_cells_does_not_matter():
     cells = [cell(arm, noisy(10, seed=seed)) for seed, arm in enumerate(SHIPPED)]
 
     def known(found: list[Comparison]) -> set[str]:
-        return {json.dumps(one, sort_keys=True) for one in comparisons.to_json(found)}
+        return {json.dumps(one, sort_keys=True) for one in msgspec.to_builtins(found)}
 
     assert known(comparisons.compare_lanes(cells)) == known(comparisons.compare_lanes(cells[::-1]))
 
@@ -267,7 +267,7 @@ def test_a_verdict_agrees_with_its_figures_and_crosses_as_json(seed: int, scenar
     assert (found.verdict != "slower") or high < 1
     assert (found.verdict != "inconclusive") or low <= 1 <= high
     assert (found.verdict != "equivalent") or (1 / 1.02 < (found.speedup or 0) < 1.02)
-    (row,) = comparisons.to_json([found])
+    (row,) = msgspec.to_builtins([found])
     assert json.loads(json.dumps(row)) == {
         **row,
         "interval": list(row["interval"]),
