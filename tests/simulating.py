@@ -10,7 +10,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats as scipy_stats
 
-from bench.statistics.paired import FIRST_LOOK, HALF_WIDTH, LAST_LOOK, degrees_of_freedom, tail_share
+from bench.cells.protocol import PROFILES
+from bench.statistics.paired import degrees_of_freedom, tail_share
+
+FIRST_LOOK, LAST_LOOK, HALF_WIDTH = RULE = [
+    PROFILES["official"][name] for name in ("rounds", "rounds_max", "half_width")
+]
+"""Of the stopping rule: the pairs at which it looks first and last, and the half-width that is enough."""
 
 CELLS = 6
 DRIFT = 0.2

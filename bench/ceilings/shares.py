@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -14,6 +13,7 @@ from bench.cells.matrix import Matrix
 from bench.cells.runtimes import read_back
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.machine import energy, fingerprint
+from bench.run import journal
 from bench.run.bench_file import BenchFile, Ceilings, KernelRate
 from bench.run.results import CellResult
 
@@ -48,7 +48,7 @@ def merged(before: Ceilings | None, now: Ceilings) -> Ceilings:
 
     Each peak says when it was measured and what disturbed that.
     """
-    when = datetime.now(UTC).isoformat(timespec="seconds")
+    when = journal.now()
     peaks = [msgspec.structs.replace(one, measured=when, doubts=now.doubts) for one in now.peaks]
     if before is None:
         return msgspec.structs.replace(now, peaks=peaks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,7 @@ def of_run(path: Path) -> Side:
         name=str(path),
         kind="run",
         measures={
-            one.id: replace(
-                _of_cell(path, one, record.noise, uncertified.get(one.id)),
-                network=recipe_facts.network(recipe, one),
-                inputs=recipe_facts.inputs(recipe, one),
-            )
-            for one in results
+            one.id: _of_cell(path, recipe, one, record.noise, uncertified.get(one.id)) for one in results
         },
         machine=machine,
         environment=environment,
@@ -134,7 +129,9 @@ def _protocol(results: Sequence[CellResult]) -> dict[str, Any]:
     }
 
 
-def _of_cell(run: Path, result: CellResult, noise: NoiseFloor, uncertified: str | None) -> Measure:
+def _of_cell(
+    run: Path, recipe: Mapping[str, Any], result: CellResult, noise: NoiseFloor, uncertified: str | None
+) -> Measure:
     scenario = result.axes.scenario
     kind = {True: "time", False: "rate", None: "accuracy"}[SCENARIOS[scenario].less_is_faster]
     validity, trouble = result.validity, None
@@ -147,14 +144,15 @@ def _of_cell(run: Path, result: CellResult, noise: NoiseFloor, uncertified: str 
         trouble = f"the run is INVALID: {'; '.join(noise.reasons)}"
     elif not values:
         trouble = "no round has a figure"
-    doubts = "; ".join(validity.reasons) if validity.verdict == "FLAGGED" else None
     return Measure(
         id=result.id,
         kind=kind,
         unit=SCENARIOS[scenario].unit,
         values=values,
         trouble=trouble,
-        doubts=doubts,
+        doubts="; ".join(validity.reasons) if validity.verdict == "FLAGGED" else None,
+        network=recipe_facts.network(recipe, result),
+        inputs=recipe_facts.inputs(recipe, result),
         artifact=result.artifact_sha256,
         first_look=result.first_look,
         matches=partial(ap_differences.matches, run, result) if kind == "accuracy" else None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from bench.process import launch
 from bench.process.launch import OnEvent
 from bench.rounds.start_round import asked, start
 from bench.rounds.why_absent import missing, recorded
-from bench.run import artifacts, cell_key
+from bench.run import artifacts, cell_key, journal
 from bench.run import folder as folder_
 from bench.run.folder import RunFolder
 from pose.errors import UserError
@@ -130,7 +129,7 @@ class _LoadGenChild:
         """Run the cell's child, unless its outcome is known; store and return the row."""
         logs = folder(self.run.path) / cell.id
         shutil.rmtree(logs, ignore_errors=True)
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        started = journal.now()
         if outcome is None and known["artifact_sha256"] is None:
             outcome = missing(self.run, cell)
         outcome = recorded(self.run, outcome or self._call(cell, runner, logs, tell))

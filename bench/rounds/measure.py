@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -120,7 +119,7 @@ class _Measuring:
             idle_w=self.means.idle_w,
             samples=results_.samples_path(self.run.path, cell.id, number),
         )
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        started = journal.now()
         outcome = child.measure(basis.artifact(cell), self.means.tell)
         value = outcome.value or {}
         if value:

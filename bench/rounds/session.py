@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -98,7 +97,7 @@ def run(
     # What some cells were measured by holds for them; only a bench of all decides for the matrix.
     asked = {} if request.only else {chosen.name: chosen.profile_given or ""}
     record = record.begun(
-        SessionRecord(session.id, session.seed, request.command, _now()),
+        SessionRecord(session.id, session.seed, request.command, journal.now()),
         profiles=record.profiles_asked | asked,
         matrix=msgspec.convert(chosen.to_dict(), BenchedMatrix),
         machine=here,
@@ -225,7 +224,3 @@ def _on_this_machine(
     if not known:
         return record
     return msgspec.structs.replace(record, noise=NoiseFloor(), null=None, limits=None, limits_cuda=None)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

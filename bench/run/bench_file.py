@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench.run import results
+from bench.run import journal, results
 from pose.errors import UserError
 from pose.files import read_json, write_json
 
@@ -156,9 +155,9 @@ class BenchFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def ended(self, session_id: str, **fields: Any) -> BenchFile:
         """Return the record with a session that has come to its end, and other fields."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         sessions = [
-            msgspec.structs.replace(one, ended=now) if one.id == session_id else one for one in self.sessions
+            msgspec.structs.replace(one, ended=journal.now()) if one.id == session_id else one
+            for one in self.sessions
         ]
         return msgspec.structs.replace(self, sessions=sessions, **fields)
 

@@ -43,12 +43,12 @@ class _End(msgspec.Struct, frozen=True, rename={"id": "pass"}):
 
 def begin(run: Path, drawn: Pass) -> None:
     """Note in the journal that a pass begins, and its order."""
-    _append(run, msgspec.structs.replace(drawn, started=_now()))
+    _append(run, msgspec.structs.replace(drawn, started=now()))
 
 
 def end(run: Path, drawn: Pass) -> None:
     """Note in the journal that a pass has given each of its cells its round."""
-    _append(run, _End(drawn.id, _now()))
+    _append(run, _End(drawn.id, now()))
 
 
 def passes(run: Path) -> tuple[Pass, ...]:
@@ -85,7 +85,8 @@ def alone(begun: Iterable[Pass]) -> set[str]:
     return {one.id for one in begun if len(one.order) == 1}
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time, ISO 8601 in UTC, as every record of a run has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.artifacts import checkpoints
 from bench.cells import runtimes
 from bench.machine import fingerprint
-from bench.run import results
+from bench.run import journal, results
 from bench.run.folder import GROUND_TRUTH, RunFolder, Settings, at_new_place, opened
 from pose import __version__, architecture, channel_order, coco, splits, weights
 from pose.errors import UserError
@@ -52,7 +51,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         "twinpose": __version__,
         "name": wanted.name,
         "command": shlex.join(["twinpose", *sys.argv[1:]]),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": journal.now(),
         "coco": "data" if settings.coco == path / "data" else str(settings.coco.resolve()),
         "dataset": "rendered people"
         if wanted.data.synthetic and settings.coco == path / "data"

@@ -17,10 +17,6 @@ import numpy.typing as npt
 CONFIDENCE = 0.95
 MARGIN = 0.02
 """Ratios within 1 / 1.02 and 1.02 are equivalent."""
-HALF_WIDTH = 0.01
-FIRST_LOOK, LAST_LOOK = 10, 30
-"""The pairs at which the stopping rule of `official` looks first and last."""
-
 BOOTSTRAP_FROM = 30
 RESAMPLES = 10_000
 
@@ -127,9 +123,9 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def enough(
     pairs: Sequence[tuple[Sequence[float], Sequence[float]]],
     rounds: int,
-    first_look: int = FIRST_LOOK,
-    last_look: int = LAST_LOOK,
-    half_width: float = HALF_WIDTH,
+    first_look: int,
+    last_look: int,
+    half_width: float,
 ) -> bool:
     """Whether a lane needs no further round: every pair of arms has an interval of at most this half-width.
 

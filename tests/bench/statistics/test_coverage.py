@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import simulating
 from scipy import stats as scipy_stats
-from simulating import DRIFT, log_ratios, times
+from simulating import DRIFT, FIRST_LOOK, LAST_LOOK, RULE, log_ratios, times
 
 from bench.statistics import paired
-from bench.statistics.paired import FIRST_LOOK, LAST_LOOK, MARGIN
+from bench.statistics.paired import MARGIN
 
 BENCHES = 10_000
 KINDS = ("normal", "t5")
@@ -146,7 +146,7 @@ def test_what_is_simulated_is_what_the_bench_does():
     assert len(set(stopped)) > 5
     for bench, end in zip(arms, stopped, strict=True):
         looks = range(2, LAST_LOOK + 1)
-        literal = next(n for n in looks if paired.enough([(bench[:n, 0], bench[:n, 1])], n))
+        literal = next(n for n in looks if paired.enough([(bench[:n, 0], bench[:n, 1])], n, *RULE))
         assert literal == end
     for first_look in (None, FIRST_LOOK):
         found = [

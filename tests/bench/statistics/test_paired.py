@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from simulating import RULE
 
 from bench.statistics import paired
 
@@ -189,13 +190,13 @@ def test_a_lane_is_done_between_10_and_30_rounds_when_its_interval_is_narrow(
 ):
     arms = exact(n, half_width)
     assert paired.paired_ratio(*arms, first_look=10).half_width == pytest.approx(half_width)
-    assert paired.enough([arms], n) is expected
+    assert paired.enough([arms], n, *RULE) is expected
 
 
 def test_every_pair_of_a_lane_must_be_narrow_and_a_pair_without_rounds_is_not():
     narrow, wide = exact(12, 0.005), exact(12, 0.02)
-    assert paired.enough([narrow, narrow], 12)
-    assert not paired.enough([narrow, wide], 12)
-    assert not paired.enough([narrow, ([1.0], [1.0])], 12)
-    assert paired.enough([], 10), "a cell alone has nothing to be compared with"
-    assert paired.enough([wide], 12, half_width=0.03)
+    assert paired.enough([narrow, narrow], 12, *RULE)
+    assert not paired.enough([narrow, wide], 12, *RULE)
+    assert not paired.enough([narrow, ([1.0], [1.0])], 12, *RULE)
+    assert paired.enough([], 10, *RULE), "a cell alone has nothing to be compared with"
+    assert paired.enough([wide], 12, *RULE[:2], half_width=0.03)
