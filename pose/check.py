@@ -13,7 +13,8 @@ from pose import annotation_file, records
 from pose.annotation_problems import Problem, file_problems, finite, repeated_ids
 from pose.coco import OFFICIAL, Layout, annotation_path
 from pose.errors import UserError
-from pose.picture_problems import OnProgress, picture_problems
+from pose.picture_problems import picture_problems
+from pose.progress import OnProgress
 from pose.records import PERSON, LooseFile, LooseImage, LoosePerson, is_id
 from pose.skeleton import NUM_JOINTS
 

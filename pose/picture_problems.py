@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,12 +10,11 @@ from pose.annotation_problems import Problem, size_of
 from pose.coco import Layout, turned
 from pose.errors import UserError
 from pose.images import decoders_words, read_image
+from pose.progress import OnProgress
 from pose.records import LooseFile, LooseImage
 
 TOGETHER = 64
 """Images that are decoded between two looks at what the decoders said."""
-
-OnProgress = Callable[[int, int], None]
 
 
 def picture_problems(

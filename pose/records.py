@@ -26,7 +26,7 @@ EXPECTED = "COCO person keypoint annotations"
 
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """Of an image, an annotation or a category: any integer of 64 bits."""
-Positive = Annotated[int, Meta(gt=0, le=2**31 - 1)]
+Side = Annotated[int, Meta(gt=0, le=2**31 - 1)]
 Flag = Annotated[int, Meta(ge=0, le=1)]
 Name = Annotated[str, Meta(min_length=1)]
 
@@ -36,8 +36,8 @@ class Image(msgspec.Struct, frozen=True, gc=False):
 
     id: Id
     file_name: Name
-    width: Positive
-    height: Positive
+    width: Side
+    height: Side
 
 
 class Person(msgspec.Struct, frozen=True, gc=False):

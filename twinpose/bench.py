@@ -24,15 +24,7 @@ from pose.errors import UserError
 from pose.files import require_writable
 from reports import parquet as parquet_
 from twinpose.exits import SOME_CELLS_FAILED, failed_cells
-from twinpose.options import (
-    AsJson,
-    Device,
-    Moved,
-    ProfileName,
-    RunDir,
-    Uncertified,
-    files_of_run,
-)
+from twinpose.options import AsJson, Device, Moved, ProfileName, RunDir, Uncertified, files_of_run
 
 
 def bench(

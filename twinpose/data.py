@@ -18,17 +18,7 @@ from pose.errors import UserError
 from pose.files import require_writable, write_arrays
 from pose.recipe import Synthetic
 from twinpose.exits import CHECK_FAILED
-from twinpose.options import (
-    AsJson,
-    CocoDir,
-    Out,
-    Part,
-    RecipeName,
-    Set,
-    Workers,
-    files_of_coco,
-    recipe_for,
-)
+from twinpose.options import AsJson, CocoDir, Out, Part, RecipeName, Set, Workers, files_of_coco, recipe_for
 
 data_app = typer.Typer(help="Make, check, split and look at datasets.", no_args_is_help=True)
 

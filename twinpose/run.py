@@ -49,8 +49,7 @@ def run(
     workers: Workers = None,
     set_: Set = None,
     weights: Annotated[
-        Path | None,
-        typer.Option(help="Canonical weights (.safetensors) for both twins; nothing is trained."),
+        Path | None, typer.Option(help="Canonical weights (.safetensors) for both twins; nothing is trained.")
     ] = None,
     uncertified: Uncertified = False,
     as_json: AsJson = False,
@@ -88,23 +87,21 @@ def prepare(
     Settings that are not given are those of the run that is there, else the defaults; `given` is
     `bench.stages.preparing.prepare`'s.
     """
-    before = None
+    if boxes is not None and not boxes.is_file():
+        raise UserError(f"no file {boxes}; expected detections in COCO results format")
+    base = Settings(out / "data", None, "cpu", fingerprint.usable_cores(), workers=2)
     if (out / "run.json").exists():
         existing = folder.opened(out)
         preparing.require_recipe(existing, recipe)
-        before = existing.settings
-    if coco is None:
-        coco = before.coco if before else out / "data"
-        if coco == out / "data":
-            make_data(recipe, coco)
-    if boxes is not None and not boxes.is_file():
-        raise UserError(f"no file {boxes}; expected detections in COCO results format")
+        base = existing.settings
+    if coco is None and base.coco == out / "data":
+        make_data(recipe, base.coco)
     settings = Settings(
-        coco,
-        boxes or (before.boxes if before else None),
-        device or (before.device if before else "cpu"),
-        threads or (before.threads if before else fingerprint.usable_cores()),
-        workers if workers is not None else before.workers if before else 2,
+        coco or base.coco,
+        boxes or base.boxes,
+        device or base.device,
+        threads or base.threads,
+        base.workers if workers is None else workers,
     )
     return preparing.prepare(out, recipe, settings, given)
 

@@ -33,10 +33,7 @@ def everything() -> list[Finding]:
 def governor() -> list[Finding]:
     """The clock's policy, where it is not `performance`."""
     path = "sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor"
-    found = {procfs.read(path.format(cpu)).strip() for cpu in fingerprint.affinity()} - {
-        "",
-        "performance",
-    }
+    found = {procfs.read(path.format(cpu)).strip() for cpu in fingerprint.affinity()} - {"", "performance"}
     cure = "sudo cpupower frequency-set -g performance"
     return [Finding(SPOILS, f"the frequency governor is '{name}'", cure) for name in sorted(found)]
 

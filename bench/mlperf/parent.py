@@ -119,12 +119,7 @@ class _LoadGenChild:
         return cell_key.hash_of(cell, artifact, self.places.get(cell.runtime), further)
 
     def measure(
-        self,
-        cell: Cell,
-        runner: str,
-        known: dict[str, Any],
-        outcome: launch.Outcome | None,
-        tell: OnEvent,
+        self, cell: Cell, runner: str, known: dict[str, Any], outcome: launch.Outcome | None, tell: OnEvent
     ) -> dict[str, Any]:
         """Run the cell's child, unless its outcome is known; store and return the row."""
         logs = folder(self.run.path) / cell.id

@@ -21,22 +21,16 @@ def text(rows: Sequence[dict[str, Any]], parity: Parity | None) -> str:
     """
     lines = []
     for row in rows:
-        why = _uncertified(row, parity)
-        lines.append(f"{row['id']}  uncertified: {why}" if why else row["id"])
         if row["status"] != "ok":
-            lines.append(f"  {row['status']}: {row['reason']}")
+            lines += [row["id"], f"  {row['status']}: {row['reason']}"]
             continue
+        why = certificate.doubt(parity, Cell(**row["axes"]), row["artifact_sha256"], row["certificate_id"])
+        lines.append(f"{row['id']}  uncertified: {why}" if why else row["id"])
         head, *figures = aligned([COLUMNS, *map(_figures, row["scenarios"])])
         lines.append(f"  {head}")
         for said, found in zip(figures, row["scenarios"], strict=True):
             lines += [f"  {said}", *(f"    {note}" for note in _notes(found))]
     return "\n".join([*lines, CLAIM])
-
-
-def _uncertified(row: dict[str, Any], parity: Parity | None) -> str | None:
-    if row["status"] != "ok":
-        return None
-    return certificate.doubt(parity, Cell(**row["axes"]), row["artifact_sha256"], row["certificate_id"])
 
 
 def _figures(found: dict[str, Any]) -> tuple[str, ...]:

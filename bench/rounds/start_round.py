@@ -112,13 +112,7 @@ def memory_limit_bytes() -> int | None:
 
 
 def request(
-    run: RunFolder,
-    cell: Cell,
-    protocol: Protocol,
-    samples: Path,
-    *,
-    runner: str,
-    idle_w: float | None = None,
+    run: RunFolder, cell: Cell, protocol: Protocol, samples: Path, *, runner: str, idle_w: float | None = None
 ) -> dict[str, Any]:
     """Return what `bench.scenarios.round.cell` is told of a round; samples is where it writes them."""
     return {

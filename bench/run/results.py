@@ -15,12 +15,7 @@ import numpy as np
 from bench.cells.cell import Cell
 from bench.statistics.validity import Validity
 from pose.errors import UserError
-from pose.files import (
-    read_as,
-    read_bytes,
-    read_json,
-    write_json,
-)
+from pose.files import read_as, read_bytes, read_json, write_json
 
 T = TypeVar("T")
 

@@ -64,9 +64,7 @@ def _look(
     return NoiseLook(a=again, b=cell, n=one.n, ratio=one.ratio, interval=one.interval, began=began)
 
 
-def noise_validity(
-    floors: Sequence[tuple[str, Sequence[float] | None, str]],
-) -> tuple[str, list[str]]:
+def noise_validity(floors: Sequence[tuple[str, Sequence[float] | None, str]]) -> tuple[str, list[str]]:
     """Return the verdict of a run and its reasons, of the A/A pairs of its benches in the order measured.
 
     floors: (name, interval (low, high), why it is None) of each. Equal arms miss 1 in one of 20 benches. That

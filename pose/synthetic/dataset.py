@@ -17,6 +17,7 @@ import numpy as np
 
 from pose.errors import UserError
 from pose.files import read_json, write_json
+from pose.progress import OnProgress
 from pose.skeleton import COCO
 from pose.synthetic.scene import render
 
@@ -29,8 +30,6 @@ FIRST_VAL_ID = 1_000_001
 JPEG_QUALITY = 90
 _MARKER = "synthetic.json"
 _CHUNK = 8
-
-OnProgress = Callable[[int, int], None]
 
 
 def make(
