@@ -43,11 +43,8 @@ def reproduce(
     """Print the command behind a table and its cost; once it has run, the difference from the stored one."""
     if table is None:
         known = reproduce_.tables()
-        console.facts(
-            [t.name for t in known],
-            as_json,
-            "\n".join(console.aligned(((t.name, t.title) for t in known), left=(0, 1))),
-        )
+        lines = console.aligned(((one.name, one.title) for one in known), left=(0, 1))
+        console.facts([one.name for one in known], as_json, "\n".join(lines))
         return 0
     found = reproduce_.compare_with_run(reproduce_.find(table), run)
     console.facts(found.to_dict(), as_json, found.text())

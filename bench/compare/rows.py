@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from statistics import geometric_mean
 from typing import Any
 
 import msgspec
@@ -95,7 +96,8 @@ def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) 
                 id=one.id, status=status, kind=one.kind, unit=one.unit, reason=reason, exempt=exempt
             )
         elif apart := identity.known_to_differ(one.inputs, other.inputs):
-            rows[one.id] = _unjudged(one, other, apart)
+            reason = f"no verdict: {_changes(apart)}"
+            rows[one.id] = msgspec.structs.replace(_figures(one, other), reason=reason)
         elif one.kind == "accuracy":
             scored.append((one, other))
         else:
@@ -131,16 +133,11 @@ def _changes(apart: Sequence[dict[str, Any]]) -> str:
 def _figures(one: Measure, other: Measure) -> ComparedCell:
     """Return a row with the figures of both sides, not yet judged."""
     scored = one.kind == "accuracy"
-    a, b = (side.values[-1] if scored else _middle(side.values) for side in (one, other))
+    a, b = (side.values[-1] if scored else geometric_mean(side.values) for side in (one, other))
     n_a, n_b = (1, 1) if scored else (len(one.values), len(other.values))
     return ComparedCell(
         id=one.id, status="compared", kind=one.kind, unit=one.unit, a=a, b=b, n_a=n_a, n_b=n_b
     )
-
-
-def _unjudged(one: Measure, other: Measure, apart: Sequence[dict[str, Any]]) -> ComparedCell:
-    reason = f"no verdict: {_changes(apart)}"
-    return msgspec.structs.replace(_figures(one, other), reason=reason)
 
 
 def _accuracies(pairs: Sequence[tuple[Measure, Measure]]) -> list[ComparedCell]:
@@ -206,10 +203,6 @@ def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) ->
         row.verdict == "slower" and row.speedup_interval and 1 / row.speedup_interval[1] > 1 + fail_over
     )
     return msgspec.structs.replace(row, status="regressed") if regressed else row
-
-
-def _middle(values: Sequence[float]) -> float:
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
 def _worst_first(row: ComparedCell) -> tuple[int, float, str]:

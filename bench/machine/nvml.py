@@ -51,8 +51,6 @@ class User:
 
     gpu: int
     pid: int
-    memory_bytes: int | None
-    """None where the driver does not tell."""
 
 
 def users() -> list[User]:
@@ -60,11 +58,10 @@ def users() -> list[User]:
     try:
         with library() as nvml:
             handles = [nvml.nvmlDeviceGetHandleByIndex(n) for n in range(nvml.nvmlDeviceGetCount())]
-            running = [
-                (gpu, process)
+            return [
+                User(gpu, process.pid)
                 for gpu, handle in enumerate(handles)
                 for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)
             ]
     except Unsupported:
         return []
-    return [User(gpu, process.pid, process.usedGpuMemory) for gpu, process in running]

@@ -49,10 +49,10 @@ class RoundJob:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """Return the run's recipe; its evaluation runs in batches of the cell's size."""
-        resolved = recipes.from_dict(self.spec.recipe)
-        evaluation = resolved.evaluation.model_copy(update={"batch_size": self.spec.batch})
-        return resolved.model_copy(update={"evaluation": evaluation})
+        """Return the run's recipe; its training and its evaluation run in batches of the cell's size."""
+        resolved, size = recipes.from_dict(self.spec.recipe), {"batch_size": self.spec.batch}
+        parts = {"training": resolved.training, "evaluation": resolved.evaluation}
+        return resolved.model_copy(update={k: part.model_copy(update=size) for k, part in parts.items()})
 
     @cached_property
     def coco(self) -> Path:

@@ -38,9 +38,7 @@ class DataLoading:
 
     def __init__(self, job: RoundJob) -> None:
         self.job, twin, self.workers = job, job.payload["twin"], job.spec.threads
-        changes = {"batch_size": job.spec.batch}
-        training = job.recipe.training.model_copy(update=changes)
-        self.recipe = job.recipe.model_copy(update={"training": training})
+        self.recipe = job.recipe
         self.people = splits.select(job.manifest, job.coco, "train")
         with job.phases("import"):
             setup, make = resolve(f"{twin}_impl.train:setup"), resolve(f"{twin}_impl.data:Loader")

@@ -97,10 +97,9 @@ class TrainingSteps:
 
 
 def of_cell(job: RoundJob) -> Recipe:
-    """Return the run's recipe whose training has the cell's batch and, where it trains, precision."""
-    precision = TRAINING_PRECISION[job.spec.precision]
-    changes = {"batch_size": job.spec.batch, "precision": precision}
-    return job.recipe.model_copy(update={"training": job.recipe.training.model_copy(update=changes)})
+    """Return the job's recipe whose training has the cell's precision."""
+    precision = {"precision": TRAINING_PRECISION[job.spec.precision]}
+    return job.recipe.model_copy(update={"training": job.recipe.training.model_copy(update=precision)})
 
 
 def batches(job: RoundJob, recipe: Recipe) -> list[Any]:

@@ -61,8 +61,7 @@ class Watch:
             "doubts": [
                 *conditions.doubts(self.before, after),
                 *gpu_conditions.doubts(self.gpu, gpu),
-                *self._too_many(cores),
-                *self._too_few(cores),
+                *self._doubts_of_cores(cores),
                 *thread_pools.doubts(seen["pools"], self.job.spec.threads),
             ],
             "cores_used": cores,
@@ -74,19 +73,12 @@ class Watch:
             found["energy_null"] = spent.reason
         return {"conditions": found, "energy_j": spent.energy_j if spent else None}
 
-    def _too_many(self, cores: float) -> list[str]:
-        """Return the doubt that a lane of few threads kept more cores busy than it has."""
-        asked = self.job.spec.threads
-        if SCENARIOS[self.job.spec.scenario].of == "loader" or cores <= asked + EXTRA_CORES:
-            return []
-        return [f"{cores:.2f} cores were busy in a lane of {asked} threads"]
-
-    def _too_few(self, cores: float) -> list[str]:
-        """Return the doubt that a network's lane of several threads ran on one: its pool was not used."""
-        asked = self.job.spec.threads
+    def _doubts_of_cores(self, cores: float) -> list[str]:
+        """Return the doubt that a lane kept more cores busy than its threads, or a network's only one."""
+        asked, of = self.job.spec.threads, SCENARIOS[self.job.spec.scenario].of
+        busy = f"{cores:.2f} cores were busy in a lane of {asked} threads"
+        if of != "loader" and cores > asked + EXTRA_CORES:
+            return [busy]
         # Every runtime divides the network among its threads; what else a query has, it need not.
-        if SCENARIOS[self.job.spec.scenario].of != "network" or self.job.spec.device != "cpu":
-            return []
-        if asked < 2 or not ONE_CORE[0] <= cores <= ONE_CORE[1]:
-            return []
-        return [f"{cores:.2f} cores were busy in a lane of {asked} threads: one thread did the work"]
+        divides = of == "network" and self.job.spec.device == "cpu" and asked >= 2
+        return [f"{busy}: one thread did the work"] if divides and ONE_CORE[0] <= cores <= ONE_CORE[1] else []

@@ -191,9 +191,7 @@ def test_a_gpu_in_use_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks.fingerprint, "gpus", list)
     monkeypatch.setattr(nvml, "users", list)
     assert "no NVIDIA GPU" in only(checks.gpu(), UNSUPPORTED).what
-    monkeypatch.setattr(
-        nvml, "users", lambda: [nvml.User(0, 7, None), SimpleNamespace(pid=checks.os.getpid())]
-    )
+    monkeypatch.setattr(nvml, "users", lambda: [nvml.User(0, 7), SimpleNamespace(pid=checks.os.getpid())])
     assert "process 7 on GPU 0" in only(checks.gpu()).what
 
 

@@ -141,8 +141,8 @@ def test_the_gpu_is_the_one_that_cuda_sees(
 
 def test_users_are_the_processes_on_any_gpu(fake: FakeNvml) -> None:
     assert nvml.users() == []
-    fake.processes = [SimpleNamespace(pid=7, usedGpuMemory=None)]
-    assert nvml.users() == [nvml.User(1, 7, None)]
+    fake.processes = [SimpleNamespace(pid=7)]
+    assert nvml.users() == [nvml.User(1, 7)]
     fake.broken = {"processes"}
     assert nvml.users() == []
 
