@@ -16,9 +16,10 @@ from bench.cells import matrix
 from bench.contract import plain
 from bench.process import launch, worker
 from bench.rounds import session
-from bench.rounds.measure import Means, measure
+from bench.rounds.measure import measure
 from bench.rounds.passes import Session
 from bench.rounds.session import BenchRequest
+from bench.rounds.start_round import Means
 from bench.run import folder, set_aside
 from bench.run.results import CellResult
 from pose.files import write_json

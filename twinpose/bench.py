@@ -74,10 +74,11 @@ def bench(
     with folder.locked(run):
         made = folder.opened(run, coco)
         cells = measurement.load_matrix(made, *asked)
-        if protocol == "mlperf":
-            return _by_loadgen(made, cells, only, options, timeout_s, uncertified, as_json)
         command = shlex.join(["twinpose", *sys.argv[1:]])
-        return _measure(made, cells, BenchRequest(only, timeout_s, uncertified, again, command), as_json)
+        request = BenchRequest(only, timeout_s, uncertified, again, command)
+        if protocol == "mlperf":
+            return _by_loadgen(made, cells, request, options, as_json)
+        return _measure(made, cells, request, as_json)
 
 
 def _export(run: Path, path: Path, as_json: bool) -> int:
@@ -111,22 +112,16 @@ def _measure(made: RunFolder, cells: Matrix, request: BenchRequest, as_json: boo
 
 
 def _by_loadgen(
-    made: RunFolder,
-    cells: Matrix,
-    only: str | None,
-    options: mlperf.Options,
-    timeout_s: float | None,
-    uncertified: bool,
-    as_json: bool,
+    made: RunFolder, cells: Matrix, request: BenchRequest, options: mlperf.Options, as_json: bool
 ) -> int:
     """Drive the cells by MLPerf LoadGen and print what it found; return the exit code."""
     with made.stage("bench mlperf", f"twinpose bench {made.quoted} --protocol mlperf"):
         rows = mlperf.run(
             made.path,
-            filter_.select(cells.cells, only),
+            filter_.select(cells.cells, request.only),
             options,
-            timeout_s=cells.protocol.timeout_s if timeout_s is None else timeout_s,
-            uncertified=uncertified,
+            timeout_s=cells.protocol.timeout_s if request.timeout_s is None else request.timeout_s,
+            uncertified=request.uncertified,
             on_event=_say_event,
             places=cells.places,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,33 +10,15 @@ import msgspec
 import numpy as np
 
 from bench.cells.cell import Cell, Lane
-from bench.cells.runtimes import RUNNERS
 from bench.cells.scenarios import TIMED
 from bench.process.affinity import Cores
-from bench.process.launch import OnEvent
 from bench.rounds import close
-from bench.rounds.passes import Session
 from bench.rounds.plan import Agenda
 from bench.rounds.round_record import round_of
-from bench.rounds.start_round import Child
+from bench.rounds.start_round import Means, run_round
 from bench.run import journal
 from bench.run import results as results_
 from bench.run.results import CellResult
-
-
-@dataclass(frozen=True)
-class Means:
-    """What rounds are measured with, beside the matrix."""
-
-    session: Session
-    tell: OnEvent
-    timeout_s: float
-    idle_w: float | None = None
-    """What the GPU draws when idle; None where it is not known."""
-    runners: Mapping[str, str] = field(default_factory=lambda: RUNNERS)
-    """By runtime, its runner as "module:class"."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    """Laid over every child's environment."""
 
 
 def measure(agenda: Agenda, means: Means) -> list[CellResult]:
@@ -108,19 +89,11 @@ class _Measuring:
         if cell.id not in agenda.tried:
             agenda.tried.add(cell.id)
             self.means.tell("cell_started", {**self._where(cell), "round": which})
-        child = Child(
-            cell=cell,
-            run=self.run,
-            matrix=basis.matrix,
-            timeout_s=self.means.timeout_s,
-            runner=self.means.runners[cell.runtime],
-            env=self.means.env,
-            cpus=self.cores.for_child(cell.threads),
-            idle_w=self.means.idle_w,
-            samples=results_.samples_path(self.run.path, cell.id, number),
+        samples = results_.samples_path(self.run.path, cell.id, number)
+        started, cpus = journal.now(), self.cores.for_child(cell.threads)
+        outcome = run_round(
+            self.run, basis.matrix, cell, self.means, basis.artifact(cell), samples=samples, cpus=cpus
         )
-        started = journal.now()
-        outcome = child.measure(basis.artifact(cell), self.means.tell)
         value = outcome.value or {}
         if value:
             made = round_of(value, outcome, started, number, pass_id, before)
@@ -129,7 +102,7 @@ class _Measuring:
                 before, made, value["effective"], basis.matrix.protocol, basis.wanted(cell), raw
             )
         else:
-            child.samples.unlink(missing_ok=True)
+            samples.unlink(missing_ok=True)
             after = msgspec.structs.replace(before, status=outcome.status, reason=outcome.reason)
         results_.save(self.run.path, after)
         agenda.rows[cell.id] = after

@@ -20,10 +20,10 @@ from bench.parity import certificate
 from bench.parity import gate as gate_
 from bench.process.launch import OnEvent
 from bench.rounds import close, measure, noise_pair
-from bench.rounds.measure import Means
 from bench.rounds.null_cost import overhead
 from bench.rounds.passes import Session
 from bench.rounds.plan import Agenda, Basis, Plan, plan
+from bench.rounds.start_round import Means
 from bench.run import bench_file, journal, results, set_aside
 from bench.run.bench_file import BenchedMatrix, BenchFile, Ceilings, NoiseFloor, NullCost, SessionRecord
 from bench.run.folder import RunFolder
@@ -80,7 +80,7 @@ def run(
     """Measure what is asked for and an A/A pair; write the cells, what compares them, and bench.json.
 
     tell hears what `prepared` and `bench.rounds.measure.measure` say; runners and env are
-    `bench.rounds.measure.Means`'s; ceilings is `bench.ceilings.shares.measure`.
+    `bench.rounds.start_round.Means`'s; ceilings is `bench.ceilings.shares.measure`.
     """
     picked = filter_.select(chosen.cells, request.only)
     pair = noise_pair.noise_pair(picked)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix, Place
 from bench.cells.protocol import Protocol
+from bench.cells.runtimes import RUNNERS
 from bench.cells.scenarios import SCENARIOS, why_not
 from bench.contract import RunnerSpec
 from bench.machine import fingerprint
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
+from bench.rounds.passes import Session
 from bench.rounds.why_absent import missing, recorded
 from bench.run import artifacts
 from bench.run.folder import RunFolder
@@ -25,54 +27,56 @@ MEMORY_SHARE = 0.9
 
 
 @dataclass(frozen=True)
-class Child:
-    """A cell about to be measured: everything its process is told."""
+class Means:
+    """What rounds are measured with, beside the matrix."""
 
-    cell: Cell
-    run: RunFolder
-    matrix: Matrix
+    session: Session
+    tell: OnEvent
     timeout_s: float
-    runner: str
-    env: Mapping[str, str]
-    cpus: tuple[int, ...] | None
-    """Logical processors it may use; None for all."""
-    idle_w: float | None
-    """What the GPU draws when idle."""
-    samples: Path
-    """Where it writes its raw samples, and where they stay."""
+    idle_w: float | None = None
+    """What the GPU draws when idle; None where it is not known."""
+    runners: Mapping[str, str] = field(default_factory=lambda: RUNNERS)
+    """By runtime, its runner as "module:class"."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Laid over every child's environment."""
 
-    @property
-    def folder(self) -> Path:
-        """Return where request, events, log and result lie."""
-        return self.run.path / "bench" / "children" / self.cell.id
 
-    def measure(self, artifact_sha256: str | None, tell: OnEvent) -> launch.Outcome:
-        """Return what became of one round; without an artifact, why there is none."""
-        self.samples.unlink(missing_ok=True)
-        absent = why_not(self.cell)
-        if absent:
-            outcome = launch.Outcome("unsupported", absent, None, 0.0)
-        else:
-            outcome = missing(self.run, self.cell) if artifact_sha256 is None else self._call(tell)
-        return recorded(self.run, outcome)
+def run_round(
+    run: RunFolder,
+    matrix: Matrix,
+    cell: Cell,
+    means: Means,
+    artifact_sha256: str | None,
+    *,
+    samples: Path,
+    cpus: tuple[int, ...] | None,
+) -> launch.Outcome:
+    """Return what became of one round; without an artifact, why there is none.
 
-    def _call(self, tell: OnEvent) -> launch.Outcome:
-        make_folder(self.folder)
-        make_folder(self.samples.parent)
-        asked = request(
-            self.run, self.cell, self.matrix.protocol, self.samples, runner=self.runner, idle_w=self.idle_w
-        )
-        return start(
+    samples: where it writes its raw samples, and where they stay; cpus: the logical processors that it may
+    use, None for all. Request, events, log and result lie in bench/children/ID.
+    """
+    samples.unlink(missing_ok=True)
+    if absent := why_not(cell):
+        outcome = launch.Outcome("unsupported", absent, None, 0.0)
+    elif artifact_sha256 is None:
+        outcome = missing(run, cell)
+    else:
+        folder, runner = run.path / "bench" / "children" / cell.id, means.runners[cell.runtime]
+        make_folder(folder)
+        make_folder(samples.parent)
+        outcome = start(
             "bench.scenarios.round:cell",
-            asked,
-            self.folder,
-            self.cell,
-            self.matrix.places.get(self.cell.runtime),
-            timeout_s=self.timeout_s,
-            env=self.env,
-            cpus=self.cpus,
-            tell=tell,
+            request(run, cell, matrix.protocol, samples, runner=runner, idle_w=means.idle_w),
+            folder,
+            cell,
+            matrix.places.get(cell.runtime),
+            timeout_s=means.timeout_s,
+            env=means.env,
+            cpus=cpus,
+            tell=means.tell,
         )
+    return recorded(run, outcome)
 
 
 def start(

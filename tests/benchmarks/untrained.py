@@ -11,10 +11,10 @@ import numpy as np
 from bench.cells.cell import TWINS, Cell
 from bench.cells.matrix import Matrix
 from bench.cells.protocol import Protocol
-from bench.cells.runtimes import RUNNERS
 from bench.process import launch
 from bench.process.affinity import Cores
-from bench.rounds.start_round import Child
+from bench.rounds.passes import Session
+from bench.rounds.start_round import Means, run_round
 from bench.run import artifacts, results
 from bench.run.folder import RunFolder, Settings
 from bench.stages import preparing
@@ -38,19 +38,10 @@ def measured(run: RunFolder, cell: Cell, protocol: dict[str, Any]) -> tuple[dict
     """Return what one round of the bench gives, measured as the bench does, and its latencies (n,) in ns."""
     wanted = Protocol.model_validate({"profile": "quick", **protocol})
     cores = Cores.mine()
-    child = Child(
-        cell=cell,
-        run=run,
-        matrix=Matrix("untrained", wanted, (cell,)),
-        timeout_s=120,
-        runner=RUNNERS[cell.runtime],
-        env={},
-        cpus=cores.for_child(cell.threads),
-        idle_w=None,
-        samples=run.path / "samples.npz",
-    )
+    matrix = Matrix("untrained", wanted, (cell,))
+    means = Means(Session.begin(), lambda name, fields: None, timeout_s=120)
+    artifact = artifacts.artifact_sha256(artifacts.artifact(run.path, cell))
+    samples, cpus = run.path / "samples.npz", cores.for_child(cell.threads)
     with cores.parent_aside():
-        outcome = child.measure(
-            artifacts.artifact_sha256(artifacts.artifact(run.path, cell)), lambda name, fields: None
-        )
-    return launch.value_of(outcome), results.load_samples(child.samples)["latency_ns"]
+        outcome = run_round(run, matrix, cell, means, artifact, samples=samples, cpus=cpus)
+    return launch.value_of(outcome), results.load_samples(samples)["latency_ns"]
