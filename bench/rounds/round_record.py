@@ -26,8 +26,7 @@ def round_of(
     changed = [k for k, v in value["effective"].items() if before.rounds and before.effective.get(k, v) != v]
     if changed:
         another = f"the runtime read back another {', '.join(changed)} than in the round before"
-        verdict = "FLAGGED" if validity.verdict == "VALID" else validity.verdict
-        validity = Validity(verdict, [*validity.reasons, another])
+        validity = validity.flagged(another)
     known = {
         "wall_s": outcome.wall_s,
         "started": started,

@@ -19,8 +19,8 @@ ONE_CORE = (0.8, 1.05)
 
 def judged(validity: Validity, doubts: list[str], faults: list[str]) -> Validity:
     """Return a round's verdict with doubts, which flag it, and faults, which make it invalid."""
-    verdict = "FLAGGED" if doubts and validity.verdict == "VALID" else validity.verdict
-    return Validity("INVALID" if faults else verdict, [*faults, *validity.reasons, *doubts])
+    found = validity.flagged(*doubts)
+    return Validity("INVALID", [*faults, *found.reasons]) if faults else found
 
 
 def missing_threads(asked: int, told: int | None, processors: int) -> list[str]:

@@ -22,6 +22,11 @@ class Validity(msgspec.Struct, frozen=True):
     """VALID, FLAGGED or INVALID; what is INVALID is never ranked."""
     reasons: list[str] = []
 
+    def flagged(self, *doubts: str) -> Validity:
+        """Return the same with further reasons, any of which flags what was VALID."""
+        verdict = "FLAGGED" if doubts and self.verdict == "VALID" else self.verdict
+        return Validity(verdict, [*self.reasons, *doubts])
+
 
 def validity(samples: np.ndarray) -> Validity:
     """Return the verdict on durations (n,) in order of time.

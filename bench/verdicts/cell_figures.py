@@ -93,7 +93,5 @@ def _percentiles(
 def validity(rounds: list[Round], wanted: int) -> Validity:
     """Return a cell's verdict from its rounds'; rounds that are missing flag it."""
     found = validity_.cell_validity([one.validity for one in rounds])
-    if len(rounds) >= wanted:
-        return found
     short = f"{len(rounds)} of {wanted} rounds are measured"
-    return Validity("FLAGGED" if found.verdict == "VALID" else found.verdict, [*found.reasons, short])
+    return found if len(rounds) >= wanted else found.flagged(short)
