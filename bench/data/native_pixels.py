@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -97,17 +97,13 @@ def compare_pipelines(resolved: Recipe, request: Request) -> dict[str, Any]:
         people = len(splits.select(manifest, request.coco, request.part))
         found |= {"people": people, "samples": min(request.samples, people), "twins": {}}
         for twin in TWINS:
-            payload = {
+            payload = asdict(request) | {
                 "twin": twin,
                 "recipe": resolved.model_dump(mode="json"),
-                "coco": str(request.coco.resolve()),
-                "split": str(split),
-                "part": request.part,
-                "samples": request.samples,
-                "rounds": request.rounds,
-                "workers": request.workers,
+                "coco": request.coco.resolve(),
+                "split": split,
                 "threads": fingerprint.usable_cores(),
-                "weights": str(request.weights.resolve()) if request.weights else None,
+                "weights": request.weights and request.weights.resolve(),
             }
             try:
                 found["twins"][twin] = {

@@ -38,7 +38,10 @@ def plot(run: Run, kind: Breakdown) -> Plot | None:
         panels = figure.subplots(len(lanes), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
         longest = max(sum(max(ms, 0.0) for ms in parts_of(cell, kind).values()) for cell in cells)
         for axes, (heading, group) in zip(panels, lanes.items(), strict=True):
-            _draw(run, axes, group, kind, names, longest, tips)
+            for row, cell in enumerate(group):
+                parts, narrowest = parts_of(cell, kind), NARROWEST_LABEL * longest
+                tips |= _draw_bar(axes, row, cell.id, parts, names, narrowest)
+            name_rows(axes, [certification.marked(run, cell, cells_.name(cell.axes)) for cell in group])
             axes.set_title(heading, color=style.light("ink"))
         panels[-1].set_xlim(0, longest * 1.02)
         panels[-1].set_xlabel("milliseconds")
@@ -65,28 +68,22 @@ def _colour(place: int) -> str:
     return style.light(style.PARTS[place % len(style.PARTS)])
 
 
-def _draw(
-    run: Run,
-    axes: Axes,
-    group: list[CellResult],
-    kind: Breakdown,
-    names: list[str],
-    longest: float,
-    tips: Tips,
-) -> None:
-    for row, cell in enumerate(group):
-        left, parts = 0.0, parts_of(cell, kind)
-        for place, name in enumerate(names):
-            # A phase is a difference of two medians, and of a small one noise may make a negative.
-            width, gid = max(parts.get(name, 0.0), 0.0), f"part-{place}-{cell.id}"
-            tips[gid] = f"{cell.id}: {name} {milliseconds(parts.get(name, 0.0))} ms"
-            axes.barh(
-                row, width, 0.74, left, color=_colour(place), edgecolor=style.light("ground"), linewidth=0.8
-            )[0].set_gid(gid)
-            if width > NARROWEST_LABEL * longest:
-                axes.text(left + width / 2, row, milliseconds(width), ha="center", va="center", fontsize=8)
-            left += width
-    name_rows(axes, [certification.marked(run, cell, cells_.name(cell.axes)) for cell in group])
+def _draw_bar(
+    axes: Axes, row: int, cell_id: str, parts: dict[str, float], names: list[str], narrowest: float
+) -> Tips:
+    """Draw a cell's parts, those above `narrowest` with their figure; return what hovering says."""
+    tips: Tips = {}
+    left = 0.0
+    for place, name in enumerate(names):
+        # A phase is a difference of two medians, and of a small one noise may make a negative.
+        width, gid = max(parts.get(name, 0.0), 0.0), f"part-{place}-{cell_id}"
+        tips[gid] = f"{cell_id}: {name} {milliseconds(parts.get(name, 0.0))} ms"
+        look = {"color": _colour(place), "edgecolor": style.light("ground"), "linewidth": 0.8}
+        axes.barh(row, width, 0.74, left, **look)[0].set_gid(gid)  # type: ignore[arg-type]
+        if width > narrowest:
+            axes.text(left + width / 2, row, milliseconds(width), ha="center", va="center", fontsize=8)
+        left += width
+    return tips
 
 
 def plots(run: Run) -> list[Plot]:
