@@ -116,8 +116,8 @@ def distance(values: np.ndarray, reference: np.ndarray) -> float:
     """
     if values.shape != reference.shape:
         return math.inf
-    wide = reference.astype(np.float64)
-    apart, size = np.linalg.norm(values.astype(np.float64) - wide), np.linalg.norm(wide)
+    wide = reference.astype(np.float64, copy=False)
+    apart, size = np.linalg.norm(values.astype(np.float64, copy=False) - wide), np.linalg.norm(wide)
     return float(apart / size) if size > 0 else float(apart)
 
 
