@@ -219,7 +219,11 @@ def read_back(effective: Mapping[str, Any]) -> str | None:
 
 def needing(package: str) -> Runtime | None:
     """Return the first runtime that a package belongs to, by the name that it is imported under."""
-    return next((one for one in RUNTIMES.values() if package in (*one.packages, *one.tools)), None)
+
+    def imports(one: Runtime) -> bool:
+        return package in [name.replace("-", "_") for name in (*one.packages, *one.tools)]
+
+    return next(filter(imports, RUNTIMES.values()), None)
 
 
 def versions() -> dict[str, str | None]:

@@ -141,7 +141,7 @@ def pairs(cells: Iterable[CellResult]) -> list[Pair]:
 
 
 def stopping_pairs(cells: Iterable[CellResult]) -> list[tuple[Sequence[float], Sequence[float]]]:
-    """Return the figures that `stats.enough` judges: of every pair that another round could still decide."""
+    """Return the figures that `paired.enough` judges: of every pair that another round could still decide."""
     return [(pair.a_values, pair.b_values) for pair in pairs(cells) if not pair.unfit]
 
 

@@ -109,7 +109,7 @@ def test_all_threads_are_the_machines_cores():
     [
         ({"presicion": "fp32"}, "unknown key 'blocks.0.presicion'; did you mean 'precision'?"),
         ({"mode": "ir"}, "runtime 'torch' has no mode 'ir'; it has: eager, compiled"),
-        ({"runtime": "pytorch"}, "Input should be 'tf', 'torch', 'onnxruntime' or 'openvino'"),
+        ({"runtime": "pytorch"}, "Input should be 'tf', 'torch', 'onnxruntime'"),
         ({"twin": "tf"}, "runtime 'torch' cannot run the twin 'tf'"),
         ({"batch": 0}, r"greater than 0 \(given: 0\)"),
         ({"batch": {"throughput": 8}}, "batch names no size for the scenario 'latency'"),
