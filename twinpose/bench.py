@@ -23,7 +23,7 @@ from bench.stages import measurement
 from pose.errors import UserError
 from pose.files import require_writable
 from reports import parquet as parquet_
-from twinpose.exits import SOME_CELLS_FAILED, failed_cells
+from twinpose.exits import SOME_CELLS_FAILED, went_wrong
 from twinpose.options import AsJson, Device, Moved, ProfileName, RunDir, Uncertified, files_of_run
 
 
@@ -108,7 +108,7 @@ def _measure(made: RunFolder, cells: Matrix, request: BenchRequest, as_json: boo
         "null": msgspec.to_builtins(found.null),
     }
     console.facts(facts, as_json, text.summary(found, made.path))
-    return SOME_CELLS_FAILED if failed_cells(found.cells) else 0
+    return SOME_CELLS_FAILED if any(went_wrong(one.status) for one in found.cells) else 0
 
 
 def _by_loadgen(
@@ -126,7 +126,7 @@ def _by_loadgen(
             places=cells.places,
         )
     console.facts(rows, as_json, mlperf.text(rows, certificate.read(made.path)))
-    return SOME_CELLS_FAILED if any(row["status"] not in {"ok", "unsupported"} for row in rows) else 0
+    return SOME_CELLS_FAILED if any(went_wrong(row["status"]) for row in rows) else 0
 
 
 def _say_event(event: str, fields: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from pose.errors import Unsupported, UserError
 from pose.recipe import Recipe
 from pose.weights import load as load_weights
 from reports import build
-from twinpose.exits import CHECK_FAILED, SOME_CELLS_FAILED, failed_cells
+from twinpose.exits import CHECK_FAILED, SOME_CELLS_FAILED, went_wrong
 from twinpose.options import (
     AsJson,
     Boxes,
@@ -62,7 +62,7 @@ def run(
         made = prepare(out, resolved, coco, boxes, device, threads, workers, weights)
         do_stages(made, uncertified=uncertified, given=weights)
         path = build.build(out)
-    failed = failed_cells(results.cells(out))
+    failed = [cell for cell in results.cells(out) if went_wrong(cell.status)]
     proven = certificate.read(out)
     status = proven.status if proven else None
     facts = {"report": str(path), "parity": status, "cells_failed": [cell.id for cell in failed]}
