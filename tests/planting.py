@@ -138,6 +138,8 @@ def _start(who: str, threads: int) -> None:
 
 def _run(plant: str | None, entry: str, payload: dict[str, Any], batches: int) -> dict[str, Any]:
     resolve(entry)
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].config.run_functions_eagerly(_is_eager(entry, batches))
     probing.STEP_SAMPLES = batches * probing.GRADIENT_BATCH
     with _taken_back():
         found = plain(
@@ -146,6 +148,16 @@ def _run(plant: str | None, entry: str, payload: dict[str, Any], batches: int) -
     # Networks lie in cycles: without this, each mistake's would stay.
     gc.collect()
     return found
+
+
+def _is_eager(entry: str, batches: int) -> bool:
+    """Return whether TensorFlow computes at once: to trace the tiny network takes it longer than to run it.
+
+    Not where all gradients are judged, for eager ones round otherwise in float32, nor for the schedules, for
+    a rate that a step keeps is kept by tracing.
+    """
+    brief = entry == "bench.parity.rungs.probing:measure" and batches < ALL
+    return brief or entry == "bench.parity.rungs.optimizer:follow"
 
 
 @contextlib.contextmanager
