@@ -54,7 +54,7 @@ frameworks: env
 
 # Two at a time, each in one process of its own: its framework is imported once.
 implementations: env
-	$(MAKE) --no-print-directory -j 2 --output-sync=target $(IMPLEMENTATIONS)
+	$(MAKE) --no-print-directory -j 2 $(IMPLEMENTATIONS)
 
 $(IMPLEMENTATIONS): env
 	$(BIN)/python -m pytest tests/$@ -m "not ($(SKIP))"

@@ -26,7 +26,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{where}: lacks 'kind'; expected one of: {', '.join(kinds)}{more}"
     message = first["msg"].removeprefix("Value error, ")
     # What a whole model contradicts itself in, its message says; the model would fill the screen.
-    whole = first["type"] == "missing" or not path or isinstance(first["input"], dict)
+    contradiction = first["type"] == "value_error" and isinstance(first["input"], dict)
+    whole = first["type"] == "missing" or not path or contradiction
     given = "" if whole else f" (given: {first['input']!r})"
     return f"{where}: {message}{given}{more}"
 

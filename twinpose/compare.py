@@ -26,7 +26,10 @@ def compare(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Compare two runs cell by cell; exits 4 where one regressed, 5 where B lacks one, 6 elsewhere."""
+    """Compare two runs cell by cell.
+
+    Exits 4 where one regressed, 5 where B lacks one or has another network, 6 elsewhere.
+    """
     share = rows.parse_share(fail_over)
     found = rows.compare_sides(sides.read(a), sides.read(b), only=only, fail_over=share)
     console.facts(found.to_dict(across_machines), as_json, text.text(found, across_machines))

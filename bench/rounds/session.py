@@ -121,8 +121,9 @@ def prepared(
 ) -> Agenda:
     """Plan a bench of the cells of a matrix, make the stored cells so that it can start, and return it.
 
-    tell hears "put_aside" (profiles: how many cells of each) where rounds of another protocol or version
-    stand back. Raises UserError when certified weights were altered, unless the request is `uncertified`.
+    tell hears "put_aside" (profiles: how many cells of each) where rounds of another protocol, version or
+    weights stand back. Raises UserError when certified weights were altered, unless the request is
+    `uncertified`.
     """
     gate = gate_.of_run(folder.path, wanted.places)
     if not request.uncertified:

@@ -17,6 +17,9 @@ QUESTIONS = {
 }
 
 
+UNCORRECTED = Absent("judged before p was corrected; 'twinpose bench' judges it anew", quiet=True)
+
+
 def table(run: Run) -> Table | None:
     """Return a row for each difference of AP, judged or not; None where the bench scored no two cells."""
     if not run.accuracies:
@@ -71,7 +74,7 @@ def table(run: Run) -> Table | None:
         ),
         note="AP of A less AP of B on the validation part, with the interval of a paired bootstrap over "
         "images. Equal: the interval lies within the margin; higher and lower: it leaves out 0, and p, "
-        f"corrected for all rows (Holm), is at most 5 %.{luck} {run.scored_on}",
+        f"corrected for all rows (Holm), is at most 5 % where it is given.{luck} {run.scored_on}",
         command=command(run, "bench"),
         source="bench/accuracies.json",
         grouped_by="Question",
@@ -88,7 +91,7 @@ def _values(one: ApDifference, reason: str | None) -> tuple[Value, ...]:
     return (
         *(known(one.ap_a), known(one.ap_b), known(one.difference)),
         f"[{fine_difference(ends[0])}, {fine_difference(ends[1])}]" if ends else none,
-        known(one.p_holm),
+        UNCORRECTED if one.verdict and one.p_holm is None else known(one.p_holm),
         one.verdict or "no verdict",
         *(known(one.margin), known(one.images)),
         reason or Absent("nothing is missing", shown="", quiet=True),

@@ -115,6 +115,7 @@ def test_overrides_are_applied_in_order(written):
         ("name.first=3", "'name' is a value, not a section"),
         ("training.epochs=[", "the value is not YAML"),
         ("training.epochs=0", "training.epochs: Input should be greater than 0 (given: 0)"),
+        ("training.epochs={a: 1}", "training.epochs: Input should be a valid integer (given: {'a': 1})"),
         ("training.epochs=many", "training.epochs: Input should be a valid integer"),
         ("training.learning_rate=.nan", "training.learning_rate"),
         ("training.learning_rate=.inf", "training.learning_rate"),
