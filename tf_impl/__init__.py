@@ -5,7 +5,6 @@ import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-# Keras imports these where it finds them, and uses none of them here: two seconds of every child's start, and
-# with scikit-learn an OpenMP pool in a process whose threads are measured. A None says not installed.
-for name in ("sklearn", "matplotlib", "pandas"):
-    sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+# Keras imports scikit-learn where it finds it, and NNCF brings it: a second of every child's start, and
+# an OpenMP pool in a process whose threads are measured. A None says that it is not installed.
+sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
