@@ -85,6 +85,8 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     try:
         import mlperf_loadgen as lg
     except ModuleNotFoundError as error:
+        if error.name != "mlperf_loadgen":
+            raise
         raise Unsupported(not_installed("mlperf_loadgen", "twinpose[mlperf]")) from error
 
     spec, options = RunnerSpec(**payload["spec"]), Options(**payload["options"])

@@ -31,8 +31,8 @@ def load_matrix(
     if wanted is None:
         raise UserError(f"recipe '{run.recipe.name}' names no matrix; give one with --matrix")
     loaded = matrix.on_device(matrix.load(wanted), device or run.settings.device)
-    benched = bench_file.read(run.path)
-    profile = profile or (benched.profiles_asked.get(loaded.name) if benched else None)
+    if profile is None and (benched := bench_file.read(run.path)):
+        profile = benched.profiles_asked.get(loaded.name)
     profile = None if profile == OWN else profile
     loaded = matrix.with_profile(loaded, profile) if profile else loaded
     said = {"--matrix": name, "--device": device, "--profile": profile}
