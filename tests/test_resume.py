@@ -35,6 +35,7 @@ def _train(twin: str, payload: dict[str, Any], folder: Path, kill: str | None = 
     return launch.call(entry, payload | extra, folder, env=env, timeout_s=240)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_training_that_is_killed_again_and_again_resumes_to_the_same_end(
     uninterrupted: dict[str, Any], tmp_path: Path

@@ -154,6 +154,7 @@ def test_weights_leave_and_come_back_unchanged(run_folder: Path, exported: dict[
         assert weights.fingerprint(weights.read(best)) == weights.fingerprint(weights.read(back))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_run_of_imported_weights_is_certified_cell_by_cell_until_a_weight_is_altered(
     run_folder: Path, tmp_path: Path

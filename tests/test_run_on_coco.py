@@ -11,6 +11,7 @@ from commands import succeeds
 MATRIX = Path(__file__).parent / "matrices" / "accuracy.yaml"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.frameworks("tensorflow", "torch", "openvino", "onnxruntime")
 def test_real_coco_goes_the_whole_way(coco_mini: Path, tmp_path: Path) -> None:
