@@ -160,7 +160,11 @@ def read_json(path: Path, expected: str) -> Any:
 
 def read_as(path: Path, kind: type[T], expected: str) -> T:
     """Return the JSON in `path` as `kind` (what msgspec converts to); UserError says what differs."""
-    raw = read_json(path, expected)
+    return converted(path, read_json(path, expected), kind, expected)
+
+
+def converted(path: Path, raw: Any, kind: type[T], expected: str) -> T:
+    """Return JSON that was read from `path` as `kind`; UserError says what differs."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:

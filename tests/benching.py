@@ -63,8 +63,7 @@ def measured(
     made = folder.opened(run)
     stored = set_aside.stored(made.path, damaged={cell.id for cell in cells})
     agenda = session.prepared(made, replace(chosen, cells=cells), stored, request, tell)
-    timeout_s = chosen.protocol.timeout_s if request.timeout_s is None else request.timeout_s
-    return measure(agenda, Means(drawn_by or Session.begin(), tell, timeout_s, **means))
+    return measure(agenda, Means(drawn_by or Session.begin(), tell, request.seconds(chosen), **means))
 
 
 def call_here(

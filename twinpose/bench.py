@@ -120,7 +120,7 @@ def _by_loadgen(
             made.path,
             filter_.select(cells.cells, request.only),
             options,
-            timeout_s=cells.protocol.timeout_s if request.timeout_s is None else request.timeout_s,
+            timeout_s=request.seconds(cells),
             uncertified=request.uncertified,
             on_event=_say_event,
             places=cells.places,

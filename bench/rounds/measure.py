@@ -45,8 +45,8 @@ class _Measuring:
     agenda: Agenda
     means: Means
     cores: Cores = field(default_factory=Cores.mine)
-    raw: dict[str, list[dict[str, np.ndarray]]] = field(default_factory=dict)
-    """Raw samples of the lane's cells, by ID and round."""
+    raw: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    """Raw samples of the lane's cells, by ID: of their rounds so far."""
     finished: set[str] = field(default_factory=set)
     """IDs of cells that were told as finished."""
 
@@ -112,11 +112,10 @@ class _Measuring:
 
     def _raw(self, before: CellResult, number: int) -> dict[str, np.ndarray]:
         """Return the raw samples of a cell's rounds and of the one that was measured last."""
-        if before.id not in self.raw:
-            earlier = [one.number for one in before.rounds]
-            self.raw[before.id] = [results_.round_samples(self.run.path, before.id, n) for n in earlier]
-        self.raw[before.id].append(results_.round_samples(self.run.path, before.id, number))
-        return results_.joined(self.raw[before.id])
+        earlier = self.raw.get(before.id) or results_.samples(self.run.path, before)
+        made = results_.round_samples(self.run.path, before.id, number)
+        self.raw[before.id] = results_.joined([earlier, made])
+        return self.raw[before.id]
 
     def _finish(self, cell: Cell) -> None:
         """Tell that a cell is finished, once."""

@@ -50,6 +50,10 @@ class BenchRequest:
     """Whether to forget the rounds of the selected cells first."""
     command: str = "twinpose bench"
 
+    def seconds(self, matrix: Matrix) -> float:
+        """Return how long a round of a matrix may take."""
+        return matrix.protocol.timeout_s if self.timeout_s is None else self.timeout_s
+
 
 @dataclass(frozen=True)
 class BenchResult:
@@ -92,8 +96,7 @@ def run(
     agenda = prepared(folder, wanted, stored, request, tell)
 
     session = Session.begin()
-    timeout_s = chosen.protocol.timeout_s if request.timeout_s is None else request.timeout_s
-    means = Means(session, tell, timeout_s, shares.idle_w(wanted), runners, env or {})
+    means = Means(session, tell, request.seconds(chosen), shares.idle_w(wanted), runners, env or {})
     # What some cells were measured by holds for them; only a bench of all decides for the matrix.
     asked = {} if request.only else {chosen.name: chosen.profile_given or ""}
     record = record.begun(

@@ -15,7 +15,7 @@ import numpy as np
 from bench.cells.cell import Cell
 from bench.statistics.validity import Validity
 from pose.errors import UserError
-from pose.files import read_as, read_bytes, read_json, write_json
+from pose.files import converted, read_bytes, read_json, write_json
 
 T = TypeVar("T")
 
@@ -152,8 +152,9 @@ def read_record(path: Path, kind: type[T], expected: str) -> T:
 
     kind: what msgspec converts to; expected: the kind of file, in words.
     """
-    require_known(path, read_json(path, expected))
-    return read_as(path, kind, expected)
+    raw = read_json(path, expected)
+    require_known(path, raw)
+    return converted(path, raw, kind, expected)
 
 
 def cells(run: Path, damaged: Collection[str] = ()) -> list[CellResult]:
