@@ -28,7 +28,7 @@ def compare(
 ) -> int:
     """Compare two runs cell by cell.
 
-    Exits 4 where one regressed, 5 where B lacks one or has another network, 6 elsewhere.
+    Exits 4 where one regressed, 5 where B has nothing comparable to one, 6 on another machine.
     """
     share = rows.parse_share(fail_over)
     found = rows.compare_sides(sides.read(a), sides.read(b), only=only, fail_over=share)

@@ -37,9 +37,20 @@ INPUTS: dict[MeasuredPart, tuple[str, ...]] = {
     "pipeline": (SPLIT, *BOXES),
     "step": (),
     "loader": (SPLIT,),
-    "predictions": (SPLIT, *BOXES, *SCORING),
+    "predictions": (SPLIT, *BOXES, *SCORING, "data.channel_order"),
 }
 """By what a scenario measures: the facts of what goes in, without which a figure is of something else."""
+
+RECIPES: dict[MeasuredPart, tuple[str, ...]] = {
+    "network": (),
+    "pipeline": (),
+    "step": ("training.optimizer",),
+    "loader": ("data.pipeline", "training.augmentation"),
+    "predictions": ("data.pipeline", "model.sigma_px", "model.pretrained", "training"),
+}
+"""The same of the recipe, which names all of it: facts, or sections of them; where the data lie is none."""
+SEED = "training.seed"
+"""Another seed is the same question, asked once more."""
 
 
 def read(run: Path) -> dict[str, Any]:
@@ -86,3 +97,13 @@ def inputs(facts: Mapping[str, Any], result: CellResult) -> dict[str, Any]:
     """Return those of a run's `facts`, and its split, that say what a cell was given or scored on."""
     known = {**facts, SPLIT: result.split_sha256 or None}
     return {name: known.get(name) for name in INPUTS[SCENARIOS[result.axes.scenario].of]}
+
+
+def recipe(facts: Mapping[str, Any], result: CellResult) -> dict[str, Any]:
+    """Return those of a run's `facts` by which a cell was made: a step, a loader, or the weights of an AP."""
+    sections = RECIPES[SCENARIOS[result.axes.scenario].of]
+    return {
+        name: value
+        for name, value in facts.items()
+        if name != SEED and any(name == one or name.startswith(f"{one}.") for one in sections)
+    }

@@ -20,7 +20,7 @@ class ComparedCell(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     status: str
-    """`compared`, `regressed`, `not comparable` (another network), `not measured` (in B), `nothing in A`."""
+    """`compared`, `regressed`, `not comparable` (another question), `not measured` (in B), `nothing in A`."""
     kind: str
     """`time`, `rate` or `accuracy`."""
     unit: str
@@ -51,7 +51,7 @@ class ComparedCell(msgspec.Struct, frozen=True, kw_only=True):
     """B against A: `faster`, `slower`, `equivalent`, `inconclusive`; of an AP `higher`, `lower`, `equal`,
     `inconclusive`."""
     reason: str | None = None
-    """Why there is no verdict, or what makes this one doubtful."""
+    """Why there is no verdict, what makes it not comparable, or what makes this verdict doubtful."""
     exempt: bool = False
     """Whether it is no gap that B lacks it: the second arm of an A/A pair."""
 
@@ -79,7 +79,7 @@ class ComparedRuns(msgspec.Struct, frozen=True, kw_only=True):
     def exit_code(self, across_machines: bool = False) -> int:
         """Return 0, or the exit code of the first that holds: machines differ, regressed, not measured.
 
-        Of another network counts as not measured: nothing in B says anything of A's.
+        What is not comparable counts as not measured: nothing in B says anything of A's.
         """
         statuses = {row.status for row in self.rows if not row.exempt}
         if self.machine and not across_machines:
@@ -90,8 +90,7 @@ class ComparedRuns(msgspec.Struct, frozen=True, kw_only=True):
 
     def counts(self) -> dict[str, int]:
         """Return how many rows have each verdict or, without one, each status; and the regressed ones."""
-        unjudged = {"compared": "without a verdict"}
-        found = Counter(row.verdict or unjudged.get(row.status, row.status) for row in self.rows)
+        found = Counter(row.verdict or row.status for row in self.rows)
         found["regressed"] = sum(row.status == "regressed" for row in self.rows)
         return dict(found)
 

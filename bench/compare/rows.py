@@ -95,9 +95,9 @@ def _rows(measures: Sequence[Measure], b: Side, fail_over: float, looks: Looks) 
             rows[one.id] = ComparedCell(
                 id=one.id, status=status, kind=one.kind, unit=one.unit, reason=reason, exempt=exempt
             )
-        elif apart := identity.known_to_differ(one.inputs, other.inputs):
-            reason = f"no verdict: {_changes(apart)}"
-            rows[one.id] = msgspec.structs.replace(_figures(one, other), reason=reason)
+        elif apart := _made_otherwise(one, other):
+            figures = _figures(one, other)
+            rows[one.id] = msgspec.structs.replace(figures, status="not comparable", reason=_changes(apart))
         elif one.kind == "accuracy":
             scored.append((one, other))
         else:
@@ -120,14 +120,32 @@ def _missing(one: Measure, other: Measure | None) -> tuple[str, str] | None:
     return ("not measured", other.trouble) if other.trouble else None
 
 
+def _made_otherwise(one: Measure, other: Measure) -> list[dict[str, Any]]:
+    """Return what makes two figures of one network answers to different questions."""
+    apart = identity.known_to_differ(one.inputs, other.inputs)
+    # The same weights are the same whatever recipe they came from; a step or a loader is the recipe's.
+    if one.recipe and other.recipe and not (one.kind == "accuracy" and _same_artifact(one, other)):
+        apart += identity.differing(one.recipe, other.recipe)
+    return apart
+
+
+def _same_artifact(one: Measure, other: Measure) -> bool:
+    return one.artifact is not None and one.artifact == other.artifact
+
+
 def _changes(apart: Sequence[dict[str, Any]]) -> str:
     """Return facts that differ in words; of a hash nobody reads more than that."""
     said = [
         f"the {one['what']}s differ" if one["what"] in recipe_facts.HASHES
-        else f"{one['what']} {one['a']} -> {one['b']}"
+        else f"{one['what']} {known(one['a'])} -> {known(one['b'])}"
         for one in apart
     ]  # fmt: skip
     return ", ".join(said)
+
+
+def known(value: Any) -> str:
+    """Return a fact in words."""
+    return "none" if value is None else str(value)
 
 
 def _figures(one: Measure, other: Measure) -> ComparedCell:
@@ -148,6 +166,7 @@ def _accuracies(pairs: Sequence[tuple[Measure, Measure]]) -> list[ComparedCell]:
 
 
 NO_INTERVAL = "no interval: scored before matches were kept"
+OTHER_WEIGHTS = "other weights, one seed each"
 
 
 def _resampled(one: Measure, other: Measure) -> ComparedCell:
@@ -170,7 +189,7 @@ def _resampled(one: Measure, other: Measure) -> ComparedCell:
 
 
 def _scored(row: ComparedCell, p_holm: float | None, one: Measure, other: Measure) -> ComparedCell:
-    same = one.artifact is not None and one.artifact == other.artifact
+    same = _same_artifact(one, other)
     margin = ap_differences.SAME_WEIGHTS if same else ap_differences.OTHER
     # Without the images there is only the difference itself.
     apart = row.difference or 0.0
@@ -180,7 +199,7 @@ def _scored(row: ComparedCell, p_holm: float | None, one: Measure, other: Measur
         status="regressed" if verdict == "lower" else "compared",
         p_holm=p_holm,
         verdict=verdict,
-        reason="; ".join(filter(None, [None if same else "other weights", row.reason])) or None,
+        reason="; ".join(filter(None, [None if same else OTHER_WEIGHTS, row.reason])) or None,
     )
 
 

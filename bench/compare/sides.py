@@ -49,6 +49,8 @@ class Measure:
     """Which network it is of; two are compared only where none of these facts differs."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """What it was given or scored on; two have a verdict only where none of these facts differs."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """By what it was made; the same goes for these, unless one artifact is in both."""
     artifact: str | None = None
     """The hash of what was measured."""
     first_look: int | None = None
@@ -153,6 +155,7 @@ def _of_cell(
         doubts="; ".join(validity.reasons) if validity.verdict == "FLAGGED" else None,
         network=recipe_facts.network(recipe, result),
         inputs=recipe_facts.inputs(recipe, result),
+        recipe=recipe_facts.recipe(recipe, result),
         artifact=result.artifact_sha256,
         first_look=result.first_look,
         matches=partial(ap_differences.matches, run, result) if kind == "accuracy" else None,

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.compare.changed_verdicts import Turned
 from bench.compare.records import ComparedCell, ComparedRuns
+from bench.compare.rows import known
 from bench.console import aligned
 
 UNITS_OF_S = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
@@ -29,7 +30,7 @@ def text(found: ComparedRuns, across_machines: bool = False) -> str:
         _differing("trained or scored otherwise:", found.recipe),
         _timed([row for row in rows if row.kind != "accuracy" and row.a is not None]),
         _accuracies([row for row in rows if row.kind == "accuracy" and row.a is not None]),
-        _listed("not comparable:", _why(rows, "not comparable")),
+        _listed("not comparable:", _why([row for row in rows if row.a is None], "not comparable")),
         _listed("not measured in B:", _why(rows, "not measured")),
         _listed("nothing to compare with in A:", _why(rows, "nothing in A")),
         _listed("only in B:", found.only_in_b),
@@ -41,15 +42,11 @@ def text(found: ComparedRuns, across_machines: bool = False) -> str:
 
 
 def _differing(title: str, facts: Sequence[dict[str, Any]]) -> list[str]:
-    return _listed(title, [f"{one['what']}: {_known(one['a'])} -> {_known(one['b'])}" for one in facts])
+    return _listed(title, [f"{one['what']}: {known(one['a'])} -> {known(one['b'])}" for one in facts])
 
 
 def _listed(title: str, lines: Sequence[str]) -> list[str]:
     return [title, *(f"  {line}" for line in lines)] if lines else []
-
-
-def _known(value: Any) -> str:
-    return "none" if value is None else str(value)
 
 
 def _timed(rows: Sequence[ComparedCell]) -> list[str]:
@@ -61,7 +58,7 @@ def _timed(rows: Sequence[ComparedCell]) -> list[str]:
 
 def _timed_cells(row: ComparedCell) -> tuple[str, ...]:
     interval = f"{row.interval[0]:.3f} .. {row.interval[1]:.3f}" if row.interval else "-"
-    verdict = "slower, REGRESSED" if row.status == "regressed" else row.verdict or "-"
+    verdict = "slower, REGRESSED" if row.status == "regressed" else row.verdict or row.status
     ratio = "-" if row.ratio is None else f"{row.ratio:.3f}"
     return (
         row.id, _amount(row.a, row.unit), _amount(row.b, row.unit), ratio, interval,
@@ -96,7 +93,7 @@ def _accuracy_cells(row: ComparedCell) -> tuple[str, ...]:
     moved = "-" if row.difference is None else f"{row.difference:+.4f}"
     ends = row.difference_interval
     interval = f"{ends[0]:+.4f} .. {ends[1]:+.4f}" if ends else "-"
-    verdict = "lower, REGRESSED" if row.status == "regressed" else row.verdict or "-"
+    verdict = "lower, REGRESSED" if row.status == "regressed" else row.verdict or row.status
     return row.id, f"{row.a:.3f}", f"{row.b:.3f}", moved, interval, verdict, _p(row.p_holm), row.reason or ""
 
 
@@ -105,7 +102,7 @@ def _why(rows: Sequence[ComparedCell], status: str) -> list[str]:
 
 
 def _turned(one: Turned) -> str:
-    return f"{one.cell} against {one.against} ({one.set}): {_known(one.a)} -> {_known(one.b)}"
+    return f"{one.cell} against {one.against} ({one.set}): {known(one.a)} -> {known(one.b)}"
 
 
 def _summary(found: ComparedRuns) -> str:

@@ -1,4 +1,4 @@
-"""Two runs are judged on what they share: one network, and for an AP the same boxes, people and protocol."""
+"""Two runs are judged on what they share: a network, and for an AP boxes, people, protocol and training."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import twins
 from commands import Say
 from crowds import crowded, found_in, keep
 
+from bench.cells.cell import Cell
 from bench.compare import rows, sides, text
 from bench.compare.records import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, ComparedRuns
 from bench.run.folder import Settings
@@ -118,6 +119,7 @@ def test_one_cell_of_another_network_is_a_gap_like_one_that_was_not_measured(tmp
     ("b", "why"),
     [
         ({"boxes": "/x/detections.json"}, "boxes ground truth -> detections"),
+        ({"more": {"data": {"channel_order": "bgr"}}}, "data.channel_order rgb -> bgr"),
         ({"more": {"evaluation": {"flip_test": False}}}, "evaluation.flip_test True -> False"),
         (
             {"more": {"evaluation": {"oks_nms_threshold": 0.5, "joint_threshold": 0.1}}},
@@ -125,18 +127,20 @@ def test_one_cell_of_another_network_is_a_gap_like_one_that_was_not_measured(tmp
         ),
     ],
 )
-def test_an_ap_scored_otherwise_is_shown_without_a_verdict(
+def test_an_ap_scored_otherwise_is_shown_and_not_comparable(
     tmp_path: Path, b: dict[str, Any], why: str
 ) -> None:
     """The timings beside it are of the same network, and are judged."""
     both = compared(run(tmp_path / "a", cells(FAST, 0.7)), run(tmp_path / "b", cells(FAST, 0.3), **b))
     found = {row.id: row for row in both.rows}
     ap = found[ACCURACY.id]
-    assert (ap.status, ap.a, ap.b, ap.verdict, ap.difference) == ("compared", 0.7, 0.3, None, None)
-    assert ap.reason == f"no verdict: {why}"
-    assert (found[LATENCY.id].verdict, both.exit_code()) == ("equivalent", 0)
-    assert text.text(both).endswith("0 regressed, 2 equivalent, 1 without a verdict")
-    assert ap.reason in text.text(both)
+    assert (ap.status, ap.a, ap.b, ap.verdict, ap.difference) == ("not comparable", 0.7, 0.3, None, None)
+    assert ap.reason == why
+    assert (found[LATENCY.id].verdict, both.exit_code()) == ("equivalent", NOT_MEASURED)
+    assert text.text(both).endswith("0 regressed, 2 equivalent, 1 not comparable")
+    [line] = [line for line in text.text(both).splitlines() if ACCURACY.id in line]
+    assert line.split("  ")[-1] == why
+    assert "not comparable" in line
 
 
 def test_the_batch_of_an_evaluation_is_no_other_protocol(tmp_path: Path) -> None:
@@ -155,7 +159,7 @@ def test_two_detection_files_are_told_apart_by_their_content(tmp_path: Path) -> 
         [row.verdict for row in compared(detected[0], b).rows if row.kind == "accuracy"] for b in detected
     ]
     assert verdicts == [["equal"], ["equal"], [None]]
-    assert "no verdict: the detection files differ" in text.text(compared(detected[0], detected[2]))
+    assert "the detection files differ" in text.text(compared(detected[0], detected[2]))
 
 
 def test_a_run_keeps_the_hash_of_its_detections(tmp_path: Path) -> None:
@@ -173,7 +177,7 @@ def test_a_run_keeps_the_hash_of_its_detections(tmp_path: Path) -> None:
         assert made.facts()["boxes_sha256"] == (sha256_of_file(boxes) if given.boxes else None)
 
 
-def test_times_over_other_pictures_are_shown_without_a_verdict(tmp_path: Path) -> None:
+def test_times_over_other_pictures_are_shown_and_not_comparable(tmp_path: Path) -> None:
     """The network's own time does not depend on them."""
     timed = (LATENCY, PIPELINE, LOADER)
     a = run(tmp_path / "a", [run_folders.result(one, FAST) for one in timed])
@@ -183,11 +187,11 @@ def test_times_over_other_pictures_are_shown_without_a_verdict(tmp_path: Path) -
     assert found[LATENCY.id].status == "regressed"
     for cell in (PIPELINE, LOADER):
         row = found[cell.id]
-        assert (row.status, row.verdict, row.ratio, row.p_holm) == ("compared", None, None, None)
-        assert row.reason == "no verdict: the splits differ"
+        assert (row.status, row.verdict, row.ratio, row.p_holm) == ("not comparable", None, None, None)
+        assert row.reason == "the splits differ"
         assert row.b == pytest.approx(30.15, rel=1e-3)
         [line] = [line for line in text.text(both).splitlines() if cell.id in line]
-        assert line.endswith("no verdict: the splits differ")
+        assert line.endswith("the splits differ")
 
 
 def test_what_an_older_run_does_not_tell_counts_as_the_same(tmp_path: Path) -> None:
@@ -201,7 +205,63 @@ def test_what_an_older_run_does_not_tell_counts_as_the_same(tmp_path: Path) -> N
         assert both.exit_code() == REGRESSED
 
 
-def test_another_training_is_listed_and_compared(tmp_path: Path) -> None:
+TRAINED_OTHERWISE = [
+    ({"training": {"epochs": 30}}, "training.epochs 140 -> 30"),
+    ({"data": {"pipeline": "native"}}, "data.pipeline shared -> native"),
+    ({"model": {"sigma_px": 3.0}}, "model.sigma_px 2.0 -> 3.0"),
+    (
+        {"training": {"early_stopping": {"patience": 3}}},
+        "training.early_stopping.patience none -> 3",
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "why"), TRAINED_OTHERWISE)
+def test_an_ap_of_another_training_is_shown_and_not_comparable(
+    tmp_path: Path, more: dict[str, Any], why: str
+) -> None:
+    """What a network computes takes as long whatever its weights are."""
+    a = run(tmp_path / "a", cells(FAST, 0.7))
+    both = compared(a, run(tmp_path / "b", cells(FAST, 0.3, artifact_sha256="b" * 64), more=more))
+    found = {row.id: row for row in both.rows}
+    ap = found[ACCURACY.id]
+    assert (ap.status, ap.a, ap.b, ap.verdict, ap.reason) == ("not comparable", 0.7, 0.3, None, why)
+    assert {found[one.id].verdict for one in (LATENCY, TRAIN)} == {"equivalent"}
+    assert both.exit_code() == NOT_MEASURED
+
+
+def test_another_seed_of_the_same_recipe_is_judged_and_says_that_it_is_one(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", cells(FAST, 0.7))
+    b = run(tmp_path / "b", cells(FAST, 0.3, artifact_sha256="b" * 64), more={"training": {"seed": 7}})
+    [ap] = [row for row in compared(a, b).rows if row.kind == "accuracy"]
+    assert (ap.verdict, ap.status) == ("lower", "regressed")
+    assert str(ap.reason).startswith("other weights, one seed each; ")
+
+
+@pytest.mark.parametrize(
+    ("cell", "more", "why"),
+    [
+        (LOADER, {"data": {"pipeline": "native"}}, "data.pipeline shared -> native"),
+        (
+            LOADER,
+            {"training": {"augmentation": {"rotation_p": 0.0}}},
+            "training.augmentation.rotation_p 0.6 -> 0.0",
+        ),
+        (TRAIN, {"training": {"optimizer": "stock"}}, "training.optimizer aligned -> stock"),
+    ],
+)
+def test_a_loader_and_a_step_of_another_recipe_are_not_comparable(
+    tmp_path: Path, cell: Cell, more: dict[str, Any], why: str
+) -> None:
+    a = run(tmp_path / "a", [run_folders.result(cell, SLOW)])
+    b = run(tmp_path / "b", [run_folders.result(cell, FAST)], more=more)
+    [row] = compared(a, b).rows
+    assert (row.status, row.reason, row.verdict) == ("not comparable", why, None)
+    longer = run(tmp_path / "c", [run_folders.result(cell, FAST)], more={"training": {"epochs": 30}})
+    assert compared(a, longer).rows[0].status == "regressed"
+
+
+def test_another_recipe_of_the_same_weights_is_listed_and_judged(tmp_path: Path) -> None:
     a = run(tmp_path / "a", cells(FAST, 0.7))
     both = compared(a, run(tmp_path / "b", cells(FAST, 0.7), more={"training": {"epochs": 30}}))
     assert both.recipe == [{"what": "training.epochs", "a": 140, "b": 30}]

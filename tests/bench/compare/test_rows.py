@@ -259,14 +259,15 @@ def test_accuracies_are_compared_as_differences(
     [row] = found(tmp_path, [one], [other]).rows
     assert (row.verdict, row.status, row.ratio) == (verdict, status, None)
     assert row.difference == pytest.approx(b - 0.36)
-    assert row.reason == ("" if artifact[0] == "a" else "other weights; ") + rows_.NO_INTERVAL
+    assert row.reason == ("" if artifact[0] == "a" else f"{rows_.OTHER_WEIGHTS}; ") + rows_.NO_INTERVAL
 
 
-def test_accuracies_on_other_people_have_no_verdict(tmp_path: Path) -> None:
+def test_accuracies_on_other_people_are_not_comparable(tmp_path: Path) -> None:
     one = run_folders.result(ACCURACY, [0.36])
     other = run_folders.result(ACCURACY, [0.1], split_sha256="t" * 64)
     both = found(tmp_path, [one], [other])
-    assert (both.rows[0].verdict, both.exit_code()) == (None, 0)
+    assert (both.rows[0].status, both.rows[0].verdict) == ("not comparable", None)
+    assert both.exit_code() == NOT_MEASURED
     assert "splits differ" in text_.text(both)
 
 
