@@ -11,6 +11,8 @@ import pytest
 from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
 from bench.cells.runtimes import RUNTIMES
+from bench.cells.scenarios import SCENARIOS, why_not
+from bench.parity import ladder
 from bench.rounds import noise_pair
 from pose import recipe
 from pose.errors import UserError
@@ -171,8 +173,21 @@ def test_every_shipped_matrix_loads_on_any_machine(name: str, cores: int):
 def test_the_demo_matrix_covers_every_runtime_and_scenario():
     cells = matrix.load("demo", cores=2).cells
     assert {cell.runtime for cell in cells} == set(RUNTIMES)
-    assert {cell.scenario for cell in cells} == {"latency", "throughput", "accuracy"}
+    assert {cell.scenario for cell in cells} == {"latency", "throughput", "train", "accuracy"}
     assert any(cell.device == "cuda" for cell in cells)
+
+
+def test_the_demo_times_a_training_step_of_each_twin_in_one_lane_as_its_recipe_trains() -> None:
+    steps = [cell for cell in matrix.load("demo", cores=2).cells if cell.scenario == "train"]
+    assert [cell.twin for cell in steps] == ["torch", "tf"]
+    assert not any(why_not(cell) for cell in steps)
+    [lane] = {cell.lane for cell in steps}
+    assert (lane.batch, lane.allocator) == (recipe.load("demo").training.batch_size, "tuned")
+
+
+def test_what_a_run_climbs_certifies_every_cell_of_the_demo() -> None:
+    needed = {rung for cell in matrix.load("demo", cores=2).cells for rung in SCENARIOS[cell.scenario].rungs}
+    assert needed <= set(ladder.QUICK)
 
 
 def test_a_run_on_a_gpu_moves_every_cell_but_openvinos() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cells import matrix
 from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run.results import CellResult, Round
@@ -136,6 +138,25 @@ def test_half_the_time_is_faster_and_half_the_rate_is_slower(scenario: str, expe
     assert found.speedup_interval is not None
     assert found.speedup_interval[0] < found.speedup < found.speedup_interval[1]
     assert found.lane == f"strict-fp32-cpu-b1-t2-glibc-{scenario}"
+
+
+def test_which_twin_trains_faster_is_a_verdict_of_the_demos_matrix_like_any_other():
+    demo = matrix.load("demo", cores=2).cells
+    steps = {one.twin: one for one in demo if one.scenario == "train"}
+    rates = {"torch": noisy(7.5), "tf": noisy(5.0, seed=1)}
+    kinds = [astuple(steps[twin])[:3] for twin in rates]
+    made = [
+        cell(kind, values, scenario="train", batch=8, allocator="tuned")  # type: ignore[arg-type]
+        for kind, values in zip(kinds, rates.values(), strict=True)
+    ]
+    assert [one.axes for one in made] == [*steps.values()]
+    found = comparisons.compare_lanes([*made, *(cell(arm, noisy(10)) for arm in SHIPPED)])
+    [trains] = [one for one in found if one.scenario == "train"]
+    assert (trains.set, trains.a, trains.b) == ("as_shipped", steps["tf"].id, steps["torch"].id)
+    assert trains.verdict == "slower"
+    assert trains.speedup == pytest.approx(5.0 / 7.5, rel=0.01)
+    family = [one for one in found if one.set != NOISE_FLOOR]
+    assert [one.p_holm for one in family] == paired.holm([one.p for one in family])
 
 
 def test_a_comparison_has_the_figures_of_the_paired_rounds():
