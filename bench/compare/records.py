@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from bench.compare.changed_verdicts import Turned
+from bench.compare.floors import CheckedFloor, missed
 
+FLOOR_MISSED = 1
 REGRESSED = 4
 NOT_MEASURED = 5
 MACHINES_DIFFER = 6
-"""Exit codes. The machine comes first, for on another one nothing has regressed."""
+"""Exit codes. A floor asks nothing of A and comes first; on another machine nothing has regressed."""
 
 
 class ComparedCell(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,12 +77,17 @@ class ComparedRuns(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[ComparedCell]
     only_in_b: list[str]
     turned: list[Turned]
+    floors: list[CheckedFloor] = []
+    """Of B."""
 
     def exit_code(self, across_machines: bool = False) -> int:
-        """Return 0, or the exit code of the first that holds: machines differ, regressed, not measured.
+        """Return 0, or the code of the first that holds.
 
-        What is not comparable counts as not measured: nothing in B says anything of A's.
+        A floor is missed, machines differ, a cell has regressed, a cell was not measured. What is not
+        comparable counts as not measured: nothing in B says anything of A's.
         """
+        if missed(self.floors):
+            return FLOOR_MISSED
         statuses = {row.status for row in self.rows if not row.exempt}
         if self.machine and not across_machines:
             return MACHINES_DIFFER

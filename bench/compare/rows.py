@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from statistics import geometric_mean
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from bench.cells import filter as filter_
-from bench.compare import recipe_facts
+from bench.compare import floors, recipe_facts
 from bench.compare.changed_verdicts import OPPOSITE, turned
 from bench.compare.records import ComparedCell, ComparedRuns
 from bench.compare.sides import Measure, Side
@@ -37,17 +36,25 @@ def parse_share(text: str) -> float:
     return value
 
 
-def compare_sides(a: Side, b: Side, *, only: str | None = None, fail_over: float = 0.0) -> ComparedRuns:
+def compare_sides(
+    a: Side,
+    b: Side,
+    *,
+    only: str | None = None,
+    fail_over: float = 0.0,
+    limits: Mapping[str, float] | None = None,
+) -> ComparedRuns:
     """Return what differs between two sides; cells or benchmarks that `only` (-k) selects.
 
-    fail_over: how much longer (0.05 is 5 %) something may take before it has regressed. Raises
-    UserError when one is a run and the other is not, and when A has nothing to compare.
+    fail_over: how much longer (0.05 is 5 %) something may take before it has regressed. limits: B's
+    floors, by option. Raises UserError when one is a run and the other is not, when A has nothing to
+    compare, and for a floor that is for no cell.
     """
     if a.kind != b.kind:
         raise UserError(
             f"{a.name} is a {a.kind} and {b.name} is a {b.kind}; expected two runs or two benchmark files"
         )
-    chosen = _chosen(a, b, only)
+    chosen = selected([a, b], only)
     looks = (a.first_look, b.first_look)
     rows = _rows([one for one in a.measures.values() if one.id in chosen], b, fail_over, looks)
     if all(row.status == "nothing in A" for row in rows):
@@ -66,15 +73,19 @@ def compare_sides(a: Side, b: Side, *, only: str | None = None, fail_over: float
         rows=sorted(rows, key=_worst_first),
         only_in_b=[name for name in b.measures if name in chosen and name not in a.measures],
         turned=turned(a.comparisons, b.comparisons, comparable),
+        floors=floors.check(b, limits or {}, chosen),
     )
 
 
-def _chosen(a: Side, b: Side, only: str | None) -> set[str]:
-    names = [*a.measures, *(name for name in b.measures if name not in a.measures)]
+def selected(both: Sequence[Side], only: str | None) -> set[str]:
+    """Return the names in sides of one kind that `only` (-k) selects; all of them for None."""
+    names = list(dict.fromkeys(name for side in both for name in side.measures))
     if only is None:
         return set(names)
-    if a.kind == "run":
-        return {cell.id for cell in filter_.select(list(dict.fromkeys(a.cells + b.cells)), only)}
+    if both[0].kind == "run":
+        return {
+            cell.id for cell in filter_.select(list(dict.fromkeys(c for s in both for c in s.cells)), only)
+        }
     return set(filter_.select_names(names, only))
 
 
@@ -151,11 +162,11 @@ def known(value: Any) -> str:
 def _figures(one: Measure, other: Measure) -> ComparedCell:
     """Return a row with the figures of both sides, not yet judged."""
     scored = one.kind == "accuracy"
-    a, b = (side.values[-1] if scored else geometric_mean(side.values) for side in (one, other))
     n_a, n_b = (1, 1) if scored else (len(one.values), len(other.values))
     return ComparedCell(
-        id=one.id, status="compared", kind=one.kind, unit=one.unit, a=a, b=b, n_a=n_a, n_b=n_b
-    )
+        id=one.id, status="compared", kind=one.kind, unit=one.unit,
+        a=one.figure, b=other.figure, n_a=n_a, n_b=n_b,
+    )  # fmt: skip
 
 
 def _accuracies(pairs: Sequence[tuple[Measure, Measure]]) -> list[ComparedCell]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,13 @@ class Measure:
     """Why no passed parity certificate covers its timing; None where one does."""
     replica: bool = False
     """Whether it is the second arm of an A/A pair."""
+    supported: bool = True
+    """Whether the machine can run it."""
+
+    @property
+    def figure(self) -> float:
+        """Return what is printed and compared: the geometric mean over rounds, of an accuracy the last AP."""
+        return self.values[-1] if self.kind == "accuracy" else geometric_mean(self.values)
 
 
 @dataclass(frozen=True)
@@ -161,6 +169,7 @@ def _of_cell(
         matches=partial(ap_differences.matches, run, result) if kind == "accuracy" else None,
         uncertified=uncertified,
         replica=bool(result.axes.replica),
+        supported=result.status != "unsupported",
     )
 
 

@@ -1,11 +1,13 @@
-"""A comparison of two sides as a table that fits a terminal: the worst first, then what is missing."""
+"""A comparison of two sides, as text for a terminal or as Markdown: the worst first, then what is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bench.compare.changed_verdicts import Turned
+from bench.compare.floors import CheckedFloor, missed
 from bench.compare.records import ComparedCell, ComparedRuns
 from bench.compare.rows import known
 from bench.console import aligned
@@ -19,41 +21,91 @@ ONE_SEED = "Intervals of AP are over images: what another seed of the training w
 IN_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
+@dataclass(frozen=True)
+class Block:
+    """A part of what is said: a title over lines, or a table (its head first) over a remark."""
+
+    title: str = ""
+    lines: Sequence[str] = ()
+    table: Sequence[Sequence[str]] = ()
+
+
 def text(found: ComparedRuns, across_machines: bool = False) -> str:
     """Return what a terminal shows."""
+    return "\n\n".join(map(_in_terminal, [*_blocks(found, across_machines), Block(lines=[_summary(found)])]))
+
+
+def markdown(found: ComparedRuns, across_machines: bool = False) -> str:
+    """Return the same as Markdown, its summary first: for a job's page or a pull request."""
+    blocks = map(_in_markdown, _blocks(found, across_machines))
+    return "\n\n".join([f"### {_summary(found)}", *blocks])
+
+
+def of_floors(name: str, floors: Sequence[CheckedFloor], in_markdown: bool = False) -> str:
+    """Return what is said of one run's floors."""
+    summary, lines = _floors_summary(floors), [_floor(one) for one in missed(floors)]
+    if in_markdown:
+        return "\n\n".join([f"### {summary}", name, *([_bullets(lines)] if lines else [])])
+    return "\n".join([name, *lines, summary])
+
+
+def _blocks(found: ComparedRuns, across_machines: bool) -> list[Block]:
     rows = found.rows
-    parts = [
-        [f"A  {found.a}", f"B  {found.b}", *([ONE_PROCESS] if found.kind == "benchmarks" else [])],
-        _differing(f"machines differ{' (allowed)' if across_machines else ''}:", found.machine),
-        _differing("environments differ:", found.environment),
-        _differing("measured by other rules:", found.protocol),
-        _differing("trained or scored otherwise:", found.recipe),
+    machines = f"machines differ{' (allowed)' if across_machines else ''}:"
+    blocks = [
+        Block(
+            lines=[f"A  {found.a}", f"B  {found.b}", *([ONE_PROCESS] if found.kind == "benchmarks" else [])]
+        ),
+        Block(machines, _differing(found.machine)),
+        Block("environments differ:", _differing(found.environment)),
+        Block("measured by other rules:", _differing(found.protocol)),
+        Block("trained or scored otherwise:", _differing(found.recipe)),
         _timed([row for row in rows if row.kind != "accuracy" and row.a is not None]),
         _accuracies([row for row in rows if row.kind == "accuracy" and row.a is not None]),
-        _listed("not comparable:", _why([row for row in rows if row.a is None], "not comparable")),
-        _listed("not measured in B:", _why(rows, "not measured")),
-        _listed("nothing to compare with in A:", _why(rows, "nothing in A")),
-        _listed("only in B:", found.only_in_b),
-        _listed("reversed:", [_turned(one) for one in found.turned if one.reversed]),
-        _listed("changed:", [_turned(one) for one in found.turned if not one.reversed]),
-        [_summary(found)],
+        Block("not comparable:", _why([row for row in rows if row.a is None], "not comparable")),
+        Block("not measured in B:", _why(rows, "not measured")),
+        Block("nothing to compare with in A:", _why(rows, "nothing in A")),
+        Block("only in B:", found.only_in_b),
+        Block("reversed:", [_turned(one) for one in found.turned if one.reversed]),
+        Block("changed:", [_turned(one) for one in found.turned if not one.reversed]),
+        Block("floors missed:", [_floor(one) for one in missed(found.floors)]),
     ]
-    return "\n\n".join("\n".join(part) for part in parts if part)
+    return [block for block in blocks if block.lines or block.table]
 
 
-def _differing(title: str, facts: Sequence[dict[str, Any]]) -> list[str]:
-    return _listed(title, [f"{one['what']}: {known(one['a'])} -> {known(one['b'])}" for one in facts])
+def _in_terminal(block: Block) -> str:
+    if block.table:
+        return "\n".join([*aligned(block.table, left=(0, -1)), *block.lines])
+    if block.title:
+        return "\n".join([block.title, *(f"  {line}" for line in block.lines)])
+    return "\n".join(block.lines)
 
 
-def _listed(title: str, lines: Sequence[str]) -> list[str]:
-    return [title, *(f"  {line}" for line in lines)] if lines else []
+def _in_markdown(block: Block) -> str:
+    if block.table:
+        head, *rows = [[_escaped(cell) for cell in row] for row in block.table]
+        rule = ["---", *["---:"] * (len(head) - 2), "---"]
+        table = "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+        return "\n\n".join([table, *block.lines])
+    return "\n\n".join(filter(None, [block.title and f"**{block.title}**", _bullets(block.lines)]))
 
 
-def _timed(rows: Sequence[ComparedCell]) -> list[str]:
-    if not rows:
-        return []
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {_escaped(line)}" for line in lines)
+
+
+def _escaped(line: str) -> str:
+    """Return a line that Markdown shows as it is: a bar would end a table's cell, a < begin a tag."""
+    return line.replace("|", r"\|").replace("<", "&lt;").replace("*", r"\*")
+
+
+def _differing(facts: Sequence[dict[str, Any]]) -> list[str]:
+    return [f"{one['what']}: {known(one['a'])} -> {known(one['b'])}" for one in facts]
+
+
+def _timed(rows: Sequence[ComparedCell]) -> Block:
     head = ("", "A", "B", "B / A", "95 %", "B is", "p (Holm)", "p (rank)", "rounds", "")
-    return aligned([head, *map(_timed_cells, rows)], left=(0, -1))
+    return Block(table=[head, *map(_timed_cells, rows)] if rows else ())
 
 
 def _timed_cells(row: ComparedCell) -> tuple[str, ...]:
@@ -81,12 +133,10 @@ def _p(value: float | None) -> str:
     return "-" if value is None else f"{value:.2g}"
 
 
-def _accuracies(rows: Sequence[ComparedCell]) -> list[str]:
-    if not rows:
-        return []
+def _accuracies(rows: Sequence[ComparedCell]) -> Block:
     head = ("AP", "A", "B", "B - A", "95 %", "B is", "p (Holm)", "")
-    table = aligned([head, *map(_accuracy_cells, rows)], left=(0, -1))
-    return [*table, ONE_SEED] if any(row.difference_interval for row in rows) else table
+    remark = [ONE_SEED] if any(row.difference_interval for row in rows) else []
+    return Block(lines=remark, table=[head, *map(_accuracy_cells, rows)] if rows else ())
 
 
 def _accuracy_cells(row: ComparedCell) -> tuple[str, ...]:
@@ -105,6 +155,17 @@ def _turned(one: Turned) -> str:
     return f"{one.cell} against {one.against} ({one.set}): {known(one.a)} -> {known(one.b)}"
 
 
+def _floor(one: CheckedFloor) -> str:
+    said = "no figure" if one.value is None else f"{one.value:.4g} {one.unit}"
+    because = f" ({one.reason})" if one.reason else ""
+    return f"{one.id}  {said}, {one.option} {one.limit:g}{because}"
+
+
+def _floors_summary(floors: Sequence[CheckedFloor]) -> str:
+    below = len(missed(floors))
+    return f"floors: {len(floors) - below} met, {below} missed"
+
+
 def _summary(found: ComparedRuns) -> str:
     counts = found.counts()
     regressed = counts.pop("regressed")
@@ -113,4 +174,6 @@ def _summary(found: ComparedRuns) -> str:
     if found.turned:
         back = sum(one.reversed for one in found.turned)
         parts.append(f"verdicts: {back} reversed, {len(found.turned) - back} changed")
+    if found.floors:
+        parts.append(_floors_summary(found.floors))
     return ", ".join(parts)
