@@ -49,7 +49,8 @@ class Protocol(Section):
     measured_queries: Positive = 10
     """The measured window holds at least both."""
     percentiles: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = (50, 90)
-    """Of latencies and steps; one whose pooled queries are too few is null, with the reason."""
+    """Of latencies and steps. 50 is the rounds' medians' geometric mean; another pools the queries of all
+    rounds, and is null with the reason where they are too few."""
     images: Positive = 32
     """Distinct validation inputs that latency and throughput cycle through."""
     timeout_s: Annotated[float, Field(gt=0)] = 600.0

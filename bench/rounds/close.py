@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +25,12 @@ def with_round(
     effective: dict[str, Any],
     protocol: Protocol,
     wanted: int,
-    raw: Mapping[str, np.ndarray],
+    raw: Sequence[Mapping[str, np.ndarray]],
 ) -> CellResult:
     """Return a cell with one round more, and its figures over all of them.
 
-    effective: what the runtime read back; wanted: how many rounds it is to have; raw: nanoseconds of all
-    rounds by name, {} for what is not timed.
+    effective: what the runtime read back; wanted: how many rounds it is to have; raw: nanoseconds of each
+    round by name, [] for what is not timed.
     """
     rounds = [*before.rounds, made]
     return msgspec.structs.replace(
@@ -43,7 +43,7 @@ def with_round(
         rounds=rounds,
         rounds_wanted=wanted,
         validity=cell_figures.validity(rounds, wanted),
-        stats=cell_figures.figures(before.axes, protocol, rounds, dict(raw)),
+        stats=cell_figures.figures(before.axes, protocol, rounds, raw),
     )
 
 

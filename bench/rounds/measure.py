@@ -45,8 +45,8 @@ class _Measuring:
     agenda: Agenda
     means: Means
     cores: Cores = field(default_factory=Cores.mine)
-    raw: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    """Raw samples of the lane's cells, by ID: of their rounds so far."""
+    raw: dict[str, list[dict[str, np.ndarray]]] = field(default_factory=dict)
+    """Raw samples of the lane's cells, by ID: of each of their rounds so far."""
     finished: set[str] = field(default_factory=set)
     """IDs of cells that were told as finished."""
 
@@ -97,7 +97,7 @@ class _Measuring:
         value = outcome.value or {}
         if value:
             made = round_of(value, outcome, started, number, pass_id, before)
-            raw = self._raw(before, number) if cell.scenario in TIMED else {}
+            raw = self._raw(before, number) if cell.scenario in TIMED else []
             after = close.with_round(
                 before, made, value["effective"], basis.matrix.protocol, basis.wanted(cell), raw
             )
@@ -110,11 +110,10 @@ class _Measuring:
         verdict = after.rounds[-1].validity.verdict if value else None
         self.means.tell("round_finished", {"id": cell.id, "round": which, **said, "verdict": verdict})
 
-    def _raw(self, before: CellResult, number: int) -> dict[str, np.ndarray]:
-        """Return the raw samples of a cell's rounds and of the one that was measured last."""
-        earlier = self.raw.get(before.id) or results_.samples(self.run.path, before)
-        made = results_.round_samples(self.run.path, before.id, number)
-        self.raw[before.id] = results_.joined([earlier, made])
+    def _raw(self, before: CellResult, number: int) -> list[dict[str, np.ndarray]]:
+        """Return the raw samples of each of a cell's rounds and of the one that was measured last."""
+        earlier = self.raw.get(before.id) or results_.samples_by_round(self.run.path, before)
+        self.raw[before.id] = [*earlier, results_.round_samples(self.run.path, before.id, number)]
         return self.raw[before.id]
 
     def _finish(self, cell: Cell) -> None:

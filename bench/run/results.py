@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from bench.cells.cell import Cell
+from bench.statistics.samples import geometric_mean
 from bench.statistics.validity import Validity
 from pose.errors import UserError
 from pose.files import converted, read_bytes, read_json, write_json
@@ -39,7 +40,7 @@ class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     pass_: str = ""
     """The sweep over the lane that it was part of: rounds of one pass are pairs."""
     value: float | None = None
-    """What is compared: median ms of a query, or images, samples or steps a second."""
+    """Its one figure: median ms of a query, or images, samples or steps a second."""
     stats: dict[str, Any] = {}
     validity: Validity = Validity()
     conditions: dict[str, Any] = {}
@@ -72,7 +73,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of `Protocol` by which its last round was measured; {} of an older version."""
     rounds: list[Round] = []
     stats: dict[str, Any] = {}
-    """Over all rounds together."""
+    """Over all rounds together: "value", the geometric mean of theirs, is what is printed and compared."""
     validity: Validity = Validity()
     certificate_id: str | None = None
     command: str
@@ -130,7 +131,22 @@ def read(path: Path) -> CellResult:
             f"{path} is no cell of a bench ({error}); measure it again with 'twinpose bench'"
         ) from error
     require_known(path, {"schema": result.schema})
+    _with_one_figure(result)
     return result
+
+
+def _with_one_figure(result: CellResult) -> None:
+    """Make the median of a cell that was just read its one figure, the geometric mean of the rounds' medians.
+
+    Older versions stored the median of all rounds' queries: another number than was compared.
+    """
+    for name, shown in result.stats.items():
+        if isinstance(shown, dict) and "p50" in shown:
+            medians = [one.stats.get(name, {}).get("p50") for one in result.rounds]
+            if name == "latency_ms" and not all(medians):
+                medians = [one.value for one in result.rounds]
+            if medians and all(medians):
+                shown["p50"] = geometric_mean(medians)
 
 
 def require_known(path: Path, raw: Any, newest: int = SCHEMA) -> None:
@@ -198,7 +214,12 @@ def round_samples(run: Path, cell_id: str, number: int) -> dict[str, np.ndarray]
 
 def samples(run: Path, result: CellResult) -> dict[str, np.ndarray]:
     """Return a cell's raw samples by name, those of all its rounds one after another; {} without any."""
-    return joined([round_samples(run, result.id, one.number) for one in result.rounds])
+    return joined(samples_by_round(run, result))
+
+
+def samples_by_round(run: Path, result: CellResult) -> list[dict[str, np.ndarray]]:
+    """Return the raw samples of each of a cell's rounds, by name."""
+    return [round_samples(run, result.id, one.number) for one in result.rounds]
 
 
 def joined(by_round: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -90,7 +90,7 @@ class Summary:
     """What the measured durations come to."""
 
     value: float
-    """What comparisons use: median ms of a query, or images, samples or steps a second."""
+    """The round's figure: median ms of a query, or images, samples or steps a second."""
     stats: dict[str, Any]
     count: int
     """Queries, batches, steps or samples in the measured phase."""

@@ -31,19 +31,45 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the geometric mean of positive values (n,), n >= 1: a cell's figure is that of its rounds'."""
+    first = float(values[0])
+    # Equal values are their own mean, to the last digit.
+    return first * math.exp(float(np.mean(np.log(np.asarray(values) / first))))
+
+
 def percentile(samples: np.ndarray, percent: float) -> float:
     """Return the nearest-rank percentile of samples (n,): the smallest with at least `percent` % at or below.
 
     Raises ValueError without samples or outside 0 < percent <= 100. Source: Hyndman and Fan
     1996, definition 1; always one of the samples.
     """
+    _require(samples, percent)
+    # The product is rounded first, or 0.07 * 100 = 7.000000000000001 would ask for the eighth.
+    rank = max(1, math.ceil(round(percent * len(samples) / 100, 9)))
+    return float(np.sort(samples)[rank - 1])
+
+
+def percentile_of_rounds(rounds: Sequence[np.ndarray], percent: float) -> float:
+    """Return the nearest-rank percentile of several rounds' samples (n_r,), whose rounds weigh alike.
+
+    A sample weighs 1 / n_r, so a round that had time for more queries counts no more than another: the
+    smallest sample with at least `percent` % of the weight at or below it. Raises ValueError as `percentile`.
+    """
+    samples = np.concatenate(rounds) if rounds else np.empty(0)
+    _require(samples, percent)
+    order = np.argsort(samples, kind="stable")
+    weights = np.concatenate([np.full(len(one), 1 / len(one)) for one in rounds if len(one)])[order]
+    reached = np.cumsum(weights) / weights.sum()
+    place = int(np.searchsorted(reached, percent / 100 - 1e-9))
+    return float(samples[order][min(place, len(samples) - 1)])
+
+
+def _require(samples: np.ndarray, percent: float) -> None:
     if not 0 < percent <= 100:
         raise ValueError(f"percent {percent} is outside (0, 100]")
     if len(samples) == 0:
         raise ValueError("no samples to take a percentile of")
-    # The product is rounded first, or 0.07 * 100 = 7.000000000000001 would ask for the eighth.
-    rank = max(1, math.ceil(round(percent * len(samples) / 100, 9)))
-    return float(np.sort(samples)[rank - 1])
 
 
 @cache
@@ -73,16 +99,28 @@ def why_withheld(percent: float, queries: int, where: str = "") -> str | None:
     return None if queries >= needed else f"{counted(queries, 'query', 'queries')}{where}, needs {needed}"
 
 
-def pooled_percentiles(samples: np.ndarray, percents: Sequence[float] = (50, 90, 99)) -> dict[str, Any]:
-    """Return {"p50", "p90", "p99", "nulls": {name: reason}} of samples (n,), pooled over rounds.
+def effective_queries(counts: Sequence[int]) -> int:
+    """Return how many queries of equal weight say as much as those of rounds that weigh alike.
 
-    A percentile of fewer samples than `queries_needed` is None, and `nulls` has its reason; the
-    median is under the same rule, which asks 11 of it. Nearest rank, in the samples' unit.
+    counts: the queries of each round, all above 0. The square of the sum of the weights over the sum of
+    their squares, rounded down (Kish 1965, section 11.7): all of them where rounds have equally many.
+    """
+    return int(len(counts) ** 2 / sum(1 / count for count in counts) + 1e-9)
+
+
+def pooled_percentiles(rounds: Sequence[np.ndarray], percents: Sequence[float] = (90, 99)) -> dict[str, Any]:
+    """Return {"p90", "p99", "nulls": {name: reason}} of the samples (n_r,) of rounds, which weigh alike.
+
+    A percentile of fewer effective queries than `queries_needed` is None, and `nulls` has its reason.
+    Nearest rank, in the samples' unit.
     """
     found: dict[str, Any] = {"nulls": {}}
+    counts = [len(one) for one in rounds]
+    queries, total = effective_queries(counts), sum(counts)
+    where = " in all rounds" if queries == total else f" of equal weight, of {total} in unequal rounds"
     for percent in percents:
-        name, reason = f"p{percent:g}", why_withheld(percent, len(samples), " in all rounds")
-        found[name] = None if reason else percentile(samples, percent)
+        name, reason = f"p{percent:g}", why_withheld(percent, queries, where)
+        found[name] = None if reason else percentile_of_rounds(rounds, percent)
         if reason:
             found["nulls"][name] = reason
     return found

@@ -1,8 +1,9 @@
-"""What all rounds of a cell come to: pooled percentiles, the value and its interval, validity."""
+"""What all rounds of a cell come to: its figure and the interval of it, pooled percentiles, validity."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,14 @@ BESIDE = {"device_ms": "device_ns", "device_block_ms": "device_block_ns", "step_
 
 
 def figures(
-    cell: Cell, protocol: Protocol, rounds: list[Round], samples: dict[str, np.ndarray]
+    cell: Cell, protocol: Protocol, rounds: list[Round], samples: Sequence[Mapping[str, np.ndarray]]
 ) -> dict[str, Any]:
     """Return a cell's stats over its rounds; {} without any.
 
-    samples: raw nanoseconds of all rounds, one after another, by name. "value" is the geometric mean
-    of the rounds' values and "interval" its 95 % t interval over rounds, null with fewer than two.
-    "nulls" has why a pooled percentile is null: "p99" of latency_ms, "step_ms.p99" of another.
+    samples: raw nanoseconds of each round, by name. "value" is the cell's one figure: the geometric mean of
+    the rounds' values, which are medians or rates; "interval" is its 95 % t interval over rounds, null with
+    fewer than two. Where it is a time it stands as "p50" of latency_ms too. "nulls" has why a pooled
+    percentile is null: "p99" of latency_ms, "step_ms.p99" of another.
     """
     if not rounds:
         return {}
@@ -34,20 +36,28 @@ def figures(
     if not asked.timed:
         return dict(rounds[-1].stats)
     values = [one.value for one in rounds if one.value]
-    found: dict[str, Any] = {**_merged([one.stats for one in rounds]), **_mean(values)}
-    if asked.less_is_faster and "latency_ns" in samples:
-        found[asked.figure], found["nulls"] = _percentiles(samples["latency_ns"], protocol)
-    else:
+    found: dict[str, Any] = {**_merged([one.stats for one in rounds]), **_figure(values)}
+    if not asked.less_is_faster:
         found[asked.figure] = found["value"]
-    for name, raw in BESIDE.items():
-        if name in found and raw in samples:
-            found[name], nulls = _percentiles(samples[raw], protocol)
+    else:
+        known = dict(found.get(asked.figure, {}))
+        if raw := _named("latency_ns", samples):
+            known, found["nulls"] = _percentiles(raw, protocol)
+        found[asked.figure] = known | {"p50": found["value"]}
+    for name, of in BESIDE.items():
+        if name in found and (raw := _named(of, samples)):
+            found[name], nulls = _percentiles(raw, protocol)
             found["nulls"] = found.get("nulls", {}) | {f"{name}.{p}": why for p, why in nulls.items()}
     found["n"] = sum(one.count for one in rounds)
     for name in ("peak_rss_bytes", "peak_device_bytes"):
         seen = [size for one in rounds if (size := getattr(one, name)) is not None]
         found[name] = max(seen) if seen else None
     return found | _energy(cell, rounds)
+
+
+def _named(name: str, samples: Sequence[Mapping[str, np.ndarray]]) -> list[np.ndarray]:
+    """Return the raw samples (n,) of that name, of each round that has any."""
+    return [one[name] for one in samples if name in one and len(one[name])]
 
 
 def _energy(cell: Cell, rounds: list[Round]) -> dict[str, float | None]:
@@ -73,21 +83,31 @@ def _merged(by_round: list[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _mean(values: list[float]) -> dict[str, Any]:
+def _figure(values: list[float]) -> dict[str, Any]:
     logs = [math.log(value) for value in values]
     interval = [math.exp(end) for end in samples_.t_interval(logs)] if len(logs) > 1 else None
-    return {"value": math.exp(float(np.mean(logs))), "interval": interval}
+    return {"value": samples_.geometric_mean(values), "interval": interval}
 
 
 def _percentiles(
-    durations_ns: np.ndarray, protocol: Protocol
+    rounds: list[np.ndarray], protocol: Protocol
 ) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Return pooled percentiles in ms of durations (n,), and why those of too few queries are null."""
-    known = samples_.pooled_percentiles(durations_ns / 1e6, protocol.percentiles)
+    """Return percentiles in ms of durations (n_r,) of rounds that weigh alike, and why some are null.
+
+    "p50" is the geometric mean of the rounds' medians; the others pool the rounds' durations.
+    """
+    ms = [one / 1e6 for one in rounds]
+    known = samples_.pooled_percentiles(ms, [percent for percent in protocol.percentiles if percent != 50])
     nulls = known.pop("nulls")
-    found = samples_.latency(durations_ns)["latency_ms"]
-    kept = {name: found[name] for name in ("mean", "min", "max", "iqr")}
-    return {**known, **kept}, nulls
+    low, high = (samples_.percentile_of_rounds(ms, percent) for percent in (25, 75))
+    return {
+        "p50": samples_.geometric_mean([samples_.percentile(one, 50) for one in ms]),
+        **known,
+        "mean": float(np.mean([one.mean() for one in ms])),
+        "min": float(min(one.min() for one in ms)),
+        "max": float(max(one.max() for one in ms)),
+        "iqr": high - low,
+    }, nulls
 
 
 def validity(rounds: list[Round], wanted: int) -> Validity:

@@ -36,8 +36,9 @@ def every_cell(run: Run) -> Table | None:
         columns=_seen(columns, rows),
         rows=rows,
         note="One row for each cell, failed ones included. Rounds are done of wanted; a stopping rule "
-        "may ask for more. Percentiles are of the queries of all rounds. A rate is of images, steps (train) "
-        "or samples (data). The interval is of p50 or rate, over rounds. AP is that of the same network, "
+        "may ask for more. p50 is the geometric mean of the rounds' medians; p90 and p99 are of the queries "
+        "of all rounds, which weigh alike. A rate is of images, steps (train) or samples (data). The "
+        "interval is of p50 or rate, over rounds. AP is that of the same network, "
         f"runtime, mode, precision and device. {NO_ENERGY} {run.scored_on}{certification.note(run)}",
         command=command(run, "bench"),
         source="bench/cells/*.json",

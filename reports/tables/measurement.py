@@ -118,7 +118,12 @@ def _one_protocol(run: Run, found: dict[str, Any], kind: str) -> list[Row]:
             f"{_queries(found, 'measured_queries')}at least, in each round",
         ),
         ("Inputs", or_absent(found.get("images"), NOT_SAID), "distinct validation inputs, in turn"),
-        ("Percentiles", _percentiles(found), "nearest rank over the queries of all rounds, nothing trimmed"),
+        (
+            "Percentiles",
+            _percentiles(found),
+            "p50 is the geometric mean of the rounds' medians; the others are nearest ranks over the "
+            "queries of all rounds, which weigh alike; nothing is trimmed",
+        ),
     ]
     return [_row(kind, what, said, how) for what, said, how in rows]
 

@@ -90,7 +90,10 @@ def ap(result: CellResult, cells: Iterable[CellResult]) -> Value:
 
 
 def latency(result: CellResult, percentile: str) -> Value:
-    """Return p50, p90 or p99 of a query in milliseconds, pooled over rounds, or why there is none."""
+    """Return a percentile of a query in milliseconds, or why there is none.
+
+    "p50" is the cell's figure, the geometric mean of its rounds' medians; p90 and p99 pool their queries.
+    """
     asked = SCENARIOS[result.axes.scenario]
     wanted = asked if asked.less_is_faster else LATENCY
     found = result.stats.get(wanted.figure)

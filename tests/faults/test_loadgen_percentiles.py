@@ -53,6 +53,6 @@ def test_loadgens_table_and_the_bench_need_equally_many_queries(tmp_path: Path, 
     name, needed = f"p{percent}", queries_needed(percent)
     for queries in (needed - 1, needed):
         by_loadgen = found_of(tmp_path, queries)
-        by_bench = pooled_percentiles(np.full(queries, 1_000_000), [percent])
+        by_bench = pooled_percentiles([np.full(queries, 1_000_000)], [percent])
         assert by_loadgen["latency_ns"][name] == by_bench[name]
         assert (name in by_loadgen["nulls"]) == (name in by_bench["nulls"]) == (queries < needed)

@@ -13,6 +13,7 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.run import artifacts, bench_file, results
+from bench.statistics.samples import geometric_mean
 from bench.verdicts import comparisons
 from pose.errors import UserError
 from pose.files import write_arrays
@@ -29,7 +30,7 @@ def one_round(number: int = 1, value: float | None = 2.5) -> results.Round:
 
 
 def result(cell: Cell = AXES, **patch: Any) -> results.CellResult:
-    stats = {"latency_ms": {"p50": 2.5, "p90": 3.0}, "n": 7, "peak_rss_bytes": 2**20}
+    stats = {"latency_ms": {"p50": geometric_mean([2.5, 2.75]), "p90": 3.0}, "n": 7, "peak_rss_bytes": 2**20}
     common = {"status": "ok", "reason": None, "stats": stats, "hash": "h", "split_sha256": "s"}
     common |= {"artifact_sha256": "a", "command": "twinpose bench runs/x"}
     common["rounds"] = [one_round(1), one_round(2, 2.75)]

@@ -100,15 +100,39 @@ def test_enough_queries_are_the_first_count_that_is_unlikely_by_the_binomial(ove
 
 
 def test_a_percentile_of_too_few_queries_is_null_with_the_reason():
-    assert samples_.pooled_percentiles(np.arange(1, 64)) == {
+    assert samples_.pooled_percentiles([np.arange(1, 64)], (50, 90, 99)) == {
         "p50": 32, "p90": None, "p99": None,
         "nulls": {"p90": "63 queries in all rounds, needs 64", "p99": "63 queries in all rounds, needs 662"},
     }  # fmt: skip
-    assert samples_.pooled_percentiles(np.arange(1, 65), (90,)) == {"p90": 58, "nulls": {}}
-    assert samples_.pooled_percentiles(np.array([7]), (50,)) == {
+    assert samples_.pooled_percentiles([np.arange(1, 65)], (90,)) == {"p90": 58, "nulls": {}}
+    assert samples_.pooled_percentiles([np.array([7])], (50,)) == {
         "p50": None,
         "nulls": {"p50": "1 query in all rounds, needs 11"},
     }
+
+
+@given(st.lists(SAMPLES, min_size=1, max_size=5), st.integers(1, 100))
+def test_a_percentile_of_rounds_has_enough_of_their_equal_weight_at_or_below(rounds, percent: int):
+    arrays = [np.array(one) for one in rounds]
+    found = samples_.percentile_of_rounds(arrays, percent)
+    assert any(found in one for one in arrays)
+    assert 100 * np.mean([(one <= found).mean() for one in arrays]) >= percent - 1e-6
+    assert 100 * np.mean([(one < found).mean() for one in arrays]) < percent + 1e-6
+
+
+@given(SAMPLES, st.integers(1, 100), st.integers(1, 3))
+def test_a_percentile_of_equally_long_rounds_is_that_of_all_their_queries(values, percent: int, times: int):
+    arrays = [np.array(values) + i for i in range(times)]
+    assert samples_.percentile_of_rounds(arrays, percent) == samples_.percentile(
+        np.concatenate(arrays), percent
+    )
+
+
+def test_queries_of_unequal_rounds_count_as_fewer_of_equal_weight():
+    assert samples_.effective_queries([32, 32]) == 64
+    assert samples_.effective_queries([10, 600]) == 39
+    known = samples_.pooled_percentiles([np.arange(1, 11), np.arange(1, 601)], (90,))
+    assert known["nulls"] == {"p90": "39 queries of equal weight, of 610 in unequal rounds, needs 64"}
 
 
 def verdict(word: str, *reasons: str) -> validity.Validity:

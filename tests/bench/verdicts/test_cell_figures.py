@@ -24,7 +24,7 @@ def figures(scenario: str, raw: dict[str, np.ndarray]) -> dict[str, object]:
     }
     rounds = run_folders.result(axes, [5.0, 5.0]).rounds
     rounds = [msgspec.structs.replace(one, stats=by_name) for one in rounds]
-    return cell_figures.figures(axes, PROTOCOL, rounds, {name: np.tile(ns, 2) for name, ns in raw.items()})
+    return cell_figures.figures(axes, PROTOCOL, rounds, [raw, raw])
 
 
 @pytest.mark.parametrize(("of_a_round", "enough"), [(31, False), (32, True)])
@@ -60,9 +60,9 @@ def test_energy_is_told_for_an_image_since_windows_are_as_long_for_every_arm(
             run_folders.result(axes, [5.0] * 3).rounds, (30.0, 10.0, None), (100, 100, 7), strict=True
         )
     ]
-    found = cell_figures.figures(axes, PROTOCOL, rounds, {})
+    found = cell_figures.figures(axes, PROTOCOL, rounds, [])
     assert found["energy_j"] == 40.0
     assert found["energy_mj_per_image"] == pytest.approx(1e3 * 40.0 / (200 * images))
     absent = [msgspec.structs.replace(one, energy_j=None) for one in rounds]
-    nothing = cell_figures.figures(axes, PROTOCOL, absent, {})
+    nothing = cell_figures.figures(axes, PROTOCOL, absent, [])
     assert (nothing["energy_j"], nothing["energy_mj_per_image"]) == (None, None)
