@@ -10,7 +10,7 @@ import msgspec
 from bench.ceilings import peak as peak_
 from bench.cells.cell import Cell
 from bench.cells.matrix import Matrix
-from bench.cells.runtimes import read_back
+from bench.cells.runtimes import computed_in
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.machine import energy, fingerprint
 from bench.run import journal
@@ -74,7 +74,7 @@ def idle_w(measured: Matrix) -> float | None:
 
 
 def with_shares(results: Sequence[CellResult], record: BenchFile, macs: int) -> list[CellResult]:
-    """Return the cells, each with its share of the peak in bench.json's record.
+    """Return the cells, each with its share of the peak in bench.json's record, by its one figure.
 
     macs: multiply-adds of one image. Only where the network alone was timed. A cell that nothing was added
     to keeps the share of the session that measured it.
@@ -83,7 +83,7 @@ def with_shares(results: Sequence[CellResult], record: BenchFile, macs: int) -> 
     for result in results:
         axes, rate = result.axes, _images_per_s(result)
         known = record.ceilings(axes.device)
-        computed = axes.precision if axes.precision != "defaults" else read_back(result.effective)
+        computed = computed_in(axes.precision, result.effective)
         peak = peak_.peak(known, computed, axes.threads) if known and computed else None
         if rate and peak and "share_of_peak" not in result.stats:
             of_peak = {"share_of_peak": peak_.share(macs, 1, 1 / rate, peak), "peak_gflops": peak}

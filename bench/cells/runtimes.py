@@ -211,10 +211,41 @@ SPELLINGS = {
 """The lanes' names of precisions that runtimes name otherwise."""
 
 
+TF32 = "tf32"
+"""What a GPU computes float32 in where it may round the operands of a product to 10 bits."""
+
+TF32_SWITCHES = {"cudnn.conv.fp32_precision": "tf32", "tensor_float_32_execution": True, "use_tf32": "1"}
+"""torch's, TensorFlow's and ONNX Runtime's switch, with the value that allows convolutions on a GPU TF32."""
+
+
 def read_back(effective: Mapping[str, Any]) -> str | None:
-    """Return the precision that a runtime said it used, in the suite's spelling; None where it said none."""
+    """Return the precision that a runtime said it used, in the suite's spelling; None where it said none.
+
+    Float32 is `tf32` on a GPU where the runtime's switches allow it: they say nothing on a CPU, and
+    NVIDIA_TF32_OVERRIDE decides before them.
+    """
     said = effective.get("precision")
-    return None if said is None else SPELLINGS.get(str(said).removeprefix("torch."), str(said))
+    if said is None:
+        return None
+    spelled = SPELLINGS.get(str(said).removeprefix("torch."), str(said))
+    return TF32 if spelled == "fp32" and _allows_tf32(effective) else spelled
+
+
+def computed_in(asked: str, effective: Mapping[str, Any]) -> str | None:
+    """Return the precision that a cell computed in: the one it was asked for, or in `defaults` as read back.
+
+    TF32 is told wherever the switches allow it: no peak of float32 is the ceiling of that.
+    """
+    said = read_back(effective)
+    return said if asked == "defaults" or said == TF32 else asked
+
+
+def _allows_tf32(effective: Mapping[str, Any]) -> bool:
+    switches = effective.get("switches") or {}
+    override = switches.get("NVIDIA_TF32_OVERRIDE")
+    if effective.get("device", "cpu") == "cpu" or override == "0":
+        return False
+    return override == "1" or any(switches.get(name) == on for name, on in TF32_SWITCHES.items())
 
 
 def needing(package: str) -> Runtime | None:

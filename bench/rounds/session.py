@@ -29,7 +29,7 @@ from bench.run.bench_file import BenchedMatrix, BenchFile, Ceilings, NoiseFloor,
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult
 from bench.run.set_aside import StoredCell
-from bench.verdicts import ap_differences, comparisons
+from bench.verdicts import ap_differences, comparisons, peak_doubts
 from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import Comparison
 from pose import architecture
@@ -193,6 +193,7 @@ def _closed(
     comparisons.write(path, closed.comparisons)
     cells = [*closed.cells.values()]
     scored = ap_differences.renew(path, cells)
+    record = peak_doubts.doubted(record, cells)
     bench_file.write(path, record.ended(session.id, noise=closed.noise))
     return BenchResult(
         cells=[closed.cells[cell_id] for cell_id in measured],

@@ -16,7 +16,7 @@ from bench.run import bench_file, conversion, journal, results
 from bench.run.bench_file import BenchFile
 from bench.run.conversion import Conversion
 from bench.run.results import CellResult
-from bench.verdicts import ap_differences, comparisons
+from bench.verdicts import ap_differences, comparisons, peak_doubts
 from bench.verdicts.comparisons import Comparison
 from pose import recipe as recipes
 from pose import splits
@@ -150,6 +150,7 @@ def read(path: Path | str) -> Run:
     facts = _versioned(path / "run.json", results.RUN_SCHEMA, dict[str, Any])
     bench = path / "bench"
     recipe, split = path / "recipe.yaml", path / "split.json"
+    record, cells = bench_file.read(path), results.cells(path)
     return Run(
         path=path,
         facts=facts,
@@ -160,8 +161,8 @@ def read(path: Path | str) -> Run:
         test=_optional(path / "test.json", Test),
         conversions={twin: found for twin in TWINS if (found := conversion.read(path, twin))},
         parity=certificate.read(path),
-        bench=bench_file.read(path),
-        cells=tuple(results.cells(path)),
+        bench=peak_doubts.doubted(record, cells) if record else None,
+        cells=tuple(cells),
         samples=_optional(path / "samples" / "samples.json", tuple[SampleImage, ...]) or (),
         comparisons=comparisons.read(path),
         accuracies=tuple(ap_differences.differences(path)),

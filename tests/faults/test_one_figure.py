@@ -10,14 +10,23 @@ import numpy as np
 import pytest
 import run_folders
 
+from bench.ceilings import shares
 from bench.cells.protocol import Protocol
 from bench.run import results
+from bench.run.bench_file import BenchFile, Ceilings, Peak
 from bench.run.results import CellResult
-from bench.verdicts import cell_figures
+from bench.verdicts import cell_figures, peak_doubts
 from pose.files import read_json
 from reports.words import cells
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "run"
+PEAK = Ceilings(
+    peaks=[
+        Peak(
+            precision="fp32", threads=2, gflops=399.6, kernel="conv", library="torch", doubts=["a neighbour"]
+        )
+    ]
+)
 PROTOCOL = Protocol(profile="quick")
 MS = 1_000_000
 
@@ -61,3 +70,18 @@ def test_a_median_that_an_older_version_pooled_is_read_as_the_one_figure(tmp_pat
     assert read.stats["latency_ms"]["p50"] == pytest.approx(stored["stats"]["value"], rel=1e-12)
     low, high = read.stats["interval"]
     assert low <= read.stats["latency_ms"]["p50"] <= high
+
+
+def test_a_share_of_the_peak_is_of_the_printed_figure() -> None:
+    [one] = shares.with_shares([measured(FAST, FAST, SLOW)], BenchFile(limits=PEAK), macs=5 * 10**8)
+    assert one.stats["share_of_peak"] == pytest.approx(1e9 / (one.stats["value"] / 1e3) / 399.6e9)
+
+
+def test_a_share_above_all_of_it_is_a_doubt_about_the_ceiling_said_once() -> None:
+    fast = shares.with_shares([measured(FAST), measured(FAST), measured(SLOW)], BenchFile(limits=PEAK), 10**9)
+    assert [one.validity.verdict for one in fast] == ["VALID"] * 3
+    record = peak_doubts.doubted(BenchFile(limits=PEAK), fast)
+    assert record.limits
+    assert record.limits.peaks[0].doubts == ["a neighbour", "a cell ran at 100.1% of it"]
+    assert peak_doubts.doubted(record, fast) == record, "said once"
+    assert peak_doubts.doubted(record, fast[2:]) == BenchFile(limits=PEAK), "and no longer than it holds"
