@@ -27,6 +27,7 @@ from pose.files import write_json
 TESTS = str(Path(__file__).parent / "bench")
 PROTOCOL = {
     "rounds": 1,
+    "tries": 1,
     "warmup_s": 0.05,
     "warmup_gpu_s": 0.05,
     "warmup_queries": 3,

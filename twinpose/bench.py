@@ -44,6 +44,10 @@ def bench(
     timeout_s: Annotated[
         float | None, typer.Option("--timeout", min=0.1, help="Seconds a round may take.")
     ] = None,
+    tries: Annotated[
+        int | None,
+        typer.Option(min=1, help="Times a disturbed round is measured, at most; default the protocol's."),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Forget the selected cells' rounds and measure them anew.")
     ] = False,
@@ -68,7 +72,7 @@ def bench(
     if mlperf_ and protocol != "mlperf":
         raise UserError("--mlperf is for LoadGen; give --protocol mlperf with it")
     options = mlperf.parse(mlperf_ or [])
-    asked = (matrix, device, profile)
+    asked = (matrix, device, profile, tries)
     if list_:
         return _list(measurement.load_matrix(folder.opened(run), *asked), only, as_json)
     with folder.locked(run):

@@ -162,6 +162,11 @@ def with_profile(matrix: Matrix, profile: str) -> Matrix:
     return replace(matrix, protocol=protocol, profile_given=profile)
 
 
+def with_tries(matrix: Matrix, tries: int) -> Matrix:
+    """Return the matrix with at most so many tries of a disturbed round."""
+    return replace(matrix, protocol=matrix.protocol.model_copy(update={"tries": tries}))
+
+
 def load(name_or_path: str, *, cores: int | None = None) -> Matrix:
     """Return the matrix of a shipped name ("demo") or of a YAML's path; `cores` is what `all` threads means.
 

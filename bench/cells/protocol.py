@@ -17,6 +17,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "official": {
         "rounds": 10,
         "rounds_max": 30,
+        "tries": 5,
         "half_width": 0.01,
         "warmup_s": 3.0,
         "warmup_gpu_s": 10.0,
@@ -41,6 +42,8 @@ class Protocol(Section):
     """More rounds follow, up to so many, while an interval of the lane is wider than `half_width`."""
     half_width: Annotated[float, Field(gt=0)] | None = None
     """Of the 95 % interval of a ratio, relative; null for a fixed number of rounds."""
+    tries: Positive = 3
+    """Windows of a round, at most: one that others disturbed is measured again. 1 for none."""
     warmup_s: Seconds
     warmup_gpu_s: Seconds
     warmup_queries: Positive

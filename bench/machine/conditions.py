@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from bench.machine import cgroup, fingerprint, procfs
+from bench.machine.disturbance import Disturbance
 
 STEAL_SHARE = 0.01
 """Of the processors' time: a hypervisor that takes more moves a median by about as much."""
@@ -166,24 +167,48 @@ def steal_share(before: Conditions, after: Conditions) -> float | None:
     return None if steal_s is None or before.cpus != after.cpus else _share(before, after, steal_s)
 
 
-def doubts(before: Conditions, after: Conditions) -> list[str]:
-    """Return why the figures measured between two readings are in doubt; [] where nothing known is."""
+def other_share(before: Conditions, after: Conditions) -> float | None:
+    """Return what part of the processors' time others took, or None if unknown."""
+    busy_s = _grown(before, after, "busy_s")
+    if busy_s is None or before.cpus != after.cpus:
+        return None
+    return _share(before, after, busy_s - _own_cpu_s(before, after))
+
+
+def disturbances(before: Conditions, after: Conditions) -> list[Disturbance]:
+    """Return what others did to the measurement between two readings; [] where nothing known did anything.
+
+    Judged from these readings alone. What this process and its descendants computed is their own, however
+    many threads it was: only what the processors did beyond it is other work.
+    """
     found = []
     stolen = steal_share(before, after)
     if stolen is not None and stolen > STEAL_SHARE:
-        found.append(f"the hypervisor took {stolen:.1%} of the processors' time")
-    busy_s, own = _grown(before, after, "busy_s"), cores_used(before, after)
-    if busy_s is not None and before.cpus == after.cpus:
-        other = _share(before, after, busy_s - _own_cpu_s(before, after))
-        if other > OTHER_SHARE:
-            found.append(f"other work took {other:.0%} of the processors' time")
-    elif after.load_average is not None and after.load_average - own > OTHER_LOAD:
-        load = after.load_average
-        found.append(f"the load average was {load:.1f}, where the round used {own:.1f} cores")
+        said = f"the hypervisor took {stolen:.1%} of the processors' time"
+        found.append(Disturbance("steal", stolen / STEAL_SHARE, said))
+    other = other_share(before, after)
+    if other is not None and other > OTHER_SHARE:
+        said = f"other work took {other:.0%} of the processors' time"
+        found.append(Disturbance("other work", other / OTHER_SHARE, said))
     if (events := _grown(before, after, "throttle_events") or 0) > 0:
-        found.append(f"the processors were throttled {events} times")
+        found.append(Disturbance("throttled", 1 + events, f"the processors were throttled {events} times"))
     if (held_s := _grown(before, after, "quota_throttled_s") or 0.0) > 0:
-        found.append(f"the cgroup's quota held the round back for {held_s:.2g} s")
+        share = held_s / _seconds(before, after)
+        said = f"the cgroup's quota held the round back for {held_s:.2g} s"
+        found.append(Disturbance("quota", 1 + share / OTHER_SHARE, said))
+    return found
+
+
+def doubts(before: Conditions, after: Conditions) -> list[str]:
+    """Return why the figures measured between two readings are in doubt; [] where nothing known is.
+
+    The disturbances, and what may be the measurement's own doing: a clock that moved, as by wide vectors,
+    or a load average, which holds the round before too.
+    """
+    found = [one.text for one in disturbances(before, after)]
+    load, own = after.load_average, cores_used(before, after)
+    if other_share(before, after) is None and load is not None and load - own > OTHER_LOAD:
+        found.append(f"the load average was {load:.1f}, where the round used {own:.1f} cores")
     first, last = before.clock_mhz, after.clock_mhz
     if first and last and abs(last / first - 1) > CLOCK_SHARE:
         found.append(f"the clock moved from {first:.0f} to {last:.0f} MHz")

@@ -8,10 +8,12 @@ from typing import Any
 
 from bench.machine import nvml
 from bench.machine.conditions import CLOCK_SHARE
+from bench.machine.disturbance import Disturbance
 from pose.errors import Unsupported
 
+POWER_CAP = "its power cap"
 SLOWED_BY = {
-    0x04: "its power cap",
+    0x04: POWER_CAP,
     0x08: "the hardware",
     0x20: "heat, by the driver",
     0x40: "heat, by the hardware",
@@ -56,18 +58,47 @@ def _told(library: ModuleType, name: str, *given: Any) -> Any:
         return None
 
 
+def disturbances(before: GpuConditions | None, after: GpuConditions | None) -> list[Disturbance]:
+    """Return what others did to the measurement on the GPU between two readings; [] where nothing known did.
+
+    The power cap is none: a full load meets it, and the clock gives way to it.
+    """
+    if before is None or after is None:
+        return []
+    found = []
+    causes = _causes(before, after)
+    if others := [why for why in causes if why != POWER_CAP]:
+        said = f"the GPU was slowed by {' and '.join(others)}"
+        found.append(Disturbance("gpu slowed", 1 + len(others), said))
+    if POWER_CAP not in causes and (moved := _clock_moved(before, after)) > CLOCK_SHARE:
+        found.append(Disturbance("gpu clock", moved / CLOCK_SHARE, _clock_said(before, after)))
+    # In a container the process IDs may be the host's, so that one's own is not to be told by its number.
+    users = max(before.processes or 0, after.processes or 0) - 1
+    if users > 0:
+        said = f"{users} other process{'es' if users > 1 else ''} computed on the GPU"
+        found.append(Disturbance("gpu users", 1 + users, said))
+    return found
+
+
 def doubts(before: GpuConditions | None, after: GpuConditions | None) -> list[str]:
     """Return why what was measured on the GPU between two readings is in doubt; [] where nothing known is."""
     if before is None or after is None:
         return []
-    found = []
-    causes = list(dict.fromkeys([*(before.slowed_by or []), *(after.slowed_by or [])]))
-    if causes:
-        found.append(f"the GPU was slowed by {' and '.join(causes)}")
-    if before.sm_mhz and after.sm_mhz and abs(after.sm_mhz / before.sm_mhz - 1) > CLOCK_SHARE:
-        found.append(f"the GPU's clock moved from {before.sm_mhz} to {after.sm_mhz} MHz")
-    # In a container the process IDs may be the host's, so that one's own is not to be told by its number.
-    others = max(before.processes or 0, after.processes or 0) - 1
-    if others > 0:
-        found.append(f"{others} other process{'es' if others > 1 else ''} computed on the GPU")
+    found = [one.text for one in disturbances(before, after)]
+    if POWER_CAP in _causes(before, after):
+        found.append(f"the GPU was slowed by {POWER_CAP}")
+        found += [_clock_said(before, after)] if _clock_moved(before, after) > CLOCK_SHARE else []
     return found
+
+
+def _causes(before: GpuConditions, after: GpuConditions) -> list[str]:
+    return list(dict.fromkeys([*(before.slowed_by or []), *(after.slowed_by or [])]))
+
+
+def _clock_moved(before: GpuConditions, after: GpuConditions) -> float:
+    """Return by what part of itself the clock moved; 0 where it is not told."""
+    return abs(after.sm_mhz / before.sm_mhz - 1) if before.sm_mhz and after.sm_mhz else 0.0
+
+
+def _clock_said(before: GpuConditions, after: GpuConditions) -> str:
+    return f"the GPU's clock moved from {before.sm_mhz} to {after.sm_mhz} MHz"

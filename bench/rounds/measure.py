@@ -14,6 +14,7 @@ from bench.cells.scenarios import TIMED
 from bench.process.affinity import Cores
 from bench.rounds import close
 from bench.rounds.plan import Agenda
+from bench.rounds.repeats import Repeats
 from bench.rounds.round_record import round_of
 from bench.rounds.start_round import Means, run_round
 from bench.run import journal
@@ -27,8 +28,10 @@ def measure(agenda: Agenda, means: Means) -> list[CellResult]:
     A pass gives each due cell of a lane a round, in random order, in a fresh process each. A cell that
     fails is out for this bench. means.tell(name, fields) hears "pass_started" (lane, number, cells, why:
     how many cells for each reason), "cell_started" (id, number, count, round), the child's "phase" (id,
-    phase, s), "round_finished" (id, round, status, reason, value, verdict) and, once a cell is complete,
-    has failed or may not be timed, "cell_finished" (id, number, count, status, reason, skipped).
+    phase, s) and "measured_again" (id, try, why, waited_s, quiet), "round_finished" (id, round, status,
+    reason, value, verdict), "no_room_to_repeat" (repeats_s), once, where repeats may cost no more time and,
+    once a cell is complete, has failed or may not be timed, "cell_finished" (id, number, count, status,
+    reason, skipped).
     """
     measuring = _Measuring(agenda, means)
     for row in agenda.rows.values():
@@ -52,6 +55,7 @@ class _Measuring:
 
     def __post_init__(self) -> None:
         self.run = self.agenda.plan.basis.run
+        self.repeats = Repeats(self.agenda.plan.basis.matrix.protocol)
         self.place = {cell_id: number for number, cell_id in enumerate(self.agenda.rows, 1)}
 
     def tried_in_vain(self, cell: Cell) -> None:
@@ -92,7 +96,14 @@ class _Measuring:
         samples = results_.samples_path(self.run.path, cell.id, number)
         started, cpus = journal.now(), self.cores.for_child(cell.threads)
         outcome = run_round(
-            self.run, basis.matrix, cell, self.means, basis.artifact(cell), samples=samples, cpus=cpus
+            self.run,
+            basis.matrix,
+            cell,
+            self.means,
+            basis.artifact(cell),
+            samples=samples,
+            cpus=cpus,
+            repeat_s=self.repeats.room_s,
         )
         value = outcome.value or {}
         if value:
@@ -109,6 +120,8 @@ class _Measuring:
         said = {"status": outcome.status, "reason": outcome.reason, "value": value.get("value")}
         verdict = after.rounds[-1].validity.verdict if value else None
         self.means.tell("round_finished", {"id": cell.id, "round": which, **said, "verdict": verdict})
+        if value and self.repeats.add(after.rounds[-1]):
+            self.means.tell("no_room_to_repeat", {"repeats_s": self.repeats.repeats_s})
 
     def _raw(self, before: CellResult, number: int) -> list[dict[str, np.ndarray]]:
         """Return the raw samples of each of a cell's rounds and of the one that was measured last."""

@@ -50,13 +50,16 @@ def run_round(
     *,
     samples: Path,
     cpus: tuple[int, ...] | None,
+    repeat_s: float = 0.0,
 ) -> launch.Outcome:
     """Return what became of one round; without an artifact, why there is none.
 
     samples: where it writes its raw samples, and where they stay; cpus: the logical processors that it may
-    use, None for all. Request, events, log and result lie in bench/children/ID.
+    use, None for all; repeat_s: how long it may measure again while others disturb it.
+    Request, events, log and result lie in bench/children/ID.
     """
-    samples.unlink(missing_ok=True)
+    for stale in samples.parent.glob(f"{samples.stem}*.npz"):
+        stale.unlink()
     if absent := why_not(cell):
         outcome = launch.Outcome("unsupported", absent, None, 0.0)
     elif artifact_sha256 is None:
@@ -67,7 +70,8 @@ def run_round(
         make_folder(samples.parent)
         outcome = start(
             "bench.scenarios.round:cell",
-            request(run, cell, matrix.protocol, samples, runner=runner, idle_w=means.idle_w),
+            request(run, cell, matrix.protocol, samples, runner=runner, idle_w=means.idle_w)
+            | {"repeat_s": repeat_s, "timeout_s": means.timeout_s},
             folder,
             cell,
             matrix.places.get(cell.runtime),

@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.rounds.session import BenchResult
 from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
+from bench.verdicts.disturbed_rounds import disturbed_rounds
 
 
 def summary(found: BenchResult, run: Path) -> str:
@@ -24,6 +25,8 @@ def summary(found: BenchResult, run: Path) -> str:
         )
     if found.noise.history:
         lines.append(f"noise floor: {_floor(found)}")
+    disturbed = disturbed_rounds(found.cells)
+    lines += [line for line in (disturbed.text, disturbed.cure) if line and disturbed.rounds]
     lines += [comparison(one, found.uncertified) for one in found.comparisons if one.set != NOISE_FLOOR]
     lines += accuracies(found.accuracies)
     if flagged := _flagged(found):

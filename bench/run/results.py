@@ -1,4 +1,7 @@
-"""Measured cells on disk: bench/cells/ID.json, raw samples beside them in ID/round_0001.npz."""
+"""Measured cells on disk: bench/cells/ID.json, raw samples beside them in ID/round_0001.npz.
+
+A try that does not count has its durations in ID/round_0001_try_2.npz ("window_ns"): kept, not pooled.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import msgspec
 import numpy as np
 
 from bench.cells.cell import Cell
+from bench.machine.disturbance import Disturbance
 from bench.statistics.samples import geometric_mean
 from bench.statistics.validity import Validity
 from pose.errors import UserError
@@ -24,6 +28,24 @@ SCHEMA = 2
 """Of what a bench writes: 2 since a cell has rounds of several processes, each with its own figures."""
 RUN_SCHEMA = 1
 """Of run.json."""
+
+
+class Try(msgspec.Struct, frozen=True, kw_only=True):
+    """A window of a round that was measured and does not count: it was disturbed."""
+
+    number: int
+    """1 is the first window of the round's process."""
+    median_ms: float
+    """Of a query, block, batch or step."""
+    count: int
+    """Of the same."""
+    waited_s: float = 0.0
+    """For quiet, before it."""
+    measured_s: float
+    disturbances: list[Disturbance]
+    validity: Validity = Validity()
+    """Of its durations alone."""
+    conditions: dict[str, Any] = {}
 
 
 class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
@@ -49,6 +71,18 @@ class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     peak_device_bytes: int | None = None
     energy_j: float | None = None
     """Of the GPU in the measured phase, idle subtracted; null where no counter is read."""
+    try_number: int = 1
+    """Which of its tries counts: the first undisturbed one, or the least disturbed."""
+    disturbances: list[Disturbance] = []
+    """What others did to the try that counts; an older version has doubts alone."""
+    other_tries: list[Try] = []
+    repeats_s: float = 0.0
+    """Of wall_s, what the tries after the first took."""
+
+    @property
+    def tries(self) -> int:
+        """Return how many times it was measured."""
+        return 1 + len(self.other_tries)
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):

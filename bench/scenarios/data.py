@@ -58,7 +58,7 @@ class DataLoading:
 
     def start(self) -> None:
         """Forget what the warm-up counted; the loader goes on where it is."""
-        self.counts.clear()
+        self.counts = []
 
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return samples a second, beside decode and warp alone in the same minute; the loader ends here."""

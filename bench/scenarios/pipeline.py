@@ -56,7 +56,7 @@ class Pipeline:
 
     def start(self) -> None:
         """Forget the spans of the warm-up."""
-        self.marks_ns.clear()
+        self.marks_ns = []
 
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return the median latency in ms, its percentiles, and the median of each stage."""

@@ -15,8 +15,9 @@ from bench.cells.scenarios import SCENARIOS
 from bench.contract import Emit, RunnerSpec
 from bench.machine import procfs
 from bench.process.worker import resolve
+from bench.scenarios import tries
 from bench.scenarios.base import Phases, RoundJob, Workload
-from bench.scenarios.watch import Watch, judged, missing_threads
+from bench.scenarios.watch import judged, missing_threads
 from bench.statistics import validity as validity_
 from pose.errors import UserError
 from pose.files import write_arrays
@@ -39,7 +40,10 @@ def cell(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 
 def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what one timed round gave, and what the runtime said of itself; raw samples are written."""
+    """Return what one timed round gave, and what the runtime said of itself; raw samples are written.
+
+    Its figures are those of the try that counts.
+    """
     protocol, phases = job.protocol, job.phases
     subject = make(job)
     with phases("first"):
@@ -47,14 +51,12 @@ def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str
     warmup_s = protocol["warmup_s" if job.spec.device == "cpu" else "warmup_gpu_s"]
     with phases("warmup"):
         repeat(subject.once, warmup_s, protocol["warmup_queries"])
-    subject.start()
-    watched = Watch(job)
-    with phases("measured"):
-        durations_ns = repeat(subject.once, protocol["measured_s"], protocol["measured_queries"])
-    seen = watched.end()
+    tried = tries.measured(job, subject, repeat)
     effective = subject.effective()
+    subject, durations_ns, seen = tried.counting.subject, tried.counting.durations_ns, tried.counting.seen
     summary = subject.summarise(durations_ns)
-    write_arrays(Path(job.payload["samples"]), summary.samples)
+    raw = Path(job.payload["samples"])
+    write_arrays(raw, summary.samples)
     conditions = seen["conditions"]
     cpus = len(conditions["before"]["cpus"])
     missing = missing_threads(job.spec.threads, effective.get("threads"), cpus)
@@ -67,6 +69,7 @@ def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str
             judged(validity_.validity(durations_ns), conditions["doubts"], missing)
         ),
         **seen,
+        **tried.to_dict(raw),
     }
     return found, effective
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.cells.scenarios import SCENARIOS
 from bench.machine import conditions, energy, gpu_conditions, thread_pools
+from bench.machine.disturbance import Disturbance
 from bench.scenarios.base import RoundJob
 from bench.statistics.validity import Validity
 
@@ -46,8 +47,8 @@ class Watch:
         self.tasks = conditions.tasks()
         self.before = conditions.read()
 
-    def end(self) -> dict[str, Any]:
-        """Return {"conditions", "energy_j"} of the time since this object was made."""
+    def end(self) -> tuple[dict[str, Any], list[Disturbance]]:
+        """Return {"conditions", "energy_j"} of the time since this object was made, and what disturbed it."""
         after = conditions.read(self.before)
         used = conditions.threads(self.tasks, conditions.tasks())
         spent = (
@@ -71,7 +72,8 @@ class Watch:
             found["gpu"] = {"before": asdict(self.gpu), "after": asdict(gpu)}
         if spent and spent.reason:
             found["energy_null"] = spent.reason
-        return {"conditions": found, "energy_j": spent.energy_j if spent else None}
+        disturbed = conditions.disturbances(self.before, after) + gpu_conditions.disturbances(self.gpu, gpu)
+        return {"conditions": found, "energy_j": spent.energy_j if spent else None}, disturbed
 
     def _doubts_of_cores(self, cores: float) -> list[str]:
         """Return the doubt that a lane kept more cores busy than its threads, or a network's only one."""

@@ -10,9 +10,11 @@ from bench import console
 from bench.cells import matrix
 from bench.cells.scenarios import SCENARIOS
 from bench.rounds import session
+from bench.rounds.plan import BESIDE, LACKS, WIDE
 from bench.rounds.session import BenchRequest, BenchResult
 from bench.run import bench_file
 from bench.run.folder import RunFolder
+from bench.statistics.samples import counted
 from pose.errors import UserError
 
 OWN = "matrix"
@@ -20,12 +22,16 @@ OWN = "matrix"
 
 
 def load_matrix(
-    run: RunFolder, name: str | None, device: str | None = None, profile: str | None = None
+    run: RunFolder,
+    name: str | None,
+    device: str | None = None,
+    profile: str | None = None,
+    tries: int | None = None,
 ) -> matrix.Matrix:
     """Return a matrix (the recipe's unless named), on a device (the run's unless named) and by a profile.
 
     `matrix` for a profile is the matrix's own. Without one it is what was last given for that matrix in
-    this run, or else its own.
+    this run, or else its own. tries: of a disturbed round, for this bench; None for the protocol's.
     """
     wanted = name or run.recipe.matrix
     if wanted is None:
@@ -35,7 +41,8 @@ def load_matrix(
         profile = benched.profiles_asked.get(loaded.name)
     profile = None if profile == OWN else profile
     loaded = matrix.with_profile(loaded, profile) if profile else loaded
-    said = {"--matrix": name, "--device": device, "--profile": profile}
+    loaded = matrix.with_tries(loaded, tries) if tries else loaded
+    said = {"--matrix": name, "--device": device, "--profile": profile, "--tries": tries and str(tries)}
     options = [part for option, value in said.items() if value for part in (option, value)]
     return replace(loaded, options=tuple(options))
 
@@ -51,8 +58,14 @@ def bench(run: RunFolder, chosen: matrix.Matrix, request: BenchRequest) -> Bench
         if event == "stage":
             console.say(f"measuring {fields['what']}")
         if event == "pass_started":
-            why = ", ".join(f"{count} {reason}" for reason, count in fields["why"].items())
-            console.say(f"{fields['lane']}  pass {fields['number']}, {fields['cells']} cells: {why}")
+            console.say(_pass_text(fields))
+        if event == "measured_again":
+            console.say(f"  {_again_text(fields)}")
+        if event == "no_room_to_repeat":
+            console.say(
+                "measuring again has taken as long as the rounds themselves: where no room is left for it, "
+                "a disturbed round is used as it is, flagged"
+            )
         if event == "round_finished":
             console.say(f"  {round_text(fields)}")
         if event == "cell_finished" and (fields["skipped"] or fields["status"] == "uncertified"):
@@ -70,6 +83,28 @@ def _put_aside(profiles: Mapping[str, int]) -> str:
         f"cells with rounds by another protocol, version or weights: {found}; they stay aside, and are back "
         f"when what measured them is asked for again (--profile; '{OWN}' for the matrix's own)"
     )
+
+
+WHY = {
+    LACKS: ("lacks rounds", "lack rounds"),
+    BESIDE: ("goes along", "go along"),
+    WIDE: ("of wide intervals",) * 2,
+}
+"""Why one cell, or several, have a round in a pass."""
+
+
+def _pass_text(fields: dict[str, Any]) -> str:
+    """Return a line about a pass that begins: 3 cells: 1 lacks rounds, 2 beside them."""
+    why = ", ".join(counted(count, *WHY[reason]) for reason, count in fields["why"].items())
+    cells = counted(fields["cells"], "cell", "cells")
+    return f"{fields['lane']}  pass {fields['number']}, {cells}: {why}"
+
+
+def _again_text(fields: dict[str, Any]) -> str:
+    """Return a line about a round that is measured again, and the wait before."""
+    seconds = f"{fields['waited_s']:.1f} s"
+    waited = f"quiet after {seconds}" if fields["quiet"] else f"{seconds} without quiet"
+    return f"{fields['id']}  {'; '.join(fields['why'])}: measured again, {waited}"
 
 
 def round_text(fields: dict[str, Any]) -> str:

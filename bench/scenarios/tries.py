@@ -1,0 +1,155 @@
+"""Inside the child: a disturbed window is measured again, once others leave the processors alone.
+
+Whether it was disturbed is told by its conditions alone; nobody has looked at its durations then.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bench.machine import conditions, disturbance
+from bench.machine.disturbance import Disturbance
+from bench.scenarios.base import RoundJob, Workload
+from bench.scenarios.watch import Watch
+from bench.statistics import samples, validity
+from pose.files import write_arrays
+
+LOOK_S = 0.5
+"""Of a look at the processors: long enough that their clock's ticks of 10 ms are told from other work."""
+QUIET_MOST_S = 8.0
+"""The longest wait for quiet before a window is measured again."""
+TIMEOUT_SHARE = 0.5
+"""Of a round's time limit: a try that began later could cost the round."""
+
+Loop = Callable[[Callable[[int], None], float, int], np.ndarray]
+"""`bench.scenarios.round.repeat`: calls an action for so many seconds and queries, returns durations."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One try of a round: what was timed, and what it ran under."""
+
+    subject: Workload
+    """As it was at the end of the window: what it noted of its queries is this window's."""
+    durations_ns: np.ndarray
+    seen: dict[str, Any]
+    """What `Watch.end` returns."""
+    disturbances: list[Disturbance]
+    measured_s: float
+    waited_s: float = 0.0
+    """For quiet, before it."""
+
+    def to_dict(self, number: int) -> dict[str, Any]:
+        """Return the fields of a `bench.run.results.Try`, of the number-th try of a round."""
+        return {
+            "number": number,
+            "median_ms": samples.percentile(self.durations_ns, 50) / 1e6,
+            "count": len(self.durations_ns),
+            "waited_s": self.waited_s,
+            "measured_s": self.measured_s,
+            "disturbances": msgspec.to_builtins(self.disturbances),
+            "validity": msgspec.to_builtins(validity.validity(self.durations_ns)),
+            "conditions": self.seen["conditions"],
+        }
+
+
+@dataclass(frozen=True)
+class Tries:
+    """The windows of a round, and which of them counts."""
+
+    windows: list[Window]
+
+    @property
+    def place(self) -> int:
+        """Return the place of the window that counts, among all."""
+        return disturbance.counting([one.disturbances for one in self.windows])
+
+    @property
+    def counting(self) -> Window:
+        """Return the window that counts."""
+        return self.windows[self.place]
+
+    @property
+    def repeats_s(self) -> float:
+        """Return the seconds that windows after the first took, with the waits before them."""
+        return sum(one.waited_s + one.measured_s for one in self.windows[1:])
+
+    def to_dict(self, raw: Path) -> dict[str, Any]:
+        """Return a `bench.run.results.Round`'s fields about its tries; write the others' durations beside."""
+        others = {number: one for number, one in enumerate(self.windows, 1) if number != self.place + 1}
+        for number, one in others.items():
+            write_arrays(raw.with_name(f"{raw.stem}_try_{number}.npz"), {"window_ns": one.durations_ns})
+        return {
+            "try_number": self.place + 1,
+            "disturbances": msgspec.to_builtins(self.counting.disturbances),
+            "other_tries": [one.to_dict(number) for number, one in others.items()],
+            "repeats_s": self.repeats_s,
+        }
+
+
+def measured(job: RoundJob, subject: Workload, loop: Loop) -> Tries:
+    """Measure a window, and again while it was disturbed: `tries` of the protocol at most.
+
+    The warm-up goes on before each repeat until the processors are quiet, so that it begins as warm as the
+    first. A repeat that would exceed what the bench may spend on it ("repeat_s" of the payload), or half of
+    the round's time limit, is not begun. Emits "measured_again" (try, why, waited_s, quiet) before each.
+    """
+    tries, emit = job.protocol.get("tries", 1), job.phases.emit
+    found = Tries([_window(job, subject, loop)])
+    while found.windows[-1].disturbances and len(found.windows) < tries:
+        last = found.windows[-1]
+        room_s = _room_s(job, found.repeats_s) - last.measured_s
+        if room_s < LOOK_S:
+            break
+        waited_s, quiet = until_quiet(subject.once, min(QUIET_MOST_S, room_s))
+        said = {"why": [one.text for one in last.disturbances], "waited_s": waited_s, "quiet": quiet}
+        emit("measured_again", {"try": len(found.windows) + 1, **said})
+        found.windows.append(_window(job, subject, loop, waited_s))
+    job.phases.seconds["measured"] = found.counting.measured_s
+    return found
+
+
+def until_quiet(action: Callable[[int], None], most_s: float) -> tuple[float, bool]:
+    """Call action(0), action(1) ... until nobody else works beside it; return for how long, and whether so.
+
+    Looks at the processors for half a second at a time, and gives up after `most_s` seconds or a little more.
+    """
+    before = conditions.read()
+    began_s, number = before.monotonic_s, 0
+    while True:
+        action(number)
+        number += 1
+        if time.monotonic() - before.monotonic_s < LOOK_S:
+            continue
+        after = conditions.read(before)
+        quiet, waited_s = not conditions.disturbances(before, after), after.monotonic_s - began_s
+        if quiet or waited_s + LOOK_S > most_s:
+            return waited_s, quiet
+        before = after
+
+
+def _window(job: RoundJob, subject: Workload, loop: Loop, waited_s: float = 0.0) -> Window:
+    subject.start()
+    watched = Watch(job)
+    with job.phases("measured"):
+        durations_ns = loop(subject.once, job.protocol["measured_s"], job.protocol["measured_queries"])
+    seen, disturbances = watched.end()
+    # A later window must not change what this one noted; the runner and its like are shared.
+    kept, measured_s = copy.copy(subject), job.phases.seconds["measured"] or 0.0
+    return Window(kept, durations_ns, seen, disturbances, measured_s, waited_s)
+
+
+def _room_s(job: RoundJob, repeats_s: float) -> float:
+    """Return how many seconds more this round may spend on repeats."""
+    told = float(job.payload.get("repeat_s", 0.0))
+    elapsed_s = sum(filter(None, job.phases.seconds.values()))
+    limit_s = TIMEOUT_SHARE * float(job.payload.get("timeout_s") or job.protocol.get("timeout_s", 0.0))
+    return min(told, limit_s - elapsed_s) - repeats_s

@@ -1,0 +1,296 @@
+"""A disturbed window is measured again; what counts is told by conditions alone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+from benching import TESTS, bench, one
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cells.protocol import Protocol
+from bench.contract import RunnerSpec
+from bench.machine import conditions, disturbance
+from bench.machine.disturbance import CURES, Disturbance
+from bench.rounds.repeats import Repeats
+from bench.run import results
+from bench.run.results import Round
+from bench.scenarios import tries
+from bench.scenarios.base import Phases, RoundJob
+from bench.scenarios.tries import Tries
+from bench.verdicts.disturbed_rounds import disturbed_rounds
+
+DISTURBER = Path(TESTS) / "disturber.py"
+SPEC = RunnerSpec(
+    recipe={}, artifact="", mode="eager", precision="fp32", device="cpu", threads=2, batch=1,
+    scenario="latency",
+)  # fmt: skip
+
+
+class Subject:
+    """Notes the number of the window in which it is called."""
+
+    def __init__(self) -> None:
+        self.window, self.noted = 0, [0]
+
+    def once(self, number: int) -> None:
+        self.noted.append(self.window)
+
+    def start(self) -> None:
+        self.window, self.noted = self.window + 1, []
+
+
+def other(share: float) -> list[Disturbance]:
+    """Return what is found where other work took so much of the processors' time."""
+    return [Disturbance("other work", share / 0.05, f"other work took {share:.0%}")] if share > 0.05 else []
+
+
+def tried(
+    monkeypatch: pytest.MonkeyPatch, shares: list[float], most: int = 3, **payload: Any
+) -> tuple[Tries, list[dict[str, Any]]]:
+    """Return the tries of a round whose windows of 1 s are disturbed by so much, and what was emitted."""
+    met, told = iter(shares), []
+    clock = itertools.count(step=10**9)
+
+    def emit(name: str, fields: dict[str, Any]) -> None:
+        told.extend([fields] if name == "measured_again" else [])
+
+    watch = SimpleNamespace(end=lambda: ({"conditions": {"doubts": []}, "energy_j": None}, other(next(met))))
+    monkeypatch.setattr(tries, "Watch", lambda job: watch)
+    monkeypatch.setattr(tries, "until_quiet", lambda action, most_s: (2.0, True))
+    monkeypatch.setattr("bench.scenarios.base.perf_counter_ns", lambda: next(clock))
+    protocol = {"tries": most, "measured_s": 1.0, "measured_queries": 2, "timeout_s": 600}
+    job = RoundJob(SPEC, protocol, {"repeat_s": 100.0, **payload}, Phases(emit))
+
+    def loop(action: Any, seconds: float, queries: int) -> np.ndarray:
+        for number in range(queries):
+            action(number)
+        # The more a window is disturbed, the faster it looks: which must not matter.
+        return np.array([1000 - 10 * len(told)] * queries, np.int64)
+
+    return tries.measured(job, Subject(), loop), told  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("shares", "most", "made", "counts"),
+    [
+        ([0.0], 3, 1, 1),
+        ([0.04], 3, 1, 1),
+        ([0.3, 0.0], 3, 2, 2),
+        ([0.3, 0.2, 0.01], 3, 3, 3),
+        ([0.3, 0.1, 0.2], 3, 3, 2),
+        ([0.1, 0.3, 0.2], 3, 3, 1),
+        ([0.2, 0.2], 2, 2, 1),
+        ([0.9], 1, 1, 1),
+    ],
+)
+def test_the_first_undisturbed_try_counts_or_else_the_least_disturbed(
+    monkeypatch: pytest.MonkeyPatch, shares: list[float], most: int, made: int, counts: int
+) -> None:
+    found, told = tried(monkeypatch, shares, most)
+    assert (len(found.windows), found.place + 1) == (made, counts)
+    assert [one["try"] for one in told] == list(range(2, made + 1))
+    assert found.repeats_s == (made - 1) * 3.0
+    # What the subject noted is of the window that counts, whatever came later.
+    assert found.counting.subject.noted == [counts] * 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("payload", "made"),
+    [
+        ({"repeat_s": 0.0}, 1),
+        ({"repeat_s": 1.4}, 1),
+        ({"repeat_s": 3.0}, 2),
+        ({"repeat_s": 5.0}, 3),
+        ({"timeout_s": 5.0}, 2),
+        ({"timeout_s": 2.0}, 1),
+    ],
+)
+def test_no_repeat_begins_that_the_bench_or_the_time_limit_has_no_room_for(
+    monkeypatch: pytest.MonkeyPatch, payload: dict[str, Any], made: int
+) -> None:
+    found, _ = tried(monkeypatch, [0.3] * 3, **payload)
+    assert len(found.windows) == made
+
+
+def test_a_round_keeps_its_other_tries_with_their_conditions_and_their_durations(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found, _ = tried(monkeypatch, [0.3, 0.1, 0.2])
+    said = found.to_dict(tmp_path / "round_0001.npz")
+    kept = msgspec.convert({"phases_s": {}, "count": 2, "wall_s": 9.0, "started": "", **said}, Round)
+    assert (kept.tries, kept.try_number, kept.repeats_s) == (3, 2, 6.0)
+    assert [one.text for one in kept.disturbances] == ["other work took 10%"]
+    assert [(one.number, one.waited_s, one.count) for one in kept.other_tries] == [(1, 0.0, 2), (3, 2.0, 2)]
+    assert all(one.disturbances and one.conditions for one in kept.other_tries)
+    files = {path.name: results.load_samples(path)["window_ns"].tolist() for path in tmp_path.iterdir()}
+    assert files == {"round_0001_try_1.npz": [1000] * 2, "round_0001_try_3.npz": [980] * 2}
+    assert msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(kept))), Round) == kept
+
+
+@given(st.lists(st.lists(st.floats(1.01, 1e3), max_size=3), min_size=1, max_size=5))
+def test_what_counts_is_undisturbed_wherever_any_try_is(excesses: list[list[float]]) -> None:
+    tries_ = [[Disturbance("steal", excess, "") for excess in found] for found in excesses]
+    place = disturbance.counting(tries_)
+    assert disturbance.worst(tries_[place]) == min(map(disturbance.worst, tries_))
+    assert [] not in tries_ or place == tries_.index([])
+
+
+def test_the_warm_up_goes_on_until_nobody_else_works_or_the_wait_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = SimpleNamespace(s=0.0)
+    start = conditions.read()
+    start = replace(start, cpus=(0, 1), monotonic_s=0.0, cpu_s=0.0, children_cpu_s=0.0, busy_s=0.0)
+    start = replace(start, steal_s=0.0, throttle_events=None, quota_throttled_s=None)
+
+    def waited(others_until_s: float, most_s: float) -> tuple[float, bool, int]:
+        """Return what a wait came to: this process uses both processors, somebody else half of one."""
+        now.s, calls = 0.0, []
+
+        def read(like: Any = None) -> conditions.Conditions:
+            busy_s = 2 * now.s + 0.5 * min(now.s, others_until_s)
+            return replace(start, monotonic_s=now.s, cpu_s=2 * now.s, busy_s=busy_s)
+
+        def action(number: int) -> None:
+            calls.append(number)
+            now.s += 0.1
+
+        monkeypatch.setattr(tries.conditions, "read", read)
+        monkeypatch.setattr(tries, "time", SimpleNamespace(monotonic=lambda: now.s))
+        found = tries.until_quiet(action, most_s)
+        return round(found[0], 6), found[1], len(calls)
+
+    assert waited(0.0, 8.0)[1:] == (True, 5)
+    seconds, quiet, calls = waited(1.75, 8.0)
+    assert (quiet, calls) == (True, pytest.approx(10 * seconds))
+    assert 1.75 <= seconds <= 3.0
+    seconds, quiet, _ = waited(100.0, 3.0)
+    assert not quiet
+    assert seconds <= 3.2
+
+
+def test_repeats_never_take_longer_than_the_rounds() -> None:
+    protocol = Protocol.model_validate({"profile": "quick"})
+    repeats, first = Repeats(protocol), []
+    made = Round(phases_s={}, count=1, wall_s=4.0, started="")
+    for _ in range(40):
+        # A neighbour that never rests: the child spends what it is given, on two repeats of 9 s at most.
+        spent = min(18.0, repeats.room_s)
+        found = {"wall_s": 4.0 + spent, "repeats_s": spent, "disturbances": other(0.5)}
+        first.append(repeats.add(msgspec.structs.replace(made, **found)))
+        assert repeats.repeats_s <= repeats.rounds_s
+    assert first.count(True) == 1, "that there is no room is told once"
+    assert repeats.repeats_s > 0.8 * repeats.rounds_s
+
+
+def test_what_was_measured_again_is_counted_with_what_to_do() -> None:
+    [cell] = one().cells
+    made = Round(phases_s={}, count=1, wall_s=4.0, started="")
+    again = results.Try(number=1, median_ms=1.0, count=1, measured_s=1.0, disturbances=other(0.5))
+    mended = msgspec.structs.replace(made, try_number=2, other_tries=[again])
+    stayed = msgspec.structs.replace(mended, disturbances=[*other(0.2), Disturbance("steal", 2.0, "")])
+    row = results.CellResult(
+        id=cell.id, status="ok", reason=None, axes=cell, hash="", artifact_sha256=None, split_sha256="",
+        rounds=[made, mended, stayed], command="",
+    )  # fmt: skip
+    untimed = msgspec.structs.replace(row, axes=replace(cell, scenario="accuracy"))
+    found = disturbed_rounds([row, untimed])
+    assert (found.rounds, found.again, found.disturbed) == (3, 2, 1)
+    assert found.text == "2 of 3 rounds measured again"
+    assert all(CURES[cause] in str(found.cure) for cause in ("other work", "steal"))
+    assert disturbed_rounds([msgspec.structs.replace(row, rounds=[made])]).cure is None
+
+
+# What a process does to itself, and what another one does
+
+
+@contextmanager
+def a_machine_where_only_these_work(monkeypatch: pytest.MonkeyPatch, *others: int) -> Iterator[None]:
+    """Describe a machine whose processors work for this process and for others (process IDs) alone."""
+
+    def times(cpus: Any) -> tuple[float, float]:
+        used = [psutil.Process(pid).cpu_times() for pid in others]
+        return 0.0, conditions.time.process_time() + sum(one.user + one.system for one in used)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conditions, "_processor_times", times)
+        patch.setattr(conditions, "_children_cpu_s", lambda: 0.0)
+        patch.setattr(conditions, "_throttle_events", lambda cpus: None)
+        patch.setattr(conditions.cgroup, "throttled_s", lambda: None)
+        yield
+
+
+@contextmanager
+def a_neighbour_that_never_rests() -> Iterator[int]:
+    """Run the disturber, which works until this ends; give its process ID."""
+    command = [sys.executable, str(DISTURBER), "--mean-s", "1e9", "--seconds", "300"]
+    process = subprocess.Popen(command)
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_threads_of_its_own_are_no_disturbance_however_many_they_are(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_machine_where_only_these_work(monkeypatch):
+        [cell] = bench(run_folder, one(protocol={"tries": 3, "measured_s": 0.5}), "Oversubscribed")
+    [made] = cell.rounds
+    assert (made.tries, made.disturbances) == (1, [])
+    assert made.conditions["cores_used"] > 0.5, "the threads did compute"
+
+
+@pytest.mark.usefixtures("in_process")
+def test_another_process_disturbs_and_the_round_is_measured_again(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tries, "QUIET_MOST_S", 0.5)
+    monkeypatch.setattr(Repeats, "room_s", 60.0)
+    heard: list[dict[str, Any]] = []
+
+    def hear(name: str, fields: dict[str, Any]) -> None:
+        heard.extend([fields] if name == "measured_again" else [])
+
+    with a_neighbour_that_never_rests() as pid, a_machine_where_only_these_work(monkeypatch, pid):
+        chosen = one(protocol={"tries": 3, "measured_s": 0.3})
+        [cell] = bench(run_folder, chosen, on_event=hear)
+    [made] = cell.rounds
+    assert made.tries == 3
+    assert [one.cause for one in made.disturbances] == ["other work"]
+    assert made.disturbances[0].text in made.validity.reasons
+    assert made.validity.verdict != "VALID"
+    assert [fields["try"] for fields in heard] == [2, 3]
+    assert {fields["quiet"] for fields in heard} == {False}
+    assert all(fields["id"] == cell.id and "other work took" in fields["why"][0] for fields in heard)
+    counted = min([made.disturbances[0].excess, *(one.disturbances[0].excess for one in made.other_tries)])
+    assert made.disturbances[0].excess == counted
+    assert len(results.samples(run_folder, cell)["latency_ns"]) == made.count, "the others are not pooled"
+    kept = sorted(path.name for path in (results.folder(run_folder) / cell.id).glob("*_try_*.npz"))
+    assert kept == [f"round_0001_try_{one.number}.npz" for one in made.other_tries]
+
+
+def test_a_neighbour_works_half_of_the_time_as_its_seed_says() -> None:
+    spells = runpy.run_path(str(DISTURBER))["spells"]
+    drawn = list(itertools.islice(spells(7, 2.0), 4000))
+    assert drawn == list(itertools.islice(spells(7, 2.0), 4000))
+    work, rest = np.array(drawn).T
+    assert work.sum() / (work.sum() + rest.sum()) == pytest.approx(0.5, abs=0.02)
+    assert work.mean() == pytest.approx(2.0, rel=0.1)
