@@ -18,7 +18,7 @@ from pose.errors import UserError
 
 T = TypeVar("T")
 
-_MARK = ".twinpose."
+TEMPORARY = ".twinpose."
 """Begins every temporary name: what a killed process leaves can be told from anybody's own dotfiles."""
 
 
@@ -31,7 +31,7 @@ def leftovers(folder: Path, *, but: Container[str] = ()) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         top = Path(place) == Path(folder)
         folders[:] = [name for name in folders if not (name.startswith(".") or (top and name in but))]
-        yield from (Path(place) / name for name in names if name.startswith(_MARK))
+        yield from (Path(place) / name for name in names if name.startswith(TEMPORARY))
 
 
 @contextmanager
@@ -46,7 +46,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f"{_MARK}{path.stem}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f"{TEMPORARY}{path.stem}.", suffix=path.suffix, dir=path.parent
+        )
         os.close(handle)
         temporary = Path(name)
         yield temporary

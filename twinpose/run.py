@@ -12,7 +12,7 @@ from bench.cells.cell import TWINS
 from bench.data.built_in import make_data
 from bench.machine import fingerprint
 from bench.parity import certificate
-from bench.run import folder, results
+from bench.run import folder, results, trainings
 from bench.run.folder import RunFolder, Settings
 from bench.stages import importing, order, pictures, preparing, training
 from pose import architecture
@@ -51,15 +51,27 @@ def run(
     weights: Annotated[
         Path | None, typer.Option(help="Canonical weights (.safetensors) for both twins; nothing is trained.")
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Train each twin N times: from the recipe's seed and those after it; default 1.",
+        ),
+    ] = None,
     uncertified: Uncertified = False,
     as_json: AsJson = False,
 ) -> int:
     """From data to report, the parity ladder on the way; continues where it was interrupted."""
+    if weights is not None and seeds is not None:
+        raise UserError("--weights trains nothing and --seeds trains N times; expected one of them")
     resolved = recipe_for(recipe, set_, weights)
     if weights is not None:
         load_weights(weights, architecture.build(resolved.model))
     with folder.locked(out, create=True):
         made = prepare(out, resolved, coco, boxes, device, threads, workers, weights)
+        if seeds is not None:
+            preparing.ask_for_seeds(made, seeds)
         do_stages(made, uncertified=uncertified, given=weights)
         path = build.build(out)
     failed = [cell for cell in results.cells(out) if went_wrong(cell.status)]
@@ -156,15 +168,10 @@ def train(
 
 def train_twins(made: RunFolder, twins: list[str]) -> dict[str, Any]:
     """Return the summaries of the twins' trainings; UserError where a run has imported weights instead."""
-    for name in TWINS:
-        if source := importing.imported(made, name):
-            raise UserError(
-                f"{made.path} has the imported weights {source['name']} in the place of a trained {name}; "
-                "expected a run of its own for a training"
-            )
+    trainings.require_none_imported(made)
     summaries = {}
     for name in twins:
-        with made.stage(f"train {name}", f"twinpose train {made.quoted} --twin {name}"):
+        with made.stage(f"train {name}", training.command(made, name)):
             summaries[name] = training.train(made, name)
     return summaries
 

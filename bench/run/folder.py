@@ -16,7 +16,7 @@ import msgspec
 from bench.run import results
 from pose import recipe, splits
 from pose.errors import UserError
-from pose.files import leftovers, make_folder, read_json, write_json
+from pose.files import TEMPORARY, leftovers, make_folder, read_json, write_json
 from pose.recipe import Recipe
 
 GROUND_TRUTH = "ground truth"
@@ -33,6 +33,8 @@ class _Facts(TypedDict):
     threads: int
     workers: int
     boxes_sha256: NotRequired[str | None]
+    seeds: NotRequired[int]
+    """How many seeds each twin is to be trained with; 1 where it is absent."""
     stages: dict[str, dict[str, Any]]
     machine: NotRequired[dict[str, Any]]
     started: NotRequired[str]
@@ -202,6 +204,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 def _require_free(path: Path) -> None:
     """Raise UserError where `path` is neither absent, nor empty, nor an interrupted preparation of a run."""
-    names = {one.name for one in path.iterdir()} if path.is_dir() else set()
+    found = {one.name for one in path.iterdir()} if path.is_dir() else set()
+    names = {name for name in found if not name.startswith(TEMPORARY)}
     if (path.exists() and not path.is_dir()) or (names and not (LOCK in names and names <= _MADE_BEFORE)):
         raise UserError(f"{path} exists and is no run folder; expected a new or an empty folder for --out")

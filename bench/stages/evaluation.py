@@ -9,6 +9,7 @@ import msgspec
 
 from bench.process.with_bar import call_with_bar
 from bench.run.folder import GROUND_TRUTH, RunFolder
+from bench.stages.preparing import TRUTHS
 from bench.stages.training import trained
 from pose import channel_order, splits
 from pose.errors import UserError
@@ -98,10 +99,9 @@ def predict(
 
 def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:
     """Return the ground truth that the run stored for `part`; UserError for a part that has none."""
-    names = {"val": "ground_truth.json", "test": "ground_truth_test.json"}
-    if part not in names:
+    if part not in TRUTHS:
         raise UserError(f"a run stores no ground truth of '{part}'; expected --split val or test")
-    path, expected = run.path / names[part], f"the run's ground truth of '{part}'"
+    path, expected = run.path / TRUTHS[part], f"the run's ground truth of '{part}'"
     truth: dict[str, Any] = read_json(path, expected)
     try:
         msgspec.convert(truth, _Truth)

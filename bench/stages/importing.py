@@ -7,8 +7,8 @@ from typing import Any
 
 from bench.cells.cell import TWINS
 from bench.run.folder import RunFolder
+from bench.run.trainings import imported
 from bench.stages.evaluation import predict
-from bench.stages.training import summary
 from pose import architecture, channel_order, weights
 from pose.errors import UserError
 from pose.files import sha256_of_file, write_json
@@ -66,12 +66,6 @@ def require_one_source(run: RunFolder, given: Path | None) -> None:
 
 def _has_training(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("summary.json", "epochs.jsonl", "state.safetensors"))
-
-
-def imported(run: RunFolder, twin: str) -> dict[str, str] | None:
-    """Return the name and the hash of the file that a twin's weights came from; None for a trained twin."""
-    found = summary(run, twin)
-    return found.imported if found else None
 
 
 def is_placed(run: RunFolder, twin: str, given: Path) -> bool:

@@ -13,7 +13,7 @@ from bench.cells.cell import TWINS
 from bench.parity import climb
 from bench.parity import gate as gate_
 from bench.rounds.session import BenchRequest
-from bench.run import conversion
+from bench.run import conversion, trainings
 from bench.run.folder import RunFolder
 from bench.stages.conversion import convert
 from bench.stages.evaluation import Tested, evaluate
@@ -21,7 +21,7 @@ from bench.stages.importing import is_placed, place
 from bench.stages.measurement import bench, load_matrix
 from bench.stages.pictures import samples, samples_hold
 from bench.stages.proof import prove
-from bench.stages.training import best_epochs, is_trained, train
+from bench.stages.training import best_epochs, command, is_trained, train, train_seed
 from pose.files import read_as, sha256_of_file
 
 
@@ -42,7 +42,10 @@ def sequence(run: RunFolder, *, uncertified: bool = False, given: Path | None = 
     given: canonical weights that take the place of both trainings.
     """
     path = run.quoted
-    stages = [_weights(run, twin, given) if given else _training(run, twin) for twin in TWINS]
+    if given:
+        stages = [_weights(run, twin, given) for twin in TWINS]
+    else:
+        stages = [_training(run, seed, twin) for seed in trainings.seeds_wanted(run) for twin in TWINS]
     stages.append(Stage("test", f"twinpose eval {path}", partial(evaluate, run), partial(_is_tested, run)))
     stages += [
         Stage(
@@ -60,27 +63,29 @@ def sequence(run: RunFolder, *, uncertified: bool = False, given: Path | None = 
         stages.append(proof)
     if run.recipe.matrix:
         # Every cell knows by its own hash whether it is finished.
-        command = f"twinpose bench {path}{' --uncertified' if uncertified else ''}"
-        wanted = BenchRequest(uncertified=uncertified, command=command)
+        again = f"twinpose bench {path}{' --uncertified' if uncertified else ''}"
+        wanted = BenchRequest(uncertified=uncertified, command=again)
         measure = partial(bench, run, load_matrix(run, None), wanted)
-        stages.append(Stage("bench", command, measure, lambda: False))
+        stages.append(Stage("bench", again, measure, lambda: False))
     stages.append(
         Stage("samples", f"twinpose report {path}", partial(samples, run), partial(samples_hold, run))
     )
     return stages
 
 
-def _training(run: RunFolder, twin: str) -> Stage:
-    command = f"twinpose train {run.quoted} --twin {twin}"
-    return Stage(f"train {twin}", command, partial(train, run, twin), partial(is_trained, run, twin))
+def _training(run: RunFolder, seed: int, twin: str) -> Stage:
+    made = trainings.of_seed(run, seed)
+    first, holds = made is run, partial(is_trained, made, twin)
+    action = partial(train, run, twin) if first else partial(train_seed, run, seed, twin)
+    return Stage(f"train {twin}" + ("" if first else f" seed {seed}"), command(made, twin), action, holds)
 
 
 def _weights(run: RunFolder, twin: str, given: Path) -> Stage:
-    command = f"twinpose run --recipe {shlex.quote(str(run.path / 'recipe.yaml'))} "
-    command += f"--weights {shlex.quote(str(given))} --coco {shlex.quote(str(run.settings.coco))} "
-    command += f"--out {run.quoted}"
+    again = f"twinpose run --recipe {shlex.quote(str(run.path / 'recipe.yaml'))} "
+    again += f"--weights {shlex.quote(str(given))} --coco {shlex.quote(str(run.settings.coco))} "
+    again += f"--out {run.quoted}"
     put, holds = partial(place, run, twin, given), partial(is_placed, run, twin, given)
-    return Stage(f"weights {twin}", command, put, holds)
+    return Stage(f"weights {twin}", again, put, holds)
 
 
 def _is_tested(run: RunFolder) -> bool:

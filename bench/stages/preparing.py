@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -11,12 +12,15 @@ from typing import Any
 from bench.artifacts import checkpoints
 from bench.cells import runtimes
 from bench.machine import fingerprint
-from bench.run import journal, results
+from bench.run import journal, results, trainings
 from bench.run.folder import GROUND_TRUTH, RunFolder, Settings, at_new_place, opened
 from pose import __version__, architecture, channel_order, coco, splits, weights
 from pose.errors import UserError
-from pose.files import sha256_of_file, write_json, write_text
+from pose.files import read_bytes, sha256_of_file, write_bytes, write_json, write_text
 from pose.recipe import Recipe
+
+TRUTHS = {"val": "ground_truth.json", "test": "ground_truth_test.json"}
+"""By part, the ground truth that a run keeps."""
 
 
 def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None = None) -> RunFolder:
@@ -37,7 +41,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
     _check_boxes(manifest, settings)
     splits.save(manifest, path / "split.json")
     write_text(path / "recipe.yaml", wanted.to_yaml())
-    for part, name in (("val", "ground_truth.json"), ("test", "ground_truth_test.json")):
+    for part, name in TRUTHS.items():
         if manifest.parts.get(part):
             write_json(path / name, splits.ground_truth(manifest, settings.coco, part), indent=None)
     if given is None:
@@ -48,10 +52,7 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         weights.save(path / "weights" / "init.safetensors", weights.load(given, described), order)
     facts = {
         "schema": results.RUN_SCHEMA,
-        "twinpose": __version__,
         "name": wanted.name,
-        "command": shlex.join(["twinpose", *sys.argv[1:]]),
-        "started": journal.now(),
         "coco": "data" if settings.coco == path / "data" else str(settings.coco.resolve()),
         "dataset": "rendered people"
         if wanted.data.synthetic and settings.coco == path / "data"
@@ -62,11 +63,54 @@ def prepare(path: Path, wanted: Recipe, settings: Settings, given: Path | None =
         "threads": settings.threads,
         "workers": settings.workers,
         "split_sha256": manifest.sha256,
-        "machine": fingerprint.fingerprint(runtimes.PACKAGES),
-        "stages": {},
+        **_made_now(),
     }
     write_json(path / "run.json", facts)
     return opened(path)
+
+
+def prepare_seed(run: RunFolder, seed: int) -> RunFolder:
+    """Return the run folder of a run's further seed, made if it is not there yet.
+
+    All in it is the run's but what follows from the seed: initial weights, and the order and augmentation
+    of the samples. Raises UserError as `require_recipe`.
+    """
+    made = trainings.of_seed(run, seed)
+    if (made.path / "run.json").exists():
+        existing = opened(made.path)
+        require_recipe(existing, made.recipe)
+        return at_new_place(existing, run.settings.coco)
+    for name in ("split.json", *TRUTHS.values()):
+        if (run.path / name).exists():
+            write_bytes(made.path / name, read_bytes(run.path / name, "what 'twinpose run' wrote"))
+    write_text(made.path / "recipe.yaml", made.recipe.to_yaml())
+    _write_initial(made.initial_weights, made.recipe)
+    facts = run.facts()
+    coco = Path(facts["coco"])
+    beside = coco if coco.is_absolute() else os.path.relpath(run.path / coco, made.path)
+    own = {name: value for name, value in facts.items() if name != "seeds"}
+    write_json(made.path / "run.json", own | {"coco": str(beside), **_made_now()})
+    return opened(made.path)
+
+
+def ask_for_seeds(run: RunFolder, count: int) -> None:
+    """Record with how many seeds each twin is to be trained; trainings that are there stay.
+
+    Raises UserError where imported weights took the place of a training.
+    """
+    trainings.require_none_imported(run)
+    write_json(run.path / "run.json", run.facts() | {"seeds": count})
+
+
+def _made_now() -> dict[str, Any]:
+    """Return what run.json says of its making."""
+    return {
+        "twinpose": __version__,
+        "command": shlex.join(["twinpose", *sys.argv[1:]]),
+        "started": journal.now(),
+        "machine": fingerprint.fingerprint(runtimes.PACKAGES),
+        "stages": {},
+    }
 
 
 def _check_boxes(manifest: splits.Manifest, settings: Settings) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from bench import console
 from bench.cells.cell import TWINS
 from bench.process import environment, launch
+from bench.run import folder, trainings
 from bench.run.folder import RunFolder
+from bench.stages.preparing import prepare_seed
 from pose.errors import Unsupported
-from pose.files import read_as
 
 
 def train(run: RunFolder, twin: str) -> dict[str, Any]:
@@ -50,22 +49,18 @@ def train(run: RunFolder, twin: str) -> dict[str, Any]:
     return launch.value_of(outcome)
 
 
-class TrainingSummary(msgspec.Struct, frozen=True):
-    """What the stages read of a twin's summary.json."""
+def train_seed(run: RunFolder, seed: int, twin: str) -> dict[str, Any]:
+    """Train one twin from a further seed of a run, in a run folder of its own; return its summary."""
+    of_seed = trainings.of_seed(run, seed)
+    with folder.locked(of_seed.path, create=True):
+        made = prepare_seed(run, seed)
+        with made.stage(f"train {twin}", command(made, twin)):
+            return train(made, twin)
 
-    best_epoch: int
-    imported: dict[str, str] | None = None
-    """The name and the SHA-256 of the file that the weights came from; None for a training."""
 
-
-def summary(run: RunFolder, twin: str) -> TrainingSummary | None:
-    """Return what a twin's training left; None while it is not finished."""
-    path = run.train_folder(twin) / "summary.json"
-    return (
-        read_as(path, TrainingSummary, "a training summary; 'twinpose train' makes one")
-        if path.exists()
-        else None
-    )
+def command(run: RunFolder, twin: str) -> str:
+    """Return what trains a twin of a run folder alone."""
+    return f"twinpose train {run.quoted} --twin {twin}"
 
 
 def is_trained(run: RunFolder, twin: str) -> bool:
@@ -74,7 +69,7 @@ def is_trained(run: RunFolder, twin: str) -> bool:
 
 def best_epochs(run: RunFolder) -> dict[str, int]:
     """Return the best epoch of each trained twin."""
-    return {twin: found.best_epoch for twin in TWINS if (found := summary(run, twin))}
+    return {twin: found.best_epoch for twin in TWINS if (found := trainings.summary(run.path, twin))}
 
 
 def trained(run: RunFolder) -> dict[str, int]:

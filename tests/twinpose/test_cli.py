@@ -41,6 +41,8 @@ def first_annotation(coco: Path) -> int:
         (["run", "--recipe", "smoke", "--out", "x", "--set", "training.epochs=none"], "valid integer"),
         (["run", "--recipe", "coco_resnet50_256x192", "--out", "x"], "--coco DIR"),
         (["run", "--recipe", "smoke", "--out", "x", "--coco", "nowhere"], "nowhere"),
+        (["run", "--recipe", "smoke", "--out", "x", "--seeds", "0"], "Invalid value for '--seeds'"),
+        (["run", "--recipe", "smoke", "--out", "x", "--seeds", "3", "--weights", "w"], "one of them"),
         (["predict", "--runtime", "onnx"], "'onnxruntime'"),
         (["bench", "nowhere"], "expected a run folder"),
         (["train", "nowhere"], "expected a run folder"),
