@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
+import msgspec
 import numpy as np
 
 from pose import annotation_file, coco, recipe
@@ -70,6 +71,21 @@ class Manifest:
         if found is None:
             raise _no_part(self.method, name, [p for p in PARTS if self.parts.get(p)])
         return found
+
+
+class ManifestFile(TypedDict):
+    """A split manifest on disk."""
+
+    schema: Literal[1]
+    method: str
+    seed: int | None
+    sources: dict[str, str]
+    """Annotation file (train2017, val2017) -> its SHA-256."""
+    parts: dict[str, Part | None]
+    files: NotRequired[dict[str, coco.SourceFiles]]
+    """Where the sources lie that are not in the official layout."""
+    sha256: str
+    """Of all the rest but `schema`."""
 
 
 def _no_part(method: str, name: str, there: Sequence[str]) -> UserError:
@@ -215,15 +231,15 @@ def read(path: Path) -> Manifest:
     """Return the manifest at `path`; UserError when it is malformed or its checksum is wrong."""
     raw = read_json(path, "a split manifest (twinpose data split)")
     try:
-        parts = {name: Part(**part) if part else None for name, part in raw["parts"].items()}
-        files = {source: coco.SourceFiles(**files) for source, files in raw.get("files", {}).items()}
-        manifest = Manifest(raw["method"], raw["seed"], raw["sources"], parts, files)
-        checksum = raw["sha256"]
-    except (KeyError, TypeError, AttributeError) as error:
+        found = msgspec.convert(raw, ManifestFile)
+    except msgspec.ValidationError as error:
         raise UserError(
-            f"{path} is no split manifest ({error!r}); make one with 'twinpose data split'"
+            f"{path} is no split manifest ({error}); make one with 'twinpose data split'"
         ) from error
-    if manifest.sha256 != checksum:
+    manifest = Manifest(
+        found["method"], found["seed"], found["sources"], found["parts"], found.get("files", {})
+    )
+    if manifest.sha256 != found["sha256"]:
         raise UserError(
             f"{path} was changed after it was made (SHA-256 differs); make another with 'twinpose data split'"
         )

@@ -12,7 +12,7 @@ from bench import console
 from bench.process import launch
 from pose import __version__
 from pose.errors import Unsupported, UserError
-from twinpose import INTERRUPTED, artifacts, bench, compare, data, parity, run, score
+from twinpose import INTERRUPTED, artifacts, bench, compare, data, parity, run, schema, score
 
 AFTER_CTRL_C = 130
 """The exit code of an interrupt, as a shell has it."""
@@ -57,6 +57,7 @@ app.command(name="parity")(parity.parity)
 app.command(name="report")(run.report)
 app.command(name="compare")(compare.compare)
 app.command(name="reproduce")(compare.reproduce)
+app.command(name="schema")(schema.schema)
 app.command(name="doctor")(bench.doctor)
 app.add_typer(data.data_app, name="data")
 app.add_typer(artifacts.model_app, name="model")

@@ -22,7 +22,7 @@ IN_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 @dataclass(frozen=True)
-class Block:
+class Paragraph:
     """A part of what is said: a title over lines, or a table (its head first) over a remark."""
 
     title: str = ""
@@ -32,13 +32,15 @@ class Block:
 
 def text(found: ComparedRuns, across_machines: bool = False) -> str:
     """Return what a terminal shows."""
-    return "\n\n".join(map(_in_terminal, [*_blocks(found, across_machines), Block(lines=[_summary(found)])]))
+    return "\n\n".join(
+        map(_in_terminal, [*_paragraphs(found, across_machines), Paragraph(lines=[_summary(found)])])
+    )
 
 
 def markdown(found: ComparedRuns, across_machines: bool = False) -> str:
     """Return the same as Markdown, its summary first: for a job's page or a pull request."""
-    blocks = map(_in_markdown, _blocks(found, across_machines))
-    return "\n\n".join([f"### {_summary(found)}", *blocks])
+    paragraphs = map(_in_markdown, _paragraphs(found, across_machines))
+    return "\n\n".join([f"### {_summary(found)}", *paragraphs])
 
 
 def of_floors(name: str, floors: Sequence[CheckedFloor], in_markdown: bool = False) -> str:
@@ -49,45 +51,45 @@ def of_floors(name: str, floors: Sequence[CheckedFloor], in_markdown: bool = Fal
     return "\n".join([name, *lines, summary])
 
 
-def _blocks(found: ComparedRuns, across_machines: bool) -> list[Block]:
+def _paragraphs(found: ComparedRuns, across_machines: bool) -> list[Paragraph]:
     rows = found.rows
     machines = f"machines differ{' (allowed)' if across_machines else ''}:"
-    blocks = [
-        Block(
+    paragraphs = [
+        Paragraph(
             lines=[f"A  {found.a}", f"B  {found.b}", *([ONE_PROCESS] if found.kind == "benchmarks" else [])]
         ),
-        Block(machines, _differing(found.machine)),
-        Block("environments differ:", _differing(found.environment)),
-        Block("measured by other rules:", _differing(found.protocol)),
-        Block("trained or scored otherwise:", _differing(found.recipe)),
+        Paragraph(machines, _differing(found.machine)),
+        Paragraph("environments differ:", _differing(found.environment)),
+        Paragraph("measured by other rules:", _differing(found.protocol)),
+        Paragraph("trained or scored otherwise:", _differing(found.recipe)),
         _timed([row for row in rows if row.kind != "accuracy" and row.a is not None]),
         _accuracies([row for row in rows if row.kind == "accuracy" and row.a is not None]),
-        Block("not comparable:", _why([row for row in rows if row.a is None], "not comparable")),
-        Block("not measured in B:", _why(rows, "not measured")),
-        Block("nothing to compare with in A:", _why(rows, "nothing in A")),
-        Block("only in B:", found.only_in_b),
-        Block("reversed:", [_turned(one) for one in found.turned if one.reversed]),
-        Block("changed:", [_turned(one) for one in found.turned if not one.reversed]),
-        Block("floors missed:", [_floor(one) for one in missed(found.floors)]),
+        Paragraph("not comparable:", _why([row for row in rows if row.a is None], "not comparable")),
+        Paragraph("not measured in B:", _why(rows, "not measured")),
+        Paragraph("nothing to compare with in A:", _why(rows, "nothing in A")),
+        Paragraph("only in B:", found.only_in_b),
+        Paragraph("reversed:", [_turned(one) for one in found.turned if one.reversed]),
+        Paragraph("changed:", [_turned(one) for one in found.turned if not one.reversed]),
+        Paragraph("floors missed:", [_floor(one) for one in missed(found.floors)]),
     ]
-    return [block for block in blocks if block.lines or block.table]
+    return [one for one in paragraphs if one.lines or one.table]
 
 
-def _in_terminal(block: Block) -> str:
-    if block.table:
-        return "\n".join([*aligned(block.table, left=(0, -1)), *block.lines])
-    if block.title:
-        return "\n".join([block.title, *(f"  {line}" for line in block.lines)])
-    return "\n".join(block.lines)
+def _in_terminal(one: Paragraph) -> str:
+    if one.table:
+        return "\n".join([*aligned(one.table, left=(0, -1)), *one.lines])
+    if one.title:
+        return "\n".join([one.title, *(f"  {line}" for line in one.lines)])
+    return "\n".join(one.lines)
 
 
-def _in_markdown(block: Block) -> str:
-    if block.table:
-        head, *rows = [[_escaped(cell) for cell in row] for row in block.table]
+def _in_markdown(one: Paragraph) -> str:
+    if one.table:
+        head, *rows = [[_escaped(cell) for cell in row] for row in one.table]
         rule = ["---", *["---:"] * (len(head) - 2), "---"]
         table = "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
-        return "\n\n".join([table, *block.lines])
-    return "\n\n".join(filter(None, [block.title and f"**{block.title}**", _bullets(block.lines)]))
+        return "\n\n".join([table, *one.lines])
+    return "\n\n".join(filter(None, [one.title and f"**{one.title}**", _bullets(one.lines)]))
 
 
 def _bullets(lines: Iterable[str]) -> str:
@@ -103,9 +105,9 @@ def _differing(facts: Sequence[dict[str, Any]]) -> list[str]:
     return [f"{one['what']}: {known(one['a'])} -> {known(one['b'])}" for one in facts]
 
 
-def _timed(rows: Sequence[ComparedCell]) -> Block:
+def _timed(rows: Sequence[ComparedCell]) -> Paragraph:
     head = ("", "A", "B", "B / A", "95 %", "B is", "p (Holm)", "p (rank)", "rounds", "")
-    return Block(table=[head, *map(_timed_cells, rows)] if rows else ())
+    return Paragraph(table=[head, *map(_timed_cells, rows)] if rows else ())
 
 
 def _timed_cells(row: ComparedCell) -> tuple[str, ...]:
@@ -133,10 +135,10 @@ def _p(value: float | None) -> str:
     return "-" if value is None else f"{value:.2g}"
 
 
-def _accuracies(rows: Sequence[ComparedCell]) -> Block:
+def _accuracies(rows: Sequence[ComparedCell]) -> Paragraph:
     head = ("AP", "A", "B", "B - A", "95 %", "B is", "p (Holm)", "")
     remark = [ONE_SEED] if any(row.difference_interval for row in rows) else []
-    return Block(lines=remark, table=[head, *map(_accuracy_cells, rows)] if rows else ())
+    return Paragraph(lines=remark, table=[head, *map(_accuracy_cells, rows)] if rows else ())
 
 
 def _accuracy_cells(row: ComparedCell) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,15 @@ class Route(msgspec.Struct, frozen=True):
     """One way from a source to an artifact."""
 
     route: str
+    input: tuple[int, ...] | None = None
+    """The shape that the graph was traced with."""
+    opset: int | None = None
+    """Of an ONNX export."""
+    nncf: str | None = None
+    """The version that quantised."""
+    preset: str | None = None
+    calibration: dict[str, Any] | None = None
+    """Which inputs it was quantised on."""
     file: str | None = None
     sha256: str | None = None
     max_abs_difference: float | None = None
@@ -25,11 +35,17 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Conversion(msgspec.Struct, frozen=True):
-    """What is read of conversion.json."""
+    """conversion.json."""
 
     routes: tuple[Route, ...]
     weights_sha256: str
     """Of the checkpoint that was converted."""
+    source: str | None = None
+    """The twin."""
+    checkpoint: str | None = None
+    split_sha256: str | None = None
+    probe_images: int | None = None
+    """How many inputs the differences are over."""
 
 
 def read(run: Path, twin: str) -> Conversion | None:

@@ -23,21 +23,33 @@ GROUND_TRUTH = "ground truth"
 """What run.json calls the boxes where there are no detections."""
 
 
-class _Facts(TypedDict):
-    """What must be in run.json, among the rest."""
+class RunFacts(TypedDict):
+    """run.json."""
 
     schema: Literal[1]
+    twinpose: NotRequired[str]
+    """The version that made the run."""
+    name: NotRequired[str]
+    """Of the recipe."""
     coco: str
+    """Where the data set lies: absolute, or below the run."""
+    dataset: NotRequired[str]
+    """What the data set is called."""
+    split_sha256: NotRequired[str]
     boxes: str
+    """The detection file, or `ground truth`."""
+    boxes_sha256: NotRequired[str | None]
     device: str
     threads: int
     workers: int
-    boxes_sha256: NotRequired[str | None]
     seeds: NotRequired[int]
     """How many seeds each twin is to be trained with; 1 where it is absent."""
     stages: dict[str, dict[str, Any]]
+    """What became of each, by name."""
     machine: NotRequired[dict[str, Any]]
+    """`bench.machine.fingerprint`'s."""
     started: NotRequired[str]
+    """ISO 8601, UTC."""
     command: NotRequired[str]
 
 
@@ -108,7 +120,7 @@ def run_facts(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = read_json(file, expected)
     results.require_known(file, facts, results.RUN_SCHEMA)
     try:
-        msgspec.convert(facts, _Facts)
+        msgspec.convert(facts, RunFacts)
     except msgspec.ValidationError as error:
         raise UserError(
             f"{file} is no run description of schema {results.RUN_SCHEMA} ({error}); expected {expected}"

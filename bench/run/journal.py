@@ -34,7 +34,7 @@ class Pass(
     """When each of its cells had its round; None while it goes on, or when its bench was killed."""
 
 
-class _End(msgspec.Struct, frozen=True, rename={"id": "pass"}):
+class End(msgspec.Struct, frozen=True, rename={"id": "pass"}):
     """The line that says when a pass came to its end."""
 
     id: str
@@ -48,7 +48,7 @@ def begin(run: Path, drawn: Pass) -> None:
 
 def end(run: Path, drawn: Pass) -> None:
     """Note in the journal that a pass has given each of its cells its round."""
-    _append(run, _End(drawn.id, now()))
+    _append(run, End(drawn.id, now()))
 
 
 def passes(run: Path) -> tuple[Pass, ...]:
@@ -67,7 +67,7 @@ def passes(run: Path) -> tuple[Pass, ...]:
                 begun = msgspec.convert(read, Pass)
                 found[begun.id] = begun
             elif "ended" in read:
-                ended = msgspec.convert(read, _End)
+                ended = msgspec.convert(read, End)
                 if ended.id in found:
                     found[ended.id] = msgspec.structs.replace(found[ended.id], ended=ended.ended)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -90,7 +90,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _append(run: Path, line: Pass | _End) -> None:
+def _append(run: Path, line: Pass | End) -> None:
     path = run / "bench" / JOURNAL
     make_folder(path.parent)
     with open(path, "a", encoding="utf-8") as journal:

@@ -14,13 +14,20 @@ from pose.files import read_as
 
 
 class TrainingSummary(msgspec.Struct, frozen=True):
-    """What is read of a twin's summary.json."""
+    """A twin's summary.json."""
 
     best_epoch: int
     imported: dict[str, str] | None = None
     """The name and the SHA-256 of the file that the weights came from; None for a training."""
     best_ap: float | None = None
     """On the validation part, by ground-truth boxes where the twin was trained."""
+    epochs: int | None = None
+    """How many were trained; 0 for imported weights."""
+    wall_s: float | None = None
+    """Of training and validation."""
+    split_sha256: str | None = None
+    versions: dict[str, str] = {}
+    """Of the twin's framework."""
 
 
 def summary(run: Path, twin: str) -> TrainingSummary | None:

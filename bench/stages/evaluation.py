@@ -17,8 +17,8 @@ from pose.files import read_json, write_json
 from pose.records import Image, Person
 
 
-class _Truth(TypedDict):
-    """What must be in a ground truth, among the rest."""
+class GroundTruth(TypedDict):
+    """ground_truth.json: COCO annotations of a part's people."""
 
     images: list[Image]
     annotations: list[Person]
@@ -104,7 +104,7 @@ def stored_truth(run: RunFolder, part: str) -> dict[str, Any]:
     path, expected = run.path / TRUTHS[part], f"the run's ground truth of '{part}'"
     truth: dict[str, Any] = read_json(path, expected)
     try:
-        msgspec.convert(truth, _Truth)
+        msgspec.convert(truth, GroundTruth)
     except msgspec.ValidationError as error:
         raise UserError(f"{path} is no ground truth ({error}); expected {expected}") from error
     return truth

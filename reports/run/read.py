@@ -60,7 +60,9 @@ class Test:
     """test.json: the ten numbers by twin, or the reason why the split has no test part."""
 
     split: str | None
+    split_sha256: str | None = None
     boxes: str | None = None
+    channel_order: str | None = None
     twins: dict[str, dict[str, Any]] = field(default_factory=dict)
     reason: str | None = None
 
