@@ -28,6 +28,10 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 """What a profile decides; a matrix may say otherwise value by value."""
 
+SIGHT = {"quick": 0.10, "standard": 0.05, "official": 0.02}
+"""By profile, how far from 1 the interval of a bench's A/A pair may reach before the run is flagged: what it
+must be able to see."""
+
 PROTOCOL_OF_PROFILES = tuple(dict.fromkeys(name for decided in PROFILES.values() for name in decided))
 """What tells one profile from another."""
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from bench.rounds.session import BenchResult
+from bench.verdicts import noise_floor
 from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 from bench.verdicts.disturbed_rounds import disturbed_rounds
@@ -27,6 +28,8 @@ def summary(found: BenchResult, run: Path) -> str:
         lines.append(f"noise floor: {_floor(found)}")
     disturbed = disturbed_rounds(found.cells)
     lines += [line for line in (disturbed.text, disturbed.cure) if line and disturbed.rounds]
+    if found.noise.resolution is not None:
+        lines.append(f"resolution: sees differences from {noise_floor.difference(found.noise.resolution)}")
     lines += [comparison(one, found.uncertified) for one in found.comparisons if one.set != NOISE_FLOOR]
     lines += accuracies(found.accuracies)
     if flagged := _flagged(found):

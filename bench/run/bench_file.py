@@ -93,11 +93,21 @@ class NoiseLook(msgspec.Struct, frozen=True, kw_only=True):
     interval: tuple[float, float] | None = None
     """95 %, of the ratio; None where the bench could not tell."""
     reason: str | None = None
-    """Why there is no interval."""
+    """Why there is no interval, or what is doubtful about either arm."""
+    within: float | None = None
+    """How far from 1 its profile lets the interval reach; None where an older version asked nothing."""
     began: str | None = None
     """The pass of the second arm's first round."""
     session: str | None = msgspec.field(default=None, name="sitting")
     """The ID of the bench that measured it."""
+
+    @property
+    def resolution(self) -> float | None:
+        """Return how far the interval reaches from 1, as a fraction, either way; None without one."""
+        if self.interval is None:
+            return None
+        low, high = self.interval
+        return max(high, 1 / max(low, 1e-9)) - 1
 
 
 class NoiseFloor(msgspec.Struct, frozen=True):
@@ -108,6 +118,9 @@ class NoiseFloor(msgspec.Struct, frozen=True):
     verdict: str | None = None
     """VALID, FLAGGED or INVALID; None where no bench of the run could tell."""
     reasons: list[str] = []
+    resolution: float | None = None
+    """The smallest difference that the run can tell from none, as a fraction: the farthest that a pair's
+    last interval reaches from 1. None where no pair has one."""
 
 
 CEILINGS = {"cpu": "limits", "cuda": "limits_cuda"}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.cells.protocol import SIGHT
 from bench.run.bench_file import NoiseFloor, NoiseLook
 from bench.run.results import CellResult
 from bench.verdicts import comparisons
@@ -49,7 +50,45 @@ def judged(history: Sequence[NoiseLook]) -> NoiseFloor:
     if all(interval is None for _, interval, _ in floors):
         return NoiseFloor(list(history), None, [f"{name}: {why}" for name, _, why in floors[-1:]])
     verdict, reasons = noise_validity(floors)
-    return NoiseFloor(list(history), verdict, reasons)
+    return with_sight(NoiseFloor(list(history), verdict, reasons))
+
+
+def with_sight(floor: NoiseFloor) -> NoiseFloor:
+    """Return the noise floor with the run's resolution, flagged where that is too coarse or an arm doubtful.
+
+    Each pair's last look counts, if it has an interval. What has a resolution is returned as it is: only an
+    older version noted none.
+    """
+    looks = [one for one in {one.b: one for one in floor.history}.values() if one.interval is not None]
+    if floor.resolution is not None or not looks:
+        return floor
+    coarse = max(looks, key=lambda one: _reach(one) / _asked(one))
+    reasons = [_too_coarse(coarse)] if _reach(coarse) > _asked(coarse) else []
+    reasons += [f"the A/A pair is doubtful: {one.reason}" for one in looks if one.reason]
+    verdict = "FLAGGED" if reasons and floor.verdict == "VALID" else floor.verdict
+    return NoiseFloor(floor.history, verdict, [*floor.reasons, *reasons], max(map(_reach, looks)))
+
+
+def _reach(look: NoiseLook) -> float:
+    return look.resolution or 0.0
+
+
+def _asked(look: NoiseLook) -> float:
+    return max(SIGHT.values()) if look.within is None else look.within
+
+
+def _too_coarse(look: NoiseLook) -> str:
+    low, high = look.interval or (0.0, 0.0)
+    return (
+        f"this bench cannot see differences below {difference(_reach(look))}: {look.b} against itself gives "
+        f"{low:.4f} to {high:.4f}, and its profile asks for {difference(_asked(look))}; "
+        "a quieter machine or a longer --profile sees finer"
+    )
+
+
+def difference(share: float) -> str:
+    """Return a relative difference in words: 3.1 %, or from 100 % on a factor."""
+    return f"{100 * share:.2g} %" if share < 1 else f"a factor of {1 + share:.3g}"
 
 
 def _look(
@@ -60,8 +99,17 @@ def _look(
     if one is None or one.interval is None:
         why = (one and one.reason) or "fewer than two rounds of the A/A pair shared a pass"
         return NoiseLook(a=again, b=cell, n=one.n if one else 0, reason=why)
-    began = stored[again].rounds[0].pass_
-    return NoiseLook(a=again, b=cell, n=one.n, ratio=one.ratio, interval=one.interval, began=began)
+    measured = stored[again]
+    return NoiseLook(
+        a=again,
+        b=cell,
+        n=one.n,
+        ratio=one.ratio,
+        interval=one.interval,
+        reason=one.reason,
+        within=SIGHT.get(measured.protocol.get("profile", "")),
+        began=measured.rounds[0].pass_,
+    )
 
 
 def noise_validity(floors: Sequence[tuple[str, Sequence[float] | None, str]]) -> tuple[str, list[str]]:

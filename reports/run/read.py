@@ -16,7 +16,7 @@ from bench.run import bench_file, conversion, journal, results
 from bench.run.bench_file import BenchFile
 from bench.run.conversion import Conversion
 from bench.run.results import CellResult
-from bench.verdicts import ap_differences, comparisons, peak_doubts
+from bench.verdicts import ap_differences, comparisons, noise_floor, peak_doubts
 from bench.verdicts.comparisons import Comparison
 from pose import recipe as recipes
 from pose import splits
@@ -152,7 +152,7 @@ def read(path: Path | str) -> Run:
     facts = _versioned(path / "run.json", results.RUN_SCHEMA, dict[str, Any])
     bench = path / "bench"
     recipe, split = path / "recipe.yaml", path / "split.json"
-    record, cells = bench_file.read(path), results.cells(path)
+    cells = results.cells(path)
     return Run(
         path=path,
         facts=facts,
@@ -163,7 +163,7 @@ def read(path: Path | str) -> Run:
         test=_optional(path / "test.json", Test),
         conversions={twin: found for twin in TWINS if (found := conversion.read(path, twin))},
         parity=certificate.read(path),
-        bench=peak_doubts.doubted(record, cells) if record else None,
+        bench=_bench(path, cells),
         cells=tuple(cells),
         samples=_optional(path / "samples" / "samples.json", tuple[SampleImage, ...]) or (),
         comparisons=comparisons.read(path),
@@ -171,6 +171,15 @@ def read(path: Path | str) -> Run:
         passes=journal.passes(path),
         mlperf={p.stem: _json(p, dict[str, Any]) for p in sorted((bench / "mlperf").glob("*.json"))},
     )
+
+
+def _bench(path: Path, cells: list[CellResult]) -> BenchFile | None:
+    """Return bench.json with what older versions did not ask: the run's sight, doubts about ceilings."""
+    record = bench_file.read(path)
+    if record is None:
+        return None
+    seen = msgspec.structs.replace(record, noise=noise_floor.with_sight(record.noise))
+    return peak_doubts.doubted(seen, cells)
 
 
 def _versioned(path: Path, newest: int, kind: type[T]) -> T:

@@ -10,6 +10,7 @@ from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import comparisons as comparisons_
+from reports.words import measurement
 from reports.words.comparisons import NOT_RANKED, RankedPair
 
 
@@ -45,7 +46,8 @@ def comparisons(run: Run) -> Table | None:
         ),
         note="Each is the geometric mean of paired ratios, a pair being two rounds of one pass. Equivalent "
         "is within 2 % by two one-sided tests and goes before any difference; faster and slower hold for "
-        "all together (Holm, 5 %); inconclusive is what is neither. INVALID cells are not ranked.",
+        "all together (Holm, 5 %); inconclusive is what is neither. INVALID cells are not ranked. "
+        + measurement.sight(run),
         command=command(run, "bench"),
         source="bench/comparisons.json",
         grouped_by="Lane and set",

@@ -7,6 +7,7 @@ from typing import Any
 from bench.cells.scenarios import LATENCY, THROUGHPUT
 from bench.run.bench_file import BenchFile, Ceilings, NoiseLook, Peak
 from bench.statistics.samples import counted
+from bench.verdicts.noise_floor import difference
 from reports import formats
 from reports.formats import Absent, Value, minute, or_absent
 from reports.run.missing import command
@@ -16,7 +17,10 @@ from reports.words.cells import name
 from reports.words.measurement import floors, noise, noise_verdict, null_us, protocols
 
 NULL_NAMES = {LATENCY.name: "query", THROUGHPUT.name: "block"}
-NOISE_RULE = "an interval that misses 1 flags the run, two in succession invalidate it"
+NOISE_RULE = (
+    "an interval that misses 1, or reaches farther from it than the profile allows, flags the run; "
+    "two misses in succession invalidate it"
+)
 NEAR_CEILING = "what this machine moved in the same run"
 NOT_SAID = "bench.json does not say"
 UNMEASURED = Absent("this bench recorded none")
@@ -61,6 +65,9 @@ def _noise_rows(run: Run) -> list[Row]:
         rows.append(_row("Noise floor", what, said, _told(run, one), exact=(value, low, high), unit="ratio"))
     if not found:
         rows.append(_row("Noise floor", "Same cell as two arms (A/A)", UNMEASURED, "no A/A pair"))
+    if seen := noise(run).resolution:
+        how = "the farthest that a pair's last interval reaches from 1"
+        rows.append(_row("Noise floor", "Resolution", difference(seen), how, exact=(seen,), unit="fraction"))
     reasons = "; ".join(noise(run).reasons) or NOISE_RULE
     return [*rows, _row("Noise floor", "Verdict", or_absent(noise_verdict(run), UNMEASURED.reason), reasons)]
 

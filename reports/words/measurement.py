@@ -7,6 +7,7 @@ from typing import Any
 from bench.cells.scenarios import LATENCY, THROUGHPUT, TIMED
 from bench.run.bench_file import NoiseFloor, NoiseLook
 from bench.statistics.samples import counted
+from bench.verdicts.noise_floor import difference
 from reports import formats
 from reports.formats import Absent
 from reports.run.read import Run
@@ -72,6 +73,12 @@ def noise_floor(run: Run) -> tuple[float, float, float] | None:
     return next((found for _, found in reversed(floors(run))), None)
 
 
+def sight(run: Run) -> str:
+    """Return from what difference on the run can tell two cells apart, in a sentence; "" where unknown."""
+    found = noise(run).resolution
+    return "" if found is None else f"This bench sees differences from {difference(found)}."
+
+
 def noise_verdict(run: Run) -> str | None:
     """Return VALID, FLAGGED or INVALID; None without an A/A pair: nothing vouches for VALID then."""
     said = noise(run).verdict
@@ -96,7 +103,8 @@ def _floor_says(run: Run) -> list[str]:
     holds = "holds 1" if low <= 1 <= high else "misses 1"
     reasons = noise(run).reasons
     doubt = f" ({'; '.join(reasons)})" if reasons else ""
-    return [f"One cell, measured as two arms, against itself: {said}, an interval that {holds}{doubt}."]
+    floor_said = f"One cell, measured as two arms, against itself: {said}, an interval that {holds}{doubt}."
+    return [*filter(None, [sight(run)]), floor_said]
 
 
 def _harness_says(run: Run) -> list[str]:
