@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pose.errors import UserError
 from pose.files import write_bytes
-from reports.page import html
-from reports.plots import breakdown, forest, samples, style, training
+from reports.page import answers, html
+from reports.plots import breakdown, forest, glance, samples, style, training
 from reports.plots import parity as parity_
 from reports.plots import plot as plot_
 from reports.plots.cells import bench_plots
@@ -46,7 +46,8 @@ def build(run: Path, out: Path | None = None) -> Path:
     found, drawn = all_tables(opened), [plot_.draw(plot) for plot in all_plots(opened)]
     page = html.render(opened, found, drawn)
     folder = opened.path / "report" if out is None else out
-    files = {f"tables/{table.name}.csv": to_csv(table).encode() for table in found}
+    files = {SUMMARY: answers.to_markdown(opened).encode()}
+    files |= {f"tables/{table.name}.csv": to_csv(table).encode() for table in found}
     files |= {f"tables/{table.name}.md": to_markdown(table).encode() for table in found}
     files |= {f"plots/{plot.plot.name}.svg": style.on_ground(plot.svg).encode() for plot in drawn}
     files |= {f"plots/{plot.plot.name}.png": plot.png for plot in drawn}
@@ -61,6 +62,8 @@ def build(run: Path, out: Path | None = None) -> Path:
 
 
 PAGE = "report.html"
+SUMMARY = "summary.md"
+"""The answers alone, for a pull request."""
 _MARK = b": TwinPose report</title>"
 
 
@@ -99,6 +102,7 @@ def all_tables(run: Run) -> list[Table]:
 def all_plots(run: Run) -> list[Plot]:
     """Return every plot that the run has figures for."""
     found = (
+        glance.plot(run),
         *training.training_curves(run),
         parity_.errors(run),
         forest.plot(run),

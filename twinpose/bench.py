@@ -23,6 +23,8 @@ from bench.stages import measurement
 from pose.errors import UserError
 from pose.files import require_writable
 from reports import parquet as parquet_
+from reports.page import answers
+from reports.run.read import read
 from twinpose.exits import SOME_CELLS_FAILED, went_wrong
 from twinpose.options import AsJson, Device, Moved, ProfileName, RunDir, Uncertified, files_of_run
 
@@ -111,7 +113,8 @@ def _measure(made: RunFolder, cells: Matrix, request: BenchRequest, as_json: boo
         "noise": msgspec.to_builtins(found.noise),
         "null": msgspec.to_builtins(found.null),
     }
-    console.facts(facts, as_json, text.summary(found, made.path))
+    said = "" if as_json else f"{text.summary(found, made.path)}\n\n{answers.to_text(read(made.path))}"
+    console.facts(facts, as_json, said)
     return SOME_CELLS_FAILED if any(went_wrong(one.status) for one in found.cells) else 0
 
 

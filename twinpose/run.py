@@ -21,6 +21,8 @@ from pose.errors import Unsupported, UserError
 from pose.recipe import Recipe
 from pose.weights import load as load_weights
 from reports import build
+from reports.page import answers
+from reports.run.read import read
 from twinpose.exits import CHECK_FAILED, SOME_CELLS_FAILED, went_wrong
 from twinpose.options import (
     AsJson,
@@ -78,7 +80,7 @@ def run(
     proven = certificate.read(out)
     status = proven.status if proven else None
     facts = {"report": str(path), "parity": status, "cells_failed": [cell.id for cell in failed]}
-    console.facts(facts, as_json, f"report: {path}")
+    console.facts(facts, as_json, f"{answers.to_text(read(out))}\n\nreport: {path}")
     if status == "fail":
         return CHECK_FAILED
     return SOME_CELLS_FAILED if failed else 0

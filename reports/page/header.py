@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.parity.certificate import Parity
+from bench.statistics.samples import counted
 from pose.recipe import Recipe
 from reports.formats import TWIN_NAMES, minute, seconds
 from reports.run.read import Run
@@ -126,6 +127,20 @@ def _parity(parity: Parity) -> list[HeaderLine]:
 def _said(run: Run, key: str) -> str:
     value = run.facts.get(key)
     return UNKNOWN if value is None else str(value)
+
+
+def subject(run: Run) -> str:
+    """Return what was compared, on what machine, in one line."""
+    model = f", {run.recipe.model.backbone} pose network" if run.recipe else ""
+    cpu = (run.facts.get("machine") or {}).get("cpu") or {}
+    cores, name = cpu.get("usable_cores"), cpu.get("model")
+    where = f", {counted(cores, 'core', 'cores')} of {name}" if isinstance(cores, int) and name else ""
+    return f"{' and '.join(TWIN_NAMES.values())}{model}{where}"
+
+
+def version(run: Run) -> str:
+    """Return the version of twinpose that began the run."""
+    return str(run.facts.get("twinpose") or "(version not recorded)")
 
 
 def started(run: Run) -> str | None:

@@ -1,4 +1,4 @@
-"""The page: one file, its styles, plots and images inside it, nothing fetched and nothing executed."""
+"""The page: one file, its styles, plots and images inside it, nothing fetched."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.cells.cell import TWINS
 from bench.cells.scenarios import SCENARIOS
-from reports.formats import TWIN_NAMES, Absent
+from reports.answers import answers
+from reports.formats import Absent
+from reports.page import answers as answers_
 from reports.page import header, summary
 from reports.plots import samples, style
 from reports.plots.plot import Drawn
@@ -18,6 +19,52 @@ from reports.run.missing import Missing, command, missing
 from reports.run.read import Run
 from reports.tables.table import Table, letter, shown
 from reports.words import ladder, measurement
+
+OF_NETWORK = tuple(one.name for one in SCENARIOS.values() if one.of == "network")
+
+
+@dataclass(frozen=True)
+class SectionPlan:
+    """A part of the page: its title, the names of its tables and figures in order, what it would need."""
+
+    key: str
+    title: str
+    names: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    """The ends of the names of those parts of a run."""
+    always: bool = False
+    """It stands even without tables and figures: it has parts of its own."""
+
+
+SECTIONS = (
+    SectionPlan(
+        "accuracy",
+        "Accuracy by epoch",
+        (
+            *("headline", "training_ap", "training_loss", "learning_rate", "per_epoch_map"),
+            *("training", "test", "literature"),
+        ),
+        ("training", "test part"),
+    ),
+    SectionPlan(
+        "runtimes",
+        "Runtimes",
+        (
+            *("runtime_overview", "comparisons", *OF_NETWORK, "pipeline_parts", "train_parts"),
+            *("ap_against_latency", "runtime_comparison"),
+        ),
+        ("bench",),
+    ),
+    SectionPlan("precision", "What each precision costs", ("accuracies",)),
+    SectionPlan("parity", "Parity", ("parity_errors", "parity", "certificates"), ("parity",)),
+    SectionPlan("conversion", "Conversion", ("conversion",), ("conversion",)),
+    SectionPlan("people", "People", (), ("sample images",), always=True),
+    SectionPlan(
+        "method", "Method and machine", ("measurement", "conditions", "mlperf", "stages"), always=True
+    ),
+    SectionPlan("failures", "What failed", ("failures",), always=True),
+)
+"""What was found, then how: in the order of the page."""
 
 
 @dataclass(frozen=True)
@@ -68,64 +115,39 @@ def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[
     for table in tables:
         # A figure and the table of its numbers share a name, and stand together.
         by_name.setdefault(table.name, []).append(table)
-    wanted = {
-        "Accuracy by epoch": ("per_epoch_map", "training_ap", "training_loss", "learning_rate", "training"),
-        "Test": ("test",),
-        "Literature": ("literature",),
-        "Conversion": ("conversion",),
-        "Parity": ("parity_errors", "parity", "certificates"),
-        "Comparisons": ("comparisons", "accuracies"),
-        "Runtimes": (
-            *("runtime_overview", "ap_against_latency"),
-            *(one.name for one in SCENARIOS.values() if one.of == "network"),
-            *("pipeline_parts", "train_parts", "runtime_comparison"),
-        ),
-        "Conditions": ("conditions", "mlperf"),
-    }
-    needed = {
-        "Accuracy by epoch": "training",
-        "Test": "test part",
-        "Conversion": "conversion",
-        "Parity": "parity",
-        "Runtimes": "bench",
-    }
     gone = missing(run)
     found = []
-    for title, names in wanted.items():
-        items = tuple(item for name in names for item in by_name.get(name, ()))
-        part = needed.get(title)
-        absent = tuple(m for m in gone if part and m.part.endswith(part))
-        if items or absent:
-            found.append(PageSection(title.lower().replace(" ", "-"), title, items, absent))
+    for plan in SECTIONS:
+        items = tuple(item for name in plan.names for item in by_name.get(name, ()))
+        absent = tuple(m for m in gone if m.part.endswith(plan.needs))
+        if items or absent or plan.always:
+            found.append(PageSection(plan.key, plan.title, items, absent))
     return found
 
 
 def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
     """Return the page of a run."""
-    by_name = {table.name: table for table in tables}
+    names = {table.name for table in tables}, {drawn.plot.name for drawn in plots}
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             run=run,
-            twins={twin: TWIN_NAMES[twin] for twin in TWINS},
-            version=run.facts.get("twinpose") or "(version not recorded)",
+            subject=header.subject(run),
+            version=header.version(run),
             started=header.started(run),
             header=header.header(run),
+            answers=[(one, answers_.anchor(one, *names)) for one in answers(run)],
+            glance=next((drawn for drawn in plots if drawn.plot.name == "at_a_glance"), None),
             verdict=ladder.verdict(run.parity),
             verdict_status=run.parity.status if run.parity else "absent",
             measured=measurement.verdict(run),
-            measurement=by_name.get("measurement"),
             summary=summary.sentences(run),
-            headline=by_name["headline"],
             sections=sections(run, tables, plots),
             samples=[
                 (sample, samples.data_uri(run, sample), samples.panels(sample)) for sample in run.samples
             ],
             samples_plot=next((d.plot for d in plots if d.plot.name == "samples"), None),
-            samples_absent=[m for m in missing(run) if m.part == "sample images"],
-            failures=by_name.get("failures"),
-            stages=by_name.get("stages"),
             whole=command(run, "run"),
             made_by=command(run, "report"),
             light=Markup(style.variables(0)),

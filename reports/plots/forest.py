@@ -61,7 +61,9 @@ def plot(run: Run) -> Plot | None:
         for y, name in headings:
             _write(axes, 0.0, y, name, 9, "ink")
         _name_rows(axes, rows, bottom)
-        _draw_ticks(axes, *_reach(found, floor))
+        draw_ticks(axes, *_reach(found, floor))
+        # Both ends have the numbers: the plot may be taller than a screen.
+        axes.tick_params(axis="x", labeltop=True, top=True)
         axes.set_xlabel("how many times A is faster than B (log scale), with its 95 % interval")
         figure.legend(handles=_legend(floor), loc="outside upper left", ncols=5, fontsize=8)
     return Plot(
@@ -192,19 +194,18 @@ def _mark(verdict: str) -> dict[str, Any]:
     return {"marker": marker, "markersize": 5.2, "color": style.light(role), "markerfacecolor": inside}
 
 
-def _draw_ticks(axes: Axes, low: float, high: float) -> None:
+def draw_ticks(axes: Axes, low: float, high: float, apart: float = CLOSEST_TICKS) -> None:
+    """Give a logarithmic axis of ratios its limits and round ticks, each `apart` of the axis from another."""
     axes.set_xlim(low, high)
     span, kept = log(high / low), [1.0]
     # From 1 outwards, so that it is always there.
     for tick in sorted((t for t in TICKS if low <= t <= high), key=lambda t: (abs(log(t)), t)):
-        if all(abs(log(tick / other)) / span > CLOSEST_TICKS for other in kept):
+        if all(abs(log(tick / other)) / span > apart for other in kept):
             kept.append(tick)
     kept.sort()
     axes.xaxis.set_major_locator(FixedLocator(kept))
     axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:g}×" for tick in kept]))
     axes.xaxis.set_minor_locator(NullLocator())
-    # Both ends have the numbers: the plot may be taller than a screen.
-    axes.tick_params(axis="x", labeltop=True, top=True)
 
 
 def _legend(floor: tuple[float, float, float] | None) -> list[Artist]:

@@ -38,6 +38,8 @@ class Plot:
     tooltips: Tips = field(default_factory=dict)
     small: bool = False
     """Stands beside others of its kind on a wide page."""
+    table: str = ""
+    """The table of its numbers, where it has another name than the plot."""
 
 
 @contextmanager

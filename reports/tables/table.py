@@ -111,17 +111,17 @@ def to_csv(table: Table) -> str:
 def to_markdown(table: Table) -> str:
     """Return the table as Markdown, with its caption and the reasons of what is absent."""
     columns = [(i, column) for i, column in enumerate(table.columns) if not column.only_csv]
-    lane = [_escape(table.grouped_by)] if table.grouped_by else []
+    lane = [escape(table.grouped_by)] if table.grouped_by else []
     lines = [_line([*lane, *(column.title for _, column in columns)])]
     rules = ["---:" if column.kind == "number" else "---" for _, column in columns]
     lines.append(_line(["---" for _ in lane] + rules))
     for row in table.rows:
         values = [_markdown_value(table, column, row.values[i]) for i, column in columns]
-        lines.append(_line([*(_escape(row.group) for _ in lane), *values]))
-    notes = [f"- {letter(i)}: {_escape(reason)}" for i, reason in enumerate(table.reasons)]
+        lines.append(_line([*(escape(row.group) for _ in lane), *values]))
+    notes = [f"- {letter(i)}: {escape(reason)}" for i, reason in enumerate(table.reasons)]
     by = f"made by `{table.command}`" if table.command else "copied by hand"
-    made = f"{_escape(table.note)} Source: {_escape(table.source)}; {by}."
-    parts = [f"**{_escape(table.title)}**", "\n".join(lines), *(["\n".join(notes)] if notes else []), made]
+    made = f"{escape(table.note)} Source: {escape(table.source)}; {by}."
+    parts = [f"**{escape(table.title)}**", "\n".join(lines), *(["\n".join(notes)] if notes else []), made]
     return "\n\n".join(parts) + "\n"
 
 
@@ -130,13 +130,13 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _markdown_value(table: Table, column: Column, value: Value) -> str:
-    said, mark = _escape(shown(column, value)), table.mark(value)
+    said, mark = escape(shown(column, value)), table.mark(value)
     if column.kind == "code" and not isinstance(value, Absent):
         said = f"`{said}`"
     return f"{said}<sup>{mark}</sup>" if mark else said
 
 
-def _escape(value: str) -> str:
+def escape(value: str) -> str:
     """Return text that neither ends a cell nor starts HTML."""
     plain = " ".join(value.split())
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")

@@ -23,13 +23,14 @@ def verdict(parity: Parity | None) -> tuple[str, str]:
     passed = f"{numbered(done)} passed" if done else "no rung passed"
     if parity.status == "fail":
         basis = f"{passed[0].upper()}{passed[1:]}.{_open(parity)}"
-        return f"The twins are not proven equal: {_first(parity)}.", basis
+        return f"The twins are not proven equal: {first_failure(parity)}.", basis
     proven = {rung.number for rung in done} >= MATHEMATICS
     claim = "proven equal" if proven else "equal as far as the ladder was climbed"
     return f"The twins are {claim}: {passed}.", f"{_open(parity)} Certificate {short(parity.id)}.".strip()
 
 
-def _first(parity: Parity) -> str:
+def first_failure(parity: Parity) -> str:
+    """Return which check failed first, where, and what was measured against its bound."""
     first = parity.first_failure
     if first is None:
         return "the ladder failed and names no check"

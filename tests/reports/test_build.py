@@ -87,7 +87,7 @@ def test_a_whole_run_gives_every_table_and_plot(report: Path):
     figures = {
         *("training_ap", "training_loss", "learning_rate"),
         *("parity_errors", "ap_against_latency", "latency", "throughput", "samples"),
-        *("comparisons", "pipeline_parts", "train_parts"),
+        *("comparisons", "pipeline_parts", "train_parts", "at_a_glance"),
     }
     assert plots == {f"{name}.{suffix}" for name in figures for suffix in ("svg", "png")}
 
@@ -116,9 +116,9 @@ def test_the_page_is_well_formed_and_its_links_lead_somewhere(page: str):
 def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
     figures = re.findall(r'<figure id="figure-(\w+)" class="plot.*?</figure>', page, re.DOTALL)
     assert figures == [
-        *("training_ap", "training_loss", "learning_rate"),
-        *("parity_errors", "comparisons", "ap_against_latency", "latency", "throughput"),
-        *("pipeline_parts", "train_parts"),
+        *("at_a_glance", "training_ap", "training_loss", "learning_rate"),
+        *("comparisons", "latency", "throughput", "pipeline_parts", "train_parts"),
+        *("ap_against_latency", "parity_errors"),
     ]
     for body in re.findall(r'class="plot.*?(<svg.*?</svg>)', page, re.DOTALL):
         assert 'role="img"' in body
@@ -131,7 +131,7 @@ def test_every_table_has_a_caption_that_names_source_command_and_files(page: str
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
     assert len(tables) == 16
     assert all("<caption" in table and 'scope="col"' in table and 'scope="row"' in table for table in tables)
-    assert page.count('<p class="source">') == len(tables) + 11
+    assert page.count('<p class="source">') == len(tables) + 12
     for line in re.findall(r'<p class="source">(.*?)</p>', page, re.DOTALL):
         assert re.search(r"Source: .+ Made by <code>twinpose .+</code>\. Files: (tables|plots)/\w+\.", line)
 
@@ -155,8 +155,46 @@ def test_a_hover_names_both_cells_behind_a_comparison(page: str):
     assert re.search(rf"<title>{a} against {b}: 2\.0\d+× \[2\.0\d+, 2\.0\d+\] faster</title>", page)
 
 
-def test_the_noise_floor_stands_at_the_head(page: str):
-    head = page[page.index('id="summary"') : page.index('id="table-headline"')]
+def test_the_first_screen_answers_eight_questions_and_says_no_method(page: str):
+    head = page[page.index("<h1>") : page.index("<nav")]
+    found = re.findall(r"<dt>(.*?)</dt>\s*<dd><strong>(.*?)</strong>(.*?)</dd>", head, re.DOTALL)
+    assert [question for question, _, _ in found] == [
+        *("Same network?", "Equally accurate?", "Trains faster?", "Fastest at batch 1?", "In throughput?"),
+        *("At what cost?", "Ship here?", "How sure?"),
+    ]
+    assert found[3][1] == "OpenVINO"
+    assert re.search(r"1\.\d+× PyTorch eager \[1\.\d+, 1\.\d+\]", found[3][2])
+    assert head.index('class="answers"') < head.index('id="figure-at_a_glance"')
+    assert "profile" not in head
+
+
+def test_every_answer_leads_to_its_evidence(page: str):
+    head = page[page.index("<h1>") : page.index("<nav")]
+    links = re.findall(r'class="evidence"><a href="#([\w-]+)"', head)
+    assert len(links) == 8
+    assert "failures" not in links
+    assert all(f'id="{link}"' in page for link in links)
+
+
+def test_a_summary_for_a_pull_request_has_the_answers_alone(report: Path):
+    text = (report.parent / "summary.md").read_text()
+    assert text.startswith("**demo**: TensorFlow and PyTorch, resnet18 pose network, 2 cores of Example CPU")
+    assert text.count("\n| ") == 9
+    assert "| Same network? | **Yes, proven**: float64 outputs agree to 4.4e-14" in text
+    assert "`twinpose bench runs/demo -k accuracy`" in text
+    assert len(text) < 4000
+
+
+def test_how_it_was_measured_comes_after_what_was_found(page: str):
+    titles = re.findall(r"<h2 id=.*?>(.*?)</h2>", page)
+    assert titles == [
+        *("Accuracy by epoch", "Runtimes", "Parity", "Conversion", "People", "Method and machine"),
+        "What failed",
+    ]
+
+
+def test_the_noise_floor_stands_with_the_method(page: str):
+    head = page[page.index('id="method"') : page.index('id="table-measurement"')]
     assert "<strong>Bench: VALID.</strong>" in head
     assert "One cell, measured as two arms, against itself:" in head
     assert "The harness itself costs 2.9 µs a query." in head
@@ -168,7 +206,7 @@ def test_a_bench_that_was_killed_in_its_first_pass_still_gives_a_report_and_its_
     run = make_run()
     bench_files.as_first_pass(run)
     text = build(run).read_text()
-    head = text[text.index('id="summary"') : text.index('id="table-headline"')]
+    head = text[text.index('id="method"') : text.index('id="table-measurement"')]
     assert "<strong>Bench: not judged.</strong>" in head
     assert NO_INTERVAL in head
     assert {path.name for path in (run / "report" / "plots").iterdir()}.isdisjoint({"comparisons.svg"})

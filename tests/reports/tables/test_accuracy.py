@@ -72,9 +72,9 @@ def test_what_has_no_verdict_says_why_by_short_names(run: Run) -> None:
     assert lost["reason"] == f"{GONE} is failed; PyTorch eager is ok", "the run has no cell of int8"
 
 
-def test_it_stands_among_the_comparisons_of_the_page(run: Run) -> None:
+def test_it_stands_on_the_page_under_what_a_precision_costs(run: Run) -> None:
     assert "accuracies" in [table.name for table in all_tables(run)]
-    [section] = [one for one in html.sections(run, all_tables(run), []) if one.title == "Comparisons"]
+    [section] = [one for one in html.sections(run, all_tables(run), []) if one.key == "precision"]
     assert "Accuracy differences" in [item.title for item in section.items]
 
 

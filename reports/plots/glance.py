@@ -1,0 +1,109 @@
+"""The runtimes at a glance: how many times faster than the baseline each is, a panel for each lane."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.cells.scenarios import LATENCY, THROUGHPUT, TRAIN
+from bench.run.results import CellResult
+from reports.answers.ranking import Ranking, figure, rankings, uncertified
+from reports.formats import device, times, times_interval
+from reports.plots import style
+from reports.plots.forest import SMALLEST_REACH, draw_ticks
+from reports.plots.plot import Plot, Tips, drawing, name_rows, write
+from reports.run.missing import command
+from reports.run.read import Run
+from reports.words import certification
+from reports.words.comparisons import NOT_RANKED
+
+SIDE_BY_SIDE = 3
+UNDECIDED = ("inconclusive", NOT_RANKED)
+
+
+def plot(run: Run) -> Plot | None:
+    """Return a panel for each scenario and device with two arms or more; None without any."""
+    asked = ((LATENCY, 1), (THROUGHPUT, None), (TRAIN, None))
+    found = [one for scenario, batch in asked for one in rankings(run, scenario.name, batch=batch)]
+    found = [one for one in found if len(one.leaders) > 1]
+    if not found:
+        return None
+    tips: Tips = {}
+    columns = min(len(found), SIDE_BY_SIDE)
+    lines = ceil(len(found) / columns)
+    most = max(len(one.leaders) for one in found)
+    with drawing():
+        drawn = Figure(figsize=(3.9 * columns, lines * (0.27 * most + 0.95)))
+        panels = drawn.subplots(lines, columns, squeeze=False).flat
+        low, high = _reach(found)
+        for axes, ranking in zip(panels, found, strict=False):
+            _draw(run, axes, ranking, most, tips)
+            draw_ticks(axes, low, high, apart=0.2)
+        for axes in panels[len(found) :]:
+            axes.axis("off")
+    bare = certification.NOTE if any(uncertified(run, one) for one in found) else ""
+    return Plot(
+        name="at_a_glance",
+        title="The runtimes at a glance",
+        note="How many times faster than the baseline, the line at 1, with its 95 % interval: right is "
+        f"faster. Hollow: not told apart from it. Compare within a panel only. {bare}".strip(),
+        command=command(run, "bench"),
+        source="bench/comparisons.json and bench/cells/*.json",
+        figure=drawn,
+        description="; ".join(
+            f"{_heading(one)}: {', '.join(_said(one, c) for c in one.leaders)}" for one in found
+        ),
+        tooltips=tips,
+        table="comparisons",
+    )
+
+
+def _reach(found: list[Ranking]) -> tuple[float, float]:
+    """Return the ends of the axis that all panels share, so that lengths compare."""
+    ratios = [by for one in found for cell in one.leaders if (by := one.speedup(cell, one.baseline))]
+    ends = [end for by in ratios for end in by] + [1 / SMALLEST_REACH, SMALLEST_REACH]
+    pad = (max(ends) / min(ends)) ** 0.06
+    return min(ends) / pad, max(ends) * pad
+
+
+def _heading(ranking: Ranking) -> str:
+    lane = ranking.lane
+    name = {TRAIN.name: "Training step"}.get(lane.scenario, lane.scenario.capitalize())
+    return f"{name}, {device(lane.device)}, batch {lane.batch}"
+
+
+def _said(ranking: Ranking, cell: CellResult) -> str:
+    """Return an arm in words: OpenVINO 2.50 ms, 2.80× [2.61, 3.02]."""
+    by = ranking.speedup(cell, ranking.baseline)
+    ratio = "" if by is None else f", {times(by[0], by[2] - by[1])} {times_interval(*by[1:])}"
+    return f"{ranking.named(cell)} {figure(cell)}{', the baseline' if cell is ranking.baseline else ratio}"
+
+
+def _draw(run: Run, axes: Axes, ranking: Ranking, most: int, tips: Tips) -> None:
+    baseline = ranking.baseline
+    axes.set_xscale("log")
+    axes.axvline(1, color=style.light("muted"), linewidth=0.8, zorder=1)
+    for row, cell in enumerate(ranking.leaders):
+        gid = f"glance-{cell.id}"
+        tips[gid] = certification.marked(run, cell, _said(ranking, cell))
+        by = ranking.speedup(cell, baseline)
+        if cell is not baseline and by is not None:
+            _draw_ratio(axes, row, by, gid, told=ranking.verdict(cell, baseline) not in UNDECIDED)
+        said = "baseline" if cell is baseline else "not ranked" if by is None else times(by[0], by[2] - by[1])
+        across = {"xycoords": axes.get_yaxis_transform(), "va": "center"}
+        write(axes, said, (1, row), (6, 0), **across)
+        write(axes, figure(cell), (1, row), (52, 0), color=style.light("muted"), **across)
+    name_rows(axes, [ranking.named(cell) for cell in ranking.leaders])
+    axes.set_ylim(most - 0.45, -0.55)
+    axes.set_title(_heading(ranking), color=style.light("ink"))
+
+
+def _draw_ratio(axes: Axes, row: int, by: tuple[float, float, float], gid: str, *, told: bool) -> None:
+    value, low, high = by
+    colour = style.light("ink" if told else "muted")
+    axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=2)
+    inside = colour if told else style.light("ground")
+    look = {"marker": "o", "markersize": 6, "color": colour, "markerfacecolor": inside, "gid": gid}
+    axes.plot([value], [row], linestyle="none", zorder=3, **look)  # type: ignore[arg-type]

@@ -1,0 +1,128 @@
+"""Same network? Equally accurate? How sure? Each decided, not decided, missing and spoiled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import ladder_files
+import msgspec
+import pytest
+import small_runs
+from small_runs import BF16, KERAS, ONNX, OPENVINO, TORCH, bench, cell, failed, invalid, run, shipped, twins
+
+from bench.parity.certificate import Parity
+from reports.answers import accuracy, answers, network, sight
+from reports.run.read import Epoch, TrainingHistory
+
+
+def test_every_question_has_an_answer_even_of_an_empty_run():
+    found = answers(replace(run(), parity=None, bench=None))
+    assert len(found) == 8
+    assert all(one.state == "open" and one.decides and one.command for one in found)
+    assert all(one.text.endswith((".", one.command)) for one in found)
+
+
+def test_equal_networks_are_proven_by_the_largest_error_of_each_part():
+    found = network.same_network(shipped())
+    assert found.word == "Yes, proven"
+    assert (
+        found.figures
+        == "float64 outputs agree to 4.4e-14, gradients to 6.8e-13, 10 optimizer steps to 8.7e-12."
+    )
+    assert found.evidence.label == "certificate 5a5a5a"
+
+
+def test_a_failed_ladder_is_a_no_that_names_the_check():
+    ladder = msgspec.convert(ladder_files.failed(ladder_files.passed([])), Parity)
+    found = network.same_network(replace(shipped(), parity=ladder))
+    assert (found.word, found.state) == ("No", "no")
+    assert found.figures.startswith("Rung 3 (Forward) failed first, in “fp64 heatmaps, evaluation mode”")
+    assert "measured 3.1, bound 1e-12" in found.figures
+
+
+def test_a_ladder_climbed_in_part_proves_nothing_yet():
+    whole = ladder_files.passed([])
+    rungs = [one | ({"status": "not climbed"} if one["number"] > 2 else {}) for one in whole["rungs"]]
+    found = network.same_network(replace(shipped(), parity=msgspec.convert(whole | {"rungs": rungs}, Parity)))
+    assert (found.word, found.state) == ("Not proven", "open")
+    assert found.figures == "Rungs 1 and 2 passed, the others were not climbed."
+
+
+def test_without_a_ladder_the_command_that_climbs_it_is_named():
+    found = network.same_network(replace(shipped(), parity=None))
+    assert (found.word, found.command) == ("Not proven", "twinpose parity runs/demo")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word", "state"),
+    [
+        ("equal", "Yes, within 0.01", "decided"),
+        ("higher", "No, TensorFlow", "decided"),
+        ("lower", "No, PyTorch", "decided"),
+        ("inconclusive", "Not told apart", "open"),
+    ],
+)
+def test_accuracy_is_told_by_the_interval_over_images(verdict: str, word: str, state: str):
+    found = accuracy.equally_accurate(shipped(accuracies=(twins(0.323, 0.318, -0.009, 0.016, verdict),)))
+    assert (found.word, found.state) == (word, state)
+    said = "AP 0.323 TensorFlow, 0.318 PyTorch: +0.005 [−0.009, +0.016], one seed each."
+    assert found.figures == said
+
+
+def test_an_ap_of_chance_says_nothing_whatever_its_interval():
+    found = accuracy.equally_accurate(shipped(accuracies=(twins(0.0, 0.0, 0.0, 0.0, "equal"),)))
+    assert (found.word, found.state) == ("Not decided", "open")
+    assert "below 0.05 AP says nothing" in found.figures
+
+
+def test_aps_without_an_interval_decide_nothing():
+    history = TrainingHistory((Epoch(1, ap=0.3),))
+    found = accuracy.equally_accurate(shipped(accuracies=(), training={"tf": history, "torch": history}))
+    assert found.word == "Not decided"
+    assert found.figures == "AP 0.300 TensorFlow, 0.300 PyTorch, each at its best epoch, without an interval."
+    assert found.command == "twinpose bench runs/demo -k accuracy"
+
+
+def test_imported_weights_are_no_seeds():
+    source = {"imported": {"name": "w.safetensors", "sha256": "a" * 64}}
+    told = shipped(accuracies=(twins(0.32, 0.32, -0.001, 0.001, "equal"),), imported={"tf": source})
+    assert "seed" not in accuracy.equally_accurate(told).figures
+
+
+def test_sight_is_as_far_as_the_interval_of_a_cell_against_itself_reaches():
+    found = sight.how_sure(shipped())
+    assert (found.word, found.state) == ("Sees differences from 3.0 %", "decided")
+    assert found.figures.startswith("6 of 6 comparisons decided. No cell is doubtful")
+
+
+def test_a_flagged_run_and_an_invalid_one_say_so():
+    assert sight.how_sure(shipped(bench=bench("FLAGGED"))).state == "open"
+    found = sight.how_sure(shipped(bench=bench("INVALID", 1.1, 1.2)))
+    assert (found.word, found.state) == ("Not at all", "no")
+    assert "x against itself misses 1" in found.figures
+
+
+def test_what_spoiled_it_and_what_is_not_here_are_counted():
+    gpu = replace(TORCH, device="cuda")
+    told = shipped()
+    cells = (
+        *told.cells,
+        failed(gpu, "unsupported"),
+        failed(BF16),
+        invalid(cell(replace(ONNX, batch=8), 90.0)),
+    )
+    found = sight.how_sure(replace(told, cells=cells, parity=small_runs.parity(list(cells))))
+    assert "1 of 9 cells are doubtful, most often: IQR is 31.0% of the median" in found.figures
+    assert "Not here: CUDA GPU, 1 cell (1 failed)" in found.figures
+
+
+def test_without_an_a_a_pair_the_sight_is_unknown_and_without_a_timing_there_is_none():
+    assert sight.how_sure(shipped(bench=None)).word == "Not known"
+    assert sight.how_sure(run()).word == "Not at all"
+
+
+def test_uncertified_timings_are_counted():
+    found = sight.how_sure(
+        run(cell(TORCH, 20.0, certificate_id=None), cell(OPENVINO, 10.0), cell(KERAS, 25.0))
+    )
+    assert "1 timing is uncertified" in found.figures
