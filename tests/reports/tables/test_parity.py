@@ -69,7 +69,8 @@ def test_a_passed_ladder_is_the_first_thing_that_a_report_says(run: Run):
     assert claim == "The twins are proven equal: rungs 1 to 5, 7 and 8 passed."
     assert basis == "Rung 6 was not climbed: not asked for. Certificate 5a5a5a5a5a5a."
     text = page(run)
-    assert text.index(claim) < text.index("<table>")
+    assert text.index("<strong>Yes, proven</strong>") < text.index("<table>")
+    assert text.index('id="parity"') < text.index(claim) < text.index('id="table-parity"')
 
 
 def test_a_failed_ladder_names_what_failed_first_and_where(failed: Run):
