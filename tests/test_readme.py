@@ -1,4 +1,4 @@
-"""The README's commands exist, with the options that it gives them."""
+"""The commands of the README and of the documentation exist, with the options that they give them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from twinpose.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = sorted(
     {
         line.split("#")[0].strip()
-        for block in re.findall(r"```\n(.*?)```", TEXT, re.DOTALL)
+        for page in PAGES
+        for block in re.findall(r"```\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
         for line in block.splitlines()
         if line.startswith("twinpose ")
     }
@@ -25,7 +27,7 @@ COMMANDS = sorted(
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_of_the_readme_is_understood(line: str) -> None:
+def test_a_command_that_is_written_down_is_understood(line: str) -> None:
     command, words = get_command(app), shlex.split(line)[1:]
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
