@@ -77,15 +77,24 @@ def accuracies(differences: Iterable[ApDifference]) -> list[str]:
     """Return a line about the AP of each two cells, and one for all that lack a verdict for one reason."""
     judged, unjudged = [], defaultdict(list)
     for one in differences:
-        names = f"{_scored(one.a)} against {_scored(one.b)}"
+        names = f"{_scored(one.a)} against {_scored(one.b)}{_trainings(one)}"
         if one.difference is None or one.interval is None:
             unjudged[one.reason].append(names)
         else:
             low, high = one.interval
             undecided = one.verdict == "inconclusive" and not low <= 0 <= high
             holm = f" (p {one.p_holm:.2g} by Holm, over all APs)" if undecided else ""
-            judged.append(f"{names}, AP: {one.difference:+.4f} [{low:+.4f}, {high:+.4f}] {one.verdict}{holm}")
+            more = f" (about {one.seeds_needed} seeds would decide)" if one.seeds_needed else ""
+            doubt = holm or (more if one.verdict == "inconclusive" else "")
+            judged.append(
+                f"{names}, AP: {one.difference:+.4f} [{low:+.4f}, {high:+.4f}] {one.verdict}{doubt}"
+            )
     return judged + [f"{', '.join(pairs)}, AP: no verdict ({why})" for why, pairs in unjudged.items()]
+
+
+def _trainings(one: ApDifference) -> str:
+    """Return how many trainings of each twin a difference is of, where it is of trainings."""
+    return f" over {len(one.seeds)} seeds" if one.seeds else ", one seed each" if one.of_one_seed else ""
 
 
 def _scored(cell_id: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from bench.run import results as results_
 from bench.run.results import CellResult
 from bench.statistics.paired import holm
 from bench.statistics.unpaired import ALPHA
+from bench.verdicts import over_seeds
 from pose import bootstrap
 from pose.bootstrap import Matches
 from pose.errors import UserError
@@ -37,6 +39,8 @@ UNKEPT = "no interval: scored by a version that kept no matches; bench --again s
 def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
     """Return what each accuracy cell lost or gained: against its twin's own framework, then twin to twin.
 
+    Last, where the twins were trained with several seeds, how far they are apart over these.
+
     From accuracies.json where nothing has changed, for resampling takes a minute for a hundred thousand
     detections; it is written otherwise.
     """
@@ -45,16 +49,18 @@ def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
         one.id: ScoredBy(one.status, one.hash, one.id in stale, tuple(r.started for r in one.rounds))
         for one in scored
     }
+    seeds = {str(seed): ended for seed, ended in over_seeds.ended_at(run).items()}
     try:
         before = _read(run)
         # An older version corrected none for their number.
         corrected = before and all(one.p_holm is not None for one in before.differences if one.verdict)
-        if before and corrected and before.schema == results_.SCHEMA and before.of == of:
+        known = before and (before.schema, before.of, before.seeds) == (results_.SCHEMA, of, seeds)
+        if before and corrected and known:
             return before.differences
     except UserError:  # damaged: it is made anew
         pass
-    found = _compared(run, scored, stale)
-    write_json(_path(run), msgspec.to_builtins(ApDifferencesFile(differences=found, of=of)))
+    found = _compared(run, scored, stale, seeds)
+    write_json(_path(run), msgspec.to_builtins(ApDifferencesFile(differences=found, of=of, seeds=seeds)))
     return found
 
 
@@ -67,9 +73,15 @@ def _scored(run: Path, results: Sequence[CellResult]) -> tuple[list[CellResult],
     return scored, {one.id for one in scored if now[artifacts.artifact(run, one.axes)] != one.artifact_sha256}
 
 
-def _compared(run: Path, scored: Sequence[CellResult], stale: Collection[str]) -> list[ApDifference]:
+def _compared(
+    run: Path,
+    scored: Sequence[CellResult],
+    stale: Collection[str],
+    seeds: Mapping[str, Mapping[str, float]],
+) -> list[ApDifference]:
     drawn = {one.id: _drawn(run, one) for one in scored if one.status == "ok" and one.id not in stale}
     found = [_difference(question, a, b, drawn, stale) for question, a, b in _pairs(scored)]
+    found += [_over_seeds(seeds)] if seeds else []
     adjusted = holm([one.p for one in found])
     return [_judged(one, p_holm) for one, p_holm in zip(found, adjusted, strict=True)]
 
@@ -80,6 +92,22 @@ def _judged(one: ApDifference, p_holm: float | None) -> ApDifference:
         return one
     said = verdict(one.interval, one.margin, p_holm)
     return msgspec.structs.replace(one, p_holm=p_holm, verdict=said)
+
+
+def _over_seeds(seeds: Mapping[str, Mapping[str, float]]) -> ApDifference:
+    """Return the difference of the twins over seeds; seeds: by seed the AP that each twin ended at."""
+    names = tuple(int(seed) for seed in seeds)
+    a, b = ([ended[twin] for ended in seeds.values()] for twin in TWINS)
+    pair = ApDifference(question="seeds", a=TWINS[0], b=TWINS[1], seeds=names)
+    pair = msgspec.structs.replace(pair, ap_a=fmean(a), ap_b=fmean(b), difference=fmean(a) - fmean(b))
+    if len(names) < 2:
+        return msgspec.structs.replace(
+            pair, reason=f"both twins have ended seed {names[0]} alone; expected at least 2 seeds"
+        )
+    found = over_seeds.judge(a, b, OTHER)
+    return msgspec.structs.replace(
+        pair, interval=found.interval, p=found.p, margin=OTHER, seeds_needed=found.needed
+    )
 
 
 def matches(run: Path, result: CellResult) -> Matches | None:
@@ -177,26 +205,37 @@ class ApDifference(msgspec.Struct, frozen=True, kw_only=True):
     """The AP of accuracy cell `a` against that of `b`, over the same people."""
 
     question: str
-    """`deployment`: a's weights as the twin's own framework runs them are b; `twins`: the two trainings."""
+    """`deployment`: a's weights as the twin's own framework runs them are b; `twins`: the two trainings of
+    the first seed; `seeds`: the twins over all seeds."""
     a: str
     b: str
-    """Cell IDs."""
+    """Cell IDs; of `seeds` the twins."""
     ap_a: float | None = None
     ap_b: float | None = None
+    """Of `seeds` means, of the best epochs on the validation part by ground-truth boxes."""
     difference: float | None = None
     """AP of a - AP of b."""
     interval: tuple[float, float] | None = None
-    """95 %, by the bootstrap over images; None where there is none."""
+    """95 %, by the bootstrap over images, of `seeds` by Student's t over these; None where there is none."""
     p: float | None = None
-    """Of no difference, by the bootstrap's standard error."""
+    """Of no difference, by the bootstrap's standard error or the t test."""
     p_holm: float | None = None
     """The same, corrected for all differences of the run."""
     margin: float | None = None
     """APs are equal where the interval lies within it."""
     images: int | None = None
+    seeds: tuple[int, ...] = ()
+    """Of `seeds`: those that both twins have ended."""
+    seeds_needed: int | None = None
+    """About how many would decide where these do not; None for more than a hundred."""
     verdict: str | None = None
     """`higher`, `lower` (a than b), `equal` or `inconclusive`; None is explained by `reason`."""
     reason: str | None = None
+
+    @property
+    def of_one_seed(self) -> bool:
+        """Return whether it is of two trainings, one of each twin, whose luck the interval does not know."""
+        return self.question == "twins" and self.margin == OTHER
 
 
 class ScoredBy(msgspec.Struct, frozen=True, array_like=True):
@@ -217,6 +256,8 @@ class ApDifferencesFile(msgspec.Struct, frozen=True, kw_only=True):
     differences: list[ApDifference]
     of: dict[str, ScoredBy] = {}
     """By cell ID."""
+    seeds: dict[str, dict[str, float]] = {}
+    """By seed, the AP that each twin's training ended at; {} for a run of one seed."""
 
 
 def differences(run: Path) -> list[ApDifference]:

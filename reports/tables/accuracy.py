@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from bench.cells.cell import TWINS
 from bench.verdicts.ap_differences import ApDifference
-from reports.formats import Absent, Value, fine_difference, probability, rate, score
+from reports.formats import (
+    TWIN_NAMES,
+    Absent,
+    Value,
+    fine_difference,
+    or_absent,
+    probability,
+    quiet,
+    rate,
+    score,
+)
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table, csv_only
@@ -14,9 +24,12 @@ SAME = "The same imported weights, each twin in its own framework"
 QUESTIONS = {
     "deployment": "The same weights, against the twin's own framework in strict fp32",
     "twins": "The two trainings, each in its own framework",
+    "seeds": "The twins over several seeds, each at its best epoch, by ground-truth boxes",
 }
 
 
+OVER_SEEDS = Absent("the interval is over seeds, not over images", quiet=True)
+NO_SEEDS = Absent("not over seeds", quiet=True)
 UNCORRECTED = Absent("judged before p was corrected; 'twinpose bench' judges it anew", quiet=True)
 
 
@@ -26,7 +39,9 @@ def table(run: Run) -> Table | None:
         return None
     axes = {cell.id: cell.axes for cell in run.cells}
 
-    def name(cell_id: str) -> str:
+    def name(one: ApDifference, cell_id: str) -> str:
+        if one.question == "seeds":
+            return f"{TWIN_NAMES[cell_id]}, seeds {', '.join(map(str, one.seeds))}"
         return f"{cells.name(axes[cell_id])}, {axes[cell_id].numerics}" if cell_id in axes else cell_id
 
     def named(reason: str | None) -> str | None:
@@ -44,6 +59,8 @@ def table(run: Run) -> Table | None:
 
     luck = " A row of the two trainings is of one seed each, whose luck the interval does not know."
     luck = "" if run.imported else luck
+    seeded = any(one.question == "seeds" for one in run.accuracies)
+    over = ", or over seeds by Student's t of their differences" if seeded else ""
     return Table(
         name="accuracies",
         title="Accuracy differences",
@@ -60,11 +77,11 @@ def table(run: Run) -> Table | None:
             Column("margin", "Equal within", rate, "number"),
             Column("images", "Images", kind="number"),
             Column("reason", "Why there is no verdict"),
-            *csv_only("low", "high", "a", "b", "question"),
+            *csv_only("low", "high", "a", "b", "question", "seeds", "seeds_needed"),
         ),
         rows=tuple(
             Row(
-                (name(one.a), name(one.b), device(one.a), *_values(one, named(one.reason))),
+                (name(one, one.a), name(one, one.b), device(one.a), *_values(one, named(one.reason))),
                 SAME
                 if one.question == "twins" and run.imported
                 else QUESTIONS.get(one.question, one.question),
@@ -73,8 +90,8 @@ def table(run: Run) -> Table | None:
             for one in sorted(run.accuracies, key=order)
         ),
         note="AP of A less AP of B on the validation part, with the interval of a paired bootstrap over "
-        "images. Equal: the interval lies within the margin; higher and lower: it leaves out 0, and p, "
-        f"corrected for all rows (Holm), is at most 5 % where it is given.{luck} {run.scored_on}",
+        f"images{over}. Equal: the interval lies within the margin; higher and lower: it leaves out 0, and "
+        f"p, corrected for all rows (Holm), is at most 5 % where it is given.{luck} {run.scored_on}",
         command=command(run, "bench"),
         source="bench/accuracies.json",
         grouped_by="Question",
@@ -93,8 +110,11 @@ def _values(one: ApDifference, reason: str | None) -> tuple[Value, ...]:
         f"[{fine_difference(ends[0])}, {fine_difference(ends[1])}]" if ends else none,
         UNCORRECTED if one.verdict and one.p_holm is None else known(one.p_holm),
         one.verdict or "no verdict",
-        *(known(one.margin), known(one.images)),
+        known(one.margin),
+        OVER_SEEDS if one.question == "seeds" else known(one.images),
         reason or Absent("nothing is missing", shown="", quiet=True),
         *(ends or (none, none)),
         *(one.a, one.b, one.question),
+        " ".join(map(str, one.seeds)) or NO_SEEDS,
+        quiet(or_absent(one.seeds_needed, "these decide, or it is not over seeds")),
     )

@@ -11,6 +11,7 @@ import small_runs
 from small_runs import BF16, KERAS, ONNX, OPENVINO, TORCH, bench, cell, failed, invalid, run, shipped, twins
 
 from bench.parity.certificate import Parity
+from bench.verdicts.ap_differences import ApDifference
 from reports.answers import accuracy, answers, network, sight
 from reports.run.read import Epoch, TrainingHistory
 
@@ -67,6 +68,43 @@ def test_accuracy_is_told_by_the_interval_over_images(verdict: str, word: str, s
     assert (found.word, found.state) == (word, state)
     said = "AP 0.323 TensorFlow, 0.318 PyTorch: +0.005 [−0.009, +0.016], one seed each."
     assert found.figures == said
+
+
+def seeded(verdict: str, needed: int | None = None) -> ApDifference:
+    """Return how the twins differ over three seeds."""
+    one = twins(0.321, 0.318, -0.015, 0.021, verdict)
+    facts = {"question": "seeds", "a": "tf", "b": "torch", "images": None}
+    return msgspec.structs.replace(one, seeds=(0, 1, 2), seeds_needed=needed, **facts)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [("equal", "Yes, within 0.01"), ("lower", "No, PyTorch"), ("inconclusive", "Not told apart")],
+)
+def test_over_seeds_the_interval_over_seeds_decides(verdict: str, word: str):
+    both = (twins(0.33, 0.318, 0.011, 0.013, "higher"), seeded(verdict))
+    found = accuracy.equally_accurate(shipped(accuracies=both))
+    assert found.word == word
+    said = "AP 0.321 TensorFlow, 0.318 PyTorch: +0.003 [−0.015, +0.021], over 3 seeds each."
+    assert found.figures == said
+
+
+def test_what_the_seeds_do_not_tell_is_told_by_how_many_would():
+    made = "twinpose run --recipe demo --out runs/demo"
+    one = accuracy.equally_accurate(shipped(accuracies=(twins(0.323, 0.318, -0.009, 0.016, "inconclusive"),)))
+    assert (one.decides, one.command) == ("about 3 seeds,", f"{made} --seeds 3")
+    told = shipped(accuracies=(seeded("inconclusive", 7),))
+    told.facts["command"] = f"{made} --seeds 3"
+    three = accuracy.equally_accurate(told)
+    assert (three.decides, three.command) == ("about 7 seeds,", f"{made} --seeds 7")
+    never = accuracy.equally_accurate(shipped(accuracies=(seeded("inconclusive"),)))
+    assert (never.decides, never.command) == ("hundreds of seeds", "")
+
+
+def test_seeds_of_which_one_alone_is_trained_leave_the_answer_to_the_images():
+    unfinished = ApDifference(question="seeds", a="tf", b="torch", seeds=(0,), reason="both twins ...")
+    both = (twins(0.323, 0.318, -0.009, 0.016, "inconclusive"), unfinished)
+    assert accuracy.equally_accurate(shipped(accuracies=both)).figures.endswith("one seed each.")
 
 
 def test_an_ap_of_chance_says_nothing_whatever_its_interval():

@@ -66,6 +66,24 @@ def test_deployment_comes_first_and_every_figure_is_there(run: Run) -> None:
     assert (found[2]["verdict"], found[2]["interval"]) == ("inconclusive", "[−0.0214, +0.0005]")
 
 
+def test_seeds_stand_last_and_say_which_they_are_and_how_many_would_decide(make_run: MakeRun) -> None:
+    seeds = ApDifference(
+        question="seeds", a="tf", b="torch", ap_a=0.321, ap_b=0.318, difference=0.003, seeds=(0, 1, 2),
+        interval=(-0.0149, 0.0209), margin=0.01, p=0.5, p_holm=1.0, verdict="inconclusive", seeds_needed=7,
+    )  # fmt: skip
+    path = make_run()
+    found = [msgspec.to_builtins(one) for one in (seeds, *FOUND)]
+    (path / "bench" / "accuracies.json").write_text(json.dumps({"schema": 2, "differences": found}))
+    last = rows(read(path))[-1]
+    assert (last["a_name"], last["b_name"]) == ("TensorFlow, seeds 0, 1, 2", "PyTorch, seeds 0, 1, 2")
+    assert (last["interval"], last["verdict"], last["images"]) == ("[−0.0149, +0.0209]", "inconclusive", "")
+    assert (last["seeds"], last["seeds_needed"]) == ("0 1 2", "7")
+    table = accuracy.table(read(path))
+    assert table is not None
+    assert "over seeds by Student's t" in table.note
+    assert "The twins over several seeds" in to_markdown(table)
+
+
 def test_what_has_no_verdict_says_why_by_short_names(run: Run) -> None:
     lost = rows(run)[1]
     assert (lost["verdict"], lost["difference"], lost["ap_b"]) == ("no verdict", "", "0.418")
