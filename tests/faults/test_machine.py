@@ -255,7 +255,9 @@ def test_an_interrupt_ends_a_child_that_starts_only_then() -> None:
 
 
 def test_an_interrupt_ends_the_probe_of_noise_at_once() -> None:
-    code = "from bench.doctor import neighbours; print('begun', flush=True); neighbours.probe(60, [0])"
+    # What a shell puts into the background ignores SIGINT, and so do its children.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from bench.doctor import neighbours; print('begun', flush=True); neighbours.probe(60, [0])"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
