@@ -64,7 +64,7 @@ def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str
         "count": summary.count,
         "value": summary.value,
         "peak_device_bytes": peak_device_bytes(subject),
-        "stats": summary.stats,
+        "stats": summary.stats | msgspec.to_builtins(validity_.steadiness(durations_ns)),
         "validity": msgspec.to_builtins(
             judged(validity_.validity(durations_ns), conditions["doubts"], missing)
         ),

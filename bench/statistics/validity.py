@@ -1,18 +1,35 @@
-"""What casts doubt on a round's samples and on a cell's rounds."""
+"""What casts doubt on a cell: what could change a verdict, or move its figure out of its interval.
+
+What happens to one round alone is in the scatter between rounds, so in the interval: it is recorded, and no
+doubt. What happens to most rounds alike is in none.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from bench.statistics.doubts import Doubt, by_kind
-from bench.statistics.samples import counted, drift, spread
+from bench.statistics.paired import MARGIN
+from bench.statistics.samples import counted, drift, spread, t_interval
 
 FLAG_SPREAD = 0.10
 INVALID_SPREAD = 0.25
-FLAG_DRIFT = 0.02
+"""Of IQR / median: the middle half of the queries then spans so much that the median itself is in doubt."""
+KNOWN_WITHIN = MARGIN / 2
+"""How far drift may leave a figure uncertain: half of the margin of equivalence."""
+
+
+class Steadiness(msgspec.Struct, frozen=True):
+    """How steady a round's durations were."""
+
+    drift: float
+    """Median of the second half / median of the first - 1."""
+    spread: float
+    """IQR / median."""
 
 
 class Validity(msgspec.Struct, frozen=True):
@@ -28,26 +45,29 @@ class Validity(msgspec.Struct, frozen=True):
         return Validity(verdict, [*self.reasons, *doubts])
 
 
+def steadiness(samples: np.ndarray) -> Steadiness:
+    """Return how steady durations (n,) in order of time were."""
+    return Steadiness(drift(samples), spread(samples))
+
+
 def validity(samples: np.ndarray) -> Validity:
-    """Return the verdict on durations (n,) in order of time.
+    """Return the verdict on a round's durations (n,): INVALID where IQR / median is above 25 %, else VALID.
 
-    IQR / median above 10 % flags and above 25 % invalidates; a drift between halves above 2 % flags.
+    What else they say of a figure, only all rounds together know (`cell_validity`).
     """
-    verdict, reasons = "VALID", []
-    if abs(moved := drift(samples)) > FLAG_DRIFT:
-        verdict = "FLAGGED"
-        reasons.append(f"the second half is {moved:+.1%} from the first")
-    if (wide := spread(samples)) > FLAG_SPREAD:
-        verdict = "INVALID" if wide > INVALID_SPREAD else "FLAGGED"
-        reasons.append(f"IQR is {wide:.1%} of the median")
-    return Validity(verdict, reasons)
+    wide = spread(samples)
+    return Validity("INVALID", [f"IQR is {wide:.1%} of the median"]) if wide > INVALID_SPREAD else Validity()
 
 
-def cell_validity(rounds: Sequence[Validity]) -> Validity:
-    """Return the verdict on a cell, of those on its rounds.
+def cell_validity(
+    rounds: Sequence[Validity], steady: Sequence[Steadiness] = (), half_width: float | None = None
+) -> Validity:
+    """Return the verdict on a cell, of those on its rounds and of how steady they were.
 
-    INVALID when at least half of the rounds are, FLAGGED when any is not VALID. Reasons that differ
-    in their numbers alone become a line with the largest: "3 of 7 rounds: IQR is up to 14.0% of the median".
+    INVALID when at least half of the rounds are, FLAGGED when any is not VALID, when at least half spread
+    above 10 %, or when they drift alike, beyond what the interval knows (half_width: how far it reaches above
+    its middle; None without one). Reasons that differ in their numbers alone become a line with the largest:
+    "3 of 7 rounds: IQR is up to 14.0% of the median".
     """
     if not rounds:
         return Validity("INVALID", ["no round was measured"])
@@ -57,7 +77,39 @@ def cell_validity(rounds: Sequence[Validity]) -> Validity:
         verdict = "INVALID"
     of = counted(len(rounds), "round", "rounds")
     kinds = [list(kind.values()) for kind in by_kind([one.reasons for one in rounds])]
-    return Validity(verdict, [f"{len(kind)} of {of}: {_largest(kind)}" for kind in kinds])
+    found = Validity(verdict, [f"{len(kind)} of {of}: {_largest(kind)}" for kind in kinds])
+    unsteady = _widely_spread(steady) if verdict != "INVALID" else []
+    return found.flagged(*unsteady, *_drifting_alike(steady, half_width))
+
+
+def _widely_spread(steady: Sequence[Steadiness]) -> list[str]:
+    """Return the doubt that at least half of the rounds spread above 10 %."""
+    wide = [one.spread for one in steady if one.spread > FLAG_SPREAD]
+    if not wide or 2 * len(wide) < len(steady):
+        return []
+    of = counted(len(steady), "round", "rounds")
+    said = f"IQR is {'up to ' if len(wide) > 1 else ''}{max(wide):.1%} of the median"
+    return [f"{len(wide)} of {of}: {said}; 'twinpose doctor' looks for what disturbs single queries"]
+
+
+def _drifting_alike(steady: Sequence[Steadiness], half_width: float | None) -> list[str]:
+    """Return the doubt that drift moves the figure farther than its interval, and 1 %, reach.
+
+    A round's median lies half of its drift from those of its halves. Drift to and fro scatters the rounds,
+    so the interval knows it; drift that all share (its 95 % t interval over rounds leaves out 0) is in none.
+    """
+    if not steady:
+        return []
+    logs = [math.log1p(one.drift) for one in steady]
+    low, high = t_interval(logs) if len(logs) > 1 else (logs[0], logs[0])
+    shared = math.expm1(float(np.mean(logs)))
+    if low <= 0 <= high or abs(shared) / 2 <= max(half_width or 0.0, KNOWN_WITHIN):
+        return []
+    reached = "" if half_width is None else f", its interval {half_width:.1%}"
+    return [
+        f"second halves of rounds are {shared:+.1%} from first ones, so the figure is known to "
+        f"{abs(shared) / 2:.1%}{reached}; a longer warm-up (warmup_s of the matrix) lets it settle"
+    ]
 
 
 def _largest(kind: Sequence[Doubt]) -> str:

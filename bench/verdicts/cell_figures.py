@@ -11,10 +11,11 @@ import numpy as np
 from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS
+from bench.machine.disturbance import CURES
 from bench.run.results import Round
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
-from bench.statistics.validity import Validity
+from bench.statistics.validity import Steadiness, Validity
 
 BESIDE = {"device_ms": "device_ns", "device_block_ms": "device_block_ns", "step_ms": "step_ns"}
 """Durations whose percentiles stand beside a cell's value, and the raw samples that they are pooled of."""
@@ -111,7 +112,25 @@ def _percentiles(
 
 
 def validity(rounds: list[Round], wanted: int) -> Validity:
-    """Return a cell's verdict from its rounds'; rounds that are missing flag it."""
-    found = validity_.cell_validity([one.validity for one in rounds])
-    short = f"{len(rounds)} of {wanted} rounds are measured"
-    return found if len(rounds) >= wanted else found.flagged(short)
+    """Return a cell's verdict from its rounds'; rounds that are missing flag it.
+
+    Where others disturbed rounds it ends with what to do about it.
+    """
+    steady = [_steadiness(one) for one in rounds]
+    logs = [math.log(one.value) for one in rounds if one.value]
+    ends = samples_.t_interval(logs) if len(logs) > 1 else None
+    half_width = math.expm1((ends[1] - ends[0]) / 2) if ends else None
+    found = validity_.cell_validity(
+        [one.validity for one in rounds], [one for one in steady if one], half_width
+    )
+    if len(rounds) < wanted:
+        found = found.flagged(f"{len(rounds)} of {wanted} rounds are measured")
+    causes = dict.fromkeys(one.cause for made in rounds for one in made.disturbances)
+    cures = [CURES[cause] for cause in causes if cause in CURES]
+    return found.flagged(f"{' and '.join(cures)}, then measure again (--again)") if cures else found
+
+
+def _steadiness(one: Round) -> Steadiness | None:
+    """Return how steady a round was; None where it is not timed, or an older version judged it by itself."""
+    drift, spread = one.stats.get("drift"), one.stats.get("spread")
+    return None if drift is None or spread is None else Steadiness(drift, spread)

@@ -402,7 +402,7 @@ def test_a_stopping_rule_adds_rounds_until_every_interval_is_narrow_enough(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     # An invalid cell is hopeless and stops the rule: a busy machine must not decide this test.
-    monkeypatch.setattr(validity, "cell_validity", lambda rounds: validity.Validity())
+    monkeypatch.setattr(validity, "cell_validity", lambda *_: validity.Validity())
 
     def rounds(half_width: float) -> set[int]:
         chosen = lane_of_three(rounds=2, rounds_max=4, half_width=half_width)

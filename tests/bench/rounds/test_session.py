@@ -47,7 +47,7 @@ pytestmark = pytest.mark.usefixtures("in_process")
 def _a_busy_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every cell for valid: an invalid one is not ranked, whatever this test is about."""
     monkeypatch.setattr(null_cost, "NULL_WINDOW_S", {"warmup_s": 0.01, "measured_s": 0.05})
-    monkeypatch.setattr(validity, "cell_validity", lambda rounds: validity.Validity())
+    monkeypatch.setattr(validity, "cell_validity", lambda *_: validity.Validity())
 
 
 def two_arms(rounds: int = 2, **patch: Any) -> matrix.Matrix:
