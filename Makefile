@@ -21,7 +21,7 @@ help:
 	@echo 'make env         set up .venv with every framework'
 	@echo 'make demo        train, convert, measure and report on the built-in dataset'
 	@echo 'make test        all tests but the slow ones: core, frameworks, implementations'
-	@echo 'make lint types  the static checks'
+	@echo 'make lint types  the static checks; the documentation as a site, into build/docs'
 	@echo 'make slow        the tests that take minutes'
 	@echo 'make benchmarks  the suite'"'"'s own speed, into benchmarks.json'
 	@echo 'make clean       remove .venv, .tox and caches; runs/ and data/ stay'
@@ -63,6 +63,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict
 
 types: env
 	$(BIN)/mypy
