@@ -24,6 +24,7 @@ from reports.tables import (
     literature,
     measurement,
     mlperf,
+    over_seeds,
     overview,
     parity,
 )
@@ -80,6 +81,7 @@ def all_tables(run: Run) -> list[Table]:
     """Return every table that the run has figures for."""
     trained = [training_.per_epoch(run), training_.training(run)] if run.training else []
     optional = (
+        over_seeds.table(run),
         training_.test_part(run),
         literature.published(run),
         conversion.conversion(run),

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from bench.console import aligned
+from bench.run import trainings
 from pose import strict_yaml
 from pose.errors import UserError
 from pose.files import read_bytes
@@ -48,6 +49,8 @@ class Reproduction(BaseModel):
     fresh: str | None
     differences: list[dict[str, Any]]
     agrees: bool | None
+    further: list[str] = []
+    """The run folders of the run's further seeds: compared is the table of the first."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON-able values."""
@@ -66,9 +69,18 @@ class Reproduction(BaseModel):
             return "\n".join([*lines, *self._rows(table.rows, "{:.4f}"), f"not run yet: no {self.fresh}"])
         verdict = "reproduced" if self.agrees else "NOT reproduced"
         lines += self._rows(self.differences, "{:+.4f}")
-        return "\n".join(
-            [*lines, f"{verdict} within {table.tolerance} ({self.fresh}); figures are fresh minus stored"]
-        )
+        lines.append(f"{verdict} within {table.tolerance} ({self.fresh}); figures are fresh minus stored")
+        return "\n".join([*lines, *self._seeds()])
+
+    def _seeds(self) -> list[str]:
+        """Return how the table of each further seed is compared."""
+        if not self.further:
+            return []
+        each = [
+            f"  twinpose report {run} && twinpose reproduce {self.table.name} --run {run}"
+            for run in map(shlex.quote, self.further)
+        ]
+        return ["compared is the first seed; each further one is a run of its own:", *each]
 
     def _rows(self, rows: list[dict[str, Any]], number: str) -> list[str]:
         names = [self.table.key, *self.table.columns]
@@ -101,7 +113,8 @@ def compare_with_run(table: StoredTable, run: Path | None) -> Reproduction:
     differences = [_difference(table, row, fresh.get(str(row[table.key]), {})) for row in table.rows]
     found = [d[c] for d in differences for c in table.columns]
     agrees = all(value is not None and abs(value) <= table.tolerance for value in found)
-    return Reproduction(table=table, fresh=str(path), differences=differences, agrees=agrees)
+    further = [str(one) for one in trainings.begun(run or Path(table.run)).values()]
+    return Reproduction(table=table, fresh=str(path), differences=differences, agrees=agrees, further=further)
 
 
 def _difference(table: StoredTable, stored: dict[str, Any], fresh: dict[str, str]) -> dict[str, Any]:

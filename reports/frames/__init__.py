@@ -48,7 +48,7 @@ def comparisons(run: Run) -> pd.DataFrame:
 
 
 def epochs(run: Run) -> pd.DataFrame:
-    """Return a row for each epoch of each twin, with the columns EPOCHS."""
+    """Return a row for each epoch of each twin and seed, with the columns EPOCHS."""
     return _frame(epoch_rows(run), EPOCHS)
 
 

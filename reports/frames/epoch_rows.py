@@ -1,4 +1,4 @@
-"""A row for each epoch of each twin."""
+"""A row for each epoch of each training."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from reports.run.read import Run
 
 EPOCHS: Columns = {
     "twin": ("string", "tf or torch"),
+    "seed": ("int64", "of the training: the recipe's own, or a further one"),
     "epoch": ("int64", "from 1 on"),
     "lr": ("float64", "learning rate"),
     "train_loss": ("float64", "mean over the epoch"),
@@ -20,10 +21,11 @@ EPOCHS: Columns = {
 
 
 def epoch_rows(run: Run) -> list[dict[str, Value]]:
-    """Return a row for each epoch of each twin, with the reasons of what is absent."""
+    """Return a row for each epoch of each training, with the reasons of what is absent."""
     lost = "the epoch's line holds no finite value"
     return [
-        {"twin": twin, **{name: or_absent(value, lost) for name, value in asdict(line).items()}}
-        for twin, training in run.training.items()
+        {"twin": twin, "seed": seed, **{name: or_absent(value, lost) for name, value in asdict(line).items()}}
+        for seed, of_seed in run.by_seed.items()
+        for twin, training in of_seed.items()
         for line in training.epochs
     ]

@@ -42,7 +42,7 @@ SECTIONS = (
         "Accuracy by epoch",
         (
             *("headline", "training_ap", "training_loss", "learning_rate", "per_epoch_map"),
-            *("training", "test", "literature"),
+            *("seeds", "training", "test", "literature"),
         ),
         ("training", "test part"),
     ),

@@ -33,7 +33,7 @@ def _missing_says(run: Run) -> list[str]:
 
 
 def _training_says(run: Run) -> list[str]:
-    if set(run.training) != set(TWINS):
+    if set(run.training) != set(TWINS) or run.further:
         return []
     seed = f" (seed {run.recipe.training.seed})" if run.recipe else ""
     return [

@@ -51,6 +51,7 @@ def missing(run: Run) -> list[Missing]:
         *_absent(run.recipe, "recipe", "recipe.yaml", command(run, "run")),
         *_absent(run.split, "split", "split.json", command(run, "split")),
         *(found for twin in TWINS if (found := _training(run, twin))),
+        *_further(run),
         *_test(run),
         *(found for twin in TWINS for found in _conversion(run, twin)),
         *_absent(run.parity, "parity", "parity.json", command(run, "parity")),
@@ -80,6 +81,17 @@ def _training(run: Run, twin: str) -> Missing | None:
         done = f"it stands at epoch {training.epochs[-1].epoch}{asked}"
         return Missing(name, done, make, "unfinished")
     return None
+
+
+def _further(run: Run) -> list[Missing]:
+    """Return which trainings of further seeds have not ended, of those that the run was asked for."""
+    first, make = next(iter(run.by_seed)), command(run, "run")
+    return [
+        Missing(f"seed {seed} {TWIN_NAMES[twin]} training", "it has not ended", make, "unfinished")
+        for seed in range(first + 1, first + int(run.facts.get("seeds", 1)))
+        for twin in TWINS
+        if (left := run.further.get(seed, {}).get(twin)) is None or not left.summary
+    ]
 
 
 def no_test(run: Run, twin: str) -> str | None:

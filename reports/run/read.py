@@ -12,7 +12,7 @@ import msgspec
 from bench.cells.cell import TWINS
 from bench.parity import certificate
 from bench.parity.certificate import Parity
-from bench.run import bench_file, conversion, journal, results
+from bench.run import bench_file, conversion, journal, results, trainings
 from bench.run.bench_file import BenchFile
 from bench.run.conversion import Conversion
 from bench.run.results import CellResult
@@ -99,6 +99,9 @@ class Run:
     recipe: recipes.Recipe | None = None
     split: splits.Manifest | None = None
     training: dict[str, TrainingHistory] = field(default_factory=dict)
+    """By twin, of the recipe's own seed, the first."""
+    further: dict[int, dict[str, TrainingHistory]] = field(default_factory=dict)
+    """By seed, the trainings of further seeds; {} for a run of one."""
     test: Test | None = None
     conversions: dict[str, Conversion] = field(default_factory=dict)
     parity: Parity | None = None
@@ -115,6 +118,11 @@ class Run:
     """By twin, the summary of weights that took the place of its training."""
     mlperf: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By the name of its file, what LoadGen said of a cell."""
+
+    @property
+    def by_seed(self) -> dict[int, dict[str, TrainingHistory]]:
+        """Return the trainings of every seed, the first seed's first."""
+        return {self.recipe.training.seed if self.recipe else 0: self.training, **self.further}
 
     @property
     def name(self) -> str:
@@ -158,7 +166,8 @@ def read(path: Path | str) -> Run:
         facts=facts,
         recipe=recipes.load(str(recipe)) if recipe.is_file() else None,
         split=splits.read(split) if split.is_file() else None,
-        training={twin: left for twin in TWINS if (left := _training(path / "train" / twin))},
+        training=_trainings(path),
+        further={seed: left for seed, run in trainings.begun(path).items() if (left := _trainings(run))},
         imported={twin: given for twin in TWINS if (given := _imported(path / "train" / twin))},
         test=_optional(path / "test.json", Test),
         conversions={twin: found for twin in TWINS if (found := conversion.read(path, twin))},
@@ -206,6 +215,10 @@ def _as(path: Path, raw: object, kind: type[T]) -> T:
 def _imported(folder: Path) -> dict[str, Any] | None:
     summary = _optional(folder / "summary.json", dict[str, Any]) or {}
     return summary if isinstance(summary.get("imported"), dict) else None
+
+
+def _trainings(run: Path) -> dict[str, TrainingHistory]:
+    return {twin: left for twin in TWINS if (left := _training(run / "train" / twin))}
 
 
 def _training(folder: Path) -> TrainingHistory | None:

@@ -7,6 +7,7 @@ from reports.formats import TWIN_NAMES, Absent, Value, coco_number, loss, or_abs
 from reports.frames.epoch_rows import EPOCHS, epoch_rows
 from reports.run.missing import command, no_test
 from reports.run.read import Run, TrainingHistory
+from reports.tables import over_seeds
 from reports.tables.table import Column, Row, Table
 
 TEN_NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
@@ -17,14 +18,12 @@ def per_epoch(run: Run) -> Table:
 
     The recipe's report.table_epochs chooses the rows; every epoch, when it names none that was reached.
     """
-    lines = {(row["twin"], row["epoch"]): row for row in epoch_rows(run)}
-    reached = sorted({int(str(epoch)) for _, epoch in lines})
+    every, first = epoch_rows(run), next(iter(run.by_seed))
+    lines = {(row["twin"], row["epoch"]): row for row in every if row["seed"] == first}
+    reached = sorted({int(str(row["epoch"])) for row in every})
     wanted = run.recipe.report.table_epochs if run.recipe else None
     chosen = [epoch for epoch in reached if wanted and epoch in wanted] or reached
-    rows = tuple(
-        Row((epoch, *(lines.get((t, epoch), _absent(run, t))[w] for w in ("ap", "val_loss") for t in TWINS)))
-        for epoch in chosen
-    )
+    rows = tuple(Row((epoch, *_first(run, lines, epoch), *over_seeds.values(run, epoch))) for epoch in chosen)
     titles = (*(f"{TWIN_NAMES[t]} mAP" for t in TWINS), *(f"{TWIN_NAMES[t]} val loss" for t in TWINS))
     numbers = tuple(
         Column(title, title, show, "number")
@@ -34,13 +33,18 @@ def per_epoch(run: Run) -> Table:
     return Table(
         name="per_epoch_map",
         title="Validation mAP by epoch",
-        columns=(Column("Epoch", "Epoch", kind="number"), *numbers),
+        columns=(Column("Epoch", "Epoch", kind="number"), *numbers, *over_seeds.columns(run)),
         rows=rows,
         note="COCO AP (OKS 0.50:0.95) and loss on the validation part, boxes from the ground truth, "
-        "after each epoch." + shortened,
+        f"after each epoch.{shortened}{over_seeds.note(run)}",
         command=command(run, "train"),
         source=", ".join(f"train/{twin}/epochs.jsonl" for twin in run.training),
     )
+
+
+def _first(run: Run, lines: dict[tuple[Value, Value], dict[str, Value]], epoch: int) -> list[Value]:
+    """Return AP, then loss of both twins of the first seed after an epoch."""
+    return [lines.get((t, epoch), _absent(run, t))[what] for what in ("ap", "val_loss") for t in TWINS]
 
 
 def _absent(run: Run, twin: str) -> dict[str, Value]:
