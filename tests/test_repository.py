@@ -6,9 +6,11 @@ import ast
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
@@ -116,3 +118,13 @@ def test_the_twins_have_the_same_files():
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "torch_impl").glob("*.py")))
 def test_the_twins_have_the_same_public_functions_in_the_same_order(name: str):
     assert public_functions(ROOT / "tf_impl" / name) == public_functions(ROOT / "torch_impl" / name)
+
+
+def test_the_citation_is_of_this_version_and_licence() -> None:
+    """`cffconvert --validate` has the whole format; this keeps what is written twice the same."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"cff-version", "message", "title", "authors"} <= cited.keys()
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert cited["title"].lower() == project["name"]
+    assert cited["keywords"] == project["keywords"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -22,7 +23,6 @@ app = typer.Typer(
     help="Keras, PyTorch or OpenVINO: which is faster here, and is it still as accurate?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -70,7 +70,8 @@ UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 def main() -> None:
     """Run the command line; a user's mistake is one line and exit code 2."""
     console.open_streams()
-    sys.exit(_ended(app))
+    # A shell's completion asks under this name, however the command was started.
+    sys.exit(_ended(partial(app, prog_name="twinpose")))
 
 
 def _ended(command: Callable[..., int | None]) -> int | None:

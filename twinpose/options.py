@@ -11,7 +11,7 @@ from bench import console
 from bench.cells.protocol import PROFILES
 from bench.cells.runtimes import RUNTIMES
 from pose import channel_order
-from pose.recipe import Recipe, load
+from pose.recipe import Recipe, load, shipped
 
 Device = Literal["cpu", "cuda"]
 Twin = Literal["tf", "torch"]
@@ -22,7 +22,14 @@ ProfileName = Literal[*PROFILES, "matrix"]  # type: ignore[valid-type]
 """How long and how often a cell is measured: a profile, or as the matrix says."""
 
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-RecipeName = Annotated[str, typer.Option("--recipe", help="A shipped recipe by name, or a YAML by path.")]
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        help="A shipped recipe by name, or a YAML by path.",
+        autocompletion=lambda incomplete: [one for one in shipped("recipes") if one.startswith(incomplete)],
+    ),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")
 ]

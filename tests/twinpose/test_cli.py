@@ -13,6 +13,7 @@ import pytest
 import run_folders
 from commands import twinpose
 
+from bench.cells.protocol import PROFILES
 from pose import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,7 +52,7 @@ def first_annotation(coco: Path) -> int:
         (["eval"], "nothing was scored"),
         (["data", "check", "--coco", "nowhere"], "nowhere"),
         (["reproduce", "dem"], "did you mean"),
-        (["compare", "nowhere"], "Missing argument 'B'"),
+        (["compare", "nowhere"], "expected a second run, or a floor such as --max-ms 30"),
         (["compare", "nowhere", "elsewhere"], "no nowhere; expected a run folder with a bench"),
         (
             ["compare", GOLDEN / "schema_2", GOLDEN / "schema_2", "--fail-over", "5"],
@@ -197,3 +198,31 @@ def test_parquet_is_written_and_nothing_is_measured(tmp_path: Path) -> None:
     done = twinpose("bench", GOLDEN / "schema_2", "--parquet", tmp_path / "cells.parquet")
     assert (done.code, done.out) == (0, f"8 rows -> {tmp_path / 'cells.parquet'}\n")
     assert (tmp_path / "cells.parquet").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("be", {"bench"}),
+        ("data ch", {"check"}),
+        ("compare --fail", {"--fail-over"}),
+        ("run --recipe sm", {"smoke"}),
+        ("bench --profile ", {*PROFILES, "matrix"}),
+    ],
+)
+def test_a_shell_completes_verbs_options_choices_and_recipes(
+    monkeypatch: pytest.MonkeyPatch, typed: str, offered: set[str]
+) -> None:
+    """By the script that --install-completion writes, which asks like this."""
+    monkeypatch.setenv("_TWINPOSE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"twinpose {typed}")
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ") + 1))
+    ended = twinpose()
+    assert (ended.code, set(ended.out.split())) == (0, offered)
+
+
+def test_the_script_of_a_shell_asks_by_that_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TWINPOSE_COMPLETE", "source_bash")
+    script = twinpose().out
+    assert "_TWINPOSE_COMPLETE=complete_bash" in script
+    assert "complete -o default -F _twinpose_completion twinpose" in script
