@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
-from reports.run.read import TrainingHistory
+from reports.run.read import Run, TrainingHistory
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,10 @@ def by_epoch(trainings: Iterable[TrainingHistory], what: str) -> dict[int, Sprea
             if value is not None:
                 found[line.epoch].append(value)
     return {epoch: spread(values) for epoch, values in sorted(found.items())}
+
+
+def of_twin(run: Run, twin: str, what: str) -> dict[int, Spread]:
+    """Return `by_epoch` of a twin's trainings from all seeds of a run; {} for a run of one seed."""
+    if not run.further:
+        return {}
+    return by_epoch((one[twin] for one in run.by_seed.values() if twin in one), what)

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.cells.cell import TWINS
 from reports.formats import TWIN_NAMES
+from reports.frames import over_seeds
 from reports.plots import style
 from reports.plots.plot import MARKERS, Plot, drawing
 from reports.run.missing import command
@@ -51,10 +52,13 @@ def _curve(run: Run, name: str, title: str, note: str, draw: Callable[[Axes, Run
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend(loc="best", fontsize=8)
     who = " and ".join(TWIN_NAMES[twin] for twin in run.training)
+    band = (
+        f" A band is the range over {len(run.by_seed)} seeds; lines are of the first." if run.further else ""
+    )
     return Plot(
         name=name,
         title=title,
-        note=note,
+        note=note + (band if draw is not _draw_rate else ""),
         command=command(run, "train"),
         source=", ".join(f"train/{twin}/epochs.jsonl" for twin in run.training),
         figure=figure,
@@ -76,10 +80,18 @@ def _draw_line(axes: Axes, run: Run, twin: str, what: str, label: str = "", **lo
     )
 
 
+def _draw_band(axes: Axes, run: Run, twin: str, what: str) -> None:
+    """Draw the range of `what` over the seeds of a run; nothing for a run of one."""
+    if found := over_seeds.of_twin(run, twin, what):
+        low, high = [one.low for one in found.values()], [one.high for one in found.values()]
+        axes.fill_between([*found], low, high, color=style.light(twin), alpha=0.2, linewidth=0)
+
+
 def _draw_loss(axes: Axes, run: Run) -> None:
     for twin in run.training:
         _draw_line(axes, run, twin, "train_loss", " train", linewidth=0.9)
         _draw_line(axes, run, twin, "val_loss", " val", linewidth=1.9)
+        _draw_band(axes, run, twin, "val_loss")
     axes.set_yscale("log")
     axes.set_ylabel("loss (log scale)")
 
@@ -90,6 +102,7 @@ def _draw_ap(axes: Axes, run: Run) -> None:
         _draw_line(
             axes, run, twin, "ap", linewidth=1.6, marker=MARKERS[twin] if few else None, markersize=3.5
         )
+        _draw_band(axes, run, twin, "ap")
         if best := training.best:
             ring = {"marker": "o", "markersize": 10, "markerfacecolor": "none"}
             ring |= {"markeredgecolor": style.light(twin), "color": style.light(twin)}

@@ -33,7 +33,7 @@ def values(run: Run, epoch: int) -> tuple[Value, ...]:
     """Return what stands in these columns for an epoch."""
     if not run.further:
         return ()
-    found = [_spreads(run, twin).get(epoch) for twin in TWINS]
+    found = [over_seeds.of_twin(run, twin, "ap").get(epoch) for twin in TWINS]
     seen: list[Value] = []
     for one in found:
         seen += [one.mean, _range(one)] if one else [NOT_REACHED, NOT_REACHED]
@@ -94,10 +94,6 @@ def _apart(aps: dict[str, Value] | dict[str, float]) -> Value:
     a, b = (aps[twin] for twin in TWINS)
     both = isinstance(a, float) and isinstance(b, float)
     return a - b if both else Absent("one of the two is absent", quiet=True)  # type: ignore[operator]
-
-
-def _spreads(run: Run, twin: str) -> dict[int, Spread]:
-    return over_seeds.by_epoch((one[twin] for one in run.by_seed.values() if twin in one), "ap")
 
 
 def _range(one: Spread) -> str:

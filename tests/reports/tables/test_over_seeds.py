@@ -16,6 +16,7 @@ from reports import frames, reproduce
 from reports.build import all_tables
 from reports.frames.over_seeds import Spread, by_epoch
 from reports.page import html, summary
+from reports.plots import training as curves
 from reports.run.missing import missing
 from reports.run.read import Epoch, TrainingHistory, read
 from reports.tables import over_seeds, training
@@ -129,6 +130,20 @@ def test_a_stored_table_is_reproduced_by_the_first_seed_and_names_the_others(mak
     assert "each further one" not in alone.text()
     seed = path / "seeds" / "1"
     assert f"twinpose report {seed} && twinpose reproduce demo --run {seed}" in found.text()
+
+
+def test_the_curves_have_a_band_from_the_lowest_seed_to_the_highest(make_run: MakeRun) -> None:
+    path = make_run()
+    alone = {plot.name: plot for plot in curves.training_curves(read(path))}
+    assert not alone["training_ap"].figure.axes[0].collections
+    found = {plot.name: plot for plot in curves.training_curves(read(seeded(path, {1: 0.03, 2: -0.06})))}
+    bands = found["training_ap"].figure.axes[0].collections
+    assert len(bands) == len(found["training_loss"].figure.axes[0].collections) == 2
+    [inside] = [band.get_paths()[0].get_extents() for band in bands[:1]]
+    aps = [line.ap for line in read(path).training["tf"].epochs if line.ap is not None]
+    assert (inside.ymin, inside.ymax) == pytest.approx((min(aps) - 0.06, max(aps) + 0.03))
+    assert "A band is the range over 3 seeds" in found["training_ap"].note
+    assert "band" not in found["learning_rate"].note
 
 
 def test_a_data_frame_of_epochs_has_a_row_for_each_seed(make_run: MakeRun) -> None:
