@@ -29,6 +29,16 @@ def tiny(**training: Any) -> recipe.Recipe:
     return recipe.from_dict(TINY | {"training": TINY["training"] | training})
 
 
+def one_of_each_network() -> dict[str, recipe.Recipe]:
+    """Return by name the shipped recipes whose models differ, and a tiny one of each other backbone."""
+    shipped = {name: recipe.load(name) for name in reversed(recipe.shipped("recipes"))}
+    found = {one.model.model_dump_json(): (name, one) for name, one in shipped.items()}
+    for backbone in architecture.BLOCKS.keys() - {one.model.backbone for one in shipped.values()}:
+        small = recipe.from_dict(TINY | {"model": TINY["model"] | {"backbone": backbone}})
+        found[backbone] = (backbone, small)
+    return dict(sorted(found.values()))
+
+
 def dataset(folder: Path) -> Path:
     """Return a small rendered dataset."""
     synthetic.make(folder, train_images=12, val_images=6, seed=3, processes=1)
