@@ -52,12 +52,13 @@ core: env
 frameworks: env
 	$(BIN)/python -m pytest -m "frameworks and not ($(SKIP))" $(TWO)
 
-# Two at a time, each in one process of its own: its framework is imported once.
+# Two at a time, each in a process of its own: its framework is imported once. Keras's take as long as all others.
 implementations: env
 	$(MAKE) --no-print-directory -j 2 $(IMPLEMENTATIONS)
 
+tf_impl: WORKERS := $(TWO)
 $(IMPLEMENTATIONS): env
-	$(BIN)/python -m pytest tests/$@ -m "not ($(SKIP))"
+	$(BIN)/python -m pytest tests/$@ -m "not ($(SKIP))" $(WORKERS)
 
 lint: env
 	$(BIN)/ruff check .

@@ -70,6 +70,7 @@ def measured(coco: Path, folder: Path, *first: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.frameworks("tensorflow", "torch")
 def test_the_verb_measures_each_twin_and_shows_that_the_causes_explain_it(
     rendered: Path, tmp_path: Path

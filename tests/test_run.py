@@ -198,6 +198,7 @@ def _refuses_altered_weights(run: Path) -> None:
     assert {p: p.read_bytes() for p in run.glob("bench/cells/*.json")} == cells
 
 
+@pytest.mark.slow
 def test_imported_weights_are_proven_in_both_twins(
     run_folder: Path, exported: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -22,6 +22,8 @@ TINY = {
 FRAMEWORKS = {"tf": "tensorflow", "torch": "torch"}
 EITHER = [pytest.param(twin, marks=pytest.mark.frameworks(name)) for twin, name in FRAMEWORKS.items()]
 """The twins as a test's or a fixture's parameters, each with the framework that it needs."""
+MIRRORED = [pytest.param("tf", marks=[*EITHER[0].marks, pytest.mark.slow]), EITHER[1]]
+"""The same, where one twin tells nearly all: the other mirrors it, and is left to .ci/run."""
 
 
 def tiny(**training: Any) -> recipe.Recipe:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from twins import EITHER, dataset, job, tiny
+from twins import MIRRORED, dataset, job, tiny
 
 from bench.artifacts import convert
 from bench.artifacts.convert import ConversionJob
@@ -68,7 +68,7 @@ def test_without_nncf_the_extra_is_named():
 
 
 @pytest.mark.frameworks("openvino", "nncf")
-@pytest.mark.parametrize("twin", EITHER)
+@pytest.mark.parametrize("twin", MIRRORED)
 def test_either_twin_is_quantised_beside_its_ir(twin: str, tmp_path: Path):
     coco, out = dataset(tmp_path / "coco"), tmp_path / "artifacts"
     given = job(tmp_path / "job", coco, tiny())
