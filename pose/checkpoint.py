@@ -1,8 +1,8 @@
 """Checkpoints that survive a kill at any moment.
 
 state.safetensors holds everything: weights, optimizer, schedule, position and the epoch
-lines. Renaming it into place is the one moment at which an epoch counts as done; last, best
-and epochs.jsonl are derived from it, and derived anew when a training resumes.
+lines. Renaming it into place is the one moment at which an epoch counts as done; last, best,
+epochs.jsonl and TensorBoard's events are derived from it, and derived anew when a training resumes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pose import channel_order, weights
+from pose import channel_order, tensorboard, weights
 from pose.errors import UserError
 from pose.files import sha256_of_bytes, write_text
 from pose.training import TrainingJob, TrainingProgress
@@ -46,7 +46,7 @@ def identity(job: TrainingJob) -> str:
 
 
 def commit(out: Path, state: State, identity_: str) -> None:
-    """Make `state` the training's checkpoint, then publish last, best and epochs.jsonl from it."""
+    """Make `state` the training's checkpoint, then publish what is derived from it."""
     tensors = {_MODEL + name: value for name, value in state.model.items()}
     tensors |= {_OPTIMIZER + name: value for name, value in state.optimizer.items()}
     metadata: Mapping[str, object] = {"progress": state.progress.to_dict(), "identity": identity_}
@@ -108,6 +108,7 @@ def _publish(out: Path, state: State) -> None:
         weights.save(out / "best.safetensors", state.model, metadata)
     weights.save(out / "last.safetensors", state.model, metadata)
     write_text(out / "epochs.jsonl", "".join(json.dumps(line) + "\n" for line in state.progress.lines))
+    tensorboard.publish(out, state.progress.lines)
 
 
 def _order(state: State) -> dict[str, str]:

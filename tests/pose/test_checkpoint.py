@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose import checkpoint, recipe, splits, training, weights
+from pose import checkpoint, recipe, splits, tensorboard, training, weights
 from pose.errors import UserError
 from pose.training_section import Training
 
@@ -64,6 +64,20 @@ def test_last_best_and_lines_are_published(tmp_path):
     assert same(best, state_after([0.1, 0.3]).model)
     lines = [json.loads(line) for line in (tmp_path / "epochs.jsonl").read_text().splitlines()]
     assert lines == state_after([0.1, 0.3, 0.2]).progress.lines
+
+
+def test_the_events_of_tensorboard_are_those_of_every_epoch(tmp_path):
+    """And are made anew where they are lost; the time that they begin at is then a little later."""
+    commit_each(tmp_path, [0.1, 0.3])
+    events = tmp_path / tensorboard.FILE
+    length = len(events.read_bytes())
+    events.unlink()
+    checkpoint.resume(tmp_path, "me")
+    assert (
+        len(events.read_bytes())
+        == length
+        == len(tensorboard.events(state_after([0.1, 0.3]).progress.lines, 0.0))
+    )
 
 
 @pytest.mark.parametrize("lost", [PUBLISHED[:1], PUBLISHED[1:2], PUBLISHED[2:], PUBLISHED])
