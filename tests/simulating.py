@@ -12,11 +12,13 @@ from scipy import stats as scipy_stats
 
 from bench.cells.protocol import PROFILES
 from bench.statistics.paired import degrees_of_freedom, tail_share
+from bench.statistics.stopping import StoppingRule
 
-FIRST_LOOK, LAST_LOOK, HALF_WIDTH = RULE = [
+FIRST_LOOK, LAST_LOOK, HALF_WIDTH = (
     PROFILES["official"][name] for name in ("rounds", "rounds_max", "half_width")
-]
-"""Of the stopping rule: the pairs at which it looks first and last, and the half-width that is enough."""
+)
+RULE = StoppingRule(FIRST_LOOK, LAST_LOOK, HALF_WIDTH)
+"""Of `official`: the pairs at which it looks first and last, and the half-width that is enough."""
 
 CELLS = 6
 DRIFT = 0.2

@@ -50,6 +50,9 @@ def bench(
         int | None,
         typer.Option(min=1, help="Times a disturbed round is measured, at most; default the protocol's."),
     ] = None,
+    more: Annotated[
+        bool, typer.Option("--more", help="Measure on where pairs are open, beyond the profile's last round.")
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Forget the selected cells' rounds and measure them anew.")
     ] = False,
@@ -81,7 +84,7 @@ def bench(
         made = folder.opened(run, coco)
         cells = measurement.load_matrix(made, *asked)
         command = shlex.join(["twinpose", *sys.argv[1:]])
-        request = BenchRequest(only, timeout_s, uncertified, again, command)
+        request = BenchRequest(only, timeout_s, uncertified, again, more, command)
         if protocol == "mlperf":
             return _by_loadgen(made, cells, request, options, as_json)
         return _measure(made, cells, request, as_json)

@@ -11,12 +11,24 @@ from pose.section import Positive, Section
 Seconds = Annotated[float, Field(ge=0)]
 Profile = Literal["quick", "standard", "official"]
 
+MOST_ROUNDS = 30
+"""What the longest profile asks for, and what more than is asked for in no case."""
+
 PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {"rounds": 3, "warmup_s": 0.5, "warmup_gpu_s": 2.0, "warmup_queries": 3, "measured_s": 1.0},
+    "quick": {
+        "rounds": 4,
+        "rounds_max": 10,
+        "half_width": 0.05,
+        "until_decided": True,
+        "warmup_s": 0.5,
+        "warmup_gpu_s": 2.0,
+        "warmup_queries": 3,
+        "measured_s": 1.0,
+    },
     "standard": {"rounds": 7, "warmup_s": 3.0, "warmup_gpu_s": 5.0, "warmup_queries": 10, "measured_s": 5.0},
     "official": {
         "rounds": 10,
-        "rounds_max": 30,
+        "rounds_max": MOST_ROUNDS,
         "tries": 5,
         "half_width": 0.01,
         "warmup_s": 3.0,
@@ -43,9 +55,14 @@ class Protocol(Section):
     rounds: Positive
     """Fresh processes for each timed cell, interleaved with those of its lane; accuracy needs one."""
     rounds_max: Positive
-    """More rounds follow, up to so many, while an interval of the lane is wider than `half_width`."""
+    """More rounds follow, up to so many, while a pair of the lane is not settled.
+
+    A matrix that names `rounds` alone asks for that number and no more.
+    """
     half_width: Annotated[float, Field(gt=0)] | None = None
-    """Of the 95 % interval of a ratio, relative; null for a fixed number of rounds."""
+    """Of the 95 % interval of a ratio, relative: one as narrow settles its pair. Null for a fixed number."""
+    until_decided: bool = False
+    """Whether a pair that is decided is settled too, however wide its interval."""
     tries: Positive = 3
     """Windows of a round, at most: one that others disturbed is measured again. 1 for none."""
     warmup_s: Seconds
@@ -70,6 +87,8 @@ class Protocol(Section):
             return given
         decided = PROFILES.get(str(given.get("profile", "standard")), PROFILES["standard"])
         merged = {**decided, **given}
+        if "rounds" in given and "rounds_max" not in given and "half_width" not in given:
+            merged |= {"rounds_max": given["rounds"], "half_width": None, "until_decided": False}
         return {"rounds_max": merged["rounds"], **merged}
 
     @model_validator(mode="after")
@@ -81,6 +100,11 @@ class Protocol(Section):
         return self
 
     @property
+    def is_sequential(self) -> bool:
+        """Return whether more rounds may follow, by what the first have shown."""
+        return self.half_width is not None and self.rounds_max > self.rounds
+
+    @property
     def altered(self) -> dict[str, Any]:
         """Return by name what the profile decides and this protocol has otherwise: the profile's values."""
         decided = Protocol.model_validate({"profile": self.profile})
@@ -88,6 +112,7 @@ class Protocol(Section):
             name: getattr(decided, name)
             for name in PROTOCOL_OF_PROFILES
             if getattr(decided, name) != getattr(self, name)
+            and (self.is_sequential or name not in {"half_width", "until_decided"})
         }
 
     def to_dict(self) -> dict[str, Any]:

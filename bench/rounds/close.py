@@ -26,18 +26,20 @@ def with_round(
     protocol: Protocol,
     wanted: int,
     raw: Sequence[Mapping[str, np.ndarray]],
+    first_look: int | None = None,
 ) -> CellResult:
     """Return a cell with one round more, and its figures over all of them.
 
     effective: what the runtime read back; wanted: how many rounds it is to have; raw: nanoseconds of each
-    round by name, [] for what is not timed.
+    round by name, [] for what is not timed; first_look: where the bench's stopping rule looks first, None
+    for a fixed number, which leaves what an earlier one has paid.
     """
     rounds = [*before.rounds, made]
     return msgspec.structs.replace(
         before,
         status="ok",
         reason=None,
-        first_look=protocol.rounds if protocol.half_width else None,
+        first_look=first_look or before.first_look,
         protocol=protocol.to_dict(),
         effective=effective,
         rounds=rounds,

@@ -110,7 +110,13 @@ class _Measuring:
             made = round_of(value, outcome, started, number, pass_id, before)
             raw = self._raw(before, number) if cell.scenario in TIMED else []
             after = close.with_round(
-                before, made, value["effective"], basis.matrix.protocol, basis.wanted(cell), raw
+                before,
+                made,
+                value["effective"],
+                basis.matrix.protocol,
+                basis.wanted(cell),
+                raw,
+                agenda.first_look,
             )
         else:
             samples.unlink(missing_ok=True)

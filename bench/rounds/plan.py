@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import msgspec
 
 from bench.cells.cell import Cell, Lane
 from bench.cells.matrix import Matrix
+from bench.cells.protocol import MOST_ROUNDS
 from bench.cells.scenarios import TIMED
 from bench.parity.gate import Gate
 from bench.rounds import passes
@@ -20,8 +21,9 @@ from bench.run import artifacts, cell_key
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult
 from bench.run.set_aside import StoredCell
-from bench.statistics import paired
-from bench.verdicts import comparisons
+from bench.statistics.stopping import StoppingRule
+from bench.verdicts import comparisons, open_pairs
+from bench.verdicts.comparisons import NOISE_FLOOR, Pair
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _row(basis: Basis, cell: Cell, found: CellResult | None) -> CellResult:
     )
 
 
-LACKS, BESIDE, WIDE = "lack rounds", "beside them", "of wide intervals"
+LACKS, BESIDE, OPEN = "lack rounds", "beside them", "of open pairs"
 """Why a cell has a round in a pass."""
 
 
@@ -159,6 +161,10 @@ class Agenda:
     """Passes that an earlier bench began and never ended."""
     alone: set[str]
     """Passes over a single cell."""
+    others: Sequence[CellResult] = ()
+    """The run's other cells: their pairs are of the same family."""
+    more: bool = False
+    """Whether pairs that are open now are measured until they are decided, beyond the last round."""
     rows: dict[str, CellResult] = field(init=False)
     tried: set[str] = field(default_factory=set)
     """IDs of cells that this bench has measured or tried to."""
@@ -166,23 +172,35 @@ class Agenda:
     def __post_init__(self) -> None:
         self.rows = dict(self.plan.rows)
         self.lanes: dict[Lane, list[Cell]] = passes.lanes([row.axes for row in self.rows.values()])
+        everyone = [one for one in self.others if one.id not in self.rows]
+        everyone += self.rows.values()
+        self.family = comparisons.family(everyone)
+        found = comparisons.compare_lanes(everyone) if self.more else []
+        self.asked = {(one.a, one.b): one for one in open_pairs.outlook(everyone, found).decidable}
 
     @property
     def is_due(self) -> bool:
         """Return whether any cell is due for a round."""
         return any(self.due(lane) for lane in self.lanes)
 
-    def due(self, lane: Lane) -> dict[Cell, str]:
-        """Return which cells of a lane are due for a round, and why each is: LACKS, BESIDE or WIDE.
+    @property
+    def first_look(self) -> int | None:
+        """Return the rounds at which a stopping rule looks first; None for a fixed number."""
+        protocol = self.plan.basis.matrix.protocol
+        return protocol.rounds if protocol.is_sequential or self.more else None
 
-        Those that lack rounds, and companions; when none does, those of too wide intervals.
+    def due(self, lane: Lane) -> dict[Cell, str]:
+        """Return which cells of a lane are due for a round, and why each is: LACKS, BESIDE or OPEN.
+
+        Those that lack rounds, and companions; when none does, those of a lane with open pairs.
         """
         members = self.lanes[lane]
         lacking = [cell for cell in members if not self.is_done(cell)]
         if lacking:
             beside = self._companions(members, lacking)
             return dict.fromkeys(lacking, LACKS) | dict.fromkeys(beside, BESIDE)
-        return dict.fromkeys(self._wide(members), WIDE)
+        good = self._pairable(members)
+        return dict.fromkeys(good, OPEN) if len(good) > 1 and self._is_open(good) else {}
 
     def is_done(self, cell: Cell) -> bool:
         """Return whether a cell has its rounds, or is out: barred, or failed in this bench."""
@@ -212,13 +230,28 @@ class Agenda:
         unpaired = self.broken | self.alone if cell.scenario in TIMED and partners else self.broken
         return sum(one.pass_ not in unpaired for one in self.rows[cell.id].rounds)
 
-    def _wide(self, members: list[Cell]) -> list[Cell]:
-        """Return a lane's measured cells while any of their intervals is too wide and rounds are left."""
-        protocol, good = self.plan.basis.matrix.protocol, self._pairable(members)
-        if protocol.half_width is None or len(good) < 2:
-            return []
+    def _is_open(self, good: list[Cell]) -> bool:
+        """Return whether a lane's measured cells share a further pass: one is left, and a pair is open."""
+        protocol = self.plan.basis.matrix.protocol
         pairs = comparisons.stopping_pairs([self.rows[cell.id] for cell in good])
+        ranked = [(one.a_values, one.b_values) for one in pairs if one.set != NOISE_FLOOR]
+        alike = [(one.a_values, one.b_values) for one in pairs if one.set == NOISE_FLOOR]
         # Rounds of a broken pass, or of one without a partner, are no pairs.
-        rounds = min((len(a) for a, _ in pairs), default=protocol.rounds_max)
-        narrow = paired.enough(pairs, rounds, protocol.rounds, protocol.rounds_max, protocol.half_width)
-        return [] if narrow else good
+        rounds = min((len(a) for a, _ in [*ranked, *alike]), default=MOST_ROUNDS)
+        if protocol.is_sequential:
+            decides = self.family if protocol.until_decided else None
+            by_width = StoppingRule(protocol.rounds, protocol.rounds_max, protocol.half_width)
+            rule = replace(by_width, family=decides)
+            # Equal arms are never told apart: how well they are known is all that settles an A/A pair.
+            if not (rule.is_over(ranked, rounds) and by_width.is_over(alike, rounds)):
+                return True
+        return any(self._is_asked(one) for one in pairs)
+
+    def _is_asked(self, pair: Pair) -> bool:
+        """Return whether a pair that was open is measured on: as far as was said, or until it is sure."""
+        asked = self.asked.get((pair.a.id, pair.b.id))
+        if asked is None:
+            return False
+        upto = asked.rounds + asked.passes
+        rule = StoppingRule(self.plan.basis.matrix.protocol.rounds, upto, family=asked.family)
+        return not rule.is_over([(pair.a_values, pair.b_values)], len(pair.a_values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,9 +30,10 @@ from bench.run.bench_file import BenchedMatrix, BenchFile, Ceilings, NoiseFloor,
 from bench.run.folder import RunFolder
 from bench.run.results import CellResult
 from bench.run.set_aside import StoredCell
-from bench.verdicts import ap_differences, comparisons, peak_doubts
+from bench.verdicts import ap_differences, comparisons, open_pairs, peak_doubts
 from bench.verdicts.ap_differences import ApDifference
 from bench.verdicts.comparisons import Comparison
+from bench.verdicts.open_pairs import Outlook
 from pose import architecture
 from pose.errors import UserError
 
@@ -48,6 +50,8 @@ class BenchRequest:
     """Whether to time what the parity ladder has not certified."""
     again: bool = False
     """Whether to forget the rounds of the selected cells first."""
+    more: bool = False
+    """Whether to measure pairs that are open beyond the protocol's last round, until they are decided."""
     command: str = "twinpose bench"
 
     def seconds(self, matrix: Matrix) -> float:
@@ -69,6 +73,10 @@ class BenchResult:
     """By ID why cells of the run are uncertified that were timed."""
     flagged: dict[str, list[str]] = field(default_factory=dict)
     """By ID, what is doubtful about those of the run's cells that are flagged."""
+    outlook: Outlook = field(default_factory=Outlook)
+    """Which pairs are open, and what it would cost to decide them."""
+    more: str = "twinpose bench --more"
+    """The command that measures on where pairs are open."""
 
 
 def run(
@@ -116,7 +124,15 @@ def run(
         later = replace(means, session=replace(session, id=f"{session.id}-again"))
         anew = measure.measure(agenda, later)
         rows = [*({one.id: one for one in (*rows, *anew)}.values())]
-    return _closed(folder, record, stored, rows, pair, session)
+    found = _closed(folder, record, stored, rows, pair, session)
+    return replace(found, more=_more_command(folder, chosen, request))
+
+
+def _more_command(folder: RunFolder, chosen: Matrix, request: BenchRequest) -> str:
+    """Return the command that measures on, where this bench leaves pairs open."""
+    only = ("-k", request.only) if request.only else ()
+    uncertified = ("--uncertified",) if request.uncertified else ()
+    return shlex.join(("twinpose", "bench", str(folder.path), *chosen.options, *only, *uncertified, "--more"))
 
 
 def prepared(
@@ -141,7 +157,8 @@ def prepared(
     if made.put_aside:
         tell("put_aside", {"profiles": made.put_aside})
     begun = journal.passes(folder.path)
-    return Agenda(made, journal.broken(begun), journal.alone(begun))
+    others = [one.current for one in stored.values() if one.current]
+    return Agenda(made, journal.broken(begun), journal.alone(begun), others, request.more)
 
 
 def _apply(made: Plan, stored: dict[str, StoredCell]) -> None:
@@ -202,6 +219,7 @@ def _closed(
         null=record.null,
         accuracies=scored,
         uncertified=certificate.doubts(certificate.read(path), cells),
+        outlook=open_pairs.outlook(cells, closed.comparisons),
         flagged={one.id: one.validity.reasons for one in cells if one.validity.verdict == "FLAGGED"},
     )
 

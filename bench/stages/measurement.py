@@ -10,7 +10,7 @@ from bench import console
 from bench.cells import matrix
 from bench.cells.scenarios import SCENARIOS
 from bench.rounds import session
-from bench.rounds.plan import BESIDE, LACKS, WIDE
+from bench.rounds.plan import BESIDE, LACKS, OPEN
 from bench.rounds.session import BenchRequest, BenchResult
 from bench.run import bench_file
 from bench.run.folder import RunFolder
@@ -88,7 +88,7 @@ def _put_aside(profiles: Mapping[str, int]) -> str:
 WHY = {
     LACKS: ("lacks rounds", "lack rounds"),
     BESIDE: ("goes along", "go along"),
-    WIDE: ("of wide intervals",) * 2,
+    OPEN: ("of open pairs",) * 2,
 }
 """Why one cell, or several, have a round in a pass."""
 

@@ -1,4 +1,4 @@
-"""Paired ratios of two arms, one pair a round: interval, difference, equivalence, when to stop.
+"""Paired ratios of two arms, one pair a round: interval, difference, equivalence.
 
 The unit is the process: a pair is one figure of each arm from the same pass, and its log ratio is
 what everything here looks at. Every number is explained, and its coverage
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 CONFIDENCE = 0.95
+ALPHA = 1 - CONFIDENCE
 MARGIN = 0.02
 """Ratios within 1 / 1.02 and 1.02 are equivalent."""
 BOOTSTRAP_FROM = 30
@@ -120,24 +121,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def enough(
-    pairs: Sequence[tuple[Sequence[float], Sequence[float]]],
-    rounds: int,
-    first_look: int,
-    last_look: int,
-    half_width: float,
-) -> bool:
-    """Whether a lane needs no further round: every pair of arms has an interval of at most this half-width.
-
-    `pairs`: the paired figures so far of each comparison; `rounds`: the passes that are done. Never
-    before `first_look`, always from `last_look` on. It judges t intervals, from the first look's
-    degrees of freedom, as the interval that is reported must be (`first_look`).
-    """
-    if rounds < first_look or rounds >= last_look:
-        return rounds >= last_look
-    return all(len(a) >= 2 and paired_ratio(a, b, first_look).half_width <= half_width for a, b in pairs)
-
-
 def degrees_of_freedom(n: int, first_look: int | None = None) -> int:
     """Return n - 1, or under a stopping rule those of its first look.
 
@@ -160,6 +143,13 @@ def _moments(logs: np.ndarray, first_look: int | None) -> tuple[float, float, in
     """Return the mean of log ratios (n,), its standard error (0 within rounding), degrees of freedom."""
     error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
     return float(logs.mean()), error if error > ROUNDING else 0.0, degrees_of_freedom(len(logs), first_look)
+
+
+def quantile_of(tail: float, freedom: int) -> float:
+    """Return how many standard errors leave such a share of the t distribution above them."""
+    from scipy.stats import t
+
+    return float(t.isf(tail, freedom))
 
 
 def quantile(freedom: npt.ArrayLike) -> np.ndarray:

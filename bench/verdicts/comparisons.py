@@ -28,8 +28,6 @@ FILE = "comparisons.json"
 NOISE_FLOOR = "noise floor"
 """The set of a cell and its A/A twin."""
 
-ALPHA = 1 - paired.CONFIDENCE
-
 COMPARISON_SETS = {
     "as_shipped": tuple((one.name, one.as_shipped) for one in RUNTIMES.values()),
     "compiled": tuple((one.name, one.at_best) for one in RUNTIMES.values() if one.at_best),
@@ -140,9 +138,14 @@ def pairs(cells: Iterable[CellResult]) -> list[Pair]:
     return by_set + [pair for members in lanes.values() for pair in _noise_pairs(members)]
 
 
-def stopping_pairs(cells: Iterable[CellResult]) -> list[tuple[Sequence[float], Sequence[float]]]:
-    """Return the figures that `paired.enough` judges: of every pair that another round could still decide."""
-    return [(pair.a_values, pair.b_values) for pair in pairs(cells) if not pair.unfit]
+def stopping_pairs(cells: Iterable[CellResult]) -> list[Pair]:
+    """Return the pairs that a stopping rule judges: every one that another round could still decide."""
+    return [pair for pair in pairs(cells) if not pair.unfit]
+
+
+def family(cells: Iterable[CellResult]) -> int:
+    """Return how many pairs of cells are to be compared, measured or not; A/A pairs ask another question."""
+    return sum(pair.set != NOISE_FLOOR for pair in pairs(cells))
 
 
 def withheld(comparisons: Iterable[Comparison], reason: str) -> list[Comparison]:
@@ -228,9 +231,9 @@ def _speedup(ratio: Ratio, scenario: str) -> tuple[float, float, float]:
 
 
 def _verdict(speedup: float, p: float, p_equivalence: float) -> str:
-    if p_equivalence <= ALPHA:
+    if p_equivalence <= paired.ALPHA:
         return "equivalent"
-    if p > ALPHA:
+    if p > paired.ALPHA:
         return "inconclusive"
     return "faster" if speedup > 1 else "slower"
 

@@ -149,7 +149,8 @@ def _more(found: dict[str, Any]) -> str:
     half = found.get("half_width")
     if isinstance(half, int | float):
         most = found.get("rounds_max", "an unrecorded number")
-        return f"and up to {most} until the 95 % interval's half-width is at most {100 * half:g} %; "
+        decided = "each pair is decided or " if found.get("until_decided") else ""
+        return f"and up to {most} until {decided}the 95 % interval's half-width is at most {100 * half:g} %; "
     return "a fixed number; " if "rounds" in found else ""
 
 

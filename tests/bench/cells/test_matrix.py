@@ -49,7 +49,8 @@ def test_an_a_a_pair_is_the_first_timed_cell_and_the_same_again():
 
 def test_a_profile_decides_what_the_matrix_leaves_open():
     quick = load(TORCH, protocol={"profile": "quick", "measured_s": 0.5, "images": 4}).protocol
-    assert (quick.rounds, quick.rounds_max, quick.measured_s, quick.half_width) == (3, 3, 0.5, None)
+    assert (quick.rounds, quick.rounds_max, quick.measured_s, quick.half_width) == (4, 10, 0.5, 0.05)
+    assert (quick.until_decided, quick.is_sequential, quick.tries) == (True, True, 3)
     standard = load(TORCH).protocol
     assert (standard.profile, standard.rounds, standard.warmup_s, standard.measured_s) == (
         *("standard", 7),
@@ -57,6 +58,8 @@ def test_a_profile_decides_what_the_matrix_leaves_open():
     )
     official = load(TORCH, protocol={"profile": "official"}).protocol
     assert (official.rounds, official.rounds_max, official.half_width) == (10, 30, 0.01)
+    assert (official.until_decided, official.is_sequential, official.tries) == (False, True, 5)
+    assert not standard.is_sequential
     assert (official.warmup_queries, official.warmup_s, official.warmup_gpu_s) == (50, 3, 10)
     assert official.measured_s >= 10
     moved = matrix.with_profile(load(TORCH, protocol={"images": 4, "measured_s": 9}), "quick").protocol
@@ -72,10 +75,17 @@ def test_a_profile_whose_values_the_matrix_changes_says_so():
         plain = load(TORCH, protocol={"profile": profile, "timeout_s": 5})
         assert plain.protocol.altered == {}
         assert "altered" not in plain.to_dict()
-    assert load(TORCH, protocol={"profile": "quick", "rounds": 5}).protocol.altered == {
-        "rounds": 3,
-        "rounds_max": 3,
+    assert load(TORCH, protocol={"profile": "quick", "rounds": 5, "rounds_max": 12}).protocol.altered == {
+        "rounds": 4,
+        "rounds_max": 10,
     }
+
+
+@pytest.mark.parametrize("profile", ["quick", "standard", "official"])
+def test_rounds_named_alone_are_a_fixed_number_whatever_the_profile(profile: str):
+    found = load(TORCH, protocol={"profile": profile, "rounds": 1}).protocol
+    assert (found.rounds, found.rounds_max, found.is_sequential) == (1, 1, False)
+    assert set(found.altered) == {"rounds", "rounds_max"}
 
 
 def test_a_runtime_may_live_in_a_place_of_its_own():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bench.cells.cell import Cell
 from bench.parity import gate
 from bench.rounds import close
-from bench.rounds.plan import BESIDE, LACKS, WIDE, Agenda, Basis, Plan, plan
+from bench.rounds.plan import BESIDE, LACKS, OPEN, Agenda, Basis, Plan, plan
 from bench.run import artifacts, folder, results
 from bench.run.bench_file import BenchFile
 from bench.run.results import CellResult
@@ -79,7 +79,7 @@ def test_wide_intervals_are_a_reason_until_the_protocol_s_last_round(basis: Basi
     asking = replace(basis, matrix=replace(LANE, protocol=protocol))
     arms, apart = (EAGER, replace(EAGER, replica=1)), [5.0, 6.0, 5.5, 5.2]
     asking = replace(asking, matrix=replace(asking.matrix, cells=arms))
-    for rounds, why in ((ROUNDS, {WIDE}), (ROUNDS + 1, set())):
+    for rounds, why in ((ROUNDS, {OPEN}), (ROUNDS + 1, set())):
         known = {cell.id: stored(asking, cell, rounds) for cell in arms}
         scattered = run_folders.result(EAGER, apart[:rounds]).rounds
         known[EAGER.id] = msgspec.structs.replace(known[EAGER.id], rounds=scattered)

@@ -7,7 +7,7 @@ import pytest
 from benching import one
 
 from bench.cells import matrix
-from bench.rounds.plan import BESIDE, LACKS, WIDE
+from bench.rounds.plan import BESIDE, LACKS, OPEN
 from bench.run import cell_key
 from bench.stages import measurement
 
@@ -18,7 +18,7 @@ from bench.stages import measurement
         ({LACKS: 1}, "1 cell: 1 lacks rounds"),
         ({LACKS: 2, BESIDE: 1}, "3 cells: 2 lack rounds, 1 goes along"),
         ({LACKS: 1, BESIDE: 2}, "3 cells: 1 lacks rounds, 2 go along"),
-        ({WIDE: 6}, "6 cells: 6 of wide intervals"),
+        ({OPEN: 6}, "6 cells: 6 of open pairs"),
     ],
 )
 def test_a_pass_says_in_grammar_how_many_cells_it_has_and_why(why: dict[str, int], said: str) -> None:

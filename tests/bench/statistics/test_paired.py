@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
-from simulating import RULE
 
 from bench.statistics import paired
 
@@ -163,40 +162,3 @@ def test_holm_rejects_what_bonferroni_does(p_values: list[float | None]):
     tests = sum(p is not None for p in p_values)
     for p, q in zip(p_values, paired.holm(p_values), strict=True):
         assert p is None or q is None or q <= min(1.0, tests * p)
-
-
-def exact(n: int, half_width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return arms (n,) whose interval under the stopping rule has this half-width."""
-    spread = np.resize([1.0, -1.0], n)
-    spread = (spread - spread.mean()) / spread.std(ddof=1)
-    quantile = scipy_stats.t.ppf(0.975, min(n, 10) - 1)
-    return np.exp(spread * math.log1p(half_width) * math.sqrt(n) / quantile), np.ones(n)
-
-
-@pytest.mark.parametrize(
-    ("n", "half_width", "expected"),
-    [
-        (9, 0.001, False),
-        (10, 0.0099, True),
-        (10, 0.0101, False),
-        (11, 0.0099, True),
-        (29, 0.0101, False),
-        (30, 0.5, True),
-        (31, 0.5, True),
-    ],
-)
-def test_a_lane_is_done_between_10_and_30_rounds_when_its_interval_is_narrow(
-    n: int, half_width: float, expected: bool
-):
-    arms = exact(n, half_width)
-    assert paired.paired_ratio(*arms, first_look=10).half_width == pytest.approx(half_width)
-    assert paired.enough([arms], n, *RULE) is expected
-
-
-def test_every_pair_of_a_lane_must_be_narrow_and_a_pair_without_rounds_is_not():
-    narrow, wide = exact(12, 0.005), exact(12, 0.02)
-    assert paired.enough([narrow, narrow], 12, *RULE)
-    assert not paired.enough([narrow, wide], 12, *RULE)
-    assert not paired.enough([narrow, ([1.0], [1.0])], 12, *RULE)
-    assert paired.enough([], 10, *RULE), "a cell alone has nothing to be compared with"
-    assert paired.enough([wide], 12, *RULE[:2], half_width=0.03)

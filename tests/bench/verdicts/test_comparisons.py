@@ -265,8 +265,10 @@ def test_the_stopping_rule_judges_only_what_more_rounds_can_decide():
     bad = [cell(SHIPPED[1], noisy(1), status="oom"), cell(SHIPPED[2], noisy(1), validity=Validity("INVALID"))]
     found = comparisons.stopping_pairs([*good, *bad])
     assert len(found) == 2, "the pair and the noise floor"
-    assert all(len(a) == len(b) == 7 for a, b in found)
-    assert comparisons.stopping_pairs([cell(SHIPPED[4], [1.0]), cell(SHIPPED[0], [])]) == [((), ())]
+    assert all(len(one.a_values) == len(one.b_values) == 7 for one in found)
+    [alone] = comparisons.stopping_pairs([cell(SHIPPED[4], [1.0]), cell(SHIPPED[0], [])])
+    assert (alone.a_values, alone.b_values) == ((), ())
+    assert comparisons.family([*good, *bad]) == 6, "what is not measured is planned all the same"
 
 
 def test_the_stopping_rule_widens_what_is_reported():

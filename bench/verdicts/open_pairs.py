@@ -1,0 +1,123 @@
+"""Which pairs a bench has left open, and what it would cost to decide them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.cells.protocol import MOST_ROUNDS
+from bench.run.results import CellResult
+from bench.statistics import paired
+from bench.statistics.samples import counted
+from bench.statistics.stopping import rounds_needed
+from bench.verdicts import comparisons
+from bench.verdicts.comparisons import NOISE_FLOOR, Comparison, Pair
+
+
+@dataclass(frozen=True)
+class OpenPair:
+    """Two cells of a lane that are ranked, and neither told apart nor equivalent."""
+
+    lane: str
+    a: str
+    b: str
+    rounds: int
+    """That both share."""
+    needed: float
+    """Rounds after which they are decided in four benches of five; infinity for never."""
+    family: float
+    """Among how many pairs they are to be decided, as Holm counts them now."""
+    within: float
+    """How far their ratio may be from 1, by its 95 % interval: 0.03 is 3 %."""
+
+    @property
+    def in_reason(self) -> bool:
+        """Return whether it would be decided after as many rounds as the longest profile has."""
+        return self.needed <= MOST_ROUNDS
+
+    @property
+    def passes(self) -> int:
+        """Return how many further passes would decide it; of one that is in reason."""
+        return max(1, math.ceil(self.needed) - self.rounds)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a bench has left open."""
+
+    pairs: tuple[OpenPair, ...] = ()
+    pass_s: dict[str, float] | None = None
+    """Seconds of a pass over each lane, by its ID, as its rounds have taken so far."""
+
+    @property
+    def decidable(self) -> list[OpenPair]:
+        """Return the pairs that more passes would decide in reason."""
+        return [one for one in self.pairs if one.in_reason]
+
+    @property
+    def passes(self) -> dict[str, int]:
+        """Return by lane how many further passes its decidable pairs need."""
+        found: dict[str, int] = {}
+        for one in self.decidable:
+            found[one.lane] = max(one.passes, found.get(one.lane, 0))
+        return found
+
+    @property
+    def seconds(self) -> float:
+        """Return how long those passes would take."""
+        return sum(count * (self.pass_s or {}).get(lane, 0.0) for lane, count in self.passes.items())
+
+    def text(self, more: str) -> list[str]:
+        """Return what is open and what it would cost, a line each; [] where nothing is. more: the command."""
+        lines = []
+        if self.decidable:
+            passes = counted(sum(self.passes.values()), "more pass", "more passes")
+            open_ = counted(len(self.decidable), "pair", "pairs")
+            lines.append(f"{open_} open; about {passes}, {_duration(self.seconds)}: {more}")
+        if beyond := [one for one in self.pairs if not one.in_reason]:
+            widest = max(one.within for one in beyond)
+            who = counted(len(beyond), "pair differs", "pairs differ")
+            lines.append(
+                f"{who} by {widest:.1%} at most, if at all: {MOST_ROUNDS} rounds would not tell more"
+            )
+        return lines
+
+
+def outlook(cells: Iterable[CellResult], found: Sequence[Comparison]) -> Outlook:
+    """Return what is open among a run's cells, of the comparisons that were drawn from them."""
+    everyone = list(cells)
+    undecided = {(one.a, one.b): one for one in found if one.verdict == "inconclusive"}
+    pairs = {(pair.a.id, pair.b.id): pair for pair in comparisons.pairs(everyone) if pair.set != NOISE_FLOOR}
+    left = [_open(pairs[key], one) for key, one in undecided.items() if key in pairs]
+    lanes = {one.lane for one in left}
+    walls = {
+        lane: [cell for cell in everyone if cell.axes.lane.id == lane and cell.status == "ok"]
+        for lane in lanes
+    }
+    pass_s = {lane: sum(_round_s(cell) for cell in members) for lane, members in walls.items()}
+    return Outlook(tuple(left), pass_s)
+
+
+def _open(pair: Pair, found: Comparison) -> OpenPair:
+    ratio = paired.paired_ratio(pair.a_values, pair.b_values, pair.first_look)
+    family = max(1.0, found.p_holm / ratio.p) if found.p_holm and ratio.p else 1.0
+    return OpenPair(
+        lane=found.lane,
+        a=found.a,
+        b=found.b,
+        rounds=ratio.n,
+        needed=rounds_needed(pair.a_values, pair.b_values, pair.first_look, family),
+        family=family,
+        within=max(ratio.high, 1 / ratio.low) - 1,
+    )
+
+
+def _round_s(cell: CellResult) -> float:
+    return float(np.mean([one.wall_s for one in cell.rounds])) if cell.rounds else 0.0
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else counted(round(seconds / 60), "minute", "minutes")

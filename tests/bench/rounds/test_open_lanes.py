@@ -1,0 +1,191 @@
+"""Which lanes go on after their first rounds: until each pair is decided or known, and with --more beyond."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import run_folders
+from benching import bench, one
+
+from bench.cells import matrix
+from bench.cells.cell import Cell
+from bench.cells.protocol import MOST_ROUNDS
+from bench.parity import gate
+from bench.rounds.plan import OPEN, Agenda, Basis, plan
+from bench.run import artifacts, folder
+from bench.run.results import CellResult
+from bench.run.set_aside import StoredCell
+from bench.verdicts import comparisons, open_pairs
+
+QUICK = matrix.from_dict(
+    {
+        "name": "t",
+        "protocol": {"profile": "quick"},
+        "blocks": [
+            {"twin": "torch", "scenario": "latency", "batch": 1, "threads": 2, **runtime}
+            for runtime in (
+                {"runtime": "torch", "mode": "eager"},
+                {"runtime": "onnxruntime", "mode": "ir"},
+                {"runtime": "openvino", "mode": "ir"},
+            )
+        ],
+    }
+)
+TORCH, ONNX, OPENVINO = QUICK.cells
+AGAIN = replace(TORCH, replica=1)
+LANE = TORCH.lane
+
+
+def values(ms: float, rounds: int, sigma: float, seed: int) -> list[float]:
+    """Return the figures of rounds whose logs have exactly this mean and deviation."""
+    logs = np.random.default_rng(seed).standard_normal(rounds)
+    logs = (logs - logs.mean()) / logs.std(ddof=1) * sigma
+    return [float(ms * math.exp(log)) for log in logs]
+
+
+def rows(ms: Sequence[float], rounds: int, sigma: float, again: bool = False) -> dict[str, CellResult]:
+    """Return the lane's cells as measured; the first arm has no scatter of its own."""
+    cells = [*QUICK.cells[: len(ms)], *([AGAIN] if again else [])]
+    each = [*ms, *([ms[0]] if again else [])]
+    found = (
+        run_folders.result(
+            cell, values(base, rounds, sigma if seed else 0.0, seed), hash=cell.id, first_look=4
+        )
+        for seed, (cell, base) in enumerate(zip(cells, each, strict=True))
+    )
+    return {cell.id: cell for cell in found}
+
+
+def agenda(
+    known: dict[str, CellResult], tmp_path: Path, others: Sequence[CellResult] = (), **given: Any
+) -> Agenda:
+    """Return the agenda of a quick bench of cells that are stored so."""
+    cells = tuple(cell.axes for cell in known.values())
+    asked = replace(QUICK, cells=cells)
+    run = folder.RunFolder(tmp_path, None, None)  # type: ignore[arg-type]
+    hashes = {artifacts.artifact(tmp_path, cell): "a" * 64 for cell in cells}
+    basis = Basis(
+        run, asked, gate.Gate(tmp_path, None), "s" * 64, hashes, {cell.id: cell.id for cell in cells}
+    )
+    made = plan(basis, {name: StoredCell(cell) for name, cell in known.items()}, uncertified=True)
+    return Agenda(made, frozenset(), set(), others, **given)
+
+
+def due(known: dict[str, CellResult], tmp_path: Path, **given: Any) -> set[Cell]:
+    found = agenda(known, tmp_path, **given).due(LANE)
+    assert set(found.values()) <= {OPEN}
+    return set(found)
+
+
+@pytest.mark.parametrize(
+    ("ms", "rounds", "sigma", "goes_on"),
+    [
+        ((5.0, 10.0, 20.0), 4, 0.02, False),
+        ((5.0, 10.0, 20.0), 4, 0.08, False),
+        ((5.0, 10.0, 10.5), 4, 0.08, True),
+        ((5.0, 10.0, 10.1), 4, 0.01, False),
+        ((5.0, 10.0, 10.5), 10, 0.08, False),
+    ],
+)
+def test_a_lane_goes_on_until_each_pair_is_decided_or_known_within_5_percent_ten_passes_at_most(
+    tmp_path: Path, ms: tuple[float, ...], rounds: int, sigma: float, goes_on: bool
+) -> None:
+    known = rows(ms, rounds, sigma)
+    assert due(known, tmp_path) == (set(QUICK.cells) if goes_on else set())
+    assert agenda(known, tmp_path).first_look == 4
+
+
+def test_a_pair_must_be_decided_among_all_pairs_of_the_run(tmp_path: Path) -> None:
+    """What is clear among three pairs is not among three hundred."""
+    known = rows((5.0, 7.5), 4, 0.08)
+    assert due(known, tmp_path) == set()
+    batches = (replace(cell, batch=batch) for batch in range(2, 102) for cell in QUICK.cells)
+    others = [run_folders.result(cell, [1.0]) for cell in batches]
+    assert agenda(known, tmp_path, others).family == 301
+    assert due(known, tmp_path, others=others) == {TORCH, ONNX}
+
+
+def test_equal_arms_are_never_decided_only_known(tmp_path: Path) -> None:
+    """A cell and itself, apart by chance: the noise floor goes on until it is narrow."""
+    known = rows((5.0,), 4, 0.08, again=True)
+    known[AGAIN.id] = run_folders.result(AGAIN, values(50.0, 4, 0.08, 1), hash=AGAIN.id)
+    assert due(known, tmp_path) == {TORCH, AGAIN}
+    known[AGAIN.id] = run_folders.result(AGAIN, values(50.0, 4, 0.01, 1), hash=AGAIN.id)
+    assert due(known, tmp_path) == set()
+
+
+def test_more_measures_on_where_a_pair_is_open_until_it_is_decided(tmp_path: Path) -> None:
+    ms = (5.0, 10.0, 10.5)
+    known = rows(ms, 10, 0.08)
+    assert due(known, tmp_path) == set()
+    assert due(known, tmp_path, more=True) == set(QUICK.cells)
+    begun = agenda(known, tmp_path, more=True)
+    [(pair, asked)] = begun.asked.items()
+    assert pair == (OPENVINO.id, ONNX.id)
+    upto = asked.rounds + asked.passes
+    for rounds, goes_on in ((upto - 1, set(QUICK.cells)), (upto, set())):
+        begun.rows |= rows(ms, rounds, 0.2)
+        assert set(begun.due(LANE)) == goes_on, "as many passes as were said, where they do not decide"
+    begun.rows |= rows(ms, asked.rounds + 1, 0.01)
+    assert begun.due(LANE) == {}, "nor beyond what decides"
+
+
+@pytest.mark.parametrize(
+    ("ms", "rounds", "sigma"),
+    [((5.0, 10.0), 10, 0.02), ((5.0, 5.01), 10, 0.1), ((5.0, 5.3), MOST_ROUNDS, 0.1)],
+)
+def test_more_does_nothing_for_what_is_decided_or_cannot_be_in_reason(
+    tmp_path: Path, ms: tuple[float, ...], rounds: int, sigma: float
+) -> None:
+    assert due(rows(ms, rounds, sigma), tmp_path, more=True) == set()
+
+
+def outlook(known: dict[str, CellResult]) -> open_pairs.Outlook:
+    return open_pairs.outlook(known.values(), comparisons.compare_lanes(known.values()))
+
+
+def test_what_is_open_says_what_it_would_cost() -> None:
+    known = rows((5.0, 10.0, 10.5), 10, 0.08)
+    found = outlook(known)
+    [pair] = found.pairs
+    assert (pair.a, pair.b, pair.rounds, pair.in_reason) == (OPENVINO.id, ONNX.id, 10, True)
+    passes = found.passes[LANE.id]
+    assert 1 <= passes <= 20
+    # A pass is a round of each of three cells, 11 s each.
+    assert found.seconds == passes * 33
+    said = f"about {passes} more passes, {round(found.seconds / 60)} minutes: twinpose bench RUN --more"
+    assert found.text("twinpose bench RUN --more") == [f"1 pair open; {said}"]
+
+
+def test_a_pair_that_cannot_be_decided_in_reason_is_said_to_be_equal_within_sight() -> None:
+    found = outlook(rows((5.0, 5.01), 10, 0.04))
+    [pair] = found.pairs
+    assert not pair.in_reason
+    assert found.passes == {}
+    assert found.text("more") == [
+        f"1 pair differs by {pair.within:.1%} at most, if at all: {MOST_ROUNDS} rounds would not tell more"
+    ]
+
+
+def test_where_all_is_decided_or_nothing_may_be_nothing_is_open() -> None:
+    assert outlook(rows((5.0, 10.0, 20.0), 4, 0.02)).text("more") == []
+    known = rows((5.0, 10.0, 10.5), 10, 0.08)
+    found = comparisons.withheld(comparisons.compare_lanes(known.values()), "the run is INVALID")
+    assert open_pairs.outlook(known.values(), found).pairs == ()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_rounds_that_more_adds_pay_for_looking_even_where_the_number_was_fixed(run_folder: Path) -> None:
+    chosen = one(protocol={"rounds": 2, "measured_s": 0.02})
+    [fixed] = bench(run_folder, chosen)
+    assert fixed.first_look is None
+    [kept] = bench(run_folder, one(protocol={"rounds": 3, "measured_s": 0.02}), more=True)
+    assert kept.first_look == 3
+    [later] = bench(run_folder, one(protocol={"rounds": 4, "measured_s": 0.02}))
+    assert later.first_look == 3, "what was looked at stays paid for"
