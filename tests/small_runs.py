@@ -93,7 +93,7 @@ def bench(verdict: str = "VALID", low: float = 0.98, high: float = 1.03) -> Benc
     """Return bench.json with an A/A pair."""
     look = NoiseLook(a="x-again", b="x-latency", n=3, ratio=1.0, interval=(low, high))
     reasons = [] if verdict == "VALID" else ["x against itself misses 1"]
-    return BenchFile(noise=NoiseFloor([look], verdict, reasons))
+    return BenchFile(noise=NoiseFloor([look], verdict, reasons, look.resolution))
 
 
 def run(*cells: CellResult, **more: Any) -> Run:

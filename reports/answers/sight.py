@@ -8,8 +8,10 @@ from functools import partial
 from bench.run.results import CellResult
 from bench.statistics.doubts import doubt
 from bench.statistics.samples import counted
+from bench.verdicts.disturbed_rounds import disturbed_rounds
+from bench.verdicts.noise_floor import difference
 from reports.answers.answer import Answer, Evidence, capital, listed, sentences, verb
-from reports.formats import device, percent
+from reports.formats import device
 from reports.run.missing import missing
 from reports.run.read import Run
 from reports.words import certification, comparisons, measurement
@@ -25,36 +27,16 @@ def how_sure(run: Run) -> Answer:
     if not any(cell.rounds for cell in run.cells):
         said = sentences(("Nothing was timed", gone))
         return answer(word="Not at all", said=said, decides="bench it,", command=again, state="open")
-    said = sentences((_decided(run), _spoiled(run), gone))
-    if measurement.noise(run).verdict == "INVALID":
-        why = "; ".join(measurement.noise(run).reasons)
-        return answer(
-            word="Not at all",
-            said=sentences((why, said)),
-            decides="a quieter machine,",
-            command=again,
-            state="no",
-        )
-    finest = resolution(run)
-    if finest is None:
+    said = sentences((_decided(run), _disturbed(run), _doubtful(run), gone))
+    noise = measurement.noise(run)
+    if noise.verdict == "INVALID":
+        said = sentences(("; ".join(noise.reasons), said))
+        return answer(word="Not at all", said=said, decides="a quieter machine,", command=again, state="no")
+    if noise.resolution is None:
         said = sentences(("No cell was measured against itself", said))
         return answer(word="Not known", said=said, decides="an A/A pair,", command=again, state="open")
-    doubtful = measurement.noise(run).verdict == "FLAGGED"
-    return answer(
-        word=f"Sees differences from {percent(finest)}", said=said, state="open" if doubtful else "decided"
-    )
-
-
-def resolution(run: Run) -> float | None:
-    """Return the smallest difference that the bench can tell from none, a share of one; None where unknown.
-
-    It is how far the interval of a cell against itself reaches from 1.
-    """
-    stored = getattr(measurement.noise(run), "resolution", None)
-    if stored is not None:
-        return float(stored)
-    floor = measurement.noise_floor(run)
-    return None if floor is None else max(floor[2], 1 / floor[1]) - 1
+    word = f"Sees differences from {difference(noise.resolution)}"
+    return answer(word=word, said=said, state="open" if noise.verdict == "FLAGGED" else "decided")
 
 
 def _decided(run: Run) -> str:
@@ -66,7 +48,14 @@ def _decided(run: Run) -> str:
     return f"{decided} of {total} comparisons decided"
 
 
-def _spoiled(run: Run) -> str:
+def _disturbed(run: Run) -> str:
+    """Return how many rounds were measured again, and what spoiled those that stayed disturbed."""
+    found = disturbed_rounds(run.cells)
+    of = listed(f"{cause} in {count}" for cause, count in found.causes.items()) if found.causes else ""
+    return found.text + (f"; {found.disturbed} stayed disturbed ({of})" if found.disturbed else "")
+
+
+def _doubtful(run: Run) -> str:
     """Return how many cells are doubtful, and the reason that most of them share."""
     timed = [cell for cell in run.cells if cell.rounds and cell.status == "ok"]
     doubtful = [cell for cell in timed if cell.validity.verdict != "VALID"]

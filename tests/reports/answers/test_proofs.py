@@ -10,8 +10,10 @@ import pytest
 import small_runs
 from small_runs import BF16, KERAS, ONNX, OPENVINO, TORCH, bench, cell, failed, invalid, run, shipped, twins
 
+from bench.machine.disturbance import Disturbance
 from bench.parity.certificate import Parity
 from bench.verdicts.ap_differences import ApDifference
+from bench.run.results import Try
 from reports.answers import accuracy, answers, network, sight
 from reports.run.read import Epoch, TrainingHistory
 
@@ -129,8 +131,10 @@ def test_imported_weights_are_no_seeds():
 
 def test_sight_is_as_far_as_the_interval_of_a_cell_against_itself_reaches():
     found = sight.how_sure(shipped())
-    assert (found.word, found.state) == ("Sees differences from 3.0 %", "decided")
-    assert found.figures.startswith("6 of 6 comparisons decided. No cell is doubtful")
+    assert (found.word, found.state) == ("Sees differences from 3 %", "decided")
+    assert found.figures.startswith(
+        "6 of 6 comparisons decided. 0 of 12 rounds measured again. No cell is doubtful"
+    )
 
 
 def test_a_flagged_run_and_an_invalid_one_say_so():
@@ -152,6 +156,17 @@ def test_what_spoiled_it_and_what_is_not_here_are_counted():
     found = sight.how_sure(replace(told, cells=cells, parity=small_runs.parity(list(cells))))
     assert "1 of 9 cells are doubtful, most often: IQR is 31.0% of the median" in found.figures
     assert "Not here: CUDA GPU, 1 cell (1 failed)" in found.figures
+
+
+def test_rounds_measured_again_are_counted_and_what_spoiled_the_others_is_named():
+    told = shipped()
+    first, *others = told.cells
+    spoilt = [Disturbance("other work", 3.0, "other work took 40 % of the processors' time")]
+    again = Try(number=1, median_ms=30.0, count=9, measured_s=1.0, disturbances=spoilt)
+    rounds = [msgspec.structs.replace(one, other_tries=[again]) for one in first.rounds]
+    rounds[0] = msgspec.structs.replace(rounds[0], disturbances=spoilt)
+    found = sight.how_sure(replace(told, cells=(msgspec.structs.replace(first, rounds=rounds), *others)))
+    assert "3 of 12 rounds measured again; 1 stayed disturbed (other work in 1)." in found.figures
 
 
 def test_without_an_a_a_pair_the_sight_is_unknown_and_without_a_timing_there_is_none():
