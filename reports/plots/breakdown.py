@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from bench.run.results import CellResult
 from reports.formats import milliseconds
 from reports.plots import style
+from reports.plots.lanes import drawn
 from reports.plots.plot import Plot, Tips, drawing, name_rows
 from reports.run.missing import command
 from reports.run.read import Run
@@ -31,6 +32,8 @@ def plot(run: Run, kind: Breakdown) -> Plot | None:
     lanes: dict[str, list[CellResult]] = defaultdict(list)
     for cell in cells:
         lanes[cells_.heading(cell.axes.lane)].append(cell)
+    kept, left_out = drawn(run, {name: [c.axes for c in group] for name, group in lanes.items()})
+    lanes = {name: lanes[name] for name in kept}
     tips: Tips = {}
     with drawing():
         heights = [len(group) + 1.5 for group in lanes.values()]
@@ -50,7 +53,7 @@ def plot(run: Run, kind: Breakdown) -> Plot | None:
         name=f"{kind.scenario}_parts",
         title=kind.title,
         note=f"Medians in milliseconds, of {kind.of}; the parts in the order of the legend. "
-        f"Invalid cells are left to the table.{certification.note(run)}",
+        f"Invalid cells are left to the table. {left_out}{certification.note(run)}",
         command=command(run, "bench"),
         source=f"bench/cells/*-{kind.scenario}*.json",
         figure=figure,

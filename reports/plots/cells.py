@@ -14,6 +14,7 @@ from bench.cells.scenarios import LATENCY, SCENARIOS
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value, device, milliseconds, per_second, score
 from reports.plots import style
+from reports.plots.lanes import drawn
 from reports.plots.plot import MARKERS, Plot, Tips, drawing, name_rows, write
 from reports.run.missing import command
 from reports.run.read import Run
@@ -43,9 +44,11 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
     cells = [c for c in run.cells if c.axes.scenario == scenario and not c.axes.replica]
     if not cells:
         return None
-    lanes = defaultdict(list)
+    lanes: dict[str, list[CellResult]] = defaultdict(list)
     for cell in sorted(cells, key=lambda c: (lane_key(c.axes), c.axes.batch)):
         lanes[f"{lane(cell.axes)}, batch {cell.axes.batch}"].append(cell)
+    names, left_out = drawn(run, {name: [one.axes for one in group] for name, group in lanes.items()})
+    lanes = {name: lanes[name] for name in names}
     timed = SCENARIOS[scenario].less_is_faster
     tips: Tips = {}
     with drawing():
@@ -63,7 +66,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
         name=scenario,
         title=f"{what} by runtime",
         note=("Lower is better. " if timed else "Higher is better. ")
-        + f"A hollow mark is flagged or invalid. {_caution(run)}{certification.note(run)}",
+        + f"A hollow mark is flagged or invalid. {left_out}{_caution(run)}{certification.note(run)}",
         command=command(run, "bench"),
         source=f"bench/cells/*-{scenario}.json",
         figure=figure,
@@ -137,6 +140,8 @@ def ap_against_latency(run: Run) -> Plot | None:
         return None
     timed = sum(_drawn(c.axes) for c in run.cells)
     left_out = timed - sum(map(len, panels.values()))
+    names, undrawn = drawn(run, {name: [c.axes for c, _, _ in found] for name, found in panels.items()})
+    panels = {name: panels[name] for name in names}
     tips: Tips = {}
     with drawing():
         most = max(x for points in panels.values() for _, x, _ in points)
@@ -157,6 +162,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         note="Up and to the left is better. AP is of the same network, runtime, mode, precision and device. "
         f"{run.scored_on} "
         + (f"{left_out} of {timed} latency cells have no valid pair and are not drawn. " if left_out else "")
+        + undrawn
         + _caution(run)
         + certification.note(run),
         command=command(run, "bench"),

@@ -17,6 +17,7 @@ from bench.cells.scenarios import SCENARIOS
 from bench.statistics.paired import MARGIN
 from reports.formats import times, times_interval
 from reports.plots import style
+from reports.plots.lanes import drawn
 from reports.plots.plot import Plot, Tips, drawing, write
 from reports.run.missing import command
 from reports.run.read import Run
@@ -31,6 +32,8 @@ LONGEST_REASON = 66
 TICKS = (0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 CLOSEST_TICKS = 0.09
 """Share of the axis between two labelled ticks."""
+MOST_PAIRS = 60
+"""About three screens."""
 SMALLEST_REACH = 1.1
 """A narrower axis would show noise as a difference."""
 
@@ -48,6 +51,10 @@ def plot(run: Run) -> Plot | None:
     found = comparisons.pairs(run)
     if not found:
         return None
+    of_lane = {name: list(members) for name, members in groupby(found, comparisons.group)}
+    cells = {name: [pair.a.axes for pair in of if pair.a] for name, of in of_lane.items()}
+    kept, left_out = drawn(run, cells, MOST_PAIRS)
+    found = [pair for name in kept for pair in of_lane[name]]
     rows, headings, bottom = _places(found)
     floor = _floor(run)
     tips: Tips = {}
@@ -69,7 +76,7 @@ def plot(run: Run) -> Plot | None:
     return Plot(
         name="comparisons",
         title="Paired speed-ups",
-        note="To the right of 1, A is faster. " + _note(floor) + certification.note(run),
+        note="To the right of 1, A is faster. " + left_out + _note(floor) + certification.note(run),
         command=command(run, "bench"),
         source="bench/comparisons.json and bench/bench.json",
         figure=figure,

@@ -51,6 +51,7 @@ def comparisons(run: Run) -> Table | None:
         command=command(run, "bench"),
         source="bench/comparisons.json",
         grouped_by="Lane and set",
+        baseline=True,
     )
 
 

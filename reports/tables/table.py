@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from reports.formats import Absent, Noted, Show, Value, text
 
@@ -54,8 +55,10 @@ class Table:
     """The files of the run that it came from."""
     grouped_by: str = ""
     """What the rows' groups are; "" when there are none."""
+    baseline: bool = False
+    """Its rows hold A against B, so that a reader may pick whom the others are held against."""
 
-    @property
+    @cached_property
     def reasons(self) -> tuple[str, ...]:
         """Return the footnotes, each once, in the order of the rows."""
         found = (
@@ -66,10 +69,14 @@ class Table:
         )
         return tuple(dict.fromkeys(found))
 
+    @cached_property
+    def _letters(self) -> dict[str, str]:
+        return {reason: letter(place) for place, reason in enumerate(self.reasons)}
+
     def mark(self, value: Value) -> str | None:
         """Return the letter that leads from a value to its footnote, or None when it has none."""
         reason = _footnote(value)
-        return letter(self.reasons.index(reason)) if reason else None
+        return self._letters[reason] if reason else None
 
 
 def _footnote(value: Value) -> str | None:

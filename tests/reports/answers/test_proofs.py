@@ -12,8 +12,8 @@ from small_runs import BF16, KERAS, ONNX, OPENVINO, TORCH, bench, cell, failed, 
 
 from bench.machine.disturbance import Disturbance
 from bench.parity.certificate import Parity
-from bench.verdicts.ap_differences import ApDifference
 from bench.run.results import Try
+from bench.verdicts.ap_differences import ApDifference
 from reports.answers import accuracy, answers, network, sight
 from reports.run.read import Epoch, TrainingHistory
 

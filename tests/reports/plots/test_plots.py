@@ -25,7 +25,7 @@ from reports.plots import samples as samples_
 from reports.run.read import Run, read
 
 MakeRun = Callable[..., Path]
-WITHOUT_TWINS = {"parity_errors", "comparisons", "pipeline_parts", "train_parts"}
+WITHOUT_TWINS = {"at_a_glance", "parity_errors", "comparisons", "pipeline_parts", "train_parts"}
 """Plots whose marks stand for something else than a twin."""
 AP = {"AP": 0.4}
 
