@@ -14,7 +14,7 @@ import msgspec
 from bench.cells.cell import Cell, Lane
 from bench.cells.matrix import Matrix
 from bench.cells.protocol import MOST_ROUNDS
-from bench.cells.scenarios import TIMED
+from bench.cells.scenarios import TIMED, why_not
 from bench.parity.gate import Gate
 from bench.rounds import passes
 from bench.run import artifacts, cell_key
@@ -179,9 +179,10 @@ class Agenda:
         self.asked = {(one.a, one.b): one for one in open_pairs.outlook(everyone, found).decidable}
 
     @property
-    def is_due(self) -> bool:
-        """Return whether any cell is due for a round."""
-        return any(self.due(lane) for lane in self.lanes)
+    def can_time(self) -> bool:
+        """Return whether a process can be started for any timed cell that is due for a round."""
+        due = (cell for lane in self.lanes for cell in self.due(lane) if cell.scenario in TIMED)
+        return any(self.plan.basis.artifact(cell) and not why_not(cell) for cell in due)
 
     @property
     def first_look(self) -> int | None:

@@ -114,7 +114,7 @@ def run(
         machine=here,
     )
     record = bench_file.write(folder.path, record)
-    if pair and agenda.is_due:
+    if pair and agenda.can_time:
         record = _with_limits(folder, record, wanted, pair[0], tell, ceilings)
     rows = measure.measure(agenda, means)
     if pair and (other := noise_pair.stand_in(rows, pair)):

@@ -105,7 +105,7 @@ def test_a_cell_without_a_certificate_is_barred_and_keeps_what_it_has(basis: Bas
     assert [row.status for row in made.rows.values()] == ["ok", "uncertified"]
     assert "no certificate" in str(made.rows[COMPILED.id].reason)
     assert [row.id for row in made.rewritten] == [COMPILED.id]
-    assert not Agenda(made, frozenset(), set()).is_due
+    assert not Agenda(made, frozenset(), set()).can_time
 
 
 def test_what_rounds_come_to_is_a_function_of_records(basis: Basis) -> None:

@@ -109,6 +109,16 @@ def test_where_no_round_is_due_nothing_is_measured_and_what_was_is_told(run_fold
         whole_bench(run_folder, two_arms(rounds=3), ceilings=never)
 
 
+def test_where_nothing_can_be_timed_the_machine_is_not_measured(run_folder: Path):
+    """Not for cells without an artifact, nor for those whose scenario does not exist for them."""
+    nowhere = replace(one(), cells=one(runtime="openvino", mode="ir").cells)
+    unknown = replace(one(), cells=tuple(replace(cell, scenario="train") for cell in nowhere.cells))
+    for chosen, status in ((nowhere, "failed"), (unknown, "unsupported")):
+        left = whole_bench(run_folder, chosen, ceilings=never)
+        assert {row.status for row in left.cells} == {status}
+        assert "null" not in facts(run_folder)
+
+
 def never(measured: matrix.Matrix, device: str) -> Ceilings:
     raise AssertionError("ceilings were measured")
 
