@@ -49,6 +49,25 @@ def with_round(
     )
 
 
+def lacks_percentiles(row: CellResult, protocol: Protocol) -> bool:
+    """Return whether the figures of a cell's rounds have other percentiles than a protocol asks for now."""
+    known = row.protocol.get("percentiles")
+    asks = row.status == "ok" and row.axes.scenario in TIMED
+    return asks and known is not None and tuple(known) != protocol.percentiles
+
+
+def with_percentiles(
+    row: CellResult, protocol: Protocol, raw: Sequence[Mapping[str, np.ndarray]]
+) -> CellResult:
+    """Return a cell with the percentiles that a protocol asks for, over the rounds that it has.
+
+    raw: as in `with_round`. The share of the peak stays that of the session that measured the cell.
+    """
+    stats = row.stats | cell_figures.figures(row.axes, protocol, row.rounds, raw)
+    asked = {"percentiles": [*protocol.percentiles]}
+    return msgspec.structs.replace(row, stats=stats, protocol={**row.protocol, **asked})
+
+
 @dataclass(frozen=True)
 class Closed:
     """What a bench leaves of a run's cells."""

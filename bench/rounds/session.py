@@ -124,8 +124,19 @@ def run(
         later = replace(means, session=replace(session, id=f"{session.id}-again"))
         anew = measure.measure(agenda, later)
         rows = [*({one.id: one for one in (*rows, *anew)}.values())]
+    rows = [_as_asked(folder, row, chosen) for row in rows]
     found = _closed(folder, record, stored, rows, pair, session)
     return replace(found, more=_more_command(folder, chosen, request))
+
+
+def _as_asked(folder: RunFolder, row: CellResult, chosen: Matrix) -> CellResult:
+    """Return a cell with the percentiles that a matrix asks for; stored where it had others."""
+    if not close.lacks_percentiles(row, chosen.protocol):
+        return row
+    raw = results.samples_by_round(folder.path, row)
+    made = close.with_percentiles(row, chosen.protocol, raw)
+    results.save(folder.path, made)
+    return made
 
 
 def _more_command(folder: RunFolder, chosen: Matrix, request: BenchRequest) -> str:

@@ -109,6 +109,23 @@ def test_where_no_round_is_due_nothing_is_measured_and_what_was_is_told(run_fold
         whole_bench(run_folder, two_arms(rounds=3), ceilings=never)
 
 
+def test_a_percentile_that_is_asked_for_later_is_of_the_rounds_that_are_there(run_folder: Path):
+    first = whole_bench(run_folder, two_arms())
+    protocol = two_arms().protocol
+    asked = replace(two_arms(), protocol=protocol.model_copy(update={"percentiles": (50.0, 75.0)}))
+    second = whole_bench(run_folder, asked, ceilings=never)
+    for before, after in zip(first.cells, second.cells, strict=True):
+        assert after.rounds == before.rounds
+        known = after.stats["latency_ms"]
+        assert known["p50"] <= known["p75"] <= known["max"]
+        assert "p90" not in known
+        same = {name: value for name, value in before.stats.items() if name not in {"latency_ms", "nulls"}}
+        assert same.items() <= after.stats.items()
+        assert results.read(results.path_of(run_folder, after.id)) == after
+    assert whole_bench(run_folder, asked, ceilings=never).cells == second.cells
+    assert whole_bench(run_folder, two_arms(), ceilings=never).cells == first.cells
+
+
 def test_where_nothing_can_be_timed_the_machine_is_not_measured(run_folder: Path):
     """Not for cells without an artifact, nor for those whose scenario does not exist for them."""
     nowhere = replace(one(), cells=one(runtime="openvino", mode="ir").cells)
