@@ -44,6 +44,16 @@ def cell(axes: Cell, value: float, **more: Any) -> CellResult:
     return CellResult(id=axes.id, axes=axes, hash="h", split_sha256="s", command="twinpose bench", **facts)
 
 
+def scattered(found: CellResult, times: float) -> CellResult:
+    """Return a cell whose rounds scatter so far about 10 ms that none in reason tell it from its like."""
+    paces = (1.0, 1.3, 0.8) if times == 1.0 else (1.25, 0.85, 1.0)
+    rounds = [
+        msgspec.structs.replace(one, value=10.0 * times * pace)
+        for one, pace in zip(found.rounds, paces, strict=True)
+    ]
+    return msgspec.structs.replace(found, rounds=rounds, stats={**found.stats, "value": 10.0 * times})
+
+
 def scored(axes: Cell, ap: float = 0.4) -> CellResult:
     """Return the accuracy cell of what a cell runs."""
     return cell(replace(axes, scenario="accuracy", batch=8), 0.0, stats={"AP": ap}, certificate_id=None)

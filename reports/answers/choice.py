@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, sentences, verb
+from reports.answers.deciding import more_rounds
 from reports.answers.deployment import Option, faster, options
 from reports.formats import TWIN_NAMES, milliseconds, runtime, score
 from reports.run.read import Run
@@ -49,9 +50,9 @@ def ship_here(run: Run) -> Answer:
         )
     if rival is None or _beats(run, pick, rival):
         return answer(word=named(run, pick, kept), said=said)
-    more = f"{again} --profile standard"
+    decides, more = more_rounds(run, [(pick.cell, rival.cell)])
     word = f"{_short(pick)} or {_short(rival)}"
-    return answer(word=word, said=said, decides="more rounds,", command=more, state="open")
+    return answer(word=word, said=said, decides=decides, command=more, state="open")
 
 
 def _beats(run: Run, one: Option, other: Option) -> bool:

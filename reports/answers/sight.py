@@ -11,6 +11,7 @@ from bench.statistics.samples import counted
 from bench.verdicts.disturbed_rounds import disturbed_rounds
 from bench.verdicts.noise_floor import difference
 from reports.answers.answer import Answer, Evidence, capital, listed, sentences, verb
+from reports.answers.deciding import outlook, passes
 from reports.formats import device
 from reports.run.missing import missing
 from reports.run.read import Run
@@ -36,7 +37,10 @@ def how_sure(run: Run) -> Answer:
         said = sentences(("No cell was measured against itself", said))
         return answer(word="Not known", said=said, decides="an A/A pair,", command=again, state="open")
     word = f"Sees differences from {difference(noise.resolution)}"
-    return answer(word=word, said=said, state="open" if noise.verdict == "FLAGGED" else "decided")
+    left = outlook(run)
+    more = verb(run, "bench", "--more") if left.decidable else ""
+    answer = partial(answer, word=word, said=said, decides=passes(left), command=more)
+    return answer(state="open" if noise.verdict == "FLAGGED" else "decided")
 
 
 def _decided(run: Run) -> str:

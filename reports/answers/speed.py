@@ -7,6 +7,7 @@ from functools import partial
 from bench.cells.scenarios import LATENCY, THROUGHPUT
 from bench.run.results import CellResult
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, listed, sentences, verb
+from reports.answers.deciding import more_rounds
 from reports.answers.ranking import Ranking, figure, rankings, uncertified
 from reports.formats import device, times, times_interval
 from reports.run.read import Run
@@ -48,8 +49,9 @@ def _answer(run: Run, found: list[Ranking], answer: partial[Answer], scenario: s
     said = sentences((first[2], *beside))
     if all(won for won, _, _ in (first, *others)):
         return answer(word=first[1], said=said)
-    more = f"{again} --profile standard"
-    return answer(word=first[1], said=said, decides="more rounds,", command=more, state="open")
+    open_ = [(ranking.leaders[0], rival) for ranking in found for rival in ranking.rivals]
+    decides, more = more_rounds(run, open_)
+    return answer(word=first[1], said=said, decides=decides, command=more, state="open")
 
 
 def _one(run: Run, ranking: Ranking) -> tuple[bool, str, str]:

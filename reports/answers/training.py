@@ -7,6 +7,7 @@ from functools import partial
 from bench.cells.cell import TWINS
 from bench.cells.scenarios import TRAIN
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, ratio, verb
+from reports.answers.deciding import more_rounds
 from reports.answers.ranking import Ranking, figure, rankings
 from reports.formats import TWIN_NAMES, seconds
 from reports.run.read import Run
@@ -36,8 +37,8 @@ def trains_faster(run: Run) -> Answer:
         return answer(word=TWIN_NAMES[first.axes.twin], said=said)
     if verdict == "equivalent":
         return answer(word="Neither, equal within 2 %", said=said)
-    more = f"{again} --profile standard"
-    return answer(word="Not told apart", said=said, decides="more rounds,", command=more, state="open")
+    decides, more = more_rounds(run, [(first, second)])
+    return answer(word="Not told apart", said=said, decides=decides, command=more, state="open")
 
 
 def _both(ranking: Ranking) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench.cells.scenarios import SCENARIOS
 from reports.answers import answers
@@ -20,6 +21,7 @@ from reports.run.read import Run
 from reports.tables.table import Table, letter, shown
 from reports.words import ladder, measurement
 
+UNBROKEN = re.compile(r"\[[^\[\]<>]{1,40}\]|[\d.]+e-\d+")
 OF_NETWORK = tuple(one.name for one in SCENARIOS.values() if one.of == "network")
 
 
@@ -93,6 +95,7 @@ def environment() -> Environment:
         "is_table": lambda item: isinstance(item, Table),
         "is_absent": lambda value: isinstance(value, Absent),
         "group_of": group_of,
+        "unbroken": unbroken,
     }
     return found
 
@@ -101,6 +104,11 @@ def inline(drawn: Drawn) -> Markup:
     """Return a plot as an element of the page; its texts are escaped by matplotlib and by style.inline."""
     plot = drawn.plot
     return Markup(style.inline(drawn.svg, plot.name, plot.title, plot.description))
+
+
+def unbroken(text: str) -> Markup:
+    """Return escaped text in which no interval, and no number such as 4.4e-14, breaks across lines."""
+    return Markup(UNBROKEN.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
 
 
 def group_of(table: Table, index: int) -> str:

@@ -40,7 +40,7 @@ def plot(run: Run) -> Plot | None:
         low, high = _reach(found)
         for axes, ranking in zip(panels, found, strict=False):
             _draw(run, axes, ranking, most, tips)
-            draw_ticks(axes, low, high, apart=0.2)
+            draw_ticks(axes, low, high, apart=0.36)
         for axes in panels[len(found) :]:
             axes.axis("off")
     bare = certification.NOTE if any(uncertified(run, one) for one in found) else ""

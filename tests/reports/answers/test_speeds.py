@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -52,7 +53,21 @@ def test_a_baseline_that_leads_is_held_against_each_other():
 def test_who_is_not_told_from_the_first_makes_it_undecided_and_more_rounds_decide():
     found = at_batch_1(other_verdict(shipped(), OPENVINO, ONNX, 1.02, "inconclusive"))
     assert (found.word, found.state) == ("Not decided between OpenVINO and ONNX Runtime", "open")
-    assert found.command == "twinpose bench runs/demo -k latency --profile standard"
+    assert re.fullmatch(r"about \d+ more passe?s?, [\d.]+ s,", found.decides)
+    assert found.command == "twinpose bench runs/demo --more"
+
+
+def test_what_no_bench_in_reason_tells_apart_needs_no_command():
+    told = other_verdict(shipped(), OPENVINO, ONNX, 1.0, "inconclusive")
+    cells = tuple(
+        small_runs.scattered(one, 1.001 if one.id == ONNX.id else 1.0)
+        if one.id in {ONNX.id, OPENVINO.id}
+        else one
+        for one in told.cells
+    )
+    found = at_batch_1(replace(told, cells=cells))
+    assert found.decides.startswith("nothing in reason: they differ by ")
+    assert found.command == ""
 
 
 def test_who_is_equivalent_shares_the_answer():

@@ -1,0 +1,39 @@
+"""What would decide a comparison that is open: so many passes, or none in reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.run.results import CellResult
+from bench.statistics.samples import counted
+from bench.verdicts import open_pairs
+from bench.verdicts.open_pairs import Outlook
+from reports.answers.answer import verb
+from reports.formats import seconds
+from reports.run.read import Run
+
+
+def outlook(run: Run) -> Outlook:
+    """Return what the bench of a run has left open."""
+    return open_pairs.outlook(run.cells, run.comparisons or ())
+
+
+def more_rounds(run: Run, pairs: Iterable[tuple[CellResult, CellResult]]) -> tuple[str, str]:
+    """Return what would decide pairs of cells, and what to type for it.
+
+    Pairs that the bench did not rank need a new measurement; what no bench in reason tells apart, nothing.
+    """
+    asked = {frozenset((a.id, b.id)) for a, b in pairs}
+    found = [one for one in outlook(run).pairs if frozenset((one.a, one.b)) in asked]
+    if not found:
+        return "measure them again,", verb(run, "bench", "--again")
+    if decides := passes(Outlook(tuple(found), outlook(run).pass_s)):
+        return decides, verb(run, "bench", "--more")
+    return f"nothing in reason: they differ by {max(one.within for one in found):.1%} at most", ""
+
+
+def passes(left: Outlook) -> str:
+    """Return what the decidable pairs cost: about 6 more passes, 2 min 05 s; "" where there are none."""
+    if not left.decidable:
+        return ""
+    return f"about {counted(sum(left.passes.values()), 'more pass', 'more passes')}, {seconds(left.seconds)},"
