@@ -29,10 +29,11 @@ class Absent:
 
 @dataclass(frozen=True)
 class Noted:
-    """A word or a number with a footnote, such as a status with its reason."""
+    """A word or a number with footnotes, such as a status with its reason."""
 
     value: str | int | float
-    reason: str
+    reason: str | tuple[str, ...]
+    """Several have a letter each."""
 
 
 Value = str | int | float | Absent | Noted

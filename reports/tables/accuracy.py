@@ -7,6 +7,7 @@ from bench.verdicts.ap_differences import ApDifference
 from reports.formats import (
     TWIN_NAMES,
     Absent,
+    Noted,
     Value,
     fine_difference,
     or_absent,
@@ -76,8 +77,7 @@ def table(run: Run) -> Table | None:
             Column("verdict", "A is", kind="status"),
             Column("margin", "Equal within", rate, "number"),
             Column("images", "Images", kind="number"),
-            Column("reason", "Why there is no verdict"),
-            *csv_only("low", "high", "a", "b", "question", "seeds", "seeds_needed"),
+            *csv_only("reason", "low", "high", "a", "b", "question", "seeds", "seeds_needed"),
         ),
         rows=tuple(
             Row(
@@ -109,7 +109,7 @@ def _values(one: ApDifference, reason: str | None) -> tuple[Value, ...]:
         *(known(one.ap_a), known(one.ap_b), known(one.difference)),
         f"[{fine_difference(ends[0])}, {fine_difference(ends[1])}]" if ends else none,
         UNCORRECTED if one.verdict and one.p_holm is None else known(one.p_holm),
-        one.verdict or "no verdict",
+        Noted(one.verdict or "no verdict", reason) if reason else one.verdict or "no verdict",
         known(one.margin),
         OVER_SEEDS if one.question == "seeds" else known(one.images),
         reason or Absent("nothing is missing", shown="", quiet=True),

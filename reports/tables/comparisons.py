@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.formats import Absent, probability, times, times_interval
+from reports.formats import Absent, Noted, probability, times, times_interval
 from reports.frames.comparison_rows import comparison_row
 from reports.run.missing import command
 from reports.run.read import Run
@@ -28,8 +28,7 @@ def comparisons(run: Run) -> Table | None:
         Column("n", "Pairs", kind="number"),
         Column("p_holm", "p Holm", probability, "number"),
         Column("p_equivalence", "p outside ±2 %", probability, "number"),
-        Column("reason", "Doubts, or why there is no verdict"),
-        *csv_only("lane", "set", "scenario", "a", "b", "speedup", "speedup_low", "speedup_high"),
+        *csv_only("reason", "lane", "set", "scenario", "a", "b", "speedup", "speedup_low", "speedup_high"),
         *csv_only("ratio", "ratio_low", "ratio_high", "p"),
     )
     return Table(
@@ -46,8 +45,8 @@ def comparisons(run: Run) -> Table | None:
         ),
         note="Each is the geometric mean of paired ratios, a pair being two rounds of one pass. Equivalent "
         "is within 2 % by two one-sided tests and goes before any difference; faster and slower hold for "
-        "all together (Holm, 5 %); inconclusive is what is neither. INVALID cells are not ranked. "
-        + measurement.sight(run),
+        "all together (Holm, 5 %); inconclusive is what is neither. INVALID cells are not ranked. A letter "
+        "leads to what is doubtful. " + measurement.sight(run),
         command=command(run, "bench"),
         source="bench/comparisons.json",
         grouped_by="Lane and set",
@@ -59,6 +58,8 @@ def _said(pair: RankedPair) -> dict[str, Any]:
     """Return a row of the frame, with speed-up and interval as people read them."""
     row: dict[str, Any] = dict(comparison_row(pair))
     value, low, high = row["speedup"], row["speedup_low"], row["speedup_high"]
+    if pair.reasons:
+        row["verdict"] = Noted(pair.verdict, pair.reasons)
     if isinstance(value, Absent):
         return row | {"speedup_said": value, "interval_said": value}
     return row | {"speedup_said": times(value, high - low), "interval_said": times_interval(low, high)}

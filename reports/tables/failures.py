@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from bench.cells.runtimes import read_back
 from bench.parity.certificate import Check
 from bench.run import artifacts
 from bench.run.results import CellResult
-from reports.formats import or_absent
+from reports.formats import Absent, Value, or_absent
 from reports.run.missing import command, missing
 from reports.run.read import Run
-from reports.tables.table import Column, Row, Table
+from reports.tables.table import Column, Row, Table, csv_only
 from reports.words import ladder, measurement
+
+REASON = 2
+"""Where a row has its reason."""
 
 
 def failures(run: Run) -> Table | None:
@@ -18,21 +24,32 @@ def failures(run: Run) -> Table | None:
     rows = (*_ladder(run), *_noise(run), *_cells(run), *_routes(run), *_parts(run))
     if not rows:
         return None
+    shared = Counter(row.values[REASON] for row in rows)
     return Table(
         name="failures",
         title="What failed, and what is missing",
         columns=(
             Column("what", "What", kind="code"),
             Column("status", "Status", kind="status"),
-            Column("reason", "Reason"),
+            Column("said", "Reason", only_page=True),
+            *csv_only("reason"),
             Column("command", "Command", kind="code"),
         ),
-        rows=rows,
-        note="Everything that is not as it was asked for. The command measures or makes it again.",
+        rows=tuple(_with_letter(row, shared) for row in rows),
+        note="Everything that is not as it was asked for. The command measures or makes it again. A reason "
+        "that several share is said once, under its letter.",
         command=command(run, "report"),
         source="bench/cells/*.json, artifacts/*/conversion.json and the run's files",
         grouped_by="Kind",
     )
+
+
+def _with_letter(row: Row, shared: Counter[Value]) -> Row:
+    """Return a row with what people read in place of its reason: a letter where other rows have it too."""
+    what, status, reason, again = row.values
+    many = shared[reason] > 1 and isinstance(reason, str)
+    said = Absent(str(reason), shown="see") if many else reason
+    return replace(row, values=(what, status, said, reason, again))
 
 
 def _ladder(run: Run) -> list[Row]:

@@ -21,6 +21,8 @@ class Column:
     kind: str = "text"
     """`text`, `number`, `code` or `status`: how HTML sets it."""
     only_csv: bool = False
+    only_page: bool = False
+    """Shown to people in place of a column that programs read."""
 
 
 def csv_only(*keys: str) -> tuple[Column, ...]:
@@ -65,7 +67,8 @@ class Table:
             reason
             for row in self.rows
             for value, column in zip(row.values, self.columns, strict=True)
-            if (reason := _footnote(value)) and not column.only_csv
+            if not column.only_csv
+            for reason in _footnotes(value)
         )
         return tuple(dict.fromkeys(found))
 
@@ -73,16 +76,15 @@ class Table:
     def _letters(self) -> dict[str, str]:
         return {reason: letter(place) for place, reason in enumerate(self.reasons)}
 
-    def mark(self, value: Value) -> str | None:
-        """Return the letter that leads from a value to its footnote, or None when it has none."""
-        reason = _footnote(value)
-        return self._letters[reason] if reason else None
+    def marks(self, value: Value) -> list[str]:
+        """Return the letters that lead from a value to its footnotes."""
+        return [self._letters[reason] for reason in _footnotes(value)]
 
 
-def _footnote(value: Value) -> str | None:
+def _footnotes(value: Value) -> tuple[str, ...]:
     if isinstance(value, Noted):
-        return value.reason
-    return value.reason if isinstance(value, Absent) and not value.quiet else None
+        return (value.reason,) if isinstance(value.reason, str) else value.reason
+    return (value.reason,) if isinstance(value, Absent) and not value.quiet else ()
 
 
 def letter(index: int) -> str:
@@ -109,9 +111,10 @@ def to_csv(table: Table) -> str:
     """Return the table as CSV (RFC 4180, LF): numbers in full precision, an absent one empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.key for column in table.columns])
+    kept = [(place, column.key) for place, column in enumerate(table.columns) if not column.only_page]
+    writer.writerow([key for _, key in kept])
     for row in table.rows:
-        writer.writerow([exact(value) for value in row.values])
+        writer.writerow([exact(row.values[place]) for place, _ in kept])
     return out.getvalue()
 
 
@@ -137,10 +140,10 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _markdown_value(table: Table, column: Column, value: Value) -> str:
-    said, mark = escape(shown(column, value)), table.mark(value)
+    said, marks = escape(shown(column, value)), ",".join(table.marks(value))
     if column.kind == "code" and not isinstance(value, Absent):
         said = f"`{said}`"
-    return f"{said}<sup>{mark}</sup>" if mark else said
+    return f"{said}<sup>{marks}</sup>" if marks else said
 
 
 def escape(value: str) -> str:

@@ -1,7 +1,7 @@
 "use strict";
 // Sorts, filters and re-bases the tables in place. Without it everything is there, in the order of lanes.
 
-const FEW_ROWS = 8;
+const FEW_ROWS = 12;
 
 function number(text) {
   // Durations such as 3 min 05 s, numbers such as 1 432, −0.003, 1.52×; NaN where there is none.
@@ -85,7 +85,7 @@ function addTools(table, name) {
   field.addEventListener("input", renew);
   pick?.addEventListener("change", renew);
   tools.append(field, ...(pick ? [pick] : []), count);
-  table.closest(".scroll").before(tools);
+  table.caption.firstElementChild.append(tools);
 }
 
 function columns(table) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,12 +43,21 @@ class RankedPair:
     @property
     def reason(self) -> str:
         """Return why it is not ranked or not decided, and what is doubtful; "" where nothing is."""
-        said = [self.spoilt, self.found.reason, *self.unproven]
-        if self.verdict == "inconclusive" and not self.found.reason:
-            said.append(_undecided(self.found))
+        undecided = self.verdict == "inconclusive" and not self.found.reason
+        return "; ".join((*self.reasons, *([_undecided(self.found)] if undecided else [])))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return why it is not ranked, and what is doubtful of each cell, which many pairs share."""
+        said = [self.spoilt, *self._parts(self.found.reason or ""), *self.unproven]
         if self.verdict == NOT_RANKED and not any(said):
             said.append("no reason recorded")
-        return self._named("; ".join(dict.fromkeys(filter(None, said))))
+        return tuple(dict.fromkeys(self._named(one) for one in said if one))
+
+    def _parts(self, text: str) -> list[str]:
+        """Return what a stored reason says of each cell."""
+        cells_ = "|".join(re.escape(cell_id) for cell_id in (self.found.a, self.found.b))
+        return re.split(rf"; (?=(?:{cells_}): )", text)
 
     def _named(self, text: str) -> str:
         """Return the text with the cells' short names: an ID repeats what the lane's heading says."""
