@@ -88,8 +88,8 @@ def prepare_seed(run: RunFolder, seed: int) -> RunFolder:
     facts = run.facts()
     coco = Path(facts["coco"])
     beside = coco if coco.is_absolute() else os.path.relpath(run.path / coco, made.path)
-    own = {name: value for name, value in facts.items() if name != "seeds"}
-    write_json(made.path / "run.json", own | {"coco": str(beside), **_made_now()})
+    own = {name: value for name, value in facts.items() if name != "seeds"} | {"coco": str(beside)}
+    write_json(made.path / "run.json", own | _made_now() | {"command": f"twinpose train {made.quoted}"})
     return opened(made.path)
 
 

@@ -101,6 +101,7 @@ def test_a_seeds_folder_is_a_run_folder_that_every_reader_of_a_training_reads(
     assert splits.read(made.split_file) == splits.read(run.split_file)
     assert "seeds" not in made.facts()
     assert {*made.facts()["stages"]} == {"train tf", "train torch"}
+    assert made.facts()["command"] == f"twinpose train {made.path}"
     told = read(made.path)
     assert {twin: left.epochs[0].ap for twin, left in told.training.items()} == {"tf": 0.32, "torch": 0.32}
     again = train_twins(made, ["torch"])
