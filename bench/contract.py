@@ -89,6 +89,7 @@ class Runner(Protocol):
     def effective(self) -> dict[str, Any]:
         """Return what the runtime says it does, read back: precision, threads, device, version.
 
+        `threads` is what it was set to: how many compute, the harness sees for itself.
         `switches` holds every precision switch under the runtime's own name for it; None is unset.
         `device_clock` says what `device_timer` reads, or why there is none.
         """

@@ -12,6 +12,9 @@ from bench.process import launch
 from bench.run.results import CellResult, Round
 from bench.statistics.validity import Validity
 
+SEEN = {"threads_computed"}
+"""Of what was read back, what the process did: it may differ from round to round, and is judged in each."""
+
 
 def round_of(
     value: dict[str, Any],
@@ -23,7 +26,8 @@ def round_of(
 ) -> Round:
     """Return the round that a child measured; a runtime that reads back something new flags it."""
     validity = msgspec.convert(value["validity"], Validity)
-    changed = [k for k, v in value["effective"].items() if before.rounds and before.effective.get(k, v) != v]
+    told = {name: said for name, said in value["effective"].items() if name not in SEEN}
+    changed = [k for k, v in told.items() if before.rounds and before.effective.get(k, v) != v]
     if changed:
         another = f"the runtime read back another {', '.join(changed)} than in the round before"
         validity = validity.flagged(another)

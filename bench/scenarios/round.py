@@ -81,7 +81,23 @@ def finished(job: RoundJob, found: dict[str, Any], effective: dict[str, Any]) ->
     seconds["compile"] = effective.pop("compile_s", None)
     if seconds["compile"] is not None:
         seconds["load"] = (seconds["load"] or 0.0) - seconds["compile"]
-    return {**found, "effective": effective, "phases_s": seconds, "peak_rss_bytes": peak_rss_bytes()}
+    return {
+        **found,
+        "effective": with_threads(effective, found.get("conditions", {})),
+        "phases_s": seconds,
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
+
+
+def with_threads(effective: dict[str, Any], conditions: dict[str, Any]) -> dict[str, Any]:
+    """Return what a runtime read back, with the threads that it was set to apart from those that computed.
+
+    `threads_set` is what the runtime says, an echo of what it was told; `threads_computed` is how many of the
+    process's threads did in the measured window, None where the system does not tell.
+    """
+    said = {"threads_set" if name == "threads" else name: value for name, value in effective.items()}
+    seen = conditions.get("threads")
+    return said | {"threads_computed": seen["used"]} if seen else said
 
 
 def repeat(action: Callable[[int], None], seconds: float, queries: int) -> np.ndarray:

@@ -14,8 +14,11 @@ from bench.statistics.validity import Validity
 EXTRA_CORES = 0.15
 """Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
 
-ONE_CORE = (0.8, 1.05)
-"""The cores that a process of one busy thread uses; less is waiting, such as for a device."""
+COMPUTING_CORES = 0.8
+"""The least that a process keeps busy which computes; less is waiting, such as for a device."""
+
+HALF_IDLE = 0.525
+"""Of a lane's threads: where no more cores were busy, about half of the lane did nothing."""
 
 
 def judged(validity: Validity, doubts: list[str], faults: list[str]) -> Validity:
@@ -56,13 +59,14 @@ class Watch:
         )
         gpu = gpu_conditions.read() if self.gpu else None
         cores, seen = conditions.cores_used(self.before, after), thread_pools.view()
+        shared = conditions.disturbances(self.before, after)
         found = {
             "before": self.before.to_dict(),
             "after": after.to_dict(),
             "doubts": [
                 *conditions.doubts(self.before, after),
                 *gpu_conditions.doubts(self.gpu, gpu),
-                *self._doubts_of_cores(cores),
+                *self._doubts_of_threads(cores, used["used"], shared=bool(shared)),
                 *thread_pools.doubts(seen["pools"], self.job.spec.threads),
             ],
             "cores_used": cores,
@@ -72,15 +76,23 @@ class Watch:
             found["gpu"] = {"before": asdict(self.gpu), "after": asdict(gpu)}
         if spent and spent.reason:
             found["energy_null"] = spent.reason
-        disturbed = conditions.disturbances(self.before, after) + gpu_conditions.disturbances(self.gpu, gpu)
+        disturbed = shared + gpu_conditions.disturbances(self.gpu, gpu)
         return {"conditions": found, "energy_j": spent.energy_j if spent else None}, disturbed
 
-    def _doubts_of_cores(self, cores: float) -> list[str]:
-        """Return the doubt that a lane kept more cores busy than its threads, or a network's only one."""
+    def _doubts_of_threads(self, cores: float, computed: int | None, *, shared: bool) -> list[str]:
+        """Return the doubt that more cores than the lane's threads were busy, or that some did nothing.
+
+        computed: how many threads did, None where the system does not tell; shared: whether others had some
+        of the processors, so that few busy cores say nothing of the threads.
+        """
         asked, of = self.job.spec.threads, SCENARIOS[self.job.spec.scenario].of
         busy = f"{cores:.2f} cores were busy in a lane of {asked} threads"
         if of != "loader" and cores > asked + EXTRA_CORES:
             return [busy]
         # Every runtime divides the network among its threads; what else a query has, it need not.
         divides = of == "network" and self.job.spec.device == "cpu" and asked >= 2
-        return [f"{busy}: one thread did the work"] if divides and ONE_CORE[0] <= cores <= ONE_CORE[1] else []
+        if not divides or cores < COMPUTING_CORES:
+            return []
+        if computed is not None and computed < asked:
+            return [f"{computed} of the lane's {asked} threads computed"]
+        return [busy] if cores <= HALF_IDLE * asked and not shared else []

@@ -51,7 +51,7 @@ def test_a_step_of_the_recipes_precision_is_measured_in_it(tmp_path: Path) -> No
     found, samples = scenario_children.measured(tmp_path, "torch", "train", precision="bf16")
     said = found["effective"]
     assert (said["precision"], said["parameters"]) == ("mixed_bfloat16", "float32")
-    assert (said["threads"], said["batch"], said["mode"]) == (2, 4, "eager")
+    assert (said["threads_set"], said["batch"], said["mode"]) == (2, 4, "eager")
     assert (said["deterministic"], said["tf32"]) == (True, False)
     assert said["runtime"].startswith("torch 2.")
     steps_ns = samples["step_ns"]

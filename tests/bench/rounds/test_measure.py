@@ -84,7 +84,7 @@ def test_a_runner_that_knows_the_answers_scores_near_one(run_folder: Path, batch
     assert result.rounds[0].phases_s["compile"] == 0
     assert result.effective == {
         "precision": "fp32",
-        "threads": 2,
+        "threads_set": 2,
         "OMP_NUM_THREADS": "2",
         "MALLOC_TOP_PAD_": environment.TUNED_ALLOCATOR["MALLOC_TOP_PAD_"],
     }

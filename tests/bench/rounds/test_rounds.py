@@ -103,6 +103,8 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     # The pools of the tests' own process are as large as the machine.
     monkeypatch.setattr(thread_pools, "view", lambda: {"pools": [], "os_threads": 3})
+    # By the made-up clock nothing takes processor time.
+    monkeypatch.setattr(conditions, "threads", lambda *_: {"tasks": 3, "used": 2})
     readings(monkeypatch, made)
     offer(monkeypatch, made)
     before = cv2.getNumThreads()
@@ -394,32 +396,34 @@ def test_a_doubt_flags_the_round_with_its_reason(
 
 
 @pytest.mark.parametrize(
-    ("cores", "threads", "scenario", "doubted"),
+    ("cores", "computed", "threads", "scenario", "doubt"),
     [
-        (1.0, 2, "latency", True),
-        (0.81, 2, "throughput", True),
-        (1.1, 2, "latency", False),
-        (1.0, 1, "latency", False),
-        (0.2, 2, "latency", False),
-        (1.0, 2, "pipeline", False),
+        (1.0, 1, 2, "latency", "1 of the lane's 2 threads computed"),
+        (0.81, 2, 2, "throughput", "0.81 cores were busy in a lane of 2 threads"),
+        (1.1, 2, 2, "latency", None),
+        (4.0, 8, 8, "latency", "4.00 cores were busy in a lane of 8 threads"),
+        (1.0, 1, 1, "latency", None),
+        (0.2, 1, 2, "latency", None),
+        (1.0, 1, 2, "pipeline", None),
     ],
 )
-def test_a_network_of_several_threads_that_kept_one_core_busy_is_doubted(
+def test_a_network_s_lane_whose_threads_did_not_all_compute_is_doubted(
     run_folder: Path,
     device: Device,
     monkeypatch: pytest.MonkeyPatch,
     cores: float,
+    computed: int,
     threads: int,
     scenario: str,
-    doubted: bool,
+    doubt: str | None,
 ):
     used_s = 10 * cores
     readings(monkeypatch, device, cpu_s=QUIET.cpu_s + used_s, busy_s=QUIET.busy_s + used_s)
+    monkeypatch.setattr(conditions, "threads", lambda *_: {"tasks": 9, "used": computed})
     asked = payload(run_folder, scenario)
     found, _ = measured(device, asked | {"spec": asked["spec"] | {"threads": threads}})
-    said = [doubt for doubt in found["conditions"]["doubts"] if "one thread did the work" in doubt]
-    assert bool(said) is doubted
-    assert not doubted or said[0].startswith(f"{cores:.2f} cores were busy in a lane of 2 threads")
+    assert found["conditions"]["doubts"] == ([doubt] if doubt else [])
+    assert found["effective"]["threads_computed"] == computed
 
 
 def test_a_pool_of_more_threads_than_the_lane_has_is_a_doubt():
