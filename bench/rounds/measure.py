@@ -28,7 +28,7 @@ def measure(agenda: Agenda, means: Means) -> list[CellResult]:
     A pass gives each due cell of a lane a round, in random order, in a fresh process each. A cell that
     fails is out for this bench. means.tell(name, fields) hears "pass_started" (lane, number, cells, why:
     how many cells for each reason), "cell_started" (id, number, count, round), the child's "phase" (id,
-    phase, s) and "measured_again" (id, try, why, waited_s, quiet), "round_finished" (id, round, status,
+    phase, s) and "waited" (id, try, why, waited_s, quiet), "round_finished" (id, round, status,
     reason, value, verdict), "no_room_to_repeat" (repeats_s), once, where repeats may cost no more time and,
     once a cell is complete, has failed or may not be timed, "cell_finished" (id, number, count, status,
     reason, skipped).

@@ -75,9 +75,11 @@ class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """Which of its tries counts: the first undisturbed one, or the least disturbed."""
     disturbances: list[Disturbance] = []
     """What others did to the try that counts; an older version has doubts alone."""
+    waited_s: float = 0.0
+    """For quiet, before the try that counts."""
     other_tries: list[Try] = []
     repeats_s: float = 0.0
-    """Of wall_s, what the tries after the first took."""
+    """Of wall_s, what all waits for quiet took, and the tries after the first."""
 
     @property
     def tries(self) -> int:

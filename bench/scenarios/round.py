@@ -49,9 +49,10 @@ def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str
     with phases("first"):
         subject.once(0)
     warmup_s = protocol["warmup_s" if job.spec.device == "cpu" else "warmup_gpu_s"]
+    before = tries.warming(job)
     with phases("warmup"):
         repeat(subject.once, warmup_s, protocol["warmup_queries"])
-    tried = tries.measured(job, subject, repeat)
+    tried = tries.measured(job, subject, repeat, before)
     effective = subject.effective()
     subject, durations_ns, seen = tried.counting.subject, tried.counting.durations_ns, tried.counting.seen
     summary = subject.summarise(durations_ns)

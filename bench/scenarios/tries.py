@@ -1,4 +1,4 @@
-"""Inside the child: a disturbed window is measured again, once others leave the processors alone.
+"""Inside the child: a window waits until others leave the processors alone, and is measured again if not.
 
 Whether it was disturbed is told by its conditions alone; nobody has looked at its durations then.
 """
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from bench.machine import conditions, disturbance
+from bench.machine.conditions import Conditions
 from bench.machine.disturbance import Disturbance
 from bench.scenarios.base import RoundJob, Workload
 from bench.scenarios.watch import Watch
@@ -25,7 +26,7 @@ from pose.files import write_arrays
 LOOK_S = 0.5
 """Of a look at the processors: long enough that their clock's ticks of 10 ms are told from other work."""
 QUIET_MOST_S = 8.0
-"""The longest wait for quiet before a window is measured again."""
+"""The longest wait for quiet before a window."""
 TIMEOUT_SHARE = 0.5
 """Of a round's time limit: a try that began later could cost the round."""
 
@@ -79,8 +80,8 @@ class Tries:
 
     @property
     def repeats_s(self) -> float:
-        """Return the seconds that windows after the first took, with the waits before them."""
-        return sum(one.waited_s + one.measured_s for one in self.windows[1:])
+        """Return the seconds that waits for quiet took, and the windows after the first."""
+        return sum(one.waited_s for one in self.windows) + sum(one.measured_s for one in self.windows[1:])
 
     def to_dict(self, raw: Path) -> dict[str, Any]:
         """Return a `bench.run.results.Round`'s fields about its tries; write the others' durations beside."""
@@ -89,51 +90,65 @@ class Tries:
             write_arrays(raw.with_name(f"{raw.stem}_try_{number}.npz"), {"window_ns": one.durations_ns})
         return {
             "try_number": self.place + 1,
+            "waited_s": self.counting.waited_s,
             "disturbances": msgspec.to_builtins(self.counting.disturbances),
             "other_tries": [one.to_dict(number) for number, one in others.items()],
             "repeats_s": self.repeats_s,
         }
 
 
-def measured(job: RoundJob, subject: Workload, loop: Loop) -> Tries:
+def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Conditions | None) -> Tries:
     """Measure a window, and again while it was disturbed: `tries` of the protocol at most.
 
-    The warm-up goes on before each repeat until the processors are quiet, so that it begins as warm as the
-    first. A repeat that would exceed what the bench may spend on it ("repeat_s" of the payload), or half of
-    the round's time limit, is not begun. Emits "measured_again" (try, why, waited_s, quiet) before each.
+    The warm-up goes on before each until the processors are quiet; warming: what they were like when it
+    began, None for no such wait before the first. What would exceed what the bench may spend on it
+    ("repeat_s" of the payload), or half of the round's time limit, is not begun. Emits "waited" (try, why,
+    waited_s, quiet) before each window that was waited for or is a repeat.
     """
-    tries, emit = job.protocol.get("tries", 1), job.phases.emit
-    found = Tries([_window(job, subject, loop)])
-    while found.windows[-1].disturbances and len(found.windows) < tries:
-        last = found.windows[-1]
-        room_s = _room_s(job, found.repeats_s) - last.measured_s
-        if room_s < LOOK_S:
+    found, tries = Tries([]), job.protocol.get("tries", 1)
+    while len(found.windows) < tries and (not found.windows or found.windows[-1].disturbances):
+        last = found.windows[-1] if found.windows else None
+        room_s = _room_s(job, found.repeats_s) - (last.measured_s if last else 0.0)
+        why, waited_s, quiet = last.disturbances if last else [], 0.0, True
+        if room_s >= LOOK_S and (before := conditions.read() if last else warming):
+            met, waited_s, quiet = until_quiet(subject.once, min(QUIET_MOST_S, room_s), before)
+            why = why or met
+        elif last:
             break
-        waited_s, quiet = until_quiet(subject.once, min(QUIET_MOST_S, room_s))
-        said = {"why": [one.text for one in last.disturbances], "waited_s": waited_s, "quiet": quiet}
-        emit("measured_again", {"try": len(found.windows) + 1, **said})
+        if why:
+            said = {"why": [one.text for one in why], "waited_s": waited_s, "quiet": quiet}
+            job.phases.emit("waited", {"try": len(found.windows) + 1, **said})
         found.windows.append(_window(job, subject, loop, waited_s))
     job.phases.seconds["measured"] = found.counting.measured_s
     return found
 
 
-def until_quiet(action: Callable[[int], None], most_s: float) -> tuple[float, bool]:
-    """Call action(0), action(1) ... until nobody else works beside it; return for how long, and whether so.
+def warming(job: RoundJob) -> Conditions | None:
+    """Return what the processors are like as a warm-up begins; None where no window is tried twice."""
+    return conditions.read() if job.protocol.get("tries", 1) > 1 else None
 
-    Looks at the processors for half a second at a time, and gives up after `most_s` seconds or a little more.
+
+def until_quiet(
+    action: Callable[[int], None], most_s: float, before: Conditions
+) -> tuple[list[Disturbance], float, bool]:
+    """Call action(0), action(1) ... until nobody else works beside it.
+
+    Looks at what the processors did since `before`, and then for half a second at a time; gives up after
+    `most_s` seconds. Returns what it met at the first look, how long it waited (0 where that was quiet), and
+    whether it is quiet now.
     """
-    before = conditions.read()
-    began_s, number = before.monotonic_s, 0
+    began_s, number = time.monotonic(), 0
+    met: list[Disturbance] | None = None
     while True:
+        if time.monotonic() - before.monotonic_s >= LOOK_S:
+            after = conditions.read(before)
+            now, waited_s = conditions.disturbances(before, after), after.monotonic_s - began_s
+            met = now if met is None else met
+            if not now or waited_s + LOOK_S > most_s:
+                return met, waited_s if number else 0.0, not now
+            before = after
         action(number)
         number += 1
-        if time.monotonic() - before.monotonic_s < LOOK_S:
-            continue
-        after = conditions.read(before)
-        quiet, waited_s = not conditions.disturbances(before, after), after.monotonic_s - began_s
-        if quiet or waited_s + LOOK_S > most_s:
-            return waited_s, quiet
-        before = after
 
 
 def _window(job: RoundJob, subject: Workload, loop: Loop, waited_s: float = 0.0) -> Window:

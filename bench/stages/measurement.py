@@ -59,8 +59,8 @@ def bench(run: RunFolder, chosen: matrix.Matrix, request: BenchRequest) -> Bench
             console.say(f"measuring {fields['what']}")
         if event == "pass_started":
             console.say(_pass_text(fields))
-        if event == "measured_again":
-            console.say(f"  {_again_text(fields)}")
+        if event == "waited":
+            console.say(f"  {_waited_text(fields)}")
         if event == "no_room_to_repeat":
             console.say(
                 "measuring again has taken as long as the rounds themselves: where no room is left for it, "
@@ -100,11 +100,11 @@ def _pass_text(fields: dict[str, Any]) -> str:
     return f"{fields['lane']}  pass {fields['number']}, {cells}: {why}"
 
 
-def _again_text(fields: dict[str, Any]) -> str:
-    """Return a line about a round that is measured again, and the wait before."""
-    seconds = f"{fields['waited_s']:.1f} s"
-    waited = f"quiet after {seconds}" if fields["quiet"] else f"{seconds} without quiet"
-    return f"{fields['id']}  {'; '.join(fields['why'])}: measured again, {waited}"
+def _waited_text(fields: dict[str, Any]) -> str:
+    """Return a line about a window that was waited for, or is measured again."""
+    why, seconds = "; ".join(fields["why"]), f"{fields['waited_s']:.1f} s"
+    quiet = f"quiet after {seconds}" if fields["quiet"] else f"{seconds} without quiet"
+    return f"{fields['id']}  {why}: {'measured again, ' if fields['try'] > 1 else ''}{quiet}"
 
 
 def round_text(fields: dict[str, Any]) -> str:

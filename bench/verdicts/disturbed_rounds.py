@@ -22,13 +22,16 @@ class DisturbedRounds:
     """Those that were measured more than once."""
     disturbed: int
     """Those whose best try was disturbed all the same."""
+    seconds: float
+    """That waits for quiet and repeats took."""
     causes: dict[str, int]
     """By cause, of how many rounds that stayed disturbed: the most frequent first."""
 
     @property
     def text(self) -> str:
-        """Return it in words: 2 of 60 rounds measured again."""
-        return f"{self.again} of {counted(self.rounds, 'round', 'rounds')} measured again"
+        """Return it in words: 2 of 60 rounds measured again, which took 9 s with waits for quiet."""
+        took = f", which took {self.seconds:.0f} s with waits for quiet" if self.seconds >= 0.5 else ""
+        return f"{self.again} of {counted(self.rounds, 'round', 'rounds')} measured again{took}"
 
     @property
     def cure(self) -> str | None:
@@ -47,4 +50,5 @@ def disturbed_rounds(cells: Iterable[CellResult]) -> DisturbedRounds:
     stayed = [{one.cause for one in made.disturbances} for made in rounds if made.disturbances]
     causes = Counter(cause for found in stayed for cause in sorted(found))
     again = sum(made.tries > 1 for made in rounds)
-    return DisturbedRounds(len(rounds), again, len(stayed), dict(causes.most_common()))
+    seconds = sum(made.repeats_s for made in rounds)
+    return DisturbedRounds(len(rounds), again, len(stayed), seconds, dict(causes.most_common()))

@@ -67,11 +67,11 @@ def tried(
     clock = itertools.count(step=10**9)
 
     def emit(name: str, fields: dict[str, Any]) -> None:
-        told.extend([fields] if name == "measured_again" else [])
+        told.extend([fields] if name == "waited" else [])
 
     watch = SimpleNamespace(end=lambda: ({"conditions": {"doubts": []}, "energy_j": None}, other(next(met))))
     monkeypatch.setattr(tries, "Watch", lambda job: watch)
-    monkeypatch.setattr(tries, "until_quiet", lambda action, most_s: (2.0, True))
+    monkeypatch.setattr(tries, "until_quiet", lambda action, most_s, before: ([], 2.0, True))
     monkeypatch.setattr("bench.scenarios.base.perf_counter_ns", lambda: next(clock))
     protocol = {"tries": most, "measured_s": 1.0, "measured_queries": 2, "timeout_s": 600}
     job = RoundJob(SPEC, protocol, {"repeat_s": 100.0, **payload}, Phases(emit))
@@ -82,7 +82,7 @@ def tried(
         # The more a window is disturbed, the faster it looks: which must not matter.
         return np.array([1000 - 10 * len(told)] * queries, np.int64)
 
-    return tries.measured(job, Subject(), loop), told  # type: ignore[arg-type]
+    return tries.measured(job, Subject(), loop, None), told  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_warm_up_goes_on_until_nobody_else_works_or_the_wait_is_over(
     start = replace(start, cpus=(0, 1), monotonic_s=0.0, cpu_s=0.0, children_cpu_s=0.0, busy_s=0.0)
     start = replace(start, steal_s=0.0, throttle_events=None, quota_throttled_s=None)
 
-    def waited(others_until_s: float, most_s: float) -> tuple[float, bool, int]:
+    def waited(others_until_s: float, most_s: float, warmed_s: float = 0.0) -> tuple[int, float, bool, int]:
         """Return what a wait came to: this process uses both processors, somebody else half of one."""
         now.s, calls = 0.0, []
 
@@ -172,16 +172,39 @@ def test_the_warm_up_goes_on_until_nobody_else_works_or_the_wait_is_over(
 
         monkeypatch.setattr(tries.conditions, "read", read)
         monkeypatch.setattr(tries, "time", SimpleNamespace(monotonic=lambda: now.s))
-        found = tries.until_quiet(action, most_s)
-        return round(found[0], 6), found[1], len(calls)
+        before, now.s = read(), warmed_s
+        met, seconds, quiet = tries.until_quiet(action, most_s, before)
+        return len(met), round(seconds, 6), quiet, len(calls)
 
-    assert waited(0.0, 8.0)[1:] == (True, 5)
-    seconds, quiet, calls = waited(1.75, 8.0)
-    assert (quiet, calls) == (True, pytest.approx(10 * seconds))
+    assert waited(0.0, 8.0, warmed_s=0.5) == (0, 0.0, True, 0), "a quiet warm-up is all that it takes"
+    assert waited(0.0, 8.0)[2:] == (True, 5)
+    met, seconds, quiet, calls = waited(1.75, 8.0)
+    assert (met, quiet, calls) == (1, True, pytest.approx(10 * seconds))
     assert 1.75 <= seconds <= 3.0
-    seconds, quiet, _ = waited(100.0, 3.0)
-    assert not quiet
+    met, seconds, quiet, _ = waited(100.0, 3.0, warmed_s=3.0)
+    assert (met, quiet) == (1, False)
     assert seconds <= 3.2
+
+
+def test_the_first_window_waits_for_quiet_too_and_says_what_it_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = []
+    protocol = {"tries": 3, "measured_s": 1.0, "measured_queries": 2, "timeout_s": 600}
+    watch = SimpleNamespace(end=lambda: ({"conditions": {}, "energy_j": None}, []))
+    monkeypatch.setattr(tries, "Watch", lambda job: watch)
+    found = {}
+    for what, met, room_s in (("quiet", 0.0, 99.0), ("busy", 0.3, 99.0), ("no room", 0.3, 0.2)):
+        emit = lambda name, fields: told.append(fields) if name == "waited" else None  # noqa: E731
+        job = RoundJob(SPEC, protocol, {"repeat_s": room_s}, Phases(emit))
+        waited_s = 2.0 if met else 0.0
+        monkeypatch.setattr(
+            tries, "until_quiet", lambda action, most_s, before, w=waited_s, m=met: (other(m), w, True)
+        )
+        made = tries.measured(job, Subject(), lambda *given: np.ones(2), conditions.read())  # type: ignore[arg-type]
+        found[what] = (len(made.windows), made.repeats_s)
+    assert found == {"quiet": (1, 0.0), "busy": (1, 2.0), "no room": (1, 0.0)}
+    assert [(one["try"], one["why"]) for one in told] == [(1, ["other work took 30%"])]
 
 
 def test_repeats_never_take_longer_than_the_rounds() -> None:
@@ -202,7 +225,7 @@ def test_what_was_measured_again_is_counted_with_what_to_do() -> None:
     [cell] = one().cells
     made = Round(phases_s={}, count=1, wall_s=4.0, started="")
     again = results.Try(number=1, median_ms=1.0, count=1, measured_s=1.0, disturbances=other(0.5))
-    mended = msgspec.structs.replace(made, try_number=2, other_tries=[again])
+    mended = msgspec.structs.replace(made, try_number=2, other_tries=[again], repeats_s=4.5)
     stayed = msgspec.structs.replace(mended, disturbances=[*other(0.2), Disturbance("steal", 2.0, "")])
     row = results.CellResult(
         id=cell.id, status="ok", reason=None, axes=cell, hash="", artifact_sha256=None, split_sha256="",
@@ -211,7 +234,7 @@ def test_what_was_measured_again_is_counted_with_what_to_do() -> None:
     untimed = msgspec.structs.replace(row, axes=replace(cell, scenario="accuracy"))
     found = disturbed_rounds([row, untimed])
     assert (found.rounds, found.again, found.disturbed) == (3, 2, 1)
-    assert found.text == "2 of 3 rounds measured again"
+    assert found.text == "2 of 3 rounds measured again, which took 9 s with waits for quiet"
     assert all(CURES[cause] in str(found.cure) for cause in ("other work", "steal"))
     assert disturbed_rounds([msgspec.structs.replace(row, rounds=[made])]).cure is None
 
@@ -267,7 +290,7 @@ def test_another_process_disturbs_and_the_round_is_measured_again(
     heard: list[dict[str, Any]] = []
 
     def hear(name: str, fields: dict[str, Any]) -> None:
-        heard.extend([fields] if name == "measured_again" else [])
+        heard.extend([fields] if name == "waited" else [])
 
     with a_neighbour_that_never_rests() as pid, a_machine_where_only_these_work(monkeypatch, pid):
         chosen = one(protocol={"tries": 3, "measured_s": 0.3})
@@ -277,7 +300,7 @@ def test_another_process_disturbs_and_the_round_is_measured_again(
     assert [one.cause for one in made.disturbances] == ["other work"]
     assert made.disturbances[0].text in made.validity.reasons
     assert made.validity.verdict != "VALID"
-    assert [fields["try"] for fields in heard] == [2, 3]
+    assert [fields["try"] for fields in heard] == [1, 2, 3], "each try waits for quiet first"
     assert {fields["quiet"] for fields in heard} == {False}
     assert all(fields["id"] == cell.id and "other work took" in fields["why"][0] for fields in heard)
     counted = min([made.disturbances[0].excess, *(one.disturbances[0].excess for one in made.other_tries)])

@@ -26,10 +26,17 @@ def test_a_pass_says_in_grammar_how_many_cells_it_has_and_why(why: dict[str, int
     assert measurement._pass_text(told) == f"a lane  pass 2, {said}"
 
 
-@pytest.mark.parametrize(("quiet", "said"), [(True, "quiet after 2.1 s"), (False, "2.1 s without quiet")])
-def test_a_wait_for_quiet_is_told(quiet: bool, said: str) -> None:
-    told = {"id": "a-cell", "try": 2, "why": ["other work took 49%"], "waited_s": 2.14, "quiet": quiet}
-    assert measurement._again_text(told) == f"a-cell  other work took 49%: measured again, {said}"
+@pytest.mark.parametrize(
+    ("which", "quiet", "said"),
+    [
+        (1, True, "quiet after 2.1 s"),
+        (2, True, "measured again, quiet after 2.1 s"),
+        (3, False, "measured again, 2.1 s without quiet"),
+    ],
+)
+def test_a_wait_for_quiet_is_told(which: int, quiet: bool, said: str) -> None:
+    told = {"id": "a-cell", "try": which, "why": ["other work took 49%"], "waited_s": 2.14, "quiet": quiet}
+    assert measurement._waited_text(told) == f"a-cell  other work took 49%: {said}"
 
 
 def test_how_often_a_disturbed_round_is_tried_is_no_reason_to_measure_a_cell_anew() -> None:
