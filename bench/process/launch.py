@@ -22,11 +22,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-import psutil
-
 from bench.contract import plain
-from bench.machine import fingerprint, procfs
+from bench.machine import procfs
 from bench.process import environment
+from bench.process.memory import MemoryWatch
 from pose.errors import Unsupported, UserError
 from pose.files import read_json, write_json
 
@@ -56,7 +55,7 @@ class Outcome:
     """One line; None when ok."""
     value: dict[str, Any] | None
     wall_s: float
-    peak_rss_bytes: int | None = None
+    memory: MemoryWatch | None = None
     """The most that the child and its children were seen to hold together; None where nobody looked."""
 
 
@@ -78,7 +77,7 @@ def call(
 
     env is laid over this process's environment, of which allocator settings are left out.
     cpus are the logical processors that the child may run on; None leaves it those that it inherits.
-    memory_limit_bytes bounds the resident memory of the child and its children together.
+    memory_limit_bytes bounds the memory of the child and its children together, shared pages counted once.
     on_event(name, fields) is called here, in this thread, soon after the child emits.
     log_stays: whether the folder outlives the command; only then does a reason name the log in it.
     The child and its children are gone when this returns or raises.
@@ -107,20 +106,20 @@ def call(
     wall_s = time.monotonic() - started_s
     see = f" (see {folder / 'log.txt'})" if log_stays else ""
     if (folder / "result.json").exists():
-        return _read_result(folder, wall_s, child.most_bytes, see)
+        return _read_result(folder, wall_s, child.memory, see)
     returncode = child.process.returncode
     status, reason = stopped or _post_mortem(
         returncode, (oom_kills() or 0) > kills_before, folder / "log.txt", see
     )
-    return Outcome(status, reason, None, wall_s, child.most_bytes)
+    return Outcome(status, reason, None, wall_s, child.memory)
 
 
-def _read_result(folder: Path, wall_s: float, most_bytes: int | None, see: str) -> Outcome:
+def _read_result(folder: Path, wall_s: float, memory: MemoryWatch | None, see: str) -> Outcome:
     result = read_json(folder / "result.json", "a result that bench.process.worker wrote")
     status, reason = result["status"], result["reason"]
     if status == "failed":
         reason = f"{reason}{see}"
-    return Outcome(status, reason, result["value"], wall_s, most_bytes)
+    return Outcome(status, reason, result["value"], wall_s, memory)
 
 
 class _Child:
@@ -139,7 +138,7 @@ class _Child:
         self.offset = 0
         self.on_event = on_event
         self.exited = threading.Event()
-        self.most_bytes: int | None = None
+        self.memory: MemoryWatch | None = None
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -159,15 +158,16 @@ class _Child:
     def watch(self, timeout_s: float | None, memory_limit_bytes: int | None) -> tuple[str, str] | None:
         """Block until the child exits (None) or has to be stopped (status and reason)."""
         deadline_s = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
-        limit = math.inf if memory_limit_bytes is None else memory_limit_bytes
         while not self.exited.wait(max(0.0, min(POLL_S, deadline_s - time.monotonic()))):
             self._tell()
             if time.monotonic() >= deadline_s:
                 return "timeout", f"no result after {timeout_s:g} s"
-            used = self._memory_bytes() if limit < math.inf else 0
-            self.most_bytes = max(used, self.most_bytes or 0) or None
-            if used > limit:
-                return "oom", f"used {used / 2**20:.0f} MiB of memory, limit {limit / 2**20:.0f} MiB"
+            if memory_limit_bytes is not None:
+                self.memory = self.memory or MemoryWatch(self.process.pid)
+                used = self.memory.look(memory_limit_bytes)
+                if used > memory_limit_bytes:
+                    limit = memory_limit_bytes / 2**20
+                    return "oom", f"used {used / 2**20:.0f} MiB of memory, limit {limit:.0f} MiB"
         self._tell()
         return None
 
@@ -181,14 +181,6 @@ class _Child:
         for line in whole.splitlines():
             fields = json.loads(line)
             self.on_event(fields.pop("event"), fields)
-
-    def _memory_bytes(self) -> int:
-        total = 0
-        with suppress(psutil.Error):
-            root = psutil.Process(self.process.pid)
-            for process in [root, *fingerprint.descendants(root.pid)]:
-                total += process.memory_info().rss
-        return total
 
     def end(self) -> None:
         """Leave nothing of the child's process group alive."""

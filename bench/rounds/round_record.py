@@ -12,6 +12,8 @@ from bench.process import launch
 from bench.run.results import CellResult, Round
 from bench.statistics.validity import Validity
 
+NO_PSS = "the system tells no proportional memory: what processes share is counted once for each"
+
 SEEN = {"threads_computed"}
 """Of what was read back, what the process did: it may differ from round to round, and is judged in each."""
 
@@ -37,16 +39,20 @@ def round_of(
         "number": number,
         "pass": pass_id,
         "validity": msgspec.to_builtins(validity),
-        "peak_rss_bytes": _peak_rss_bytes(value, outcome, before.axes),
+        **_memory(value, outcome, before.axes),
     }
     return msgspec.convert(value | known, Round)
 
 
-def _peak_rss_bytes(value: dict[str, Any], outcome: launch.Outcome, cell: Cell) -> int | None:
-    """Return the most memory of a round: of its process, and of a loader's workers where they are others.
+def _memory(value: dict[str, Any], outcome: launch.Outcome, cell: Cell) -> dict[str, Any]:
+    """Return a `Round`'s fields about memory: of its process, and of it and a loader's workers together.
 
     tf.data's workers are threads; a DataLoader's are processes, seen from outside a few times a second.
     """
-    own: int | None = value.get("peak_rss_bytes")
-    together = outcome.peak_rss_bytes if SCENARIOS[cell.scenario].of == "loader" else None
-    return max(filter(None, (own, together)), default=None)
+    own, seen = value.get("peak_rss_bytes"), outcome.memory
+    if seen is None or not seen.several or SCENARIOS[cell.scenario].of != "loader":
+        return {"peak_rss_bytes": own}
+    if seen.pss_bytes is not None:
+        return {"peak_rss_bytes": own, "peak_pss_bytes": seen.pss_bytes}
+    summed = max(filter(None, (own, seen.rss_bytes)), default=None)
+    return {"peak_rss_bytes": summed, "conditions": value.get("conditions", {}) | {"pss_null": NO_PSS}}

@@ -68,6 +68,10 @@ class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     conditions: dict[str, Any] = {}
     """Of the machine, before and after the measured phase, and how many cores were used."""
     peak_rss_bytes: int | None = None
+    """Resident, of its process. Summed over several in an older version's loader, and where `pss_null` of the
+    conditions says why."""
+    peak_pss_bytes: int | None = None
+    """Proportional, of a loader's several processes together; None where there is one, or it is not told."""
     peak_device_bytes: int | None = None
     energy_j: float | None = None
     """Of the GPU in the measured phase, idle subtracted; null where no counter is read."""
@@ -85,6 +89,11 @@ class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     def tries(self) -> int:
         """Return how many times it was measured."""
         return 1 + len(self.other_tries)
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """Return what it held at most: of several processes together proportional, else resident."""
+        return self.peak_rss_bytes if self.peak_pss_bytes is None else self.peak_pss_bytes
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):

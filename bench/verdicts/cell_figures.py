@@ -50,7 +50,7 @@ def figures(
             found[name], nulls = _percentiles(raw, protocol)
             found["nulls"] = found.get("nulls", {}) | {f"{name}.{p}": why for p, why in nulls.items()}
     found["n"] = sum(one.count for one in rounds)
-    for name in ("peak_rss_bytes", "peak_device_bytes"):
+    for name in ("peak_rss_bytes", "peak_pss_bytes", "peak_device_bytes"):
         seen = [size for one in rounds if (size := getattr(one, name)) is not None]
         found[name] = max(seen) if seen else None
     return found | _energy(cell, rounds)

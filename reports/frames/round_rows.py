@@ -24,7 +24,8 @@ CELL = {
 ROUND = {
     "round": "int64", "pass": "string", "started": "time", "wall_s": "float64", "count": "int64",
     "value": "float64", "unit": "string", "round_verdict": "string", "round_verdict_reasons": "strings",
-    "conditions": "string", "peak_rss_bytes": "int64", "peak_device_bytes": "int64", "energy_j": "float64",
+    "conditions": "string", "peak_rss_bytes": "int64", "peak_pss_bytes": "int64",
+    "peak_device_bytes": "int64", "energy_j": "float64",
 }  # fmt: skip
 """What belongs to the round; null in the one row of a cell that has none. `conditions` is JSON."""
 

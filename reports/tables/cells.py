@@ -62,7 +62,7 @@ def _columns() -> tuple[Column, ...]:
         *csv_only("interval_low", "interval_high"),
         Column("share_of_peak", "Of peak", percent, "number"),
         Column("AP", "AP", score, "number"),
-        Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
+        Column("peak_memory_bytes", "Peak MiB", mebibytes, "number"),
         Column("peak_device_bytes", "Device MiB", mebibytes, "number"),
         Column("cores_used", "Cores", number, "number"),
         Column("energy_mj_per_image", "Energy, mJ an image", number, "number"),

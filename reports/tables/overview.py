@@ -42,7 +42,7 @@ def overview(run: Run) -> Table | None:
             *csv_only("device", "threads", "allocator"),
             *(column for scenario, batch in columns for column in _figure_columns(scenario, batch)),
             Column("AP", "AP", score, "number"),
-            Column("peak_rss_bytes", "Peak RSS MiB", mebibytes, "number"),
+            Column("peak_memory_bytes", "Peak MiB", mebibytes, "number"),
             Column("parity", "Parity", kind="status"),
             Column("validity", "Validity", kind="status"),
         ),
@@ -81,14 +81,14 @@ def _overview_row(run: Run, group: list[CellResult], columns: list[tuple[str, in
     measured = [c for c in group if c.status == "ok"]
     none = Absent("no cell of this row was measured", quiet=True)
     said = list(dict.fromkeys(filter(None, (read_back(c.effective) for c in measured))))
-    rss = [size for c in measured if (size := most(c, "peak_rss_bytes"))]
+    held = [size for c in measured if (size := most(c, "peak_memory_bytes"))]
     return (
         *(axes.twin, axes.runtime, axes.mode, axes.precision),
         ", ".join(said) or none,
         *(axes.device, axes.threads, axes.allocator),
         *(value for place in columns for value in _figures(place[0], by_place.get(place))),
         ap(group[0], run.cells),
-        max(rss) if rss else none,
+        max(held) if held else none,
         certification.standing(run, group),
         _worst(measured) if measured else none,
     )

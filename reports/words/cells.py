@@ -137,7 +137,7 @@ def interval(result: CellResult) -> tuple[float, float] | str:
 
 
 def most(result: CellResult, name: str) -> int | None:
-    """Return the largest of the rounds' figures of that name, such as peak_rss_bytes; None without any."""
+    """Return the largest of the rounds' figures of that name, such as peak_memory_bytes; None without any."""
     return max((value for one in result.rounds if (value := getattr(one, name)) is not None), default=None)
 
 

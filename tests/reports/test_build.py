@@ -213,7 +213,7 @@ def test_a_bench_that_was_killed_in_its_first_pass_still_gives_a_report_and_its_
     assert {path.name for path in (run / "report" / "plots").iterdir()}.isdisjoint({"comparisons.svg"})
     cells = rows(run / "report" / "report.html", "runtime_comparison")
     one = next(row for row in cells if row["id"] == bench_files.FIRST)
-    assert (one["rounds"], one["peak_rss_bytes"], one["interval_low"]) == ("1", "621000000", "")
+    assert (one["rounds"], one["peak_memory_bytes"], one["interval_low"]) == ("1", "621000000", "")
     assert Elements(text).open == []
 
 

@@ -21,6 +21,7 @@ from bench.contract import RunnerSpec
 from bench.machine import conditions, energy, thread_pools
 from bench.machine.conditions import Conditions
 from bench.process import launch
+from bench.process.memory import MemoryWatch
 from bench.rounds import round_record
 from bench.run import results
 from bench.scenarios import network, pipeline
@@ -169,14 +170,17 @@ def stored(value: dict[str, Any], run: Path) -> results.Round:
 
 
 def test_a_loader_s_worker_processes_count_as_its_memory():
-    for scenario, expected in (("data", 900), ("latency", 500)):
-        outcome = launch.Outcome("ok", None, {}, 1.0, peak_rss_bytes=900)
-        assert (
-            round_record._peak_rss_bytes({"peak_rss_bytes": 500}, outcome, one(scenario).cells[0]) == expected
-        )
-    unseen = launch.Outcome("ok", None, {}, 1.0)
-    assert round_record._peak_rss_bytes({"peak_rss_bytes": 500}, unseen, one("data").cells[0]) == 500
-    assert round_record._peak_rss_bytes({}, unseen, one("data").cells[0]) is None
+    def held(scenario: str, **seen: Any) -> dict[str, Any]:
+        memory = MemoryWatch(1, rss_bytes=900, **seen) if seen else None
+        outcome = launch.Outcome("ok", None, {}, 1.0, memory)
+        return round_record._memory({"peak_rss_bytes": 500}, outcome, one(scenario).cells[0])
+
+    together = {"several": True, "pss_bytes": 700}
+    assert held("data", **together) == {"peak_rss_bytes": 500, "peak_pss_bytes": 700}
+    assert held("latency", **together) == {"peak_rss_bytes": 500}
+    assert held("data", several=False) == held("data") == {"peak_rss_bytes": 500}
+    untold = held("data", several=True)
+    assert (untold["peak_rss_bytes"], untold["conditions"]) == (900, {"pss_null": round_record.NO_PSS})
 
 
 # The clock

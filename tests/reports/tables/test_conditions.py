@@ -104,7 +104,7 @@ def test_a_cell_shows_rounds_done_and_wanted_and_more_where_the_rule_asked(run: 
     assert rows[bench_files.FIRST]["rounds_said"] == "14/10"
     assert rows[PIPELINE_CELL]["rounds_said"] == "10/10"
     failed = rows["tf-tf-compiled-fp32-cpu-b1-t2-glibc-latency"]
-    assert (failed["rounds"], failed["latency_p50_ms"], failed["peak_rss_bytes"]) == ("0", "", "")
+    assert (failed["rounds"], failed["latency_p50_ms"], failed["peak_memory_bytes"]) == ("0", "", "")
 
 
 def test_a_percentile_of_too_few_queries_is_null_with_the_reason(run: Run):
