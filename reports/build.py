@@ -31,7 +31,7 @@ from reports.tables import (
 from reports.tables import breakdown as breakdown_
 from reports.tables import training as training_
 from reports.tables.failures import failures
-from reports.tables.table import Table, to_csv, to_markdown
+from reports.tables.table import Table, to_csv, to_latex, to_markdown
 
 
 def build(run: Path, out: Path | None = None) -> Path:
@@ -50,6 +50,7 @@ def build(run: Path, out: Path | None = None) -> Path:
     files = {SUMMARY: answers.to_markdown(opened).encode()}
     files |= {f"tables/{table.name}.csv": to_csv(table).encode() for table in found}
     files |= {f"tables/{table.name}.md": to_markdown(table).encode() for table in found}
+    files |= {f"tables/{table.name}.tex": to_latex(table).encode() for table in found}
     files |= {f"plots/{plot.plot.name}.svg": style.on_ground(plot.svg).encode() for plot in drawn}
     files |= {f"plots/{plot.plot.name}.png": plot.png for plot in drawn}
     # The page first: by it the folder is known as a report, should the rest be interrupted.
@@ -79,7 +80,8 @@ def _require_free(out: Path) -> None:
 
 def all_tables(run: Run) -> list[Table]:
     """Return every table that the run has figures for."""
-    trained = [training_.per_epoch(run), training_.training(run)] if run.training else []
+    of_training = (training_.per_epoch, training_.training, training_.epochs)
+    trained = [table(run) for table in of_training] if run.training else []
     optional = (
         over_seeds.table(run),
         training_.test_part(run),

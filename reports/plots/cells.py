@@ -64,6 +64,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
     what = "Latency" if timed else "Throughput"
     return Plot(
         name=scenario,
+        table="runtime_comparison",
         title=f"{what} by runtime",
         note=("Lower is better. " if timed else "Higher is better. ")
         + f"A hollow mark is flagged or invalid. {left_out}{_caution(run)}{certification.note(run)}",
@@ -158,6 +159,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         all_axes[-1].set_xlabel("p50 latency in ms")
     return Plot(
         name="ap_against_latency",
+        table="runtime_comparison",
         title="AP against latency",
         note="Up and to the left is better. AP is of the same network, runtime, mode, precision and device. "
         f"{run.scored_on} "

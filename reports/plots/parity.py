@@ -77,6 +77,7 @@ def errors(run: Run) -> Plot | None:
         _draw(figure.add_subplot(), run.parity, tips)
     return Plot(
         name="parity_errors",
+        table="parity",
         title="Measured error over its bound",
         note="A dot is a check that passed, left of the line; a cross is one that failed. Checks without "
         "any error stand at 0, with their number. Each rung names its check nearest to the bound.",

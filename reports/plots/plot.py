@@ -41,6 +41,11 @@ class Plot:
     table: str = ""
     """The table of its numbers, where it has another name than the plot."""
 
+    @property
+    def data(self) -> str:
+        """Return the name of the table that has its numbers."""
+        return self.table or self.name
+
 
 @contextmanager
 def drawing() -> Iterator[None]:

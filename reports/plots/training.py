@@ -57,6 +57,7 @@ def _curve(run: Run, name: str, title: str, note: str, draw: Callable[[Axes, Run
     )
     return Plot(
         name=name,
+        table="epochs",
         title=title,
         note=note + (band if draw is not _draw_rate else ""),
         command=command(run, "train"),

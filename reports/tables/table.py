@@ -150,3 +150,40 @@ def escape(value: str) -> str:
     """Return text that neither ends a cell nor starts HTML."""
     plain = " ".join(value.split())
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
+
+
+def to_latex(table: Table) -> str:
+    """Return the table as a LaTeX tabular for a paper; its rules need the package booktabs."""
+    columns = [(place, column) for place, column in enumerate(table.columns) if not column.only_csv]
+    right = "".join("r" if column.kind == "number" else "l" for _, column in columns)
+    lines = [
+        rf"\begin{{tabular}}{{{right}}}",
+        r"\toprule",
+        _latex_line(c.title for _, c in columns),
+        r"\midrule",
+    ]
+    group = ""
+    for row in table.rows:
+        if row.group != group:
+            group = row.group
+            lines.append(rf"\multicolumn{{{len(columns)}}}{{l}}{{\textbf{{{_latex(group)}}}}} \\")
+        lines.append(_latex_line(shown(column, row.values[place]) for place, column in columns))
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    head = (table.title, table.note, f"Source: {table.source}; made by {table.command or 'hand'}")
+    return "\n".join([*(f"% {' '.join(said.split())}" for said in head), *lines]) + "\n"
+
+
+def _latex_line(values: Iterable[str]) -> str:
+    return " & ".join(map(_latex, values)) + r" \\"
+
+
+LATEX = str.maketrans(
+    {char: f"\\{char}" for char in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"×": r"$\times$", "−": "$-$", "—": "---", "±": r"$\pm$", "µ": r"$\mu$", "<": "$<$", ">": "$>$"}
+)
+"""What LaTeX takes for a command, or has not in every font."""
+
+
+def _latex(value: str) -> str:
+    return " ".join(value.split()).translate(LATEX)

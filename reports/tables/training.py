@@ -47,6 +47,22 @@ def _first(run: Run, lines: dict[tuple[Value, Value], dict[str, Value]], epoch: 
     return [lines.get((t, epoch), _absent(run, t))[what] for what in ("ap", "val_loss") for t in TWINS]
 
 
+def epochs(run: Run) -> Table:
+    """Return every epoch of every training: what the curves are drawn of."""
+    return Table(
+        name="epochs",
+        title="Every epoch",
+        columns=tuple(
+            Column(name, name, kind="text" if kind == "string" else "number")
+            for name, (kind, _) in EPOCHS.items()
+        ),
+        rows=tuple(Row(tuple(row.values())) for row in epoch_rows(run)),
+        note="; ".join(f"{name}: {what}" for name, (_, what) in EPOCHS.items()) + ".",
+        command=command(run, "train"),
+        source="train/*/epochs.jsonl",
+    )
+
+
 def _absent(run: Run, twin: str) -> dict[str, Value]:
     """Return what stands in place of an epoch that a twin has not."""
     why = "is not trained in this run"

@@ -80,9 +80,9 @@ def test_a_whole_run_gives_every_table_and_plot(report: Path):
     names = {
         *("headline", "per_epoch_map", "training", "test", "conversion", "runtime_overview"),
         *("parity", "certificates", "runtime_comparison", "failures", "stages"),
-        *("measurement", "comparisons", "conditions", "pipeline_parts", "train_parts"),
+        *("measurement", "comparisons", "conditions", "pipeline_parts", "train_parts", "epochs"),
     }
-    assert tables == {f"{name}.{suffix}" for name in names for suffix in ("csv", "md")}
+    assert tables == {f"{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")}
     plots = {path.name for path in (report.parent / "plots").iterdir()}
     figures = {
         *("training_ap", "training_loss", "learning_rate"),
@@ -135,6 +135,23 @@ def test_every_table_has_a_caption_that_names_source_command_and_files(page: str
     assert page.count('<p class="source">') == len(tables) + 12
     for line in re.findall(r'<p class="source">(.*?)</p>', page, re.DOTALL):
         assert re.search(r"Source: .+ Made by <code>twinpose .+</code>\. Files: (tables|plots)/\w+\.", line)
+
+
+def test_every_figure_names_the_csv_of_its_data(report: Path, page: str):
+    figures = re.findall(r'<figure id="figure-(\w+)".*?its data: tables/(\w+)\.csv', page, re.DOTALL)
+    assert [name for name, _ in figures] == re.findall(r'<figure id="figure-(\w+)"', page)[: len(figures)]
+    assert len(figures) >= 11
+    assert all((report.parent / "tables" / f"{data}.csv").is_file() for _, data in figures)
+
+
+def test_a_table_for_a_paper_is_latex_that_escapes_what_latex_would_obey(report: Path):
+    text = (report.parent / "tables" / "comparisons.tex").read_text()
+    body = [line for line in text.splitlines() if not line.startswith("%")]
+    assert (body[0], body[-1]) == (r"\begin{tabular}{llrrlrrr}", r"\end{tabular}")
+    assert r"\multicolumn{8}{l}{\textbf{Latency, CPU, strict-fp32, batch 1" in text
+    assert r"$\times$ & [" in text
+    assert r"outside $\pm$2 \%" in text
+    assert all(line.count(" & ") == 7 for line in body if line.endswith(r"\\") and "multicolumn" not in line)
 
 
 def test_the_same_run_gives_the_same_bytes_and_keeps_nothing_of_an_earlier_report(report: Path):
