@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import seeded
@@ -89,6 +90,21 @@ def test_a_bench_prints_how_many_seeds_it_is_of_and_how_many_would_decide(tmp_pa
         "tf against torch over 3 seeds, AP: +0.0030 [-0.0149, +0.0209] inconclusive "
         "(about 7 seeds would decide)"
     ]
+
+
+def test_a_difference_of_two_trainings_is_said_to_be_of_one_seed_each_and_that_of_one_file_is_not() -> None:
+    facts = {
+        "question": "twins",
+        "a": "tf-tf",
+        "b": "torch-torch",
+        "difference": 0.0,
+        "verdict": "inconclusive",
+    }
+    trained = ApDifference(**facts, interval=(-0.02, 0.02), margin=OTHER)  # type: ignore[arg-type]
+    same = msgspec.structs.replace(trained, margin=ap_differences.SAME_WEIGHTS)
+    said = ", AP: +0.0000 [-0.0200, +0.0200] inconclusive"
+    assert text.accuracies([trained]) == [f"tf-tf against torch-torch, one seed each{said}"]
+    assert text.accuracies([same]) == [f"tf-tf against torch-torch{said}"]
 
 
 @given(st.lists(st.floats(-0.05, 0.05), min_size=2, max_size=8))
