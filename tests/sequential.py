@@ -1,0 +1,121 @@
+"""Benches of `quick` that never ran, thousands at once: passes of a lane until each pair is settled, and on.
+
+What is vectorised here is what `bench.statistics.stopping` and `bench.statistics.paired` do for one bench; a
+test holds the two together. Log ratios are (benches, pairs, rounds), and what is known after each round too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from bench.cells.protocol import MOST_ROUNDS, PROFILES
+from bench.statistics.paired import ALPHA, MARGIN
+from bench.statistics.stopping import LOOKING, POWER, StoppingRule
+
+FIRST, LAST, HALF_WIDTH = (PROFILES["quick"][name] for name in ("rounds", "rounds_max", "half_width"))
+RULE = StoppingRule(FIRST, LAST, HALF_WIDTH, family=1)
+"""Of a matrix of one pair."""
+
+
+def pairs(arms: np.ndarray) -> np.ndarray:
+    """Return log ratios (benches, pairs, rounds) of each two arms of times (benches, rounds, arms)."""
+    logs, count = np.log(arms), arms.shape[2]
+    return np.stack([logs[..., a] - logs[..., b] for b in range(count) for a in range(b + 1, count)], axis=1)
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What pairs look like, after each round (benches, pairs, rounds) or at one of them (benches, pairs)."""
+
+    mean: np.ndarray
+    error: np.ndarray
+    freedom: int
+
+    @staticmethod
+    def of(logs: np.ndarray, first_look: int = FIRST) -> Looks:
+        """Return the looks after each round, paid for since the first look."""
+        n = np.arange(1, logs.shape[2] + 1)
+        mean = np.cumsum(logs, axis=2) / n
+        squares = np.cumsum(logs**2, axis=2) - n * mean**2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return Looks(mean, np.sqrt(np.maximum(squares, 0) / (n - 1) / n), first_look - 1)
+
+    def at(self, n: np.ndarray) -> Looks:
+        """Return the looks after n (benches,) rounds."""
+        here = (np.arange(len(n)), slice(None), n - 1)
+        return replace(self, mean=self.mean[here], error=self.error[here])
+
+    @property
+    def p(self) -> np.ndarray:
+        """Return p of a ratio of 1."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 2 * scipy_stats.t.sf(np.abs(self.mean) / self.error, self.freedom)
+
+    @property
+    def p_equivalence(self) -> np.ndarray:
+        """Return p of a ratio outside the margin of equivalence."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return scipy_stats.t.sf((np.log1p(MARGIN) - np.abs(self.mean)) / self.error, self.freedom)
+
+    @property
+    def reach(self) -> np.ndarray:
+        """Return how far the 95 % interval of the log reaches to each side."""
+        return scipy_stats.t.ppf(1 - ALPHA / 2, self.freedom) * self.error
+
+    def covers(self, truth: np.ndarray | float = 0.0) -> np.ndarray:
+        """Whether the interval holds the true log ratio."""
+        return np.abs(self.mean - truth) <= self.reach
+
+    @property
+    def equivalent(self) -> np.ndarray:
+        """Whether the verdict is `equivalent`."""
+        return self.p_equivalence <= ALPHA
+
+    @property
+    def different(self) -> np.ndarray:
+        """Whether the verdict (benches, pairs) is `faster` or `slower`, by Holm over the pairs."""
+        order = np.argsort(self.p, axis=1)
+        steps = np.take_along_axis(self.p, order, axis=1) * np.arange(self.p.shape[1], 0, -1)
+        holm = np.empty_like(steps)
+        np.put_along_axis(holm, order, np.maximum.accumulate(steps, axis=1), axis=1)
+        return (holm <= ALPHA) & ~self.equivalent
+
+    def wrong(self, truth: np.ndarray | float = 0.0) -> np.ndarray:
+        """Whether a verdict (benches, pairs) tells arms apart that are equal, or turns a difference round."""
+        return self.different & ((truth == 0) | (np.sign(self.mean) != np.sign(truth)))
+
+
+def stop(looks: Looks, family: int, rule: StoppingRule = RULE, looking: float = LOOKING) -> np.ndarray:
+    """Return after how many passes (benches,) a lane ends; with `looking` 1, of a rule that pays for none."""
+    decided = np.minimum(looks.p * family, looks.p_equivalence) <= ALPHA / looking
+    settled = (decided | (np.expm1(looks.reach) <= HALF_WIDTH)).all(axis=1)
+    settled[:, : rule.first_look - 1] = False
+    settled[:, rule.last_look - 1 :] = True
+    return np.argmax(settled, axis=1) + 1
+
+
+def measured_on(looks: Looks, n: np.ndarray) -> np.ndarray:
+    """Return after how many passes (benches,) one pair ends on which `--more` is asked until it does nothing.
+
+    n: those after which `quick` ended; looks: (benches, 1, MOST_ROUNDS).
+    """
+    now = n.copy()
+    sure = np.minimum(looks.p, looks.p_equivalence)[:, 0] <= ALPHA / LOOKING
+    far, near = (scipy_stats.t.isf(tail, looks.freedom) + POWER for tail in (ALPHA / 2, ALPHA))
+    for _ in range(MOST_ROUNDS):
+        here = looks.at(now)
+        mean, deviation = np.abs(here.mean[:, 0]), here.error[:, 0] * np.sqrt(now)
+        gap = np.log1p(MARGIN) - mean
+        equal = np.where(gap > 0, near * deviation / np.where(gap > 0, gap, 1), np.inf)
+        needed = np.ceil(np.minimum((far * deviation / mean) ** 2, equal**2))
+        is_open = ~(here.different | here.equivalent)[:, 0] & (needed <= MOST_ROUNDS)
+        upto = np.where(is_open, np.maximum(needed, now + 1), now).astype(int).clip(max=MOST_ROUNDS)
+        if (upto == now).all():
+            break
+        later = np.arange(1, MOST_ROUNDS + 1)
+        ends = (later >= upto[:, None]) | (sure & (later > now[:, None]))
+        now = np.where(upto > now, np.argmax(ends & (later > now[:, None]), axis=1) + 1, now)
+    return now
