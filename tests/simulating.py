@@ -20,6 +20,8 @@ FIRST_LOOK, LAST_LOOK, HALF_WIDTH = (
 RULE = StoppingRule(FIRST_LOOK, LAST_LOOK, HALF_WIDTH)
 """Of `official`: the pairs at which it looks first and last, and the half-width that is enough."""
 
+BENCHES = 10_000
+KINDS = ("normal", "t5")
 CELLS = 6
 DRIFT = 0.2
 """The machine is a fifth slower at the end of a bench than at its start, as a laptop that warms up."""
@@ -112,3 +114,8 @@ def official_covers(logs: np.ndarray) -> np.ndarray:
     last = n == LAST_LOOK
     covers[last] = bootstrap_covers(logs[last], FIRST_LOOK)
     return covers
+
+
+def row(table: list[str], interval: str, kind: str, sigma: float, rounds: float, covered: float) -> None:
+    """Note a line of a table of coverages."""
+    table.append(f"| {interval} | {kind} | {sigma:.3f} | {DRIFT:.0%} | {rounds:.0f} | {covered:.1%} |")
