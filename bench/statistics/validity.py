@@ -7,7 +7,7 @@ doubt. What happens to most rounds alike is in none.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -60,14 +60,17 @@ def validity(samples: np.ndarray) -> Validity:
 
 
 def cell_validity(
-    rounds: Sequence[Validity], steady: Sequence[Steadiness] = (), half_width: float | None = None
+    rounds: Sequence[Validity],
+    steady: Sequence[Steadiness] = (),
+    half_width: float | None = None,
+    cures: Mapping[str, str] | None = None,
 ) -> Validity:
     """Return the verdict on a cell, of those on its rounds and of how steady they were.
 
     INVALID when at least half of the rounds are, FLAGGED when any is not VALID, when at least half spread
     above 10 %, or when they drift alike, beyond what the interval knows (half_width: how far it reaches above
     its middle; None without one). Reasons that differ in their numbers alone become a line with the largest:
-    "3 of 7 rounds: IQR is up to 14.0% of the median".
+    "3 of 7 rounds: IQR is up to 14.0% of the median". cures: by the kind of a doubt, what to do about it.
     """
     if not rounds:
         return Validity("INVALID", ["no round was measured"])
@@ -77,7 +80,10 @@ def cell_validity(
         verdict = "INVALID"
     of = counted(len(rounds), "round", "rounds")
     kinds = [list(kind.values()) for kind in by_kind([one.reasons for one in rounds])]
-    found = Validity(verdict, [f"{len(kind)} of {of}: {_largest(kind)}" for kind in kinds])
+    told = [(f"{len(kind)} of {of}: {_largest(kind)}", (cures or {}).get(kind[0].kind)) for kind in kinds]
+    found = Validity(
+        verdict, [f"{said} ({cure}, then measure again)" if cure else said for said, cure in told]
+    )
     unsteady = _widely_spread(steady) if verdict != "INVALID" else []
     return found.flagged(*unsteady, *_drifting_alike(steady, half_width))
 

@@ -15,6 +15,7 @@ from bench.machine.disturbance import CURES
 from bench.run.results import Round
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
+from bench.statistics.doubts import doubt
 from bench.statistics.validity import Steadiness, Validity
 
 BESIDE = {"device_ms": "device_ns", "device_block_ms": "device_block_ns", "step_ms": "step_ns"}
@@ -114,20 +115,23 @@ def _percentiles(
 def validity(rounds: list[Round], wanted: int) -> Validity:
     """Return a cell's verdict from its rounds'; rounds that are missing flag it.
 
-    Where others disturbed rounds it ends with what to do about it.
+    A reason of what others did says what to do about it.
     """
     steady = [_steadiness(one) for one in rounds]
     logs = [math.log(one.value) for one in rounds if one.value]
     ends = samples_.t_interval(logs) if len(logs) > 1 else None
     half_width = math.expm1((ends[1] - ends[0]) / 2) if ends else None
     found = validity_.cell_validity(
-        [one.validity for one in rounds], [one for one in steady if one], half_width
+        [one.validity for one in rounds], [one for one in steady if one], half_width, _cures(rounds)
     )
-    if len(rounds) < wanted:
-        found = found.flagged(f"{len(rounds)} of {wanted} rounds are measured")
-    causes = dict.fromkeys(one.cause for made in rounds for one in made.disturbances)
-    cures = [CURES[cause] for cause in causes if cause in CURES]
-    return found.flagged(f"{' and '.join(cures)}, then measure again (--again)") if cures else found
+    short = f"{len(rounds)} of {wanted} rounds are measured"
+    return found if len(rounds) >= wanted else found.flagged(short)
+
+
+def _cures(rounds: list[Round]) -> dict[str, str]:
+    """Return by the kind of a doubt what ends the disturbance that it tells."""
+    disturbances = [one for made in rounds for one in made.disturbances if one.cause in CURES]
+    return {doubt(one.text).kind: CURES[one.cause] for one in disturbances}
 
 
 def _steadiness(one: Round) -> Steadiness | None:

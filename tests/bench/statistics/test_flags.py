@@ -88,7 +88,7 @@ def test_a_spread_flags_where_at_least_half_of_the_rounds_have_it() -> None:
     assert said.startswith("2 of 3 rounds: IQR is up to 14.0% of the median; 'twinpose doctor' looks")
 
 
-def test_a_flag_for_what_others_did_ends_with_what_to_do() -> None:
+def test_a_flag_for_what_others_did_says_what_to_do() -> None:
     made = run_folders.result(run_folders.cell(), [5.0, 5.01, 5.02]).rounds
     said = "other work took 49% of the processors' time"
     spoilt = msgspec.structs.replace(
@@ -99,8 +99,7 @@ def test_a_flag_for_what_others_did_ends_with_what_to_do() -> None:
     found = cell_figures.validity([spoilt, *made[1:]], 3)
     assert found.verdict == "FLAGGED"
     assert found.reasons == [
-        f"1 of 3 rounds: {said}",
-        "end what else computes here, then measure again (--again)",
+        f"1 of 3 rounds: {said} (end what else computes here, then measure again)",
     ]
     assert cell_figures.validity(made, 3) == Validity()
 
