@@ -74,6 +74,8 @@ class ComparedRuns(msgspec.Struct, frozen=True, kw_only=True):
     """The same of how it was measured."""
     recipe: list[dict[str, Any]]
     """The same of recipe and boxes, where both are known."""
+    resolution: dict[str, float | None] = {}
+    """By side ("a", "b") the smallest difference that its bench can tell, as a fraction; None if unknown."""
     rows: list[ComparedCell]
     only_in_b: list[str]
     turned: list[Turned]

@@ -70,6 +70,7 @@ def compare_sides(
         environment=identity.differing(a.environment, b.environment),
         protocol=identity.differing(a.protocol, b.protocol),
         recipe=identity.differing(a.recipe, b.recipe) if a.recipe and b.recipe else [],
+        resolution={"a": a.resolution, "b": b.resolution},
         rows=sorted(rows, key=_worst_first),
         only_in_b=[name for name in b.measures if name in chosen and name not in a.measures],
         turned=turned(a.comparisons, b.comparisons, comparable),

@@ -21,7 +21,7 @@ from bench.run import bench_file
 from bench.run import results as results_
 from bench.run.bench_file import NoiseFloor
 from bench.run.results import CellResult
-from bench.verdicts import ap_differences
+from bench.verdicts import ap_differences, noise_floor
 from bench.verdicts import comparisons as comparisons_
 from bench.verdicts.comparisons import Comparison
 from pose.bootstrap import Matches
@@ -89,6 +89,8 @@ class Side:
     """Of the cells of a run with each other."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """And its boxes, as recipe_facts.read gives them; {} where nothing is known."""
+    resolution: float | None = None
+    """The smallest difference that the run's bench can tell, as a fraction; None where no A/A pair told."""
 
     @property
     def first_look(self) -> int | None:
@@ -124,6 +126,7 @@ def of_run(path: Path) -> Side:
         cells=tuple(result.axes for result in results),
         comparisons=comparisons_.read(path) or (),
         recipe=recipe,
+        resolution=noise_floor.with_sight(record.noise).resolution,
     )
 
 

@@ -11,6 +11,7 @@ from bench.compare.floors import CheckedFloor, missed
 from bench.compare.records import ComparedCell, ComparedRuns
 from bench.compare.rows import known
 from bench.console import aligned
+from bench.verdicts.noise_floor import difference
 
 UNITS_OF_S = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
 ONE_PROCESS = (
@@ -56,7 +57,12 @@ def _paragraphs(found: ComparedRuns, across_machines: bool) -> list[Paragraph]:
     machines = f"machines differ{' (allowed)' if across_machines else ''}:"
     paragraphs = [
         Paragraph(
-            lines=[f"A  {found.a}", f"B  {found.b}", *([ONE_PROCESS] if found.kind == "benchmarks" else [])]
+            lines=[
+                f"A  {found.a}",
+                f"B  {found.b}",
+                *([ONE_PROCESS] if found.kind == "benchmarks" else []),
+                *_sight(found),
+            ]
         ),
         Paragraph(machines, _differing(found.machine)),
         Paragraph("environments differ:", _differing(found.environment)),
@@ -73,6 +79,13 @@ def _paragraphs(found: ComparedRuns, across_machines: bool) -> list[Paragraph]:
         Paragraph("floors missed:", [_floor(one) for one in missed(found.floors)]),
     ]
     return [one for one in paragraphs if one.lines or one.table]
+
+
+def _sight(found: ComparedRuns) -> list[str]:
+    """Return what each side's bench can see, where its A/A pair told."""
+    seen = {side.upper(): share for side, share in found.resolution.items() if share is not None}
+    said = ", ".join(f"{side} from {difference(share)}" for side, share in seen.items())
+    return [f"Sees differences: {said}."] if said else []
 
 
 def _in_terminal(one: Paragraph) -> str:

@@ -11,6 +11,8 @@ import pytest
 import run_folders
 
 from bench.cells.protocol import SIGHT
+from bench.compare import text as compare_text
+from bench.compare.records import ComparedRuns
 from bench.rounds import text
 from bench.rounds.session import BenchResult
 from bench.run.bench_file import NoiseFloor, NoiseLook
@@ -91,6 +93,16 @@ def test_what_an_older_version_called_valid_is_judged_by_the_widest_bound() -> N
     assert noise_floor.with_sight(read) == read
     kept = NoiseFloor([look(0.95, 1.05, None)], "VALID", [])
     assert noise_floor.with_sight(kept).verdict == "VALID"
+
+
+def test_compare_says_what_each_side_sees() -> None:
+    made = ComparedRuns(
+        a="A", b="B", kind="run", fail_over=0, machine=[], environment=[], protocol=[], recipe=[], rows=[],
+        only_in_b=[], turned=[], resolution={"a": 0.031, "b": 1.5},
+    )  # fmt: skip
+    assert "Sees differences: A from 3.1 %, B from a factor of 2.5." in compare_text.text(made)
+    unknown = msgspec.structs.replace(made, resolution={"a": None, "b": None})
+    assert "Sees differences" not in compare_text.text(unknown)
 
 
 def test_the_bench_s_closing_lines_say_what_it_sees() -> None:
