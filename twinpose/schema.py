@@ -17,6 +17,7 @@ import typer
 from pydantic import BaseModel
 
 from bench import console
+from bench.mlperf.records import LoadGenRow
 from bench.parity.certificate import Parity
 from bench.run import bench_file, conversion, folder, journal, results, trainings
 from bench.stages import evaluation
@@ -57,6 +58,7 @@ FILES = (
     FileOfRun("cell", "bench/cells/**/*.json", results.CellResult),
     FileOfRun("comparisons", "bench/comparisons.json", comparisons.ComparisonsFile),
     FileOfRun("accuracies", "bench/accuracies.json", ap_differences.ApDifferencesFile),
+    FileOfRun("mlperf", "bench/mlperf/*.json", LoadGenRow),
     FileOfRun("samples", "samples/samples.json", tuple[read.SampleImage, ...]),
 )
 """In the order in which a run comes to them. A further seed's folder, seeds/N, is a run folder of its own."""

@@ -10,6 +10,7 @@ from typing import Any
 from bench.contract import Emit, Runner, RunnerSpec
 from bench.mlperf import logs, traffic
 from bench.mlperf.options import DRIVEN, Options
+from bench.mlperf.records import LoadGenTest
 from bench.process.worker import not_installed
 from bench.scenarios.base import Phases, RoundJob
 from bench.scenarios.network import batches_in_block
@@ -50,7 +51,7 @@ class Bench:
 
     def test(
         self, scenario: str, infer: Callable[[list[int]], None], chunk: int, **given: Any
-    ) -> dict[str, Any]:
+    ) -> LoadGenTest:
         """Run one scenario; return what LoadGen found, after it had every answer."""
         folder = self.logs / scenario
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +107,7 @@ def _require(spec: RunnerSpec) -> None:
         raise Unsupported(f"SingleStream and Server ask for one sample a query, not for {spec.batch}")
 
 
-def latency(bench: Bench, phases: Phases) -> list[dict[str, Any]]:
+def latency(bench: Bench, phases: Phases) -> list[LoadGenTest]:
     """Return SingleStream, and Server under a load and a bound that follow from it.
 
     Server is left out, and SingleStream has a warning, where neither a target nor a median makes a bound.
@@ -121,7 +122,7 @@ def latency(bench: Bench, phases: Phases) -> list[dict[str, Any]]:
             min_query_count=options.single_stream_queries,
             single_stream_expected_latency_ns=int(max(fastest_ns, FASTEST_NS)),
         )
-        allowed_qps = 1e9 / single["latency_ns"]["mean"]
+        allowed_qps = 1e9 / (single["latency_ns"]["mean"] or FASTEST_NS)
         bound_ns = _bound_ns(options, single["latency_ns"]["p50"])
         if bound_ns is None:
             single["warnings"].append(
@@ -148,7 +149,7 @@ def _bound_ns(options: Options, median_ns: int | None) -> float | None:
     return None if median_ns is None else options.latency_factor * median_ns
 
 
-def throughput(bench: Bench, phases: Phases) -> list[dict[str, Any]]:
+def throughput(bench: Bench, phases: Phases) -> list[LoadGenTest]:
     """Return Offline: all samples are there at once and the runner is given them block by block."""
     chunk = bench.batch * batches_in_block(bench.threads)
     fastest_ns = _warm_up(bench, phases, bench.block, chunk)

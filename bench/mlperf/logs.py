@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.mlperf.options import deviations
+from bench.mlperf.records import LoadGenTest
 from bench.statistics.samples import why_withheld
 
 MARK = ":::MLLOG "
@@ -59,7 +60,7 @@ def _record(line: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.keys() >= {"key", "value"} else None
 
 
-def result(folder: Path, scenario: str) -> dict[str, Any]:
+def result(folder: Path, scenario: str) -> LoadGenTest:
     """Return what LoadGen found in the test whose logs lie in `folder`; LogError when it says nothing.
 
     result_valid is LoadGen's own verdict under the settings beside it; latencies are in nanoseconds.

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from benching import TESTS, one
@@ -20,6 +21,7 @@ from bench import mlperf
 from bench.cells.matrix import Place
 from bench.machine import fingerprint
 from bench.mlperf import logs, options, parent, traffic
+from bench.mlperf.records import LoadGenRow
 from bench.process import launch
 from pose.errors import UserError
 
@@ -47,6 +49,7 @@ def test_a_latency_cell_is_driven_through_single_stream_and_server(run_folder: P
     [row] = drive(run_folder)
     assert (row["status"], row["reason"]) == ("ok", None)
     assert json.loads((run_folder / "bench" / "mlperf" / f"{row['id']}.json").read_text()) == row
+    assert msgspec.to_builtins(msgspec.convert(row, LoadGenRow)) == row, "as its schema says, and no more"
     single, server = row["scenarios"]
     assert (single["scenario"], server["scenario"]) == ("SingleStream", "Server")
     # On a machine that stalls, LoadGen finds that its guess of a query's time was off, and says so.
