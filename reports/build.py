@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pose.errors import UserError
 from pose.files import write_bytes
-from reports.page import answers, html
+from reports.page import answers, html, several
 from reports.plots import breakdown, forest, glance, samples, style, training
 from reports.plots import parity as parity_
 from reports.plots import plot as plot_
@@ -47,16 +48,40 @@ def build(run: Path, out: Path | None = None) -> Path:
     found, drawn = all_tables(opened), [plot_.draw(plot) for plot in all_plots(opened)]
     page = html.render(opened, found, drawn)
     folder = opened.path / "report" if out is None else out
-    files = {SUMMARY: answers.to_markdown(opened).encode()}
-    files |= {f"tables/{table.name}.csv": to_csv(table).encode() for table in found}
-    files |= {f"tables/{table.name}.md": to_markdown(table).encode() for table in found}
-    files |= {f"tables/{table.name}.tex": to_latex(table).encode() for table in found}
+    files = {SUMMARY: answers.to_markdown(opened).encode(), **_table_files(found)}
     files |= {f"plots/{plot.plot.name}.svg": style.on_ground(plot.svg).encode() for plot in drawn}
     files |= {f"plots/{plot.plot.name}.png": plot.png for plot in drawn}
+    return _write(folder, page, files)
+
+
+def build_several(paths: Sequence[Path], out: Path, made_by: str) -> Path:
+    """Write a report of runs side by side into `out`; return the path of report.html.
+
+    made_by: the command. Raises UserError when a folder is no run or is given twice, and when `out` is
+    neither new, nor empty, nor an earlier report.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("a run folder was given twice; expected different ones")
+    _require_free(out)
+    found = several.labels([read(path) for path in paths])
+    tables = several.all_tables(found)
+    shown = [several.runs_table(found), *(table for _, of in tables for table in of)]
+    return _write(out, several.render(found, tables, made_by), _table_files(shown))
+
+
+def _table_files(found: Iterable[Table]) -> dict[str, bytes]:
+    """Return the files of tables by path: CSV for programs, Markdown, LaTeX for papers."""
+    forms = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+    return {f"tables/{t.name}.{end}": form(t).encode() for t in found for end, form in forms.items()}
+
+
+def _write(folder: Path, page: str, files: Mapping[str, bytes]) -> Path:
+    """Write a report's files, remove those of an earlier one that it has no more, return the page's path."""
     # The page first: by it the folder is known as a report, should the rest be interrupted.
     for name, content in {PAGE: page.encode(), **files}.items():
         write_bytes(folder / name, content)
-    for stale in {*folder.glob("tables/*"), *folder.glob("plots/*")} - {folder / name for name in files}:
+    known = {*folder.glob("tables/*"), *folder.glob("plots/*"), folder / SUMMARY}
+    for stale in known - {folder / name for name in files}:
         # A hidden file is what another process is writing this moment.
         if not stale.name.startswith("."):
             stale.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -179,17 +180,36 @@ def train_twins(made: RunFolder, twins: list[str]) -> dict[str, Any]:
 
 
 def report(
-    run: RunDir,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="A run folder, or several to report side by side."),
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where to write; default RUN/report.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; default RUN/report. Of several, needed."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write HTML, CSV, Markdown and plots from a run alone."""
+    """Write HTML, CSV, Markdown, LaTeX and plots from a run alone; of several runs, a page side by side."""
+    if len(runs) > 1:
+        _report_several(runs, out, as_json)
+        return
+    run = runs[0]
     made = folder.opened(run)
     if training.best_epochs(made) and out is None and not pictures.samples_hold(made):
         _renew_samples(made)
     written = build.build(run, out)
+    console.facts({"report": str(written)}, as_json, f"report: {written}")
+
+
+def _report_several(runs: list[Path], out: Path | None, as_json: bool) -> None:
+    given = " ".join(shlex.quote(str(run)) for run in runs)
+    if out is None:
+        raise UserError(
+            f"{len(runs)} runs were given and no --out; expected a folder for their report; "
+            f"type: twinpose report {given} --out DIR"
+        )
+    written = build.build_several(runs, out, f"twinpose report {given} --out {shlex.quote(str(out))}")
     console.facts({"report": str(written)}, as_json, f"report: {written}")
 
 

@@ -141,6 +141,7 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
         .get_template("report.html.j2")
         .render(
             run=run,
+            title=run.name,
             subject=header.subject(run),
             version=header.version(run),
             started=header.started(run),
