@@ -214,8 +214,10 @@ def test_an_invalid_run_ranks_nothing(run_folder: Path, monkeypatch: pytest.Monk
     assert {one.verdict for one in ranked} <= {None}
     written = json.loads((run_folder / "bench" / "comparisons.json").read_text())["comparisons"]
     assert {one["verdict"] for one in written if one["set"] != comparisons.NOISE_FLOOR} <= {None}
-    measures = sides.read(run_folder).measures.values()
-    assert {one.trouble for one in measures} == {"the run is INVALID: a cell against itself is not itself"}
+    [trouble] = {one.trouble for one in sides.read(run_folder).measures.values()}
+    assert trouble is not None
+    # Beside others' work the bench has more to say.
+    assert trouble.partition(";")[0] == "the run is INVALID: a cell against itself is not itself"
 
 
 def asked_in(run: Path) -> dict[str, str]:

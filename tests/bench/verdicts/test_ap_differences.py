@@ -233,4 +233,4 @@ def test_a_loss_within_the_luck_of_the_images_is_no_regression(tmp_path: Path) -
     assert row.difference_interval is not None
     assert row.difference_interval[0] < 0 < row.difference_interval[1]
     assert (row.verdict, row.status, both.exit_code()) == ("inconclusive", "compared", 0)
-    assert row.reason == "other weights"
+    assert row.reason == "other weights, one seed each"
