@@ -98,10 +98,15 @@ def _in_terminal(one: Paragraph) -> str:
 
 def _in_markdown(one: Paragraph) -> str:
     if one.table:
-        head, *rows = [[_escaped(cell) for cell in row] for row in one.table]
+        head, *rows = one.table
+        reasons = [*dict.fromkeys(row[-1] for row in rows if row[-1])]
+        numbers = {reason: str(number) for number, reason in enumerate(reasons, 1)}
+        # Reasons are long: the table points at them.
+        pointed = [[*map(_escaped, row[:-1]), numbers.get(row[-1], "")] for row in rows]
         rule = ["---", *["---:"] * (len(head) - 2), "---"]
-        table = "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
-        return "\n\n".join([table, *one.lines])
+        table = "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *pointed))
+        said = "\n".join(f"{number}. {_escaped(reason)}" for reason, number in numbers.items())
+        return "\n\n".join(filter(None, [table, said, *one.lines]))
     return "\n\n".join(filter(None, [one.title and f"**{one.title}**", _bullets(one.lines)]))
 
 

@@ -139,5 +139,8 @@ def test_markdown_has_its_summary_first_and_one_row_a_cell(tmp_path: Path, say: 
     [row] = [line for line in table if LATENCY.id in line]
     assert row.startswith(f"| {LATENCY.id} | 20 ms | 40 ms | 2.000 |")
     assert "slower, REGRESSED" in row
+    assert row.endswith("| 1 |"), "a reason stands below the table, under its number"
+    why = rows.compare_sides(sides.read(a), sides.read(b)).rows[0].reason
+    assert f"1. {why}" in lines
     assert rf"- {THROUGHPUT.id}  failed: a \| b &lt;c> \*d\*" in lines
     assert lines[-3:] == ["**floors missed:**", "", f"- {LATENCY.id}  40 ms, --max-ms 30"]
