@@ -15,7 +15,6 @@ from reports.tables.table import Column, Row, Table
 from reports.words import cells as cells_
 from reports.words import certification, measurement
 
-
 COMMAND = "twinpose report RUN RUN --out DIR"
 
 
