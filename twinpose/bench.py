@@ -20,6 +20,7 @@ from bench.rounds.session import BenchRequest
 from bench.run import folder
 from bench.run.folder import RunFolder
 from bench.stages import measurement
+from bench.verdicts.disturbed_rounds import disturbed_rounds
 from pose.errors import UserError
 from pose.files import require_writable
 from reports import parquet as parquet_
@@ -114,6 +115,8 @@ def _measure(made: RunFolder, cells: Matrix, request: BenchRequest, as_json: boo
         "comparisons": msgspec.to_builtins(found.comparisons),
         "accuracies": msgspec.to_builtins(found.accuracies),
         "noise": msgspec.to_builtins(found.noise),
+        "open": msgspec.to_builtins(found.outlook.pairs),
+        "rounds": msgspec.to_builtins(disturbed_rounds(found.cells)),
         "null": msgspec.to_builtins(found.null),
     }
     said = "" if as_json else f"{text.summary(found, made.path)}\n\n{answers.to_text(read(made.path))}"

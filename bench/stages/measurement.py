@@ -94,7 +94,7 @@ WHY = {
 
 
 def _pass_text(fields: dict[str, Any]) -> str:
-    """Return a line about a pass that begins: 3 cells: 1 lacks rounds, 2 beside them."""
+    """Return a line about a pass that begins: 3 cells: 1 lacks rounds, 2 go along."""
     why = ", ".join(counted(count, *WHY[reason]) for reason, count in fields["why"].items())
     cells = counted(fields["cells"], "cell", "cells")
     return f"{fields['lane']}  pass {fields['number']}, {cells}: {why}"

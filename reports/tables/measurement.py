@@ -122,7 +122,7 @@ def _one_protocol(run: Run, found: dict[str, Any], kind: str) -> list[Row]:
         (
             "Measured",
             _seconds(found, "measured_s"),
-            f"{_queries(found, 'measured_queries')}at least, in each round",
+            f"{_queries(found, 'measured_queries')}at least, in each round{_tries(found)}",
         ),
         ("Inputs", or_absent(found.get("images"), NOT_SAID), "distinct validation inputs, in turn"),
         (
@@ -152,6 +152,12 @@ def _more(found: dict[str, Any]) -> str:
         decided = "each pair is decided or " if found.get("until_decided") else ""
         return f"and up to {most} until {decided}the 95 % interval's half-width is at most {100 * half:g} %; "
     return "a fixed number; " if "rounds" in found else ""
+
+
+def _tries(found: dict[str, Any]) -> str:
+    """Return how often a disturbed window is measured; "" where it is once, or nothing is recorded."""
+    most = found.get("tries", 1)
+    return f"; {most} times at most where others disturb it" if isinstance(most, int) and most > 1 else ""
 
 
 def _warmup(found: dict[str, Any]) -> str:

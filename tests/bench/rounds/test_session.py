@@ -24,6 +24,7 @@ from bench.run import bench_file, folder, results
 from bench.run.bench_file import Ceilings, NoiseFloor
 from bench.statistics import validity
 from bench.verdicts import ap_differences, comparisons, noise_floor
+from bench.verdicts.open_pairs import OpenPair, Outlook
 from pose import architecture
 from pose.errors import UserError
 
@@ -372,3 +373,14 @@ def test_a_failed_cell_is_a_row_and_the_bench_goes_on(run_folder: Path):
     left = whole_bench(run_folder, two_arms(), "Raises")
     assert {result.status for result in left.cells} == {"failed"}
     assert left.noise == NoiseFloor(), "where nothing is timed there is no floor"
+
+
+def test_a_bench_ends_with_what_is_open_what_it_would_cost_and_what_to_type(run_folder: Path):
+    left = whole_bench(run_folder, two_arms(), only="torch and latency")
+    lane = two_arms().cells[0].lane.id
+    pair = OpenPair(lane, "a", "b", rounds=10, needed=15.2, family=3.0, within=0.08)
+    text = text_.summary(replace(left, outlook=Outlook((pair,), {lane: 20.0})), run_folder)
+    command = f"twinpose bench {run_folder} -k 'torch and latency' --uncertified --more"
+    assert f"\n1 pair open; about 6 more passes, 2 minutes: {command}\n" in text
+    assert "0 of 6 rounds measured again" in text
+    assert "--more" not in text_.summary(left, run_folder)
