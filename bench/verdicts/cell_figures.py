@@ -117,15 +117,18 @@ def validity(rounds: list[Round], wanted: int) -> Validity:
 
     A reason of what others did says what to do about it.
     """
-    steady = [_steadiness(one) for one in rounds]
-    logs = [math.log(one.value) for one in rounds if one.value]
-    ends = samples_.t_interval(logs) if len(logs) > 1 else None
-    half_width = math.expm1((ends[1] - ends[0]) / 2) if ends else None
+    steady = [known for one in rounds if (known := _steadiness(one))]
     found = validity_.cell_validity(
-        [one.validity for one in rounds], [one for one in steady if one], half_width, _cures(rounds)
+        [one.validity for one in rounds], steady, _half_width(rounds) if steady else None, _cures(rounds)
     )
     short = f"{len(rounds)} of {wanted} rounds are measured"
     return found if len(rounds) >= wanted else found.flagged(short)
+
+
+def _half_width(rounds: list[Round]) -> float | None:
+    """Return how far the interval of timed rounds reaches above its middle; None without one."""
+    ends = _figure([one.value for one in rounds if one.value])["interval"]
+    return math.sqrt(ends[1] / ends[0]) - 1 if ends else None
 
 
 def _cures(rounds: list[Round]) -> dict[str, str]:

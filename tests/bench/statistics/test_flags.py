@@ -104,6 +104,11 @@ def test_a_flag_for_what_others_did_says_what_to_do() -> None:
     assert cell_figures.validity(made, 3) == Validity()
 
 
+def test_an_accuracy_below_zero_is_judged_like_any_other() -> None:
+    made = run_folders.result(run_folders.cell("accuracy"), [-1.0]).rounds
+    assert cell_figures.validity(made, 1) == Validity()
+
+
 def test_a_round_that_an_older_version_flagged_stays_flagged() -> None:
     made = run_folders.result(run_folders.cell(), [5.0, 5.01, 5.02]).rounds
     older = Validity("FLAGGED", ["the second half is +3.1% from the first"])
