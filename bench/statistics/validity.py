@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from bench.statistics.doubts import Doubt, by_kind
+from bench.statistics.doubts import Doubt, by_kind, doubt
 from bench.statistics.paired import MARGIN
 from bench.statistics.samples import counted, drift, spread, t_interval
 
 FLAG_SPREAD = 0.10
 INVALID_SPREAD = 0.25
 """Of IQR / median: the middle half of the queries then spans so much that the median itself is in doubt."""
+WIDE = "IQR is {:.1%} of the median"
 KNOWN_WITHIN = MARGIN / 2
 """How far drift may leave a figure uncertain: half of the margin of equivalence."""
 
@@ -56,7 +57,7 @@ def validity(samples: np.ndarray) -> Validity:
     What else they say of a figure, only all rounds together know (`cell_validity`).
     """
     wide = spread(samples)
-    return Validity("INVALID", [f"IQR is {wide:.1%} of the median"]) if wide > INVALID_SPREAD else Validity()
+    return Validity("INVALID", [WIDE.format(wide)]) if wide > INVALID_SPREAD else Validity()
 
 
 def cell_validity(
@@ -79,13 +80,15 @@ def cell_validity(
     if 2 * verdicts.count("INVALID") >= len(rounds):
         verdict = "INVALID"
     of = counted(len(rounds), "round", "rounds")
+    wide = _widely_spread(steady) if verdict != "INVALID" else []
     kinds = [list(kind.values()) for kind in by_kind([one.reasons for one in rounds])]
+    # What all rounds together say of the spread, a round that is INVALID for it need not say again.
+    kinds = [kind for kind in kinds if not wide or kind[0].kind != doubt(WIDE.format(1.0)).kind]
     told = [(f"{len(kind)} of {of}: {_largest(kind)}", (cures or {}).get(kind[0].kind)) for kind in kinds]
     found = Validity(
         verdict, [f"{said} ({cure}, then measure again)" if cure else said for said, cure in told]
     )
-    unsteady = _widely_spread(steady) if verdict != "INVALID" else []
-    return found.flagged(*unsteady, *_drifting_alike(steady, half_width))
+    return found.flagged(*wide, *_drifting_alike(steady, half_width))
 
 
 def _widely_spread(steady: Sequence[Steadiness]) -> list[str]:
@@ -94,7 +97,7 @@ def _widely_spread(steady: Sequence[Steadiness]) -> list[str]:
     if not wide or 2 * len(wide) < len(steady):
         return []
     of = counted(len(steady), "round", "rounds")
-    said = f"IQR is {'up to ' if len(wide) > 1 else ''}{max(wide):.1%} of the median"
+    said = _largest([doubt(WIDE.format(one)) for one in wide])
     return [f"{len(wide)} of {of}: {said}; 'twinpose doctor' looks for what disturbs single queries"]
 
 

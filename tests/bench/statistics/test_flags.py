@@ -86,6 +86,10 @@ def test_a_spread_flags_where_at_least_half_of_the_rounds_have_it() -> None:
     assert flags([STEADY, STEADY, wide], 0.01) == []
     [said] = flags([STEADY, wide, Steadiness(0.0, 0.12)], 0.01)
     assert said.startswith("2 of 3 rounds: IQR is up to 14.0% of the median; 'twinpose doctor' looks")
+    wild = Validity("INVALID", ["IQR is 30.0% of the median"])
+    steady = [Steadiness(0.0, 0.3), wide, STEADY]
+    [once] = cell_validity([wild, Validity(), Validity()], steady, 0.01).reasons
+    assert once.startswith("2 of 3 rounds: IQR is up to 30.0% of the median; "), "said once"
 
 
 def test_a_flag_for_what_others_did_says_what_to_do() -> None:
