@@ -28,6 +28,7 @@ from reports.tables import (
     over_seeds,
     overview,
     parity,
+    people,
 )
 from reports.tables import breakdown as breakdown_
 from reports.tables import training as training_
@@ -123,6 +124,7 @@ def all_tables(run: Run) -> list[Table]:
         conditions.table(run),
         mlperf.table(run),
         failures(run),
+        people.table(run),
         commands.stages(run),
     )
     return [headline.headline(run), *trained, *(table for table in optional if table)]

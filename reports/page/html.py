@@ -60,7 +60,7 @@ SECTIONS = (
     SectionPlan("precision", "What each precision costs", ("accuracies",)),
     SectionPlan("parity", "Parity", ("parity_errors", "parity", "certificates"), ("parity",)),
     SectionPlan("conversion", "Conversion", ("conversion",), ("conversion",)),
-    SectionPlan("people", "People", (), ("sample images",), always=True),
+    SectionPlan("people", "People", ("people",), ("sample images",), always=True),
     SectionPlan(
         "method", "Method and machine", ("measurement", "conditions", "mlperf", "stages"), always=True
     ),
@@ -96,6 +96,7 @@ def environment() -> Environment:
         "is_absent": lambda value: isinstance(value, Absent),
         "group_of": group_of,
         "unbroken": unbroken,
+        "sample_says": samples.says,
     }
     return found
 

@@ -21,10 +21,18 @@ from reports.formats import TWIN_NAMES
 from reports.plots import style
 from reports.plots.plot import Plot, drawing
 from reports.run.missing import command
-from reports.run.read import Run, SampleImage
+from reports.run.read import Pick, Run, SampleImage
 
 JOINT_THRESHOLD = 0.2
 """A predicted joint with a lower score is not drawn (the reference's threshold for rescoring)."""
+WHY = {
+    "best": "Best by OKS",
+    "median": "In the middle",
+    "worst": "Worst",
+    "apart": "Where the twins are farthest apart",
+}
+MOST_REASONS = 3
+"""Of one image."""
 IN_FILES = 4
 """Images in plots/samples; the page shows all."""
 
@@ -86,6 +94,16 @@ def colour(first: int, second: int) -> str:
     return style.RIGHT if sides == {"right"} else style.MIDDLE
 
 
+def says(sample: SampleImage) -> str:
+    """Return for whom an image is shown, and which it is: Worst: OKS 0.07 TensorFlow. Image 12."""
+    shown = [f"{WHY[pick.why]}: OKS {_twins(pick)}." for pick in sample.picks if pick.why in WHY]
+    return " ".join((*shown[:MOST_REASONS], f"Image {sample.image_id}."))
+
+
+def _twins(pick: Pick) -> str:
+    return ", ".join(f"{oks:.2f} {TWIN_NAMES.get(twin, twin)}" for twin, oks in pick.oks.items())
+
+
 def panels(sample: SampleImage) -> tuple[Panel, ...]:
     """Return the three panels of a sample; that of a twin without predictions is empty."""
     truth = tuple(person(keypoints, predicted=False) for keypoints in sample.ground_truth)
@@ -136,7 +154,8 @@ def figure(run: Run) -> Plot | None:
                 _draw(axes, picture, sample, panel)
     return Plot(
         name="samples",
-        title="Sample images",
+        title="People, chosen by OKS" if shown[0].picks else "Sample images",
+        table="people",
         note="Left limbs are green, right limbs pink. A predicted joint is drawn from a score of "
         f"{JOINT_THRESHOLD}; an annotated joint that is hidden is hollow.",
         command=command(run, "samples"),

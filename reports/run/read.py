@@ -77,6 +77,17 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Pick:
+    """A person for whom an image is shown."""
+
+    why: str
+    """`best`, `median` or `worst` by the mean OKS of the twins; `apart` where those differ most."""
+    annotation_id: int
+    oks: dict[str, float]
+    """By twin."""
+
+
+@dataclass(frozen=True)
 class SampleImage:
     """One image with its people: samples/samples.json and the JPEG beside it."""
 
@@ -88,6 +99,8 @@ class SampleImage:
     ground_truth: tuple[tuple[float, ...], ...]
     """Per person 17 x (x, y, visibility 0, 1 or 2), in image pixels."""
     predictions: dict[str, tuple[Prediction, ...]]
+    picks: tuple[Pick, ...] = ()
+    """Why it is shown; () of an older version, which took every n-th."""
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,7 @@ def write_samples(run: Path, count: int = 2) -> None:
                 "height": 240,
                 "ground_truth": [truth],
                 "predictions": predictions,
+                "picks": [{"why": "worst", "annotation_id": number, "oks": {"tf": 0.412, "torch": 0.397}}],
             }
         )
     dump(run / "samples" / "samples.json", samples)
