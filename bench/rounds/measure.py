@@ -55,7 +55,7 @@ class _Measuring:
 
     def __post_init__(self) -> None:
         self.run = self.agenda.plan.basis.run
-        self.repeats = Repeats(self.agenda.plan.basis.matrix.protocol)
+        self.repeats = Repeats(self.agenda.plan.basis.matrix.protocol, self.agenda.planned)
         self.place = {cell_id: number for number, cell_id in enumerate(self.agenda.rows, 1)}
 
     def tried_in_vain(self, cell: Cell) -> None:

@@ -185,6 +185,16 @@ class Agenda:
         return any(self.plan.basis.artifact(cell) and not why_not(cell) for cell in due)
 
     @property
+    def planned(self) -> int:
+        """Return how many timed rounds are due at least."""
+        timed = [cell for members in self.lanes.values() for cell in members if cell.scenario in TIMED]
+        return sum(
+            max(1, self.plan.basis.wanted(cell) - self._counted(cell))
+            for cell in timed
+            if not self.is_done(cell)
+        )
+
+    @property
     def first_look(self) -> int | None:
         """Return the rounds at which a stopping rule looks first; None for a fixed number."""
         protocol = self.plan.basis.matrix.protocol

@@ -1,4 +1,4 @@
-"""What a bench may spend on measuring disturbed rounds again: never more than on its rounds."""
+"""What a bench may spend on waits for quiet and repeats of disturbed rounds: no more than on its rounds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from bench.run.results import Round
 
 @dataclass
 class Repeats:
-    """Seconds of a bench so far: its rounds as planned, and the repeats of disturbed ones."""
+    """Seconds of a bench so far: its rounds, and beside them the waits for quiet and the repeats."""
 
     protocol: Protocol
+    planned: int
+    """Timed rounds that the bench is to measure at least."""
     rounds_s: float = 0.0
     repeats_s: float = 0.0
     told: bool = False
@@ -20,9 +22,9 @@ class Repeats:
 
     @property
     def room_s(self) -> float:
-        """Return how long the next round may measure again, counting what it takes itself at least."""
-        least_s = self.protocol.warmup_s + self.protocol.measured_s
-        return max(0.0, self.rounds_s + least_s - self.repeats_s)
+        """Return how long the next round may wait and repeat, of what the rounds take at least."""
+        least_s = self.planned * (self.protocol.warmup_s + self.protocol.measured_s)
+        return max(0.0, self.rounds_s, least_s) - self.repeats_s
 
     def add(self, made: Round) -> bool:
         """Count a round; return whether it is the first that stayed disturbed for want of room."""
