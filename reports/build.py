@@ -25,10 +25,12 @@ from reports.tables import (
     literature,
     measurement,
     mlperf,
+    network,
     over_seeds,
     overview,
     parity,
     people,
+    startup,
 )
 from reports.tables import breakdown as breakdown_
 from reports.tables import training as training_
@@ -119,6 +121,8 @@ def all_tables(run: Run) -> list[Table]:
         comparisons.comparisons(run),
         accuracy.table(run),
         overview.overview(run),
+        startup.table(run),
+        network.table(run),
         *breakdown_.tables(run),
         cells.every_cell(run),
         conditions.table(run),

@@ -53,11 +53,12 @@ SECTIONS = (
         "Runtimes",
         (
             *("runtime_overview", "comparisons", *OF_NETWORK, "pipeline_parts", "train_parts"),
-            *("ap_against_latency", "runtime_comparison"),
+            *("ap_against_latency", "startup", "runtime_comparison"),
         ),
         ("bench",),
     ),
     SectionPlan("precision", "What each precision costs", ("accuracies",)),
+    SectionPlan("network", "The network", ("network",)),
     SectionPlan("parity", "Parity", ("parity_errors", "parity", "certificates"), ("parity",)),
     SectionPlan("conversion", "Conversion", ("conversion",), ("conversion",)),
     SectionPlan("people", "People", ("people",), ("sample images",), always=True),
