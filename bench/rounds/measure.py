@@ -29,7 +29,7 @@ def measure(agenda: Agenda, means: Means) -> list[CellResult]:
     fails is out for this bench. means.tell(name, fields) hears "pass_started" (lane, number, cells, why:
     how many cells for each reason), "cell_started" (id, number, count, round), the child's "phase" (id,
     phase, s) and "waited" (id, try, why, waited_s, quiet), "round_finished" (id, round, status,
-    reason, value, verdict), "no_room_to_repeat" (repeats_s), once, where repeats may cost no more time and,
+    reason, value, verdict), "no_room_to_repeat" and "never_quiet" (repeats_s), each once, and,
     once a cell is complete, has failed or may not be timed, "cell_finished" (id, number, count, status,
     reason, skipped).
     """
@@ -103,7 +103,7 @@ class _Measuring:
             basis.artifact(cell),
             samples=samples,
             cpus=cpus,
-            repeat_s=self.repeats.room_s,
+            repeats=self.repeats,
         )
         value = outcome.value or {}
         if value:
@@ -126,8 +126,8 @@ class _Measuring:
         said = {"status": outcome.status, "reason": outcome.reason, "value": value.get("value")}
         verdict = after.rounds[-1].validity.verdict if value else None
         self.means.tell("round_finished", {"id": cell.id, "round": which, **said, "verdict": verdict})
-        if value and self.repeats.add(after.rounds[-1]):
-            self.means.tell("no_room_to_repeat", {"repeats_s": self.repeats.repeats_s})
+        for what in self.repeats.add(after.rounds[-1]) if value else ():
+            self.means.tell(what, {"repeats_s": self.repeats.repeats_s})
 
     def _raw(self, before: CellResult, number: int) -> list[dict[str, np.ndarray]]:
         """Return the raw samples of each of a cell's rounds and of the one that was measured last."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.cells.protocol import Protocol
 from bench.run.results import Round
+from bench.scenarios.tries import QUIET_MOST_S
+
+NO_ROOM, NEVER_QUIET = "no_room_to_repeat", "never_quiet"
+IN_VAIN = 3
+"""Rounds that stay disturbed in succession, after which a machine is called never quiet."""
 
 
 @dataclass
@@ -17,8 +22,10 @@ class Repeats:
     """Timed rounds that the bench is to measure at least."""
     rounds_s: float = 0.0
     repeats_s: float = 0.0
-    told: bool = False
-    """Whether it was told that there is no room."""
+    in_vain: int = 0
+    """Rounds in succession that stayed disturbed."""
+    told: set[str] = field(default_factory=set)
+    """What was told once."""
 
     @property
     def room_s(self) -> float:
@@ -26,10 +33,22 @@ class Repeats:
         least_s = self.planned * (self.protocol.warmup_s + self.protocol.measured_s)
         return max(0.0, self.rounds_s, least_s) - self.repeats_s
 
-    def add(self, made: Round) -> bool:
-        """Count a round; return whether it is the first that stayed disturbed for want of room."""
+    @property
+    def quiet_s(self) -> float:
+        """Return how long the next round waits for quiet, at most: half as long after each round in vain."""
+        return QUIET_MOST_S * 0.5**self.in_vain
+
+    def to_dict(self) -> dict[str, float]:
+        """Return what a round's child is told."""
+        return {"repeat_s": self.room_s, "quiet_s": self.quiet_s}
+
+    def add(self, made: Round) -> list[str]:
+        """Count a round; return what is to be told now, each once in a bench: NO_ROOM or NEVER_QUIET."""
         self.rounds_s += made.wall_s - made.repeats_s
         self.repeats_s += made.repeats_s
-        lacked = bool(made.disturbances) and made.tries < self.protocol.tries
-        first, self.told = lacked and not self.told, self.told or lacked
-        return first
+        self.in_vain = self.in_vain + 1 if made.disturbances else 0
+        lacks = made.disturbances and made.tries < self.protocol.tries and self.protocol.tries > 1
+        found = {NO_ROOM: bool(lacks), NEVER_QUIET: self.in_vain == IN_VAIN and self.protocol.tries > 1}
+        new = [what for what, holds in found.items() if holds and what not in self.told]
+        self.told.update(new)
+        return new

@@ -17,6 +17,7 @@ from bench.machine import fingerprint
 from bench.process import environment, launch
 from bench.process.launch import OnEvent
 from bench.rounds.passes import Session
+from bench.rounds.repeats import Repeats
 from bench.rounds.why_absent import missing, recorded
 from bench.run import artifacts
 from bench.run.folder import RunFolder
@@ -50,12 +51,12 @@ def run_round(
     *,
     samples: Path,
     cpus: tuple[int, ...] | None,
-    repeat_s: float = 0.0,
+    repeats: Repeats | None = None,
 ) -> launch.Outcome:
     """Return what became of one round; without an artifact, why there is none.
 
     samples: where it writes its raw samples, and where they stay; cpus: the logical processors that it may
-    use, None for all; repeat_s: how long it may measure again while others disturb it.
+    use, None for all; repeats: what it may spend on quiet, None for nothing.
     Request, events, log and result lie in bench/children/ID.
     """
     for stale in samples.parent.glob(f"{samples.stem}*.npz"):
@@ -71,7 +72,8 @@ def run_round(
         outcome = start(
             "bench.scenarios.round:cell",
             request(run, cell, matrix.protocol, samples, runner=runner, idle_w=means.idle_w)
-            | {"repeat_s": repeat_s, "timeout_s": means.timeout_s},
+            | (repeats.to_dict() if repeats else {})
+            | {"timeout_s": means.timeout_s},
             folder,
             cell,
             matrix.places.get(cell.runtime),

@@ -106,12 +106,13 @@ def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Conditions |
     waited_s, quiet) before each window that was waited for or is a repeat.
     """
     found, tries = Tries([]), job.protocol.get("tries", 1)
+    quiet_s = float(job.payload.get("quiet_s", QUIET_MOST_S))
     while len(found.windows) < tries and (not found.windows or found.windows[-1].disturbances):
         last = found.windows[-1] if found.windows else None
         room_s = _room_s(job, found.repeats_s) - (last.measured_s if last else 0.0)
         why, waited_s, quiet = last.disturbances if last else [], 0.0, True
         if room_s >= LOOK_S and (before := conditions.read() if last else warming):
-            met, waited_s, quiet = until_quiet(subject.once, min(QUIET_MOST_S, room_s), before)
+            met, waited_s, quiet = until_quiet(subject.once, min(quiet_s, room_s), before)
             why = why or met
         elif last:
             break

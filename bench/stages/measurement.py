@@ -11,6 +11,7 @@ from bench.cells import matrix
 from bench.cells.scenarios import SCENARIOS
 from bench.rounds import session
 from bench.rounds.plan import BESIDE, LACKS, OPEN
+from bench.rounds.repeats import IN_VAIN, NEVER_QUIET, NO_ROOM
 from bench.rounds.session import BenchRequest, BenchResult
 from bench.run import bench_file
 from bench.run.folder import RunFolder
@@ -61,11 +62,8 @@ def bench(run: RunFolder, chosen: matrix.Matrix, request: BenchRequest) -> Bench
             console.say(_pass_text(fields))
         if event == "waited":
             console.say(f"  {_waited_text(fields)}")
-        if event == "no_room_to_repeat":
-            console.say(
-                "measuring again has taken as long as the rounds themselves: where no room is left for it, "
-                "a disturbed round is used as it is, flagged"
-            )
+        if event in ONCE:
+            console.say(ONCE[event])
         if event == "round_finished":
             console.say(f"  {round_text(fields)}")
         if event == "cell_finished" and (fields["skipped"] or fields["status"] == "uncertified"):
@@ -74,6 +72,15 @@ def bench(run: RunFolder, chosen: matrix.Matrix, request: BenchRequest) -> Bench
             console.say(f"[{fields['number']}/{fields['count']}] {fields['id']}  {mark}{reason}")
 
     return session.run(run, chosen, request, on_event)
+
+
+ONCE = {
+    NO_ROOM: "waits and repeats have taken as long as the rounds themselves: where no room is left for them, "
+    "a disturbed round is used as it is, flagged",
+    NEVER_QUIET: f"{IN_VAIN} rounds in succession stayed disturbed: this machine is hardly ever quiet; waits get "
+    "shorter, and the least disturbed try of a round counts, flagged",
+}
+"""What is told once in a bench about what others do."""
 
 
 def _put_aside(profiles: Mapping[str, int]) -> str:

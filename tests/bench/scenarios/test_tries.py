@@ -26,7 +26,7 @@ from bench.cells.protocol import Protocol
 from bench.contract import RunnerSpec
 from bench.machine import conditions, disturbance
 from bench.machine.disturbance import CURES, Disturbance
-from bench.rounds.repeats import Repeats
+from bench.rounds.repeats import NEVER_QUIET, NO_ROOM, Repeats
 from bench.run import results
 from bench.run.results import Round
 from bench.scenarios import tries
@@ -212,14 +212,25 @@ def test_waits_and_repeats_never_take_longer_than_the_rounds() -> None:
     repeats, first = Repeats(protocol, planned=40), []
     made = Round(phases_s={}, count=1, wall_s=4.0, started="")
     for _ in range(40):
-        # A neighbour that never rests: the child spends what it is given, on two repeats of 9 s at most.
+        # A child that spends all that it is given, in vain.
         spent = min(18.0, repeats.room_s)
         found = {"wall_s": 4.0 + spent, "repeats_s": spent, "disturbances": other(0.5)}
-        first.append(repeats.add(msgspec.structs.replace(made, **found)))
+        first += repeats.add(msgspec.structs.replace(made, **found))
         assert repeats.repeats_s <= max(repeats.rounds_s, 40 * 1.5)
     assert repeats.repeats_s <= repeats.rounds_s
     assert repeats.repeats_s > 0.8 * repeats.rounds_s
-    assert first.count(True) == 1, "that there is no room is told once"
+    assert sorted(first) == [NEVER_QUIET, NO_ROOM], "each is told once"
+
+
+def test_where_it_is_never_quiet_waits_get_shorter_and_a_quiet_round_makes_them_long_again() -> None:
+    repeats = Repeats(Protocol.model_validate({"profile": "quick"}), planned=40)
+    made = Round(phases_s={}, count=1, wall_s=4.0, started="")
+    stayed = msgspec.structs.replace(made, disturbances=other(0.5))
+    waits = [repeats.quiet_s]
+    for one_more in (stayed, stayed, stayed, made):
+        repeats.add(one_more)
+        waits.append(repeats.quiet_s)
+    assert waits == [8.0, 4.0, 2.0, 1.0, 8.0]
 
 
 def test_what_was_measured_again_is_counted_with_what_to_do() -> None:
