@@ -77,8 +77,8 @@ def bench(run: RunFolder, chosen: matrix.Matrix, request: BenchRequest) -> Bench
 ONCE = {
     NO_ROOM: "waits and repeats have taken as long as the rounds themselves: where no room is left for them, "
     "a disturbed round is used as it is, flagged",
-    NEVER_QUIET: f"{IN_VAIN} rounds in succession stayed disturbed: this machine is hardly ever quiet; waits get "
-    "shorter, and the least disturbed try of a round counts, flagged",
+    NEVER_QUIET: f"{IN_VAIN} rounds in succession stayed disturbed: this machine is hardly ever quiet; "
+    "waits get shorter, and the least disturbed try of a round counts, flagged",
 }
 """What is told once in a bench about what others do."""
 
