@@ -9,8 +9,10 @@ from pose.errors import UserError
 from pose.files import write_bytes
 from reports.page import answers, html, several
 from reports.plots import breakdown, forest, glance, samples, style, training
+from reports.plots import distribution as distribution_
 from reports.plots import parity as parity_
 from reports.plots import plot as plot_
+from reports.plots import roofline as roofline_
 from reports.plots.cells import bench_plots
 from reports.plots.plot import Plot
 from reports.run.read import Run, read
@@ -21,6 +23,7 @@ from reports.tables import (
     comparisons,
     conditions,
     conversion,
+    distribution,
     headline,
     literature,
     measurement,
@@ -30,6 +33,7 @@ from reports.tables import (
     overview,
     parity,
     people,
+    roofline,
     startup,
 )
 from reports.tables import breakdown as breakdown_
@@ -121,6 +125,8 @@ def all_tables(run: Run) -> list[Table]:
         comparisons.comparisons(run),
         accuracy.table(run),
         overview.overview(run),
+        distribution.table(run),
+        roofline.table(run),
         startup.table(run),
         network.table(run),
         *breakdown_.tables(run),
@@ -142,6 +148,8 @@ def all_plots(run: Run) -> list[Plot]:
         parity_.errors(run),
         forest.plot(run),
         *bench_plots(run),
+        distribution_.plot(run),
+        roofline_.plot(run),
         *breakdown.plots(run),
         samples.figure(run),
     )

@@ -10,9 +10,10 @@ from bench.cells.scenarios import LATENCY
 from bench.run.results import CellResult
 from bench.statistics import unpaired
 from bench.verdicts.ap_differences import ApDifference
-from reports.answers.ranking import Ratio, rankings, value
+from reports.answers.ranking import Ratio, rankings
 from reports.run.read import Run
 from reports.words import cells, certification
+from reports.words.cells import value
 
 ACCEPTED = ("equal", "higher")
 """Verdicts on an AP against its source that cost nothing."""

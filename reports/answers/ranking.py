@@ -14,6 +14,7 @@ from bench.verdicts.comparisons import COMPARISON_SETS
 from reports.formats import milliseconds, per_second, runtime
 from reports.run.read import Run
 from reports.words import cells, certification, comparisons
+from reports.words.cells import value
 from reports.words.comparisons import RankedPair
 
 Ratio = tuple[float, float, float]
@@ -114,14 +115,6 @@ def _ranking(lane: Lane, found: Sequence[CellResult], pairs: Iterable[RankedPair
         left_out=tuple(cell for cell in found if cell not in ranked),
         pairs={(p.found.a, p.found.b): p for p in pairs if {p.found.a, p.found.b} <= ids},
     )
-
-
-def value(cell: CellResult) -> float | None:
-    """Return what a cell's rounds come to, in its scenario's unit: what is compared."""
-    found = cell.stats.get("value")
-    if found is None and (by := cell.stats.get(SCENARIOS[cell.axes.scenario].figure)) is not None:
-        found = by.get("p50") if isinstance(by, dict) else by
-    return float(found) if isinstance(found, int | float) else None
 
 
 def figure(cell: CellResult) -> str:

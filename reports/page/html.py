@@ -52,8 +52,8 @@ SECTIONS = (
         "runtimes",
         "Runtimes",
         (
-            *("runtime_overview", "comparisons", *OF_NETWORK, "pipeline_parts", "train_parts"),
-            *("ap_against_latency", "startup", "runtime_comparison"),
+            *("runtime_overview", "comparisons", "latency_distribution", *OF_NETWORK, "pipeline_parts"),
+            *("train_parts", "ap_against_latency", "roofline", "startup", "runtime_comparison"),
         ),
         ("bench",),
     ),

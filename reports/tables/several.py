@@ -8,12 +8,13 @@ from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS
 from bench.run.results import CellResult
 from bench.verdicts.noise_floor import difference
-from reports.answers.ranking import figure, value
+from reports.answers.ranking import figure
 from reports.formats import Absent, Noted, Value, milliseconds, minute, or_absent, per_second, score
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
 from reports.words import cells as cells_
 from reports.words import certification, measurement
+from reports.words.cells import value
 
 COMMAND = "twinpose report RUN RUN --out DIR"
 

@@ -89,6 +89,14 @@ def ap(result: CellResult, cells: Iterable[CellResult]) -> Value:
     return coco_number(scored.stats.get("AP"))
 
 
+def value(result: CellResult) -> float | None:
+    """Return what a cell's rounds come to, in its scenario's unit: what is compared."""
+    found = result.stats.get("value")
+    if found is None and (by := result.stats.get(SCENARIOS[result.axes.scenario].figure)) is not None:
+        found = by.get("p50") if isinstance(by, dict) else by
+    return float(found) if isinstance(found, int | float) else None
+
+
 def latency(result: CellResult, percentile: str) -> Value:
     """Return a percentile of a query in milliseconds, or why there is none.
 

@@ -81,14 +81,14 @@ def test_a_whole_run_gives_every_table_and_plot(report: Path):
         *("headline", "per_epoch_map", "training", "test", "conversion", "runtime_overview"),
         *("parity", "certificates", "runtime_comparison", "failures", "stages"),
         *("measurement", "comparisons", "conditions", "pipeline_parts", "train_parts", "epochs"),
-        *("network", "startup"),
+        *("network", "startup", "roofline"),
     }
     assert tables == {f"{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")}
     plots = {path.name for path in (report.parent / "plots").iterdir()}
     figures = {
         *("training_ap", "training_loss", "learning_rate"),
         *("parity_errors", "ap_against_latency", "latency", "throughput", "samples"),
-        *("comparisons", "pipeline_parts", "train_parts", "at_a_glance"),
+        *("comparisons", "pipeline_parts", "train_parts", "at_a_glance", "roofline"),
     }
     assert plots == {f"{name}.{suffix}" for name in figures for suffix in ("svg", "png")}
 
@@ -120,7 +120,7 @@ def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
     assert figures == [
         *("at_a_glance", "training_ap", "training_loss", "learning_rate"),
         *("comparisons", "latency", "throughput", "pipeline_parts", "train_parts"),
-        *("ap_against_latency", "parity_errors"),
+        *("ap_against_latency", "roofline", "parity_errors"),
     ]
     for body in re.findall(r'class="plot.*?(<svg.*?</svg>)', page, re.DOTALL):
         assert 'role="img"' in body
@@ -131,9 +131,9 @@ def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
 
 def test_every_table_has_a_caption_that_names_source_command_and_files(page: str):
     tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
-    assert len(tables) == 18
+    assert len(tables) == 19
     assert all("<caption" in table and 'scope="col"' in table and 'scope="row"' in table for table in tables)
-    assert page.count('<p class="source">') == len(tables) + 12
+    assert page.count('<p class="source">') == len(tables) + 13
     for line in re.findall(r'<p class="source">(.*?)</p>', page, re.DOTALL):
         assert re.search(r"Source: .+ Made by <code>twinpose .+</code>\. Files: (tables|plots)/\w+\.", line)
 
