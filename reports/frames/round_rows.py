@@ -26,6 +26,7 @@ ROUND = {
     "value": "float64", "unit": "string", "round_verdict": "string", "round_verdict_reasons": "strings",
     "conditions": "string", "peak_rss_bytes": "int64", "peak_pss_bytes": "int64",
     "peak_device_bytes": "int64", "energy_j": "float64",
+    "tries": "int64", "try_number": "int64", "repeats_s": "float64", "disturbances": "strings",
 }  # fmt: skip
 """What belongs to the round; null in the one row of a cell that has none. `conditions` is JSON."""
 
@@ -66,6 +67,7 @@ def _round(one: Round) -> dict[str, Any]:
         "round_verdict": one.validity.verdict,
         "round_verdict_reasons": one.validity.reasons,
         "conditions": json.dumps(one.conditions),
+        "disturbances": [found.text for found in one.disturbances],
         **{f"phase_{name}_s": seconds for name, seconds in one.phases_s.items()},
         **_figures("round", one.stats),
     }
