@@ -24,7 +24,10 @@ def at_what_cost(run: Run) -> Answer:
     found = options(run)
     here = _by_precision(found)
     if not here:
-        said, again = f"No {OPENVINO.title} cell has a figure", verb(run, "bench", f"-k {OPENVINO.name}")
+        said, again = (
+            f"No {OPENVINO.title} cell has a certified latency",
+            verb(run, "bench", f"-k {OPENVINO.name}"),
+        )
         return answer(word=NOT_DECIDED, said=said, decides="measure it,", command=again, state="open")
     baseline = min((one for one in found if one.is_source), key=_rank, default=None)
     first, *others = here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bench.cells.protocol import MOST_ROUNDS
 from bench.run.results import CellResult
 from bench.statistics.samples import counted
 from bench.verdicts import open_pairs
@@ -21,7 +22,7 @@ def outlook(run: Run) -> Outlook:
 def more_rounds(run: Run, pairs: Iterable[tuple[CellResult, CellResult]]) -> tuple[str, str]:
     """Return what would decide pairs of cells, and what to type for it.
 
-    Pairs that the bench did not rank need a new measurement; what no bench in reason tells apart, nothing.
+    Pairs that the bench did not rank need a new measurement; what no bench in reason tells apart, less noise.
     """
     asked = {frozenset((a.id, b.id)) for a, b in pairs}
     found = [one for one in outlook(run).pairs if frozenset((one.a, one.b)) in asked]
@@ -29,7 +30,7 @@ def more_rounds(run: Run, pairs: Iterable[tuple[CellResult, CellResult]]) -> tup
         return "measure them again,", verb(run, "bench", "--again")
     if decides := passes(Outlook(tuple(found), outlook(run).pass_s)):
         return decides, verb(run, "bench", "--more")
-    return f"nothing in reason: they differ by {max(one.within for one in found):.1%} at most", ""
+    return f"a quieter machine: {MOST_ROUNDS} rounds tell no more here,", verb(run, "bench", "--again")
 
 
 def passes(left: Outlook) -> str:

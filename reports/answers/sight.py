@@ -79,7 +79,7 @@ def _kind(reason: str) -> str:
 def _example(doubtful: list[CellResult], kind: str) -> str:
     reasons = [why for cell in doubtful for why in cell.validity.reasons if _kind(why) == kind]
     worst = max((doubt(why.split(": ", 1)[-1]) for why in reasons), key=lambda one: one.value)
-    return worst.text
+    return worst.text.split(";")[0]
 
 
 def _not_here(run: Run) -> str:

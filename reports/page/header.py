@@ -131,7 +131,8 @@ def _said(run: Run, key: str) -> str:
 
 def subject(run: Run) -> str:
     """Return what was compared, on what machine, in one line."""
-    model = f", {run.recipe.model.backbone} pose network" if run.recipe else ""
+    backbone = run.recipe.model.backbone.replace("resnet", "ResNet-") if run.recipe else ""
+    model = f", {backbone} pose network" if backbone else ""
     cpu = (run.facts.get("machine") or {}).get("cpu") or {}
     cores, name = cpu.get("usable_cores"), cpu.get("model")
     where = f", {counted(cores, 'core', 'cores')} of {name}" if isinstance(cores, int) and name else ""

@@ -31,12 +31,11 @@ def plot(run: Run) -> Plot | None:
     if not found:
         return None
     tips: Tips = {}
-    columns = min(len(found), SIDE_BY_SIDE)
-    lines = ceil(len(found) / columns)
+    lines = ceil(len(found) / SIDE_BY_SIDE)
     most = max(len(one.leaders) for one in found)
     with drawing():
-        drawn = Figure(figsize=(3.9 * columns, lines * (0.27 * most + 0.95)))
-        panels = drawn.subplots(lines, columns, squeeze=False).flat
+        drawn = Figure(figsize=(3.9 * SIDE_BY_SIDE, lines * (0.27 * most + 0.95)))
+        panels = drawn.subplots(lines, SIDE_BY_SIDE, squeeze=False).flat
         low, high = _reach(found)
         for axes, ranking in zip(panels, found, strict=False):
             _draw(run, axes, ranking, most, tips)

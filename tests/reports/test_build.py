@@ -197,7 +197,7 @@ def test_every_answer_leads_to_its_evidence(page: str):
 
 def test_a_summary_for_a_pull_request_has_the_answers_alone(report: Path):
     text = (report.parent / "summary.md").read_text()
-    assert text.startswith("**demo**: TensorFlow and PyTorch, resnet18 pose network, 2 cores of Example CPU")
+    assert text.startswith("**demo**: TensorFlow and PyTorch, ResNet-18 pose network, 2 cores of Example CPU")
     assert text.count("\n| ") == 9
     assert "| Same network? | **Yes, proven**: float64 outputs agree to 4.4e-14" in text
     assert "`twinpose bench runs/demo -k accuracy`" in text
