@@ -115,9 +115,10 @@ def _percentiles(
 def validity(rounds: list[Round], wanted: int) -> Validity:
     """Return a cell's verdict from its rounds'; rounds that are missing flag it.
 
-    A reason of what others did says what to do about it.
+    A reason of what others did says what to do about it; how a round drifted and spread under that is
+    no other reason.
     """
-    steady = [known for one in rounds if (known := _steadiness(one))]
+    steady = [known for one in rounds if not one.disturbances and (known := _steadiness(one))]
     found = validity_.cell_validity(
         [one.validity for one in rounds], steady, _half_width(rounds) if steady else None, _cures(rounds)
     )

@@ -108,6 +108,18 @@ def test_a_flag_for_what_others_did_says_what_to_do() -> None:
     assert cell_figures.validity(made, 3) == Validity()
 
 
+def test_how_a_disturbed_round_drifted_and_spread_is_no_other_reason() -> None:
+    said = "other work took 49% of the processors' time"
+    spoilt = {"validity": Validity("FLAGGED", [said]), "disturbances": [Disturbance("other work", 9.8, said)]}
+    unsteady = {"drift": -0.3, "spread": 0.2}
+    plain = run_folders.result(run_folders.cell(), [5.0, 5.01, 5.02]).rounds
+    made = [msgspec.structs.replace(one, stats=one.stats | unsteady) for one in plain]
+    assert len(cell_figures.validity(made, 3).reasons) == 2
+    disturbed = [msgspec.structs.replace(one, **spoilt) for one in made]
+    [reason] = cell_figures.validity(disturbed, 3).reasons
+    assert reason.startswith(f"3 of 3 rounds: {said}")
+
+
 def test_an_accuracy_below_zero_is_judged_like_any_other() -> None:
     made = run_folders.result(run_folders.cell("accuracy"), [-1.0]).rounds
     assert cell_figures.validity(made, 1) == Validity()
