@@ -110,7 +110,8 @@ def _pass_text(fields: dict[str, Any]) -> str:
 def _waited_text(fields: dict[str, Any]) -> str:
     """Return a line about a window that was waited for, or is measured again."""
     why, seconds = "; ".join(fields["why"]), f"{fields['waited_s']:.1f} s"
-    quiet = f"quiet after {seconds}" if fields["quiet"] else f"{seconds} without quiet"
+    in_vain = f"no quiet in {seconds}" if fields["waited_s"] >= 0.05 else "not quiet"
+    quiet = f"quiet after {seconds}" if fields["quiet"] else in_vain
     return f"{fields['id']}  {why}: {'measured again, ' if fields['try'] > 1 else ''}{quiet}"
 
 

@@ -31,7 +31,7 @@ def test_a_pass_says_in_grammar_how_many_cells_it_has_and_why(why: dict[str, int
     [
         (1, True, "quiet after 2.1 s"),
         (2, True, "measured again, quiet after 2.1 s"),
-        (3, False, "measured again, 2.1 s without quiet"),
+        (3, False, "measured again, no quiet in 2.1 s"),
     ],
 )
 def test_a_wait_for_quiet_is_told(which: int, quiet: bool, said: str) -> None:
