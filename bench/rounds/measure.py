@@ -104,6 +104,7 @@ class _Measuring:
             samples=samples,
             cpus=cpus,
             repeats=self.repeats,
+            first=not before.rounds,
         )
         value = outcome.value or {}
         if value:

@@ -52,11 +52,13 @@ def run_round(
     samples: Path,
     cpus: tuple[int, ...] | None,
     repeats: Repeats | None = None,
+    first: bool = True,
 ) -> launch.Outcome:
     """Return what became of one round; without an artifact, why there is none.
 
     samples: where it writes its raw samples, and where they stay; cpus: the logical processors that it may
-    use, None for all; repeats: what it may spend on quiet, None for nothing.
+    use, None for all; repeats: what it may spend on quiet, None for nothing; first: whether the cell has no
+    round before it.
     Request, events, log and result lie in bench/children/ID.
     """
     for stale in samples.parent.glob(f"{samples.stem}*.npz"):
@@ -73,7 +75,7 @@ def run_round(
             "bench.scenarios.round:cell",
             request(run, cell, matrix.protocol, samples, runner=runner, idle_w=means.idle_w)
             | (repeats.to_dict() if repeats else {})
-            | {"timeout_s": means.timeout_s},
+            | {"timeout_s": means.timeout_s, "first": first},
             folder,
             cell,
             matrix.places.get(cell.runtime),

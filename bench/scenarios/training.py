@@ -25,6 +25,10 @@ BATCHES = 4
 LEAST_PARTS = 5
 """Times that each part of a step is measured, at least."""
 
+PARTS_ONCE = ("quick",)
+"""Profiles by which a cell's first round alone takes the step apart: tracing the parts costs more than the
+whole window."""
+
 PARTS_SHARE = 0.5
 """How long the parts are measured, of the measured window; they come after it and in turn."""
 
@@ -56,14 +60,19 @@ class TrainingSteps:
         """Begin the measured phase; a step leaves nothing to forget or to wait for."""
 
     def summarise(self, durations_ns: np.ndarray) -> Summary:
-        """Return steps a second, and the parts of a step, which are measured here and now."""
+        """Return steps a second, and the parts of a step, which are measured here and now.
+
+        By a profile of PARTS_ONCE in the cell's first round alone.
+        """
         if not math.isfinite(self.loss):
             raise UserError(
                 f"the loss became {self.loss} while steps were measured; expected a finite one; "
                 "lower training.learning_rate"
             )
-        with self.job.phases("parts"):
-            parts = self._parts()
+        parts: dict[str, np.ndarray] = {}
+        if self.job.payload.get("first", True) or self.job.protocol.get("profile") not in PARTS_ONCE:
+            with self.job.phases("parts"):
+                parts = self._parts()
         per_s = len(durations_ns) / (float(durations_ns.sum()) / 1e9)
         found = {
             "steps_per_s": per_s,
@@ -71,7 +80,7 @@ class TrainingSteps:
             "step_ms": samples_.latency(durations_ns)["latency_ms"],
             "n": len(durations_ns),
             "batch": self.batch,
-            "phases_ms": phases_ms(parts),
+            **({"phases_ms": phases_ms(parts)} if parts else {}),
         }
         samples = {"step_ns": durations_ns} | {f"parts_{name}_ns": values for name, values in parts.items()}
         return Summary(per_s, found, len(durations_ns), samples)

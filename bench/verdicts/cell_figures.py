@@ -72,9 +72,9 @@ def _energy(cell: Cell, rounds: list[Round]) -> dict[str, float | None]:
 
 
 def _merged(by_round: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return each figure's median over rounds; what is no number is the last round's."""
+    """Return each figure's median over the rounds that have it; what is no number is the last one's."""
     merged: dict[str, Any] = {}
-    for name, last in by_round[-1].items():
+    for name, last in {name: value for one in by_round for name, value in one.items()}.items():
         given = [one[name] for one in by_round if name in one]
         if isinstance(last, dict):
             merged[name] = _merged([one for one in given if isinstance(one, dict)])

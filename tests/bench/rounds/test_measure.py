@@ -50,6 +50,13 @@ def test_latency_has_its_samples_beside_it(run_folder: Path):
     assert phases["compile"] is None
 
 
+def test_a_round_is_told_whether_its_cell_had_one_before(run_folder: Path):
+    told = run_folder / "bench" / "children" / one().cells[0].id / "request.json"
+    for rounds in (1, 2):
+        bench(run_folder, one(protocol={"rounds": rounds}))
+        assert json.loads(told.read_text())["payload"]["first"] == (rounds == 1)
+
+
 def test_throughput_counts_whole_batches(run_folder: Path):
     [result] = bench(run_folder, one("throughput", batch=8))
     assert result.status == "ok"

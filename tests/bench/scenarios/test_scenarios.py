@@ -312,6 +312,19 @@ def test_the_phases_of_a_step_add_up_to_it(
     assert sum(phases) == pytest.approx(found["step"], abs=1e-6)
 
 
+@pytest.mark.parametrize(("profile", "again"), [("quick", False), ("standard", True), ("official", True)])
+def test_quick_takes_a_step_apart_in_a_cells_first_round_alone(
+    run_folder: Path, fake_twin: None, profile: str, again: bool
+) -> None:
+    asked = payload(run_folder, "train", batch=4, protocol=PROTOCOL | {"profile": profile})
+    for first in (True, False):
+        found, samples = measured(asked | {"first": first})
+        parted = first or again
+        assert ("phases_ms" in found["stats"]) == ("parts_step_ns" in samples) == parted
+        assert ("parts" in found["phases_s"]) == parted
+        assert found["stats"]["n"] == len(samples["step_ns"])
+
+
 def test_parts_are_measured_in_turn():
     seen: list[tuple[str, int]] = []
     actions = {name: lambda given, name=name: seen.append((name, given)) for name in ("a", "b")}

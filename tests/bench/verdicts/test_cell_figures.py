@@ -37,6 +37,16 @@ def test_a_steps_p90_needs_64_steps_in_all_rounds(of_a_round: int, enough: bool)
     assert nulls == ({} if enough else {"step_ms.p90": "62 queries in all rounds, needs 64"})
 
 
+def test_what_one_round_alone_has_found_is_the_cells() -> None:
+    """`quick` takes a training step apart in the first round alone."""
+    axes = run_folders.cell("train")
+    first, *later = run_folders.result(axes, [5.0, 5.0, 6.0]).rounds
+    parted = msgspec.structs.replace(first, stats={"phases_ms": {"forward": 2.0, "to_device": None}, "n": 7})
+    later = [msgspec.structs.replace(one, stats={"n": 9}) for one in later]
+    found = cell_figures.figures(axes, PROTOCOL, [parted, *later], [{}, {}, {}])
+    assert found["phases_ms"] == {"forward": 2.0, "to_device": None}
+
+
 def test_the_devices_clock_is_under_the_rule_of_the_hosts() -> None:
     durations_ns = np.arange(1, 11) * 1_000_000
     found = figures("latency", {"latency_ns": durations_ns, "device_ns": durations_ns // 2})
