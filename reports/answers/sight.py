@@ -34,7 +34,9 @@ def how_sure(run: Run) -> Answer:
         said = sentences(("; ".join(noise.reasons), said))
         return answer(word="Not at all", said=said, decides="a quieter machine,", command=again, state="no")
     if noise.resolution is None:
-        said = sentences(("No cell was measured against itself", said))
+        why = "A cell against itself gave no interval"
+        why = why if noise.history else "No cell was measured against itself"
+        said = sentences((why, said))
         return answer(word="Not known", said=said, decides="an A/A pair,", command=again, state="open")
     word = f"Sees differences from {difference(noise.resolution)}"
     left = outlook(run)

@@ -96,11 +96,11 @@ def pairs(run: Run) -> list[RankedPair]:
 
 def _pair(run: Run, found: Comparison, a: CellResult | None, b: CellResult | None) -> RankedPair:
     spoilt = [reason for cell, cell_id in ((a, found.a), (b, found.b)) if (reason := _spoilt(cell, cell_id))]
-    doubts = {
-        f"{cells.name(cell.axes)}: {doubt}"
-        for cell in (a, b)
-        if cell and (doubt := certification.doubt(run, cell))
-    }
+    doubted = {cell.id: doubt for cell in (a, b) if cell and (doubt := certification.doubt(run, cell))}
+    # What both share is said once, and of no cell by name: all comparisons may share it.
+    both = len(doubted) > 1 and len(set(doubted.values())) == 1
+    named = (f"{cells.name(cell.axes)}: {doubted[cell.id]}" for cell in (a, b) if cell and cell.id in doubted)
+    doubts = set(doubted.values()) if both else set(named)
     # The bench's own reason says it already, and better.
     own = found.verdict is None and found.reason
     return RankedPair(found, a, b, None if own else "; ".join(spoilt) or None, tuple(sorted(doubts)))

@@ -132,6 +132,15 @@ def test_a_comparison_of_an_uncertified_cell_says_so(run: Run):
     assert row["reason"] == "PyTorch on OpenVINO: timed without a certificate (--uncertified)"
 
 
+def test_a_doubt_that_both_cells_share_is_said_once_of_neither_by_name(run: Run):
+    bare = with_cell(with_cell(run, OPENVINO, certificate_id=None), GRAPH, certificate_id=None)
+    pair = next(pair for pair in comparisons.pairs(bare) if (pair.found.a, pair.found.b) == (OPENVINO, GRAPH))
+    assert pair.reasons == ("timed without a certificate (--uncertified)",)
+    table = comparisons_.comparisons(bare)
+    assert table is not None
+    assert len([reason for reason in table.reasons if "--uncertified" in reason]) <= 3
+
+
 def test_the_noise_floor_is_shown_and_not_counted(run: Run, stored: list[dict[str, Any]]):
     found = comparisons.pairs(run)
     assert sum(comparisons.counts(found).values()) == len(stored) - 1
