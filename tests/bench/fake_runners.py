@@ -8,6 +8,7 @@ import io
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,23 @@ class Oversubscribed(NullRunner):
         for thread in work:
             thread.join()
         return super().infer(images)
+
+
+class HalfIdle(NullRunner):
+    """Says that it runs its lane's threads, and has a pool of two of which one computes."""
+
+    def __init__(self, spec: RunnerSpec) -> None:
+        super().__init__(spec)
+        self.threads, self.work = spec.threads, bytes(2**24)
+        self.busy, self.idle = (ThreadPoolExecutor(1) for _ in range(2))
+        self.idle.submit(int).result()
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        self.busy.submit(hashlib.sha256, self.work).result()
+        return super().infer(images)
+
+    def effective(self) -> dict[str, Any]:
+        return {"precision": "fp32", "threads": self.threads}
 
 
 class Lazy(Sleeper):

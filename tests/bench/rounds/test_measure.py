@@ -25,6 +25,7 @@ from bench.rounds.passes import Session
 from bench.run import journal
 from bench.run import results as results_
 from bench.run.results import CellResult
+from bench.scenarios import watch
 from bench.statistics import validity
 from bench.verdicts import ap_differences
 from pose import bootstrap
@@ -63,6 +64,16 @@ def test_throughput_counts_whole_batches(run_folder: Path):
     blocks = results_.samples(run_folder, result)["block_ns"]
     assert result.stats["n"] == result.rounds[0].count == len(blocks) * 4
     assert result.stats["images_per_s"] == pytest.approx(len(blocks) * 4 * 8 / (blocks.sum() / 1e9))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads are listed in /proc")
+def test_a_pool_of_which_half_is_idle_is_read_back_as_it_computed(run_folder: Path):
+    [result] = bench(run_folder, one(protocol={"measured_s": 0.5}), "HalfIdle")
+    assert (result.effective["threads_set"], result.effective["threads_computed"]) == (2, 1)
+    [made] = result.rounds
+    # Where others leave it less than a core it may have waited for them.
+    if made.conditions["cores_used"] >= watch.COMPUTING_CORES:
+        assert "1 of the lane's 2 threads computed" in made.validity.reasons
 
 
 @pytest.mark.parametrize("threads", [1, 2])
