@@ -196,9 +196,9 @@ class Agenda:
 
     @property
     def first_look(self) -> int | None:
-        """Return the rounds at which a stopping rule looks first; None for a fixed number."""
+        """Return the rounds at which a stopping rule looks first, 2 at least; None for a fixed number."""
         protocol = self.plan.basis.matrix.protocol
-        return protocol.rounds if protocol.is_sequential or self.more else None
+        return max(2, protocol.rounds) if protocol.is_sequential or self.more else None
 
     def due(self, lane: Lane) -> dict[Cell, str]:
         """Return which cells of a lane are due for a round, and why each is: LACKS, BESIDE or OPEN.

@@ -122,13 +122,13 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def degrees_of_freedom(n: int, first_look: int | None = None) -> int:
-    """Return n - 1, or under a stopping rule those of its first look.
+    """Return n - 1, or under a stopping rule those of its first look; never below 1.
 
     A rule that stops on a small deviation reports deviations that are too small. Stein 1945 takes the
     deviation of the first look alone, which is exact; taking its degrees of freedom with the deviation
     of all pairs is nearly so, and uses all pairs.
     """
-    return (n if first_look is None else min(n, first_look)) - 1
+    return (n if first_look is None else min(n, max(2, first_look))) - 1
 
 
 def tail_share(n: int, first_look: int | None = None) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.statistics.paired import CONFIDENCE, MARGIN, ROUNDING, holm, quantile, tail
+from bench.statistics.paired import CONFIDENCE, MARGIN, ROUNDING, degrees_of_freedom, holm, quantile, tail
 
 ALPHA = 1 - CONFIDENCE
 EXACT_UP_TO = 8
@@ -98,14 +98,12 @@ def welch(a: np.ndarray, b: np.ndarray, looks: Looks = (None, None)) -> tuple[np
     run counts with the degrees of freedom of its first look, as in docs/method/statistics.md.
     """
     n, k = a.shape[1], b.shape[1]
-    first_n, first_k = (min(size, look or size) for size, look in zip((n, k), looks, strict=True))
+    free_a, free_b = map(degrees_of_freedom, (n, k), looks)
     of_a, of_b = a.var(axis=1, ddof=1) / n, b.var(axis=1, ddof=1) / k
     error = np.sqrt(of_a + of_b)
     some = error > ROUNDING
-    below = of_a**2 / (first_n - 1) + of_b**2 / (first_k - 1)
-    freedom = np.divide(
-        (of_a + of_b) ** 2, below, where=some, out=np.full(len(a), float(first_n + first_k - 2))
-    )
+    below = of_a**2 / free_a + of_b**2 / free_b
+    freedom = np.divide((of_a + of_b) ** 2, below, where=some, out=np.full(len(a), float(free_a + free_b)))
     return np.where(some, error, 0.0), freedom
 
 

@@ -189,3 +189,6 @@ def test_rounds_that_more_adds_pay_for_looking_even_where_the_number_was_fixed(r
     assert kept.first_look == 3
     [later] = bench(run_folder, one(protocol={"rounds": 4, "measured_s": 0.02}))
     assert later.first_look == 3, "what was looked at stays paid for"
+
+    [single] = bench(run_folder, one(protocol={"rounds": 1, "measured_s": 0.02}), more=True, again=True)
+    assert single.first_look == 2, "after one round there is nothing to look at"

@@ -16,7 +16,7 @@ FIGURE = st.floats(1e-3, 1e6)
 ARMS = st.lists(st.tuples(FIGURE, FIGURE), min_size=2, max_size=40).map(
     lambda pairs: tuple(zip(*pairs, strict=True))
 )
-LOOKS = st.sampled_from([None, 10])
+LOOKS = st.sampled_from([None, 1, 2, 10])
 P_VALUES = st.lists(st.none() | st.floats(0, 1), max_size=30)
 
 
@@ -79,6 +79,12 @@ def test_under_a_stopping_rule_the_degrees_of_freedom_are_those_of_its_first_loo
     assert stopped.p > plain.p
     assert paired.paired_ratio(a[:10], b[:10], 10) == paired.paired_ratio(a[:10], b[:10])
     assert paired.paired_ratio(a[:5], b[:5], 10) == paired.paired_ratio(a[:5], b[:5])
+
+
+def test_a_look_after_one_round_can_judge_nothing_so_the_first_is_at_two():
+    a, b = drawn(5)
+    assert paired.paired_ratio(a, b, first_look=1) == paired.paired_ratio(a, b, first_look=2)
+    assert paired.equivalence(a, b, first_look=1) == paired.equivalence(a, b, first_look=2)
 
 
 @given(ARMS, LOOKS)

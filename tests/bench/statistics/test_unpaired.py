@@ -116,6 +116,7 @@ def test_a_stopping_rule_widens_the_interval() -> None:
     assert stopped.interval[0] < fixed.interval[0] < fixed.interval[1] < stopped.interval[1]
     logs = (np.log(arms[0])[None], np.log(arms[1])[None])
     assert welch(*logs, (10, 10))[1] < welch(*logs)[1]
+    assert welch(*logs, (1, 1))[1] == welch(*logs, (2, 2))[1], "a look after one round can judge nothing"
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import astuple
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -278,6 +279,20 @@ def test_the_stopping_rule_widens_what_is_reported():
     assert stopped.interval is not None
     assert stopped.interval[0] < fixed.interval[0] < fixed.interval[1] < stopped.interval[1]
     assert stopped.p_equivalence == paired.equivalence(noisy(5, n=20), noisy(10, n=20, seed=1), first_look=10)
+
+
+def test_a_look_after_one_round_costs_nobody_a_verdict(tmp_path: Path):
+    """Older benches noted a first look of one round."""
+    looked = [
+        msgspec.structs.replace(cell(arm, noisy(10 * (seed + 1), seed=seed)), first_look=1)
+        for seed, arm in enumerate(SHIPPED[:2])
+    ]
+    found = comparisons.compare_lanes(
+        [*looked, cell(SHIPPED[2], noisy(5)), cell(SHIPPED[3], noisy(20, seed=9))]
+    )
+    assert all(one.p_holm is not None and 0 <= one.p_holm < 1 for one in found)
+    comparisons.write(tmp_path, found)
+    assert comparisons.read(tmp_path) == tuple(found)
 
 
 @given(st.integers(0, 1000), st.sampled_from(["latency", "throughput"]), st.floats(0.8, 1.25))
