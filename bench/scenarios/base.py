@@ -105,7 +105,7 @@ class Workload(Protocol):
         """Do the number-th query, block, batch or step; return when its result is on the host."""
 
     def start(self) -> None:
-        """Begin a measured window: note into fresh lists, for an earlier window keeps its own."""
+        """Note into fresh lists from now on: before a window, and after it, for it keeps its own."""
 
     def summarise(self, durations_ns: np.ndarray) -> Summary:
         """Return what the durations (n,) int64 of `once` come to."""

@@ -158,8 +158,9 @@ def _window(job: RoundJob, subject: Workload, loop: Loop, waited_s: float = 0.0)
     with job.phases("measured"):
         durations_ns = loop(subject.once, job.protocol["measured_s"], job.protocol["measured_queries"])
     seen, disturbances = watched.end()
-    # A later window must not change what this one noted; the runner and its like are shared.
+    # Neither a later window nor the wait before it may add to what this one noted; the runner is shared.
     kept, measured_s = copy.copy(subject), job.phases.seconds["measured"] or 0.0
+    subject.start()
     return Window(kept, durations_ns, seen, disturbances, measured_s, waited_s)
 
 

@@ -42,16 +42,16 @@ SPEC = RunnerSpec(
 
 
 class Subject:
-    """Notes the number of the window in which it is called."""
+    """Notes in which window it is called, or in which wait (negative)."""
 
     def __init__(self) -> None:
-        self.window, self.noted = 0, [0]
+        self.within, self.noted = 0, [0]
 
     def once(self, number: int) -> None:
-        self.noted.append(self.window)
+        self.noted.append(self.within)
 
     def start(self) -> None:
-        self.window, self.noted = self.window + 1, []
+        self.noted = []
 
 
 def other(share: float) -> list[Disturbance]:
@@ -70,19 +70,27 @@ def tried(
         told.extend([fields] if name == "waited" else [])
 
     watch = SimpleNamespace(end=lambda: ({"conditions": {"doubts": []}, "energy_j": None}, other(next(met))))
+    subject, windows = Subject(), itertools.count(1)
+
+    def wait(action: Any, most_s: float, before: Any) -> tuple[list[Disturbance], float, bool]:
+        subject.within = -abs(subject.within)
+        action(0)
+        return [], 2.0, True
+
     monkeypatch.setattr(tries, "Watch", lambda job: watch)
-    monkeypatch.setattr(tries, "until_quiet", lambda action, most_s, before: ([], 2.0, True))
+    monkeypatch.setattr(tries, "until_quiet", wait)
     monkeypatch.setattr("bench.scenarios.base.perf_counter_ns", lambda: next(clock))
     protocol = {"tries": most, "measured_s": 1.0, "measured_queries": 2, "timeout_s": 600}
     job = RoundJob(SPEC, protocol, {"repeat_s": 100.0, **payload}, Phases(emit))
 
     def loop(action: Any, seconds: float, queries: int) -> np.ndarray:
+        subject.within = next(windows)
         for number in range(queries):
             action(number)
         # The more a window is disturbed, the faster it looks: which must not matter.
         return np.array([1000 - 10 * len(told)] * queries, np.int64)
 
-    return tries.measured(job, Subject(), loop, None), told  # type: ignore[arg-type]
+    return tries.measured(job, subject, loop, None), told  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +113,7 @@ def test_the_first_undisturbed_try_counts_or_else_the_least_disturbed(
     assert (len(found.windows), found.place + 1) == (made, counts)
     assert [one["try"] for one in told] == list(range(2, made + 1))
     assert found.repeats_s == (made - 1) * 3.0
-    # What the subject noted is of the window that counts, whatever came later.
+    # What the subject noted is of the window that counts, whatever came later: windows, and waits for them.
     assert found.counting.subject.noted == [counts] * 2  # type: ignore[attr-defined]
 
 
