@@ -31,6 +31,8 @@ class CheckedFloor(msgspec.Struct, frozen=True, kw_only=True):
     met: bool
     reason: str | None = None
     """Why there is no figure, or what makes it doubtful."""
+    uncertified: str | None = None
+    """Why the parity ladder does not vouch for it; None where it does."""
 
 
 def check(side: Side, limits: Mapping[str, float], chosen: Collection[str]) -> list[CheckedFloor]:
@@ -69,7 +71,7 @@ def _checked(one: Measure, option: str, limit: float) -> CheckedFloor:
     )
     return CheckedFloor(
         option=option, limit=limit, id=one.id, value=value, unit=one.unit, met=met,
-        reason=one.trouble or one.doubts,
+        reason=one.trouble or one.doubts, uncertified=one.uncertified,
     )  # fmt: skip
 
 

@@ -183,7 +183,9 @@ def _floor(one: CheckedFloor) -> str:
 
 def _floors_summary(floors: Sequence[CheckedFloor]) -> str:
     below = len(missed(floors))
-    return f"floors: {len(floors) - below} met, {below} missed"
+    unproven = sum(one.uncertified is not None for one in floors)
+    said = f", {unproven} of uncertified cells" if unproven else ""
+    return f"floors: {len(floors) - below} met, {below} missed{said}"
 
 
 def _summary(found: ComparedRuns) -> str:

@@ -87,9 +87,10 @@ def test_a_bench_measures_an_a_a_pair_and_says_what_the_harness_costs(run_folder
     assert (floor.a, floor.b, floor.n) == (ids[2], ids[0], 2)
     written = facts(run_folder)
     [entry] = written["noise"]["history"]
-    assert entry["interval"] == list(floor.interval or ())
-    assert written["noise"]["verdict"] in {"VALID", "FLAGGED"}
-    assert 0 < written["null"]["latency_us"]["p50"] < 1000
+    # None where other work has made a round invalid.
+    assert entry["interval"] == (floor.interval and list(floor.interval))
+    assert written["noise"]["verdict"] in {"VALID", "FLAGGED", None}
+    assert written["null"]["latency_us"]["p50"] > 0
     [peak] = written["limits"]["peaks"]
     assert peak.items() >= {"gflops": 100.0, "kernel": "3x3", "library": "torch"}.items()
     assert written["matrix"]["cells"] == [cell.id for cell in two_arms().cells]
