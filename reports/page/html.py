@@ -43,8 +43,8 @@ SECTIONS = (
         "accuracy",
         "Accuracy by epoch",
         (
-            *("headline", "training_ap", "training_loss", "learning_rate", "per_epoch_map"),
-            *("seeds", "training", "test", "literature"),
+            *("headline", "training_ap", "training_loss", "loss_against_ap", "epoch_time", "learning_rate"),
+            *("per_epoch_map", "seeds", "training", "test", "literature"),
         ),
         ("training", "test part"),
     ),

@@ -39,6 +39,18 @@ def training_curves(run: Run) -> list[Plot]:
             "Both twins follow the suite's own schedule.",
             _draw_rate,
         ),
+        (
+            "loss_against_ap",
+            "Loss against AP",
+            "A point is an epoch: the same loss need not be the same AP.",
+            _draw_loss_against_ap,
+        ),
+        (
+            "epoch_time",
+            "Time by epoch",
+            "Steps are thick, validation is thin. Times of one training each rank nothing.",
+            _draw_time,
+        ),
     ]
     return [_curve(run, *kind) for kind in kinds]
 
@@ -47,9 +59,9 @@ def _curve(run: Run, name: str, title: str, note: str, draw: Callable[[Axes, Run
     with drawing():
         figure = Figure(figsize=(3.9, 3.0))
         axes = figure.add_subplot()
-        draw(axes, run)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        draw(axes, run)
         axes.legend(loc="best", fontsize=8)
     who = " and ".join(TWIN_NAMES[twin] for twin in run.training)
     band = (
@@ -59,7 +71,7 @@ def _curve(run: Run, name: str, title: str, note: str, draw: Callable[[Axes, Run
         name=name,
         table="epochs",
         title=title,
-        note=note + (band if draw is not _draw_rate else ""),
+        note=note + (band if draw in {_draw_loss, _draw_ap} else ""),
         command=command(run, "train"),
         source=", ".join(f"train/{twin}/epochs.jsonl" for twin in run.training),
         figure=figure,
@@ -120,3 +132,30 @@ def _draw_rate(axes: Axes, run: Run) -> None:
         _draw_line(axes, run, twin, "lr", drawstyle="steps-mid", linewidth=width, alpha=alpha)
     axes.set_yscale("log")
     axes.set_ylabel("learning rate (log scale)")
+
+
+def _draw_loss_against_ap(axes: Axes, run: Run) -> None:
+    for twin, training in run.training.items():
+        lines = ((line.val_loss, line.ap) for line in training.epochs)
+        known = [(loss, ap) for loss, ap in lines if loss is not None and ap is not None]
+        axes.plot(
+            *([loss for loss, _ in known], [ap for _, ap in known]),
+            color=style.light(twin),
+            linestyle=DASHES[twin],
+            linewidth=0.8,
+            marker=MARKERS[twin],
+            markersize=3.5,
+            label=TWIN_NAMES[twin],
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("validation loss (log scale)")
+    axes.set_ylim(0, max(SMALLEST_AP_TOP, axes.get_ylim()[1]))
+    axes.set_ylabel("AP (OKS 0.50:0.95)")
+
+
+def _draw_time(axes: Axes, run: Run) -> None:
+    for twin in run.training:
+        _draw_line(axes, run, twin, "train_s", " steps", linewidth=1.9)
+        _draw_line(axes, run, twin, "val_s", " validation", linewidth=0.9)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("seconds")

@@ -86,7 +86,7 @@ def test_a_whole_run_gives_every_table_and_plot(report: Path):
     assert tables == {f"{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")}
     plots = {path.name for path in (report.parent / "plots").iterdir()}
     figures = {
-        *("training_ap", "training_loss", "learning_rate"),
+        *("training_ap", "training_loss", "learning_rate", "loss_against_ap", "epoch_time"),
         *("parity_errors", "ap_against_latency", "latency", "throughput", "samples"),
         *("comparisons", "pipeline_parts", "train_parts", "at_a_glance", "roofline"),
     }
@@ -118,7 +118,7 @@ def test_the_page_is_well_formed_and_its_links_lead_somewhere(page: str):
 def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
     figures = re.findall(r'<figure id="figure-(\w+)" class="plot.*?</figure>', page, re.DOTALL)
     assert figures == [
-        *("at_a_glance", "training_ap", "training_loss", "learning_rate"),
+        *("at_a_glance", "training_ap", "training_loss", "loss_against_ap", "epoch_time", "learning_rate"),
         *("comparisons", "latency", "throughput", "pipeline_parts", "train_parts"),
         *("ap_against_latency", "roofline", "parity_errors"),
     ]
@@ -133,7 +133,7 @@ def test_every_table_has_a_caption_that_names_source_command_and_files(page: str
     tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
     assert len(tables) == 19
     assert all("<caption" in table and 'scope="col"' in table and 'scope="row"' in table for table in tables)
-    assert page.count('<p class="source">') == len(tables) + 13
+    assert page.count('<p class="source">') == len(tables) + 15
     for line in re.findall(r'<p class="source">(.*?)</p>', page, re.DOTALL):
         assert re.search(r"Source: .+ Made by <code>twinpose .+</code>\. Files: (tables|plots)/\w+\.", line)
 
