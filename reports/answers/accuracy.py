@@ -22,7 +22,7 @@ WORDS = {"higher": f"No, {TWIN_NAMES[TWINS[0]]}", "lower": f"No, {TWIN_NAMES[TWI
 
 def equally_accurate(run: Run) -> Answer:
     """Return which twin's AP is higher on the validation part: over seeds, or of one each over images."""
-    evidence = Evidence("AP differences", ("accuracies", "headline", "training_ap", "failures"))
+    evidence = Evidence("AP differences", ("accuracies", "headline", "training_ap"))
     answer = partial(
         Answer, key="equally_accurate", question="Equally accurate?", evidence=evidence, word=NOT_DECIDED
     )

@@ -17,7 +17,7 @@ LEAST = 0.001
 
 def ship_here(run: Run) -> Answer:
     """Return the fastest artifact at batch 1 whose AP is shown to be its source's, and what it may lose."""
-    evidence = Evidence("AP against latency", ("ap_against_latency", "runtime_overview", "failures"))
+    evidence = Evidence("AP against latency", ("ap_against_latency", "runtime_overview"))
     answer = partial(Answer, key="ship_here", question="Ship here?", evidence=evidence)
     found, again = options(run), verb(run, "bench")
     kept = [one for one in found if one.keeps_ap]

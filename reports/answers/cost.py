@@ -18,7 +18,7 @@ COSTS = {"equal": "none within {}", "higher": "none", "lower": "lower AP"}
 
 def at_what_cost(run: Run) -> Answer:
     """Return OpenVINO's gain over the twin's framework, and each lower precision's gain and cost in AP."""
-    names = ("accuracies", "certificates", "ap_against_latency", "failures")
+    names = ("accuracies", "certificates", "ap_against_latency")
     evidence = Evidence("AP by precision", names)
     answer = partial(Answer, key="at_what_cost", question="At what cost?", evidence=evidence)
     found = options(run)

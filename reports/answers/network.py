@@ -24,7 +24,7 @@ def same_network(run: Run) -> Answer:
     """Return whether the ladder proves that both twins compute the same, and to how many digits."""
     parity, again = run.parity, command(run, "parity")
     label = f"certificate {short(parity.id)[:6]}" if parity else "what is missing"
-    evidence = Evidence(label, ("parity_errors", "parity", "failures"))
+    evidence = Evidence(label, ("parity_errors", "parity"))
     answer = partial(Answer, key="same_network", question="Same network?", evidence=evidence)
     if parity is None:
         said = "The parity ladder was not climbed: a difference may come from anything"

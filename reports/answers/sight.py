@@ -21,7 +21,7 @@ from reports.words.comparisons import NOT_RANKED
 
 def how_sure(run: Run) -> Answer:
     """Return the smallest difference that the bench can tell, how much it decided, and what is not here."""
-    evidence = Evidence("how it was measured", ("measurement", "conditions", "failures"))
+    evidence = Evidence("how it was measured", ("measurement", "conditions"))
     answer = partial(Answer, key="how_sure", question="How sure?", evidence=evidence)
     gone = _not_here(run)
     again = verb(run, "bench")

@@ -18,14 +18,14 @@ UNCERTIFIED = "timed without a certificate"
 
 def fastest_at_batch_1(run: Run) -> Answer:
     """Return which runtime as shipped answers one image first, in strict fp32."""
-    evidence = Evidence("paired speed-ups", ("comparisons", "latency", "runtime_overview", "failures"))
+    evidence = Evidence("paired speed-ups", ("comparisons", "latency", "runtime_overview"))
     answer = partial(Answer, key="fastest_at_batch_1", question="Fastest at batch 1?", evidence=evidence)
     return _answer(run, rankings(run, LATENCY.name, batch=1), answer, LATENCY.name)
 
 
 def fastest_in_throughput(run: Run) -> Answer:
     """Return which runtime as shipped has the most images a second, in strict fp32."""
-    evidence = Evidence("paired speed-ups", ("comparisons", "throughput", "runtime_overview", "failures"))
+    evidence = Evidence("paired speed-ups", ("comparisons", "throughput", "runtime_overview"))
     answer = partial(Answer, key="fastest_in_throughput", question="In throughput?", evidence=evidence)
     return _answer(run, rankings(run, THROUGHPUT.name), answer, THROUGHPUT.name)
 

@@ -17,7 +17,7 @@ from reports.words.comparisons import NOT_RANKED
 
 def trains_faster(run: Run) -> Answer:
     """Return whose training step is faster, by the paired rounds of the scenario train."""
-    evidence = Evidence("steps a second", ("train_parts", "comparisons", "training", "failures"))
+    evidence = Evidence("steps a second", ("train_parts", "comparisons", "training"))
     answer = partial(Answer, key="trains_faster", question="Trains faster?", evidence=evidence)
     again = verb(run, "bench", f"-k {TRAIN.name}")
     found = [one for one in rankings(run, TRAIN.name) if len(one.leaders) == len(TWINS)]

@@ -10,15 +10,16 @@ from reports.run.missing import command
 from reports.run.read import Run
 from reports.tables.table import escape
 
+FAILURES = "failures"
+"""The page's section on what failed."""
 
-def anchor(one: Answer, tables: Collection[str], plots: Collection[str]) -> str:
-    """Return where on the page an answer's evidence is; the section on what failed where nothing of it is."""
+
+def evidence(one: Answer, tables: Collection[str], plots: Collection[str]) -> tuple[str, str]:
+    """Return where on the page an answer's evidence is, and what the link says: what failed where none is."""
     for name in one.evidence.names:
-        if name in plots:
-            return f"figure-{name}"
-        if name in tables:
-            return f"table-{name}"
-    return "failures"
+        if name != FAILURES and name in (*plots, *tables):
+            return f"figure-{name}" if name in plots else f"table-{name}", one.evidence.label
+    return FAILURES, "what is missing"
 
 
 def to_markdown(run: Run) -> str:

@@ -148,7 +148,7 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
             version=header.version(run),
             started=header.started(run),
             header=header.header(run),
-            answers=[(one, answers_.anchor(one, *names)) for one in answers(run)],
+            answers=[(one, *answers_.evidence(one, *names)) for one in answers(run)],
             glance=next((drawn for drawn in plots if drawn.plot.name == "at_a_glance"), None),
             verdict=ladder.verdict(run.parity),
             verdict_status=run.parity.status if run.parity else "absent",

@@ -195,6 +195,15 @@ def test_every_answer_leads_to_its_evidence(page: str):
     assert all(f'id="{link}"' in page for link in links)
 
 
+def test_an_answer_without_evidence_leads_to_what_is_missing(make_run: MakeRun):
+    run = make_run()
+    (run / "parity.json").unlink()
+    opened = read(run)
+    text = html.render(opened, built.all_tables(opened), [])
+    first = text[text.index("Same network?") : text.index("Equally accurate?")]
+    assert '<a href="#failures">what is missing</a>' in first
+
+
 def test_a_summary_for_a_pull_request_has_the_answers_alone(report: Path):
     text = (report.parent / "summary.md").read_text()
     assert text.startswith("**demo**: TensorFlow and PyTorch, ResNet-18 pose network, 2 cores of Example CPU")
