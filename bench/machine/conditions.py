@@ -179,7 +179,8 @@ def disturbances(before: Conditions, after: Conditions) -> list[Disturbance]:
     """Return what others did to the measurement between two readings; [] where nothing known did anything.
 
     Judged from these readings alone. What this process and its descendants computed is their own, however
-    many threads it was: only what the processors did beyond it is other work.
+    many threads it was: only what the processors did beyond it is other work. Its own load can also heat the
+    processors or use up a quota: what `held_back` finds is others' doing only beside other work.
     """
     found = []
     stolen = steal_share(before, after)
@@ -190,6 +191,13 @@ def disturbances(before: Conditions, after: Conditions) -> list[Disturbance]:
     if other is not None and other > OTHER_SHARE:
         said = f"other work took {other:.0%} of the processors' time"
         found.append(Disturbance("other work", other / OTHER_SHARE, said))
+        found += held_back(before, after)
+    return found
+
+
+def held_back(before: Conditions, after: Conditions) -> list[Disturbance]:
+    """Return what slowed the processors or stopped them between two readings, whoever's load it was."""
+    found = []
     if (events := _grown(before, after, "throttle_events") or 0) > 0:
         found.append(Disturbance("throttled", 1 + events, f"the processors were throttled {events} times"))
     if (held_s := _grown(before, after, "quota_throttled_s") or 0.0) > 0:
@@ -202,10 +210,11 @@ def disturbances(before: Conditions, after: Conditions) -> list[Disturbance]:
 def doubts(before: Conditions, after: Conditions) -> list[str]:
     """Return why the figures measured between two readings are in doubt; [] where nothing known is.
 
-    The disturbances, and what may be the measurement's own doing: a clock that moved, as by wide vectors,
-    or a load average, which holds the round before too.
+    The disturbances, and what may be the measurement's own doing: heat, a quota that is used up, a clock that
+    moved, as by wide vectors, or a load average, which holds the round before too.
     """
-    found = [one.text for one in disturbances(before, after)]
+    told = [*disturbances(before, after), *held_back(before, after)]
+    found = list(dict.fromkeys(one.text for one in told))
     load, own = after.load_average, cores_used(before, after)
     if other_share(before, after) is None and load is not None and load - own > OTHER_LOAD:
         found.append(f"the load average was {load:.1f}, where the round used {own:.1f} cores")

@@ -59,14 +59,15 @@ class Watch:
         )
         gpu = gpu_conditions.read() if self.gpu else None
         cores, seen = conditions.cores_used(self.before, after), thread_pools.view()
-        shared = conditions.disturbances(self.before, after)
+        others = conditions.disturbances(self.before, after)
+        idle_by = others or conditions.held_back(self.before, after)
         found = {
             "before": self.before.to_dict(),
             "after": after.to_dict(),
             "doubts": [
                 *conditions.doubts(self.before, after),
                 *gpu_conditions.doubts(self.gpu, gpu),
-                *self._doubts_of_threads(cores, used["used"], shared=bool(shared)),
+                *self._doubts_of_threads(cores, used["used"], shared=bool(idle_by)),
                 *thread_pools.doubts(seen["pools"], self.job.spec.threads),
             ],
             "cores_used": cores,
@@ -76,14 +77,14 @@ class Watch:
             found["gpu"] = {"before": asdict(self.gpu), "after": asdict(gpu)}
         if spent and spent.reason:
             found["energy_null"] = spent.reason
-        disturbed = shared + gpu_conditions.disturbances(self.gpu, gpu)
+        disturbed = others + gpu_conditions.disturbances(self.gpu, gpu)
         return {"conditions": found, "energy_j": spent.energy_j if spent else None}, disturbed
 
     def _doubts_of_threads(self, cores: float, computed: int | None, *, shared: bool) -> list[str]:
         """Return the doubt that more cores than the lane's threads were busy, or that some did nothing.
 
         computed: how many threads did, None where the system does not tell; shared: whether others had some
-        of the processors, so that few busy cores say nothing of the threads.
+        of the processors, or a quota or heat did, so that few busy cores say nothing of the threads.
         """
         asked, of = self.job.spec.threads, SCENARIOS[self.job.spec.scenario].of
         busy = f"{cores:.2f} cores were busy in a lane of {asked} threads"

@@ -49,6 +49,21 @@ def test_each_disturbance_is_named(changed: dict[str, Any], reason: str) -> None
     assert conditions.doubts(QUIET, after(**changed)) == [reason]
 
 
+@pytest.mark.parametrize(
+    ("changed", "cause"), [({"throttle_events": 9}, "throttled"), ({"quota_throttled_s": 0.9}, "quota")]
+)
+def test_heat_and_a_quota_disturb_only_beside_other_work_for_a_round_alone_can_cause_them(
+    changed: dict[str, Any], cause: str
+) -> None:
+    def causes(seen: Conditions) -> list[str]:
+        return [one.cause for one in conditions.disturbances(QUIET, seen)]
+
+    assert causes(after(**changed)) == []
+    assert causes(after(**changed, busy_s=None)) == [], "nor where nobody tells whether others worked"
+    assert causes(after(**changed, busy_s=70.0)) == ["other work", cause]
+    assert len(conditions.doubts(QUIET, after(**changed, busy_s=70.0))) == 2
+
+
 def test_what_workers_computed_is_not_other_work() -> None:
     busy = after(busy_s=68.0, children_cpu_s=3.0)
     assert conditions.doubts(QUIET, busy) == []

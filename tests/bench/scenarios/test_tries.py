@@ -263,8 +263,14 @@ def test_what_was_measured_again_is_counted_with_what_to_do() -> None:
 
 
 @contextmanager
-def a_machine_where_only_these_work(monkeypatch: pytest.MonkeyPatch, *others: int) -> Iterator[None]:
-    """Describe a machine whose processors work for this process and for others (process IDs) alone."""
+def a_machine_where_only_these_work(
+    monkeypatch: pytest.MonkeyPatch, *others: int, step: int = 0
+) -> Iterator[None]:
+    """Describe a machine whose processors work for this process and for others (process IDs) alone.
+
+    step: of the seconds that a quota has held it back, and of the times that heat slowed it, at each reading.
+    """
+    held = itertools.count(step=step)
 
     def times(cpus: Any) -> tuple[float, float]:
         used = [psutil.Process(pid).cpu_times() for pid in others]
@@ -273,8 +279,8 @@ def a_machine_where_only_these_work(monkeypatch: pytest.MonkeyPatch, *others: in
     with monkeypatch.context() as patch:
         patch.setattr(conditions, "_processor_times", times)
         patch.setattr(conditions, "_children_cpu_s", lambda: 0.0)
-        patch.setattr(conditions, "_throttle_events", lambda cpus: None)
-        patch.setattr(conditions.cgroup, "throttled_s", lambda: None)
+        patch.setattr(conditions, "_throttle_events", lambda cpus: next(held))
+        patch.setattr(conditions.cgroup, "throttled_s", lambda: next(held))
         yield
 
 
@@ -299,6 +305,20 @@ def test_threads_of_its_own_are_no_disturbance_however_many_they_are(
     [made] = cell.rounds
     assert (made.tries, made.disturbances) == (1, [])
     assert made.conditions["cores_used"] > 0, "the threads did compute, as far as a busy machine let them"
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_quota_or_heat_that_a_round_brings_about_itself_flags_it_and_is_no_disturbance(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_machine_where_only_these_work(monkeypatch, step=1):
+        [cell] = bench(run_folder, one(protocol={"tries": 3, "measured_s": 0.2}), "Oversubscribed")
+    [made] = cell.rounds
+    assert (made.tries, made.disturbances) == (1, [])
+    assert made.validity.verdict != "VALID"
+    said = "; ".join(made.validity.reasons)
+    assert "the processors were throttled" in said
+    assert "the cgroup's quota held the round back" in said
 
 
 @pytest.mark.usefixtures("in_process")
