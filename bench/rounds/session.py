@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -75,8 +74,6 @@ class BenchResult:
     """By ID, what is doubtful about those of the run's cells that are flagged."""
     outlook: Outlook = field(default_factory=Outlook)
     """Which pairs are open, and what it would cost to decide them."""
-    more: str = "twinpose bench --more"
-    """The command that measures on where pairs are open."""
 
 
 def run(
@@ -108,7 +105,7 @@ def run(
     # What some cells were measured by holds for them; only a bench of all decides for the matrix.
     asked = {} if request.only else {chosen.name: chosen.profile_given or ""}
     record = record.begun(
-        SessionRecord(session.id, session.seed, request.command, journal.now()),
+        SessionRecord(session.id, session.seed, request.command, _asks(chosen, request), journal.now()),
         profiles=record.profiles_asked | asked,
         matrix=msgspec.convert(chosen.to_dict(), BenchedMatrix),
         machine=here,
@@ -125,8 +122,7 @@ def run(
         anew = measure.measure(agenda, later)
         rows = [*({one.id: one for one in (*rows, *anew)}.values())]
     rows = [_as_asked(folder, row, chosen) for row in rows]
-    found = _closed(folder, record, stored, rows, pair, session)
-    return replace(found, more=_more_command(folder, chosen, request))
+    return _closed(folder, record, stored, rows, pair, session)
 
 
 def _as_asked(folder: RunFolder, row: CellResult, chosen: Matrix) -> CellResult:
@@ -139,11 +135,10 @@ def _as_asked(folder: RunFolder, row: CellResult, chosen: Matrix) -> CellResult:
     return made
 
 
-def _more_command(folder: RunFolder, chosen: Matrix, request: BenchRequest) -> str:
-    """Return the command that measures on, where this bench leaves pairs open."""
+def _asks(chosen: Matrix, request: BenchRequest) -> tuple[str, ...]:
+    """Return what `twinpose bench RUN` is given to measure the same cells on."""
     only = ("-k", request.only) if request.only else ()
-    uncertified = ("--uncertified",) if request.uncertified else ()
-    return shlex.join(("twinpose", "bench", str(folder.path), *chosen.options, *only, *uncertified, "--more"))
+    return (*chosen.options, *only, *((open_pairs.UNCERTIFIED,) if request.uncertified else ()))
 
 
 def prepared(
@@ -223,14 +218,15 @@ def _closed(
     scored = ap_differences.renew(path, cells)
     record = peak_doubts.doubted(record, cells)
     bench_file.write(path, record.ended(session.id, noise=closed.noise))
+    uncertified = certificate.doubts(certificate.read(path), cells)
     return BenchResult(
         cells=[closed.cells[cell_id] for cell_id in measured],
         comparisons=closed.comparisons,
         noise=closed.noise,
         null=record.null,
         accuracies=scored,
-        uncertified=certificate.doubts(certificate.read(path), cells),
-        outlook=open_pairs.outlook(cells, closed.comparisons),
+        uncertified=uncertified,
+        outlook=open_pairs.outlook(cells, closed.comparisons, record.sessions, uncertified),
         flagged={one.id: one.validity.reasons for one in cells if one.validity.verdict == "FLAGGED"},
     )
 

@@ -35,7 +35,7 @@ def summary(found: BenchResult, run: Path) -> str:
     if flagged := _flagged(found):
         lines += ["flagged:", *flagged]
     lines += [f"uncertified: {why}" for why in dict.fromkeys(found.uncertified.values())]
-    lines += found.outlook.text(found.more)
+    lines += found.outlook.text(f"twinpose bench {shlex.quote(str(run))}")
     lines.append(f"the tables are in 'twinpose report {shlex.quote(str(run))}'")
     return "\n".join(lines)
 

@@ -20,6 +20,8 @@ class SessionRecord(msgspec.Struct, frozen=True):
     seed: int | None = None
     """From which the orders of its passes are drawn."""
     command: str | None = None
+    asks: tuple[str, ...] = ()
+    """What `twinpose bench RUN` is given to measure the same cells on; an older version noted none."""
     started: str | None = None
     """ISO 8601, UTC."""
     ended: str | None = None

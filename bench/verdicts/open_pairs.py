@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import shlex
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.cells.protocol import MOST_ROUNDS
+from bench.run.bench_file import SessionRecord
 from bench.run.results import CellResult
 from bench.statistics import paired
 from bench.statistics.samples import counted
 from bench.statistics.stopping import rounds_needed
 from bench.verdicts import comparisons
 from bench.verdicts.comparisons import NOISE_FLOOR, Comparison, Pair
+
+UNCERTIFIED = "--uncertified"
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class OpenPair:
     """Among how many pairs they are to be decided, as Holm counts them now."""
     within: float
     """How far their ratio may be from 1, by its 95 % interval: 0.03 is 3 %."""
+    asks: tuple[str, ...] = ()
+    """What `twinpose bench RUN` is given to measure both, as the bench was that did so last."""
 
     @property
     def in_reason(self) -> bool:
@@ -70,13 +77,24 @@ class Outlook:
         """Return how long those passes would take."""
         return sum(count * (self.pass_s or {}).get(lane, 0.0) for lane, count in self.passes.items())
 
-    def text(self, more: str) -> list[str]:
-        """Return what is open and what it would cost, a line each; [] where nothing is. more: the command."""
+    @property
+    def commands(self) -> dict[str, Outlook]:
+        """Return by what `twinpose bench RUN` is given the pairs which that decides."""
+        found: dict[str, list[OpenPair]] = defaultdict(list)
+        for one in self.decidable:
+            found[shlex.join((*one.asks, "--more"))].append(one)
+        return {asks: replace(self, pairs=tuple(pairs)) for asks, pairs in found.items()}
+
+    def text(self, bench: str) -> list[str]:
+        """Return what is open, what it would cost and what to type, a line for each command; [] for nothing.
+
+        bench: the command without options, twinpose bench RUN.
+        """
         lines = []
-        if self.decidable:
-            passes = counted(sum(self.passes.values()), "more pass", "more passes")
-            open_ = counted(len(self.decidable), "pair", "pairs")
-            lines.append(f"{open_} open; about {passes}, {_duration(self.seconds)}: {more}")
+        for asks, left in self.commands.items():
+            passes = counted(sum(left.passes.values()), "more pass", "more passes")
+            open_ = counted(len(left.pairs), "pair", "pairs")
+            lines.append(f"{open_} open; about {passes}, {_duration(left.seconds)}: {bench} {asks}")
         if beyond := [one for one in self.pairs if not one.in_reason]:
             widest = max(one.within for one in beyond)
             who = counted(len(beyond), "pair differs", "pairs differ")
@@ -86,12 +104,24 @@ class Outlook:
         return lines
 
 
-def outlook(cells: Iterable[CellResult], found: Sequence[Comparison]) -> Outlook:
-    """Return what is open among a run's cells, of the comparisons that were drawn from them."""
-    everyone = list(cells)
+def outlook(
+    cells: Iterable[CellResult],
+    found: Sequence[Comparison],
+    sessions: Iterable[SessionRecord] = (),
+    uncertified: Collection[str] = (),
+) -> Outlook:
+    """Return what is open among a run's cells, of the comparisons that were drawn from them.
+
+    sessions: the run's benches; uncertified: IDs of cells that are only measured where that is allowed.
+    """
+    everyone, asks = list(cells), {one.id: one.asks for one in sessions}
     undecided = {(one.a, one.b): one for one in found if one.verdict == "inconclusive"}
     pairs = {(pair.a.id, pair.b.id): pair for pair in comparisons.pairs(everyone) if pair.set != NOISE_FLOOR}
-    left = [_open(pairs[key], one) for key, one in undecided.items() if key in pairs]
+    left = [
+        replace(_open(pairs[key], one), asks=_asks(pairs[key], asks, uncertified))
+        for key, one in undecided.items()
+        if key in pairs
+    ]
     lanes = {one.lane for one in left}
     walls = {
         lane: [cell for cell in everyone if cell.axes.lane.id == lane and cell.status == "ok"]
@@ -113,6 +143,17 @@ def _open(pair: Pair, found: Comparison) -> OpenPair:
         family=family,
         within=max(ratio.high, 1 / ratio.low) - 1,
     )
+
+
+def _asks(
+    pair: Pair, by_session: Mapping[str, tuple[str, ...]], uncertified: Collection[str]
+) -> tuple[str, ...]:
+    """Return what `twinpose bench RUN` is given to measure both: as the bench was that did so last."""
+    of_b = {one.pass_ for one in pair.b.rounds}
+    shared = [one.pass_ for one in pair.a.rounds if one.pass_ in of_b]
+    asks = by_session.get(shared[-1].partition("/")[0], ()) if shared else ()
+    lacks = UNCERTIFIED not in asks and not {pair.a.id, pair.b.id}.isdisjoint(uncertified)
+    return (*asks, UNCERTIFIED) if lacks else asks
 
 
 def _round_s(cell: CellResult) -> float:

@@ -12,11 +12,14 @@ from bench.verdicts.open_pairs import Outlook
 from reports.answers.answer import verb
 from reports.formats import seconds
 from reports.run.read import Run
+from reports.words import certification
 
 
 def outlook(run: Run) -> Outlook:
     """Return what the bench of a run has left open."""
-    return open_pairs.outlook(run.cells, run.comparisons or ())
+    sessions = run.bench.sessions if run.bench else ()
+    uncertified = [cell.id for cell in certification.uncertified(run)]
+    return open_pairs.outlook(run.cells, run.comparisons or (), sessions, uncertified)
 
 
 def more_rounds(run: Run, pairs: Iterable[tuple[CellResult, CellResult]]) -> tuple[str, str]:
@@ -28,9 +31,15 @@ def more_rounds(run: Run, pairs: Iterable[tuple[CellResult, CellResult]]) -> tup
     found = [one for one in outlook(run).pairs if frozenset((one.a, one.b)) in asked]
     if not found:
         return "measure them again,", verb(run, "bench", "--again")
-    if decides := passes(Outlook(tuple(found), outlook(run).pass_s)):
-        return decides, verb(run, "bench", "--more")
+    left = Outlook(tuple(found), outlook(run).pass_s)
+    if left.decidable:
+        return passes(left), more(run, left)
     return f"a quieter machine: {MOST_ROUNDS} rounds tell no more here,", verb(run, "bench", "--again")
+
+
+def more(run: Run, left: Outlook) -> str:
+    """Return what to type for the decidable pairs, a command for each bench that measured any."""
+    return " && ".join(verb(run, "bench", asks) for asks in left.commands)
 
 
 def passes(left: Outlook) -> str:

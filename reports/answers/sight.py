@@ -11,7 +11,7 @@ from bench.statistics.samples import counted
 from bench.verdicts.disturbed_rounds import disturbed_rounds
 from bench.verdicts.noise_floor import difference
 from reports.answers.answer import Answer, Evidence, capital, listed, sentences, verb
-from reports.answers.deciding import outlook, passes
+from reports.answers.deciding import more, outlook, passes
 from reports.formats import device
 from reports.run.missing import missing
 from reports.run.read import Run
@@ -40,8 +40,7 @@ def how_sure(run: Run) -> Answer:
         return answer(word="Not known", said=said, decides="an A/A pair,", command=again, state="open")
     word = f"Sees differences from {difference(noise.resolution)}"
     left = outlook(run)
-    more = verb(run, "bench", "--more") if left.decidable else ""
-    answer = partial(answer, word=word, said=said, decides=passes(left), command=more)
+    answer = partial(answer, word=word, said=said, decides=passes(left), command=more(run, left))
     return answer(state="open" if noise.verdict == "FLAGGED" else "decided")
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import run_folders
@@ -19,6 +20,7 @@ from bench.cells.protocol import MOST_ROUNDS
 from bench.parity import gate
 from bench.rounds.plan import OPEN, Agenda, Basis, plan
 from bench.run import artifacts, folder
+from bench.run.bench_file import SessionRecord
 from bench.run.results import CellResult
 from bench.run.set_aside import StoredCell
 from bench.verdicts import comparisons, open_pairs
@@ -160,7 +162,7 @@ def test_what_is_open_says_what_it_would_cost() -> None:
     # A pass is a round of each of three cells, 11 s each.
     assert found.seconds == passes * 33
     said = f"about {passes} more passes, {round(found.seconds / 60)} minutes: twinpose bench RUN --more"
-    assert found.text("twinpose bench RUN --more") == [f"1 pair open; {said}"]
+    assert found.text("twinpose bench RUN") == [f"1 pair open; {said}"]
 
 
 def test_a_pair_that_cannot_be_decided_in_reason_is_said_to_be_equal_within_sight() -> None:
@@ -170,6 +172,36 @@ def test_a_pair_that_cannot_be_decided_in_reason_is_said_to_be_equal_within_sigh
     assert found.passes == {}
     assert found.text("more") == [
         f"1 pair differs by {pair.within:.1%} at most, if at all: {MOST_ROUNDS} rounds would not tell more"
+    ]
+
+
+def test_a_pair_is_measured_on_by_what_measured_it_last_and_by_no_narrower_selection() -> None:
+    known = rows((5.0, 10.0, 10.5), 10, 0.08)
+    sessions = [
+        SessionRecord("pass", asks=("--matrix", "compiled")),
+        SessionRecord("later", asks=("-k", "x")),
+    ]
+    found = comparisons.compare_lanes(known.values())
+
+    def commands(uncertified: Sequence[str] = ()) -> list[str]:
+        return list(open_pairs.outlook(known.values(), found, sessions, uncertified).commands)
+
+    assert commands() == ["--matrix compiled --more"]
+    assert commands([ONNX.id]) == ["--matrix compiled --uncertified --more"], "it is barred otherwise"
+    assert commands([TORCH.id]) == ["--matrix compiled --more"], "another cell's certificate is no matter"
+    for name, value in ((ONNX.id, 10.0), (OPENVINO.id, 10.5)):
+        last = msgspec.structs.replace(known[name].rounds[-1], pass_="later/lane/1", value=value)
+        known[name] = msgspec.structs.replace(known[name], rounds=[*known[name].rounds, last])
+    assert commands() == ["-k x --more"]
+
+
+def test_pairs_of_two_benches_have_a_command_each() -> None:
+    pair = open_pairs.OpenPair("lane", "a", "b", rounds=10, needed=12.0, family=3.0, within=0.08)
+    other = replace(pair, lane="another", asks=("-k", "throughput and b4"))
+    left = open_pairs.Outlook((pair, other, replace(other, a="c")), {"lane": 10.0, "another": 5.0})
+    assert left.text("twinpose bench RUN") == [
+        "1 pair open; about 2 more passes, 20 s: twinpose bench RUN --more",
+        "2 pairs open; about 2 more passes, 10 s: twinpose bench RUN -k 'throughput and b4' --more",
     ]
 
 
