@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,6 @@ import msgspec
 
 from bench.cells.cell import Cell, Lane
 from bench.cells.matrix import Matrix
-from bench.cells.protocol import MOST_ROUNDS
 from bench.cells.scenarios import TIMED, why_not
 from bench.parity.gate import Gate
 from bench.rounds import passes
@@ -242,21 +241,23 @@ class Agenda:
         return sum(one.pass_ not in unpaired for one in self.rows[cell.id].rounds)
 
     def _is_open(self, good: list[Cell]) -> bool:
-        """Return whether a lane's measured cells share a further pass: one is left, and a pair is open."""
-        protocol = self.plan.basis.matrix.protocol
-        pairs = comparisons.stopping_pairs([self.rows[cell.id] for cell in good])
-        ranked = [(one.a_values, one.b_values) for one in pairs if one.set != NOISE_FLOOR]
-        alike = [(one.a_values, one.b_values) for one in pairs if one.set == NOISE_FLOOR]
+        """Return whether a lane's measured cells share a further pass: a pair is open, by its own number."""
+        most = self.plan.basis.matrix.protocol.rounds_max
+        pairs = comparisons.stopping_pairs([self.rows[cell.id] for cell in good], most)
+        return any(self._is_unsettled(one) or self._is_asked(one) for one in pairs)
+
+    def _is_unsettled(self, pair: Pair) -> bool:
+        """Return whether the protocol measures a pair on: up to its last round, until it is settled."""
+        protocol, rounds = self.plan.basis.matrix.protocol, len(pair.a_values)
+        if not protocol.is_sequential or rounds >= protocol.rounds_max:
+            return False
+        if pair.unfit:  # too many rounds of a cell are INVALID so far
+            return True
+        # Equal arms are never told apart: how well they are known is all that settles an A/A pair.
+        decides = self.family if protocol.until_decided and pair.set != NOISE_FLOOR else None
+        rule = StoppingRule(protocol.rounds, protocol.rounds_max, protocol.half_width, decides)
         # Rounds of a broken pass, or of one without a partner, are no pairs.
-        rounds = min((len(a) for a, _ in [*ranked, *alike]), default=MOST_ROUNDS)
-        if protocol.is_sequential:
-            decides = self.family if protocol.until_decided else None
-            by_width = StoppingRule(protocol.rounds, protocol.rounds_max, protocol.half_width)
-            rule = replace(by_width, family=decides)
-            # Equal arms are never told apart: how well they are known is all that settles an A/A pair.
-            if not (rule.is_over(ranked, rounds) and by_width.is_over(alike, rounds)):
-                return True
-        return any(self._is_asked(one) for one in pairs)
+        return not rule.is_over([(pair.a_values, pair.b_values)], rounds)
 
     def _is_asked(self, pair: Pair) -> bool:
         """Return whether a pair that was open is measured on: as far as was said, or until it is sure."""

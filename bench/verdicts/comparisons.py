@@ -90,6 +90,14 @@ class Pair:
                 return f"{cell.id} is INVALID: {'; '.join(cell.validity.reasons)}"
         return None
 
+    def is_out(self, most: int) -> bool:
+        """Return whether the two stay unranked even if all further rounds, up to so many, are good."""
+        for cell in (self.a, self.b):
+            bad = sum(one.validity.verdict == "INVALID" for one in cell.rounds)
+            if cell.status != "ok" or (cell.validity.verdict == "INVALID" and 2 * bad >= most):
+                return True
+        return False
+
     @property
     def unranked(self) -> str | None:
         """Why the two are not ranked now; None where they are."""
@@ -138,9 +146,9 @@ def pairs(cells: Iterable[CellResult]) -> list[Pair]:
     return by_set + [pair for members in lanes.values() for pair in _noise_pairs(members)]
 
 
-def stopping_pairs(cells: Iterable[CellResult]) -> list[Pair]:
-    """Return the pairs that a stopping rule judges: every one that another round could still decide."""
-    return [pair for pair in pairs(cells) if not pair.unfit]
+def stopping_pairs(cells: Iterable[CellResult], most: int) -> list[Pair]:
+    """Return the pairs that a stopping rule judges: every one that so many rounds could still decide."""
+    return [pair for pair in pairs(cells) if not pair.is_out(most)]
 
 
 def family(cells: Iterable[CellResult]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,12 +52,25 @@ class OpenPair:
 
 
 @dataclass(frozen=True)
+class InvalidPair:
+    """Two cells of a lane that are not ranked, because too many rounds of one are INVALID."""
+
+    lane: str
+    a: str
+    b: str
+    asks: tuple[str, ...] = ()
+    """What `twinpose bench RUN` is given to measure their whole lane anew."""
+
+
+@dataclass(frozen=True)
 class Outlook:
     """What a bench has left open."""
 
     pairs: tuple[OpenPair, ...] = ()
     pass_s: dict[str, float] | None = None
     """Seconds of a pass over each lane, by its ID, as its rounds have taken so far."""
+    invalid: tuple[InvalidPair, ...] = ()
+    """Those that no further rounds mend."""
 
     @property
     def decidable(self) -> list[OpenPair]:
@@ -101,6 +114,10 @@ class Outlook:
             lines.append(
                 f"{who} by {widest:.1%} at most, if at all: {MOST_ROUNDS} rounds would not tell more"
             )
+        anew = Counter(shlex.join(one.asks) for one in self.invalid)
+        for asks, count in anew.items():
+            who = counted(count, "pair", "pairs")
+            lines.append(f"{who} open, for a cell is INVALID; on a quieter machine: {bench} {asks}")
         return lines
 
 
@@ -122,13 +139,18 @@ def outlook(
         for key, one in undecided.items()
         if key in pairs
     ]
+    invalid = [
+        InvalidPair(pair.a.axes.lane.id, *key, _anew(pair, asks, uncertified))
+        for key, pair in pairs.items()
+        if pair.unfit and pair.a.status == pair.b.status == "ok"
+    ]
     lanes = {one.lane for one in left}
     walls = {
         lane: [cell for cell in everyone if cell.axes.lane.id == lane and cell.status == "ok"]
         for lane in lanes
     }
     pass_s = {lane: sum(_round_s(cell) for cell in members) for lane, members in walls.items()}
-    return Outlook(tuple(left), pass_s)
+    return Outlook(tuple(left), pass_s, tuple(invalid))
 
 
 def _open(pair: Pair, found: Comparison) -> OpenPair:
@@ -154,6 +176,18 @@ def _asks(
     asks = by_session.get(shared[-1].partition("/")[0], ()) if shared else ()
     lacks = UNCERTIFIED not in asks and not {pair.a.id, pair.b.id}.isdisjoint(uncertified)
     return (*asks, UNCERTIFIED) if lacks else asks
+
+
+def _anew(
+    pair: Pair, by_session: Mapping[str, tuple[str, ...]], uncertified: Collection[str]
+) -> tuple[str, ...]:
+    """Return what `twinpose bench RUN` is given to measure the lane of a pair anew: what its IDs share."""
+    asks = [*_asks(pair, by_session, uncertified)]
+    if "-k" in asks:
+        place = asks.index("-k")
+        del asks[place : place + 2]
+    axes = pair.a.axes
+    return (*asks, "-k", axes.id.removeprefix(f"{axes.twin}-{axes.runtime}-{axes.mode}-"), "--again")
 
 
 def _round_s(cell: CellResult) -> float:

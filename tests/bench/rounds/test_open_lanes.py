@@ -14,6 +14,7 @@ import pytest
 import run_folders
 from benching import bench, one
 
+from bench.cells import filter as filter_
 from bench.cells import matrix
 from bench.cells.cell import Cell
 from bench.cells.protocol import MOST_ROUNDS
@@ -23,7 +24,8 @@ from bench.run import artifacts, folder
 from bench.run.bench_file import SessionRecord
 from bench.run.results import CellResult
 from bench.run.set_aside import StoredCell
-from bench.verdicts import comparisons, open_pairs
+from bench.statistics.validity import Validity
+from bench.verdicts import cell_figures, comparisons, open_pairs
 
 QUICK = matrix.from_dict(
     {
@@ -101,6 +103,50 @@ def test_a_lane_goes_on_until_each_pair_is_decided_or_known_within_5_percent_ten
     known = rows(ms, rounds, sigma)
     assert due(known, tmp_path) == (set(QUICK.cells) if goes_on else set())
     assert agenda(known, tmp_path).first_look == 4
+
+
+def spoiled(row: CellResult, bad: int) -> CellResult:
+    """Return a cell of which the first rounds are INVALID."""
+    wide = Validity("INVALID", ["IQR is 30.0% of the median"])
+    rounds = [
+        msgspec.structs.replace(one, validity=wide if place < bad else Validity())
+        for place, one in enumerate(row.rounds)
+    ]
+    return msgspec.structs.replace(row, rounds=rounds, validity=cell_figures.validity(rounds, len(rounds)))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "bad", "goes_on"), [(4, 1, False), (4, 2, True), (4, 4, True), (5, 5, False), (10, 5, False)]
+)
+def test_a_lane_goes_on_while_a_cell_that_is_invalid_may_yet_be_ranked(
+    tmp_path: Path, rounds: int, bad: int, goes_on: bool
+) -> None:
+    """What a noisy start has spoiled gets the passes that the protocol has; what cannot recover, none."""
+    known = rows((5.0, 10.0), rounds, 0.02)
+    known[ONNX.id] = spoiled(known[ONNX.id], bad)
+    assert due(known, tmp_path) == ({TORCH, ONNX} if goes_on else set())
+
+
+def test_a_pair_that_is_invalid_is_named_with_what_measures_its_lane_anew() -> None:
+    known = rows((5.0, 10.0), 10, 0.02)
+    known[ONNX.id] = spoiled(known[ONNX.id], 5)
+    sessions = [SessionRecord("pass", asks=("--matrix", "m", "-k", "torch or onnxruntime"))]
+    left = open_pairs.outlook(known.values(), comparisons.compare_lanes(known.values()), sessions)
+    command = "twinpose bench RUN --matrix m -k fp32-cpu-b1-t2-glibc-latency --again"
+    assert left.text("twinpose bench RUN") == [
+        f"1 pair open, for a cell is INVALID; on a quieter machine: {command}"
+    ]
+    assert set(filter_.select(QUICK.cells, "fp32-cpu-b1-t2-glibc-latency")) == set(QUICK.cells)
+
+
+def test_each_pair_is_looked_at_by_the_rounds_that_it_shares_itself(tmp_path: Path) -> None:
+    """A pair at its last look is not looked at again because a new arm is at its first."""
+    known = rows((5.0, 5.2, 30.0), 10, 0.08)
+    assert due(known, tmp_path) == set(), "ten rounds, and open"
+    known[OPENVINO.id] = run_folders.result(OPENVINO, values(10.5, 4, 0.08, 9), hash=OPENVINO.id)
+    assert due(known, tmp_path) == set(), "the new arm is far from both"
+    known[OPENVINO.id] = run_folders.result(OPENVINO, values(5.2, 4, 0.08, 9), hash=OPENVINO.id)
+    assert due(known, tmp_path) == set(QUICK.cells), "the new arm is near"
 
 
 def test_a_pair_must_be_decided_among_all_pairs_of_the_run(tmp_path: Path) -> None:

@@ -263,11 +263,16 @@ def test_the_stopping_rule_judges_only_what_more_rounds_can_decide():
         cell(SHIPPED[0], noisy(10, seed=1)),
         cell(SHIPPED[0], noisy(10), replica=1),
     ]
-    bad = [cell(SHIPPED[1], noisy(1), status="oom"), cell(SHIPPED[2], noisy(1), validity=Validity("INVALID"))]
-    found = comparisons.stopping_pairs([*good, *bad])
+    spread = cell(SHIPPED[2], noisy(1), validity=Validity("INVALID"))
+    spread = msgspec.structs.replace(
+        spread, rounds=[msgspec.structs.replace(one, validity=Validity("INVALID")) for one in spread.rounds]
+    )
+    bad = [cell(SHIPPED[1], noisy(1), status="oom"), spread]
+    found = comparisons.stopping_pairs([*good, *bad], 14)
+    assert len(comparisons.stopping_pairs([*good, *bad], 15)) == 4, "7 bad rounds of 15 are less than half"
     assert len(found) == 2, "the pair and the noise floor"
     assert all(len(one.a_values) == len(one.b_values) == 7 for one in found)
-    [alone] = comparisons.stopping_pairs([cell(SHIPPED[4], [1.0]), cell(SHIPPED[0], [])])
+    [alone] = comparisons.stopping_pairs([cell(SHIPPED[4], [1.0]), cell(SHIPPED[0], [])], 10)
     assert (alone.a_values, alone.b_values) == ((), ())
     assert comparisons.family([*good, *bad]) == 6, "what is not measured is planned all the same"
 
