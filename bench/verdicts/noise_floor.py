@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -16,7 +16,7 @@ from bench.verdicts.comparisons import Comparison
 
 def renewed(
     before: NoiseFloor,
-    found: Iterable[Comparison],
+    found: Sequence[Comparison],
     pair: tuple[Cell, Cell],
     stored: Mapping[str, CellResult],
     session: str,
@@ -41,25 +41,31 @@ def renewed(
             history.append(msgspec.structs.replace(look, session=session))
         elif same[-1] != newest:  # they were aside and are back
             history.append(history.pop(same[-1]))
-    return judged(history)
+    standing = {one.a for one in found if one.set == comparisons.NOISE_FLOOR and one.interval is not None}
+    return judged(history, standing)
 
 
-def judged(history: Sequence[NoiseLook]) -> NoiseFloor:
-    """Return what A/A pairs say of a run, in the order in which they were measured."""
+def judged(history: Sequence[NoiseLook], standing: Collection[str] | None = None) -> NoiseFloor:
+    """Return what A/A pairs say of a run, in the order in which they were measured.
+
+    standing: IDs of second arms whose rounds are still those of the first arm's passes; None for all.
+    """
     floors = [(one.b, one.interval, str(one.reason)) for one in history]
     if all(interval is None for _, interval, _ in floors):
         return NoiseFloor(list(history), None, [f"{name}: {why}" for name, _, why in floors[-1:]])
     verdict, reasons = noise_validity(floors)
-    return with_sight(NoiseFloor(list(history), verdict, reasons))
+    return with_sight(NoiseFloor(list(history), verdict, reasons), standing)
 
 
-def with_sight(floor: NoiseFloor) -> NoiseFloor:
+def with_sight(floor: NoiseFloor, standing: Collection[str] | None = None) -> NoiseFloor:
     """Return the noise floor with the run's resolution, flagged where that is too coarse or an arm doubtful.
 
-    Each pair's last look counts, if it has an interval. What has a resolution is returned as it is: only an
-    older version noted none.
+    Each pair's last look counts, if it has an interval and the pair still stands (`judged`): what another
+    profile has put aside tells nothing of the rounds there are. What has a resolution is returned as it is:
+    only an older version noted none.
     """
-    looks = [one for one in {one.b: one for one in floor.history}.values() if one.interval is not None]
+    last = {one.b: one for one in floor.history if standing is None or one.a in standing}
+    looks = [one for one in last.values() if one.interval is not None]
     if floor.resolution is not None or not looks:
         return floor
     coarse = max(looks, key=lambda one: _reach(one) / _asked(one))

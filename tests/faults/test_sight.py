@@ -79,6 +79,29 @@ def test_the_widest_of_the_pairs_last_looks_is_the_run_s_resolution() -> None:
     assert judged([look(0.9, 1.3), other, look(0.99, 1.02)]).resolution == pytest.approx(0.02)
 
 
+def test_a_pair_that_another_profile_put_aside_says_nothing_of_the_rounds_there_are() -> None:
+    """One cell by `quick` is coarse, then all by `standard` see well: its second arm has the old rounds."""
+    coarse = after_a_bench([7.0, 7.8, 7.1], [7.2, 7.0, 7.9])
+    assert coarse.verdict == "FLAGGED"
+    other = replace(FIRST, runtime="onnxruntime", mode="ir")
+    pair = (other, replace(other, replica=1))
+    standard = {"protocol": {"profile": "standard"}}
+    stored = {
+        FIRST.id: run_folders.result(FIRST, NARROW, **standard),
+        AGAIN.id: run_folders.result(AGAIN, [7.2, 7.0, 7.9], protocol={"profile": "quick"}),
+        **{cell.id: run_folders.result(cell, NARROW, **standard) for cell in pair},
+    }
+    apart = [msgspec.structs.replace(one, pass_=f"quick/{one.number}") for one in stored[AGAIN.id].rounds]
+    elsewhere = {**stored, AGAIN.id: msgspec.structs.replace(stored[AGAIN.id], rounds=apart)}
+    floors = [
+        noise_floor.renewed(coarse, comparisons.compare_lanes(now.values()), pair, now, "now")
+        for now in (stored, elsewhere)
+    ]
+    assert [floor.verdict for floor in floors] == ["FLAGGED", "VALID"]
+    assert [floor.resolution for floor in floors] == [coarse.resolution, pytest.approx(0, abs=0.02)]
+    assert len(floors[1].history) == 2, "what was seen stays on record"
+
+
 def test_a_doubt_about_either_arm_counts() -> None:
     floor = after_a_bench(NARROW, NARROW, validity=Validity("FLAGGED", ["1 of 3 rounds: the governor"]))
     assert floor.verdict == "FLAGGED"
