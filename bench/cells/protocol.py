@@ -57,7 +57,8 @@ class Protocol(Section):
     rounds_max: Positive
     """More rounds follow, up to so many, while a pair of the lane is not settled.
 
-    A matrix that names `rounds` alone asks for that number and no more.
+    A matrix that names `rounds` alone asks for that number and no more; beside `half_width` it is never
+    below `rounds`.
     """
     half_width: Annotated[float, Field(gt=0)] | None = None
     """Of the 95 % interval of a ratio, relative: one as narrow settles its pair. Null for a fixed number."""
@@ -89,7 +90,9 @@ class Protocol(Section):
         merged = {**decided, **given}
         if "rounds" in given and "rounds_max" not in given and "half_width" not in given:
             merged |= {"rounds_max": given["rounds"], "half_width": None, "until_decided": False}
-        return {"rounds_max": merged["rounds"], **merged}
+        if "rounds_max" not in given:
+            merged["rounds_max"] = max(merged["rounds"], merged.get("rounds_max", 0))
+        return merged
 
     @model_validator(mode="after")
     def _rounds_in_order(self) -> Protocol:
@@ -106,14 +109,15 @@ class Protocol(Section):
 
     @property
     def altered(self) -> dict[str, Any]:
-        """Return by name what the profile decides and this protocol has otherwise: the profile's values."""
+        """Return by name what the profile decides and this protocol has otherwise: the profile's values.
+
+        A last round that is the first look says already that no rule ends the rounds.
+        """
         decided = Protocol.model_validate({"profile": self.profile})
-        return {
-            name: getattr(decided, name)
-            for name in PROTOCOL_OF_PROFILES
-            if getattr(decided, name) != getattr(self, name)
-            and (self.is_sequential or name not in {"half_width", "until_decided"})
-        }
+        names = [name for name in PROTOCOL_OF_PROFILES if getattr(decided, name) != getattr(self, name)]
+        if "rounds_max" in names and self.rounds_max == self.rounds:
+            names = [name for name in names if name not in {"half_width", "until_decided"}]
+        return {name: getattr(decided, name) for name in names}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON, and what is altered of the profile."""

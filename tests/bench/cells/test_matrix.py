@@ -88,6 +88,27 @@ def test_rounds_named_alone_are_a_fixed_number_whatever_the_profile(profile: str
     assert set(found.altered) == {"rounds", "rounds_max"}
 
 
+@pytest.mark.parametrize("profile", ["quick", "official"])
+def test_a_stopping_rule_that_is_taken_away_is_an_altered_profile(profile: str):
+    plain = load(TORCH, protocol={"profile": profile}).protocol
+    found = load(TORCH, protocol={"profile": profile, "half_width": None}).protocol
+    assert not found.is_sequential
+    assert found.altered == {"half_width": plain.half_width}
+    fixed = load(TORCH, protocol={"profile": profile, "rounds": plain.rounds_max}).protocol
+    assert (fixed.rounds_max, fixed.is_sequential) == (plain.rounds_max, False)
+    assert fixed.altered["rounds"] == plain.rounds
+    assert fixed.altered["half_width"] == plain.half_width
+
+
+def test_a_last_round_that_nobody_named_is_never_below_the_first():
+    found = load(TORCH, protocol={"profile": "quick", "rounds": 12, "half_width": 0.05}).protocol
+    assert (found.rounds, found.rounds_max, found.altered) == (12, 12, {"rounds": 4, "rounds_max": 10})
+    found = load(TORCH, protocol={"profile": "quick", "rounds": 6, "half_width": 0.05}).protocol
+    assert (found.rounds, found.rounds_max, found.is_sequential) == (6, 10, True)
+    with pytest.raises(UserError, match="rounds_max 10 is below rounds 12"):
+        load(TORCH, protocol={"profile": "quick", "rounds": 12, "rounds_max": 10})
+
+
 def test_a_runtime_may_live_in_a_place_of_its_own():
     place = {"python": "envs/tf/bin/python", "env": {"A": "1"}, "folder": "/tmp"}
     found = load(TORCH, interpreters={"tf": place, "torch": "envs/torch/bin/python"}).places
