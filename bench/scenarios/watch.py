@@ -90,10 +90,12 @@ class Watch:
         busy = f"{cores:.2f} cores were busy in a lane of {asked} threads"
         if of != "loader" and cores > asked + EXTRA_CORES:
             return [busy]
-        # Every runtime divides the network among its threads; what else a query has, it need not.
-        divides = of == "network" and self.job.spec.device == "cpu" and asked >= 2
+        # A loader's workers may be processes.
+        divides = of != "loader" and self.job.spec.device == "cpu" and asked >= 2
         if not divides or cores < COMPUTING_CORES:
             return []
         if computed is not None and computed < asked:
             return [f"{computed} of the lane's {asked} threads computed"]
-        return [busy] if cores <= HALF_IDLE * asked and not shared else []
+        # A pipeline decodes and warps on one thread: the others may be idle for long, but not throughout.
+        half_idle = of != "pipeline" and cores <= HALF_IDLE * asked
+        return [busy] if half_idle and not shared else []

@@ -91,9 +91,19 @@ def test_few_busy_cores_are_no_doubt_about_threads_where_others_had_the_processo
     assert doubts(8, 4.0, 5, shared=True) == ["5 of the lane's 8 threads computed"]
 
 
-def test_what_need_not_divide_its_work_is_not_doubted() -> None:
-    for scenario in ("pipeline", "train", "data"):
-        assert doubts(8, 1.0, 1, scenario=scenario) == []
+def test_a_training_step_is_doubted_as_the_network_alone_is() -> None:
+    assert doubts(8, 4.0, 8, scenario="train") == ["4.00 cores were busy in a lane of 8 threads"]
+    assert doubts(8, 7.0, 4, scenario="train") == ["4 of the lane's 8 threads computed"]
+    assert doubts(8, 7.0, 8, scenario="train") == []
+
+
+def test_a_pipeline_may_leave_cores_idle_but_no_thread() -> None:
+    assert doubts(8, 1.5, 8, scenario="pipeline") == []
+    assert doubts(8, 4.0, 4, scenario="pipeline") == ["4 of the lane's 8 threads computed"]
+
+
+def test_a_loader_has_processes_for_threads_and_is_not_doubted() -> None:
+    assert doubts(8, 1.0, 1, scenario="data") == []
 
 
 def test_what_was_not_timed_has_no_number_of_threads_that_computed() -> None:
