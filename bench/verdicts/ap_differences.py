@@ -49,7 +49,7 @@ def renew(run: Path, results: Sequence[CellResult]) -> list[ApDifference]:
         one.id: ScoredBy(one.status, one.hash, one.id in stale, tuple(r.started for r in one.rounds))
         for one in scored
     }
-    seeds = {str(seed): ended for seed, ended in over_seeds.ended_at(run).items()}
+    seeds = _seeds(run)
     try:
         before = _read(run)
         # An older version corrected none for their number.
@@ -81,7 +81,11 @@ def _compared(
 ) -> list[ApDifference]:
     drawn = {one.id: _drawn(run, one) for one in scored if one.status == "ok" and one.id not in stale}
     found = [_difference(question, a, b, drawn, stale) for question, a, b in _pairs(scored)]
-    found += [_over_seeds(seeds)] if seeds else []
+    return _corrected([*found, *([_over_seeds(seeds)] if seeds else [])])
+
+
+def _corrected(found: Sequence[ApDifference]) -> list[ApDifference]:
+    """Return all differences of a run with their verdicts, corrected for their number."""
     adjusted = holm([one.p for one in found])
     return [_judged(one, p_holm) for one, p_holm in zip(found, adjusted, strict=True)]
 
@@ -263,10 +267,19 @@ class ApDifferencesFile(msgspec.Struct, frozen=True, kw_only=True):
 def differences(run: Path) -> list[ApDifference]:
     """Return the differences of AP that the last bench of a run found; [] where none did.
 
+    That over seeds is of the trainings that have ended by now, for a training may follow the last bench.
     Raises UserError where the file is malformed, or newer than this version.
     """
-    found = _read(run)
-    return found.differences if found else []
+    found, seeds = _read(run) or ApDifferencesFile(differences=[]), _seeds(run)
+    if not seeds or found.seeds == seeds:
+        return found.differences
+    others = [one for one in found.differences if one.question != "seeds"]
+    return _corrected([*others, _over_seeds(seeds)])
+
+
+def _seeds(run: Path) -> dict[str, dict[str, float]]:
+    """Return by seed the AP that each twin's training has ended at; {} for a run of one seed."""
+    return {str(seed): ended for seed, ended in over_seeds.ended_at(Path(run)).items()}
 
 
 def _path(run: Path) -> Path:

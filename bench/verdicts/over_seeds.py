@@ -43,7 +43,7 @@ def ended_at(run: Path) -> dict[int, dict[str, float]]:
     By ground-truth boxes, as a training scores itself. Only seeds that both twins have ended.
     """
     further = trainings.begun(run)
-    if not further:
+    if not further or not (run / "recipe.yaml").is_file():
         return {}
     first = recipe.load(str(run / "recipe.yaml")).training.seed
     found = {}

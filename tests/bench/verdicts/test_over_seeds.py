@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bench.rounds import text
+from bench.statistics.paired import holm
 from bench.verdicts import ap_differences, over_seeds
 from bench.verdicts.ap_differences import OTHER, ApDifference
-from pose.files import read_json
+from pose.files import read_json, write_json
 
 DEMO = seeded.aps([0.323, 0.318, 0.323], [0.318, 0.323, 0.314])
 """Three trainings of the demo."""
@@ -83,6 +84,22 @@ def test_a_further_seed_changes_what_is_stored(tmp_path: Path) -> None:
     more = found(seeded.write(tmp_path, DEMO | {3: {"tf": 0.32, "torch": 0.32}}))
     assert more.seeds == (0, 1, 2, 3)
     assert ap_differences.differences(tmp_path) == [more]
+
+
+def test_a_seed_that_was_trained_after_the_last_bench_counts_without_another_one(tmp_path: Path) -> None:
+    first = found(seeded.write(tmp_path, DEMO))
+    path = tmp_path / "bench" / "accuracies.json"
+    stored = read_json(path, "differences")
+    other = {**stored["differences"][0], "question": "twins", "seeds": [], "p": 0.03, "p_holm": 0.06}
+    write_json(path, stored | {"differences": [other, *stored["differences"]]})
+    seeded.write(tmp_path, DEMO | {3: {"tf": 0.38, "torch": 0.32}})
+    twins, over = ap_differences.differences(tmp_path)
+    assert (first.seeds, over.seeds) == ((0, 1, 2), (0, 1, 2, 3))
+    assert over.difference == pytest.approx((3 * 0.003 + 0.06) / 4, abs=1e-4)
+    assert [twins.p_holm, over.p_holm] == holm([0.03, over.p]), "one family"
+    assert found(tmp_path) == msgspec.structs.replace(over, p_holm=over.p), "as the next bench has it"
+    path.unlink()
+    assert ap_differences.differences(tmp_path) == [found(tmp_path)], "and before any bench"
 
 
 def test_a_bench_prints_how_many_seeds_it_is_of_and_how_many_would_decide(tmp_path: Path) -> None:
