@@ -29,9 +29,9 @@ def measure(agenda: Agenda, means: Means) -> list[CellResult]:
     fails is out for this bench. means.tell(name, fields) hears "pass_started" (lane, number, cells, why:
     how many cells for each reason), "cell_started" (id, number, count, round), the child's "phase" (id,
     phase, s) and "waited" (id, try, why, waited_s, quiet), "round_finished" (id, round, status,
-    reason, value, verdict), "no_room_to_repeat" and "never_quiet" (repeats_s), each once, and,
-    once a cell is complete, has failed or may not be timed, "cell_finished" (id, number, count, status,
-    reason, skipped).
+    reason, value, verdict), "no_room_to_repeat", "no_time_to_repeat" and "never_quiet" (repeats_s), each
+    once, and, once a cell is complete, has failed or may not be timed, "cell_finished" (id, number, count,
+    status, reason, skipped).
     """
     measuring = _Measuring(agenda, means)
     for row in agenda.rows.values():

@@ -181,17 +181,20 @@ class Agenda:
     def can_time(self) -> bool:
         """Return whether a process can be started for any timed cell that is due for a round."""
         due = (cell for lane in self.lanes for cell in self.due(lane) if cell.scenario in TIMED)
-        return any(self.plan.basis.artifact(cell) and not why_not(cell) for cell in due)
+        return any(self._can_start(cell) for cell in due)
 
     @property
     def planned(self) -> int:
-        """Return how many timed rounds are due at least."""
+        """Return how many timed rounds are due at least, of cells for which a process can be started."""
         timed = [cell for members in self.lanes.values() for cell in members if cell.scenario in TIMED]
         return sum(
             max(1, self.plan.basis.wanted(cell) - self._counted(cell))
             for cell in timed
-            if not self.is_done(cell)
+            if self._can_start(cell) and not self.is_done(cell)
         )
+
+    def _can_start(self, cell: Cell) -> bool:
+        return bool(self.plan.basis.artifact(cell)) and not why_not(cell)
 
     @property
     def first_look(self) -> int | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from bench.cells.protocol import Protocol
 from bench.run.results import Round
-from bench.scenarios.tries import QUIET_MOST_S
+from bench.scenarios.tries import NO_BUDGET, NO_TIME, QUIET_MOST_S
 
-NO_ROOM, NEVER_QUIET = "no_room_to_repeat", "never_quiet"
+NO_ROOM, NO_TIME_LEFT, NEVER_QUIET = "no_room_to_repeat", "no_time_to_repeat", "never_quiet"
 IN_VAIN = 3
 """Rounds that stay disturbed in succession, after which a machine is called never quiet."""
 
@@ -43,12 +43,15 @@ class Repeats:
         return {"repeat_s": self.room_s, "quiet_s": self.quiet_s}
 
     def add(self, made: Round) -> list[str]:
-        """Count a round; return what is to be told now, each once in a bench: NO_ROOM or NEVER_QUIET."""
+        """Count a round; return what is to be told now, each once: NO_ROOM, NO_TIME_LEFT, NEVER_QUIET."""
         self.rounds_s += made.wall_s - made.repeats_s
         self.repeats_s += made.repeats_s
         self.in_vain = self.in_vain + 1 if made.disturbances else 0
-        lacks = made.disturbances and made.tries < self.protocol.tries and self.protocol.tries > 1
-        found = {NO_ROOM: bool(lacks), NEVER_QUIET: self.in_vain == IN_VAIN and self.protocol.tries > 1}
+        found = {
+            NO_ROOM: made.lacked == NO_BUDGET,
+            NO_TIME_LEFT: made.lacked == NO_TIME,
+            NEVER_QUIET: self.in_vain == IN_VAIN and self.protocol.tries > 1,
+        }
         new = [what for what, holds in found.items() if holds and what not in self.told]
         self.told.update(new)
         return new

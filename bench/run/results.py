@@ -84,6 +84,8 @@ class Round(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     other_tries: list[Try] = []
     repeats_s: float = 0.0
     """Of wall_s, what all waits for quiet took, and the tries after the first."""
+    lacked: str | None = None
+    """What left no room for another try: `budget` (what the bench spends on repeats) or `time limit`."""
 
     @property
     def tries(self) -> int:

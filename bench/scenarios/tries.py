@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ QUIET_MOST_S = 8.0
 """The longest wait for quiet before a window."""
 TIMEOUT_SHARE = 0.5
 """Of a round's time limit: a try that began later could cost the round."""
+
+NO_BUDGET, NO_TIME = "budget", "time limit"
+"""What may leave no room for another try: what the bench spends on repeats, or the round's time limit."""
 
 Loop = Callable[[Callable[[int], None], float, int], np.ndarray]
 """`bench.scenarios.round.repeat`: calls an action for so many seconds and queries, returns durations."""
@@ -67,6 +70,8 @@ class Tries:
     """The windows of a round, and which of them counts."""
 
     windows: list[Window]
+    lacked: str | None = None
+    """What left no room for another one: NO_BUDGET or NO_TIME; None where none was to follow."""
 
     @property
     def place(self) -> int:
@@ -94,6 +99,7 @@ class Tries:
             "disturbances": msgspec.to_builtins(self.counting.disturbances),
             "other_tries": [one.to_dict(number) for number, one in others.items()],
             "repeats_s": self.repeats_s,
+            "lacked": self.lacked,
         }
 
 
@@ -105,23 +111,25 @@ def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Conditions |
     ("repeat_s" of the payload), or half of the round's time limit, is not begun. Emits "waited" (try, why,
     waited_s, quiet) before each window that was waited for or is a repeat.
     """
-    found, tries = Tries([]), job.protocol.get("tries", 1)
+    found, lacked, tries = Tries([]), None, job.protocol.get("tries", 1)
     quiet_s = float(job.payload.get("quiet_s", QUIET_MOST_S))
     while len(found.windows) < tries and (not found.windows or found.windows[-1].disturbances):
         last = found.windows[-1] if found.windows else None
-        room_s = _room_s(job, found.repeats_s) - (last.measured_s if last else 0.0)
+        room_s, narrowest = _room_s(job, found.repeats_s)
+        room_s -= last.measured_s if last else 0.0
         why, waited_s, quiet = last.disturbances if last else [], 0.0, True
         if room_s >= LOOK_S and (before := conditions.read() if last else warming):
             met, waited_s, quiet = until_quiet(subject.once, min(quiet_s, room_s), before)
             why = why or met
         elif last:
+            lacked = narrowest
             break
         if why:
             said = {"why": [one.text for one in why], "waited_s": waited_s, "quiet": quiet}
             job.phases.emit("waited", {"try": len(found.windows) + 1, **said})
         found.windows.append(_window(job, subject, loop, waited_s))
     job.phases.seconds["measured"] = found.counting.measured_s
-    return found
+    return replace(found, lacked=lacked)
 
 
 def warming(job: RoundJob) -> Conditions | None:
@@ -164,9 +172,10 @@ def _window(job: RoundJob, subject: Workload, loop: Loop, waited_s: float = 0.0)
     return Window(kept, durations_ns, seen, disturbances, measured_s, waited_s)
 
 
-def _room_s(job: RoundJob, repeats_s: float) -> float:
-    """Return how many seconds more this round may spend on repeats."""
+def _room_s(job: RoundJob, repeats_s: float) -> tuple[float, str]:
+    """Return how many seconds more this round may spend on repeats, and what leaves no more than that."""
     told = float(job.payload.get("repeat_s", 0.0))
     elapsed_s = sum(filter(None, job.phases.seconds.values()))
     limit_s = TIMEOUT_SHARE * float(job.payload.get("timeout_s") or job.protocol.get("timeout_s", 0.0))
-    return min(told, limit_s - elapsed_s) - repeats_s
+    room_s, narrowest = min((told, NO_BUDGET), (limit_s - elapsed_s, NO_TIME))
+    return room_s - repeats_s, narrowest

@@ -11,7 +11,7 @@ from bench.cells import matrix
 from bench.cells.scenarios import SCENARIOS
 from bench.rounds import session
 from bench.rounds.plan import BESIDE, LACKS, OPEN
-from bench.rounds.repeats import IN_VAIN, NEVER_QUIET, NO_ROOM
+from bench.rounds.repeats import IN_VAIN, NEVER_QUIET, NO_ROOM, NO_TIME_LEFT
 from bench.rounds.session import BenchRequest, BenchResult
 from bench.run import bench_file
 from bench.run.folder import RunFolder
@@ -77,6 +77,8 @@ def bench(run: RunFolder, chosen: matrix.Matrix, request: BenchRequest) -> Bench
 ONCE = {
     NO_ROOM: "waits and repeats have taken as long as the rounds themselves: where no room is left for them, "
     "a disturbed round is used as it is, flagged",
+    NO_TIME_LEFT: "a round's time limit left no room for another try: a disturbed round is used as it is, "
+    "flagged; --timeout gives more",
     NEVER_QUIET: f"{IN_VAIN} rounds in succession stayed disturbed: this machine is hardly ever quiet; "
     "waits get shorter, and the least disturbed try of a round counts, flagged",
 }

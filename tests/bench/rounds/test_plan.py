@@ -98,6 +98,19 @@ def test_another_protocol_s_rounds_stand_back_and_come_back(basis: Basis) -> Non
     assert (fresh.switches[0].back, fresh.rows[EAGER.id].status) == (None, "failed")
 
 
+def test_only_rounds_that_can_be_started_count_for_what_repeats_may_cost(basis: Basis) -> None:
+    def rounds(of: Basis) -> int:
+        return Agenda(plan(of, {}, uncertified=True), frozenset(), set()).planned
+
+    assert rounds(basis) == 2 * ROUNDS
+    assert rounds(replace(basis, hashes=dict.fromkeys(basis.hashes))) == 0, "without an artifact"
+    nowhere = replace(EAGER, runtime="openvino", mode="ir", scenario="train")
+    hashes = {artifacts.artifact(basis.run.path, cell): "a" * 64 for cell in (EAGER, nowhere)}
+    keys = {cell.id: cell.id for cell in (EAGER, nowhere)}
+    asked = replace(LANE, cells=(EAGER, nowhere))
+    assert rounds(replace(basis, matrix=asked, hashes=hashes, keys=keys)) == ROUNDS, "nor of no such scenario"
+
+
 def test_a_cell_without_a_certificate_is_barred_and_keeps_what_it_has(basis: Basis) -> None:
     eager = stored(basis, EAGER, 2)
     made = plan(basis, {EAGER.id: StoredCell(eager)}, uncertified=False)

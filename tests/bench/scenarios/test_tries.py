@@ -26,7 +26,7 @@ from bench.cells.protocol import Protocol
 from bench.contract import RunnerSpec
 from bench.machine import conditions, disturbance
 from bench.machine.disturbance import CURES, Disturbance
-from bench.rounds.repeats import NEVER_QUIET, NO_ROOM, Repeats
+from bench.rounds.repeats import NEVER_QUIET, NO_ROOM, NO_TIME_LEFT, Repeats
 from bench.run import results
 from bench.run.results import Round
 from bench.scenarios import tries
@@ -118,21 +118,24 @@ def test_the_first_undisturbed_try_counts_or_else_the_least_disturbed(
 
 
 @pytest.mark.parametrize(
-    ("payload", "made"),
+    ("payload", "made", "lacked"),
     [
-        ({"repeat_s": 0.0}, 1),
-        ({"repeat_s": 1.4}, 1),
-        ({"repeat_s": 3.0}, 2),
-        ({"repeat_s": 5.0}, 3),
-        ({"timeout_s": 5.0}, 2),
-        ({"timeout_s": 2.0}, 1),
+        ({"repeat_s": 0.0}, 1, NO_ROOM),
+        ({"repeat_s": 1.4}, 1, NO_ROOM),
+        ({"repeat_s": 3.0}, 2, NO_ROOM),
+        ({"repeat_s": 5.0}, 3, None),
+        ({"timeout_s": 5.0}, 2, NO_TIME_LEFT),
+        ({"timeout_s": 2.0}, 1, NO_TIME_LEFT),
     ],
 )
 def test_no_repeat_begins_that_the_bench_or_the_time_limit_has_no_room_for(
-    monkeypatch: pytest.MonkeyPatch, payload: dict[str, Any], made: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, payload: dict[str, Any], made: int, lacked: str | None
 ) -> None:
     found, _ = tried(monkeypatch, [0.3] * 3, **payload)
     assert len(found.windows) == made
+    said = {"phases_s": {}, "count": 2, "wall_s": 9.0, "started": "", **found.to_dict(tmp_path / "r.npz")}
+    told = Repeats(Protocol.model_validate({"profile": "quick"}), 40).add(msgspec.convert(said, Round))
+    assert told == ([lacked] if lacked else []), "what ran out is said, and nothing else"
 
 
 def test_a_round_keeps_its_other_tries_with_their_conditions_and_their_durations(
@@ -223,6 +226,7 @@ def test_waits_and_repeats_never_take_longer_than_the_rounds() -> None:
         # A child that spends all that it is given, in vain.
         spent = min(18.0, repeats.room_s)
         found = {"wall_s": 4.0 + spent, "repeats_s": spent, "disturbances": other(0.5)}
+        found |= {"lacked": tries.NO_BUDGET} if spent < 18.0 else {}
         first += repeats.add(msgspec.structs.replace(made, **found))
         assert repeats.repeats_s <= max(repeats.rounds_s, 40 * 1.5)
     assert repeats.repeats_s <= repeats.rounds_s
