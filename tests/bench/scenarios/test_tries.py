@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 
 from bench.cells.protocol import Protocol
 from bench.contract import RunnerSpec
-from bench.machine import conditions, disturbance
+from bench.machine import conditions, disturbance, fingerprint
 from bench.machine.disturbance import CURES, Disturbance
 from bench.rounds.repeats import NEVER_QUIET, NO_ROOM, NO_TIME_LEFT, Repeats
 from bench.run import results
@@ -270,27 +271,32 @@ def test_what_was_measured_again_is_counted_with_what_to_do() -> None:
 def a_machine_where_only_these_work(
     monkeypatch: pytest.MonkeyPatch, *others: int, step: int = 0
 ) -> Iterator[None]:
-    """Describe a machine whose processors work for this process and for others (process IDs) alone.
+    """Describe two processors that work for this process and for others (process IDs) alone, as psutil tells.
 
     step: of the seconds that a quota has held it back, and of the times that heat slowed it, at each reading.
     """
     held = itertools.count(step=step)
 
     def times(cpus: Any) -> tuple[float, float]:
-        used = [psutil.Process(pid).cpu_times() for pid in others]
-        return 0.0, conditions.time.process_time() + sum(one.user + one.system for one in used)
+        used = [psutil.Process(pid).cpu_times() for pid in (os.getpid(), *others)]
+        return 0.0, sum(one.user + one.system for one in used)
 
+    known = {name: getattr(fingerprint, name) for name in ("descendants", "cpuinfo_mhz")}
     with monkeypatch.context() as patch:
+        # Of conditions alone: where this process runs stays as it is.
+        patch.setattr(conditions, "fingerprint", SimpleNamespace(affinity=lambda: {0, 1}, **known))
         patch.setattr(conditions, "_processor_times", times)
-        patch.setattr(conditions, "_children_cpu_s", lambda: 0.0)
         patch.setattr(conditions, "_throttle_events", lambda cpus: next(held))
         patch.setattr(conditions.cgroup, "throttled_s", lambda: next(held))
         yield
 
 
 @contextmanager
-def a_neighbour_that_never_rests() -> Iterator[int]:
-    """Run the disturber, which works until this ends; give its process ID."""
+def a_child_that_never_rests() -> Iterator[int]:
+    """Run the disturber, which works until this ends; give its process ID.
+
+    It is a descendant of this process, in which rounds are measured here: a test says where it is another's.
+    """
     command = [sys.executable, str(DISTURBER), "--mean-s", "1e9", "--seconds", "300"]
     process = subprocess.Popen(command)
     try:
@@ -312,6 +318,18 @@ def test_threads_of_its_own_are_no_disturbance_however_many_they_are(
 
 
 @pytest.mark.usefixtures("in_process")
+def test_what_its_descendants_compute_is_no_disturbance(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_child_that_never_rests() as pid, a_machine_where_only_these_work(monkeypatch, pid):
+        [cell] = bench(run_folder, one(protocol={"tries": 3, "measured_s": 1.0}))
+        spent = psutil.Process(pid).cpu_times()
+    [made] = cell.rounds
+    assert (made.tries, made.disturbances) == (1, [])
+    assert spent.user + spent.system > 0, "it did compute"
+
+
+@pytest.mark.usefixtures("in_process")
 def test_a_quota_or_heat_that_a_round_brings_about_itself_flags_it_and_is_no_disturbance(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,14 +347,17 @@ def test_a_quota_or_heat_that_a_round_brings_about_itself_flags_it_and_is_no_dis
 def test_another_process_disturbs_and_the_round_is_measured_again(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tries, "QUIET_MOST_S", 0.5)
+    """The same child, not counted as the round's own; of a busy machine it may get little."""
+    monkeypatch.setattr(conditions, "_children_cpu_s", lambda: 0.0)
+    monkeypatch.setattr(conditions, "OTHER_SHARE", 0.01)
+    monkeypatch.setattr(Repeats, "quiet_s", 0.5)
     monkeypatch.setattr(Repeats, "room_s", 60.0)
     heard: list[dict[str, Any]] = []
 
     def hear(name: str, fields: dict[str, Any]) -> None:
         heard.extend([fields] if name == "waited" else [])
 
-    with a_neighbour_that_never_rests() as pid, a_machine_where_only_these_work(monkeypatch, pid):
+    with a_child_that_never_rests() as pid, a_machine_where_only_these_work(monkeypatch, pid):
         chosen = one(protocol={"tries": 3, "measured_s": 0.3})
         [cell] = bench(run_folder, chosen, on_event=hear)
     [made] = cell.rounds
