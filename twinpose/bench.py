@@ -116,6 +116,7 @@ def _measure(made: RunFolder, cells: Matrix, request: BenchRequest, as_json: boo
         "accuracies": msgspec.to_builtins(found.accuracies),
         "noise": msgspec.to_builtins(found.noise),
         "open": msgspec.to_builtins(found.outlook.pairs),
+        "invalid": msgspec.to_builtins(found.outlook.invalid),
         "rounds": msgspec.to_builtins(disturbed_rounds(found.cells)),
         "null": msgspec.to_builtins(found.null),
     }
