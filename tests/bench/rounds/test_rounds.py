@@ -408,7 +408,8 @@ def test_a_doubt_flags_the_round_with_its_reason(
         (4.0, 8, 8, "latency", "4.00 cores were busy in a lane of 8 threads"),
         (1.0, 1, 1, "latency", None),
         (0.2, 1, 2, "latency", None),
-        (1.0, 1, 2, "pipeline", None),
+        (1.0, 1, 2, "pipeline", "1 of the lane's 2 threads computed"),
+        (1.0, 2, 2, "pipeline", None),
     ],
 )
 def test_a_network_s_lane_whose_threads_did_not_all_compute_is_doubted(
