@@ -1,4 +1,4 @@
-"""Inside the child: a window waits until others leave the processors alone, and is measured again if not.
+"""Inside the child: a window waits until others leave its device alone, and is measured again if not.
 
 Whether it was disturbed is told by its conditions alone; nobody has looked at its durations then.
 """
@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.machine import conditions, disturbance
+from bench.machine import conditions, disturbance, gpu_conditions
 from bench.machine.conditions import Conditions
 from bench.machine.disturbance import Disturbance
+from bench.machine.gpu_conditions import GpuConditions
 from bench.scenarios.base import RoundJob, Workload
 from bench.scenarios.watch import Watch
 from bench.statistics import samples, validity
@@ -35,6 +36,26 @@ NO_BUDGET, NO_TIME = "budget", "time limit"
 
 Loop = Callable[[Callable[[int], None], float, int], np.ndarray]
 """`bench.scenarios.round.repeat`: calls an action for so many seconds and queries, returns durations."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What tells whether others work on a device and its processors, at one moment."""
+
+    processors: Conditions
+    device: str = "cpu"
+    gpu: GpuConditions | None = None
+    """None without a GPU, where NVML does not tell, and of an idle GPU, whose clock is to rise."""
+
+    @staticmethod
+    def now(device: str, like: Conditions | None = None) -> Reading:
+        """Return the reading now; with `like`, of the same processors as an earlier one."""
+        return Reading(conditions.read(like), device, gpu_conditions.read() if device == "cuda" else None)
+
+    def disturbances(self, after: Reading) -> list[Disturbance]:
+        """Return what others did between this reading and a later one."""
+        on_gpu = gpu_conditions.disturbances(self.gpu or after.gpu, after.gpu)
+        return conditions.disturbances(self.processors, after.processors) + on_gpu
 
 
 @dataclass(frozen=True)
@@ -103,11 +124,11 @@ class Tries:
         }
 
 
-def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Conditions | None) -> Tries:
+def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Reading | None) -> Tries:
     """Measure a window, and again while it was disturbed: `tries` of the protocol at most.
 
-    The warm-up goes on before each until the processors are quiet; warming: what they were like when it
-    began, None for no such wait before the first. What would exceed what the bench may spend on it
+    The warm-up goes on before each until processors and GPU are quiet; warming: what they were like when
+    it began, None for no such wait before the first. What would exceed what the bench may spend on it
     ("repeat_s" of the payload), or half of the round's time limit, is not begun. Emits "waited" (try, why,
     waited_s, quiet) before each window that was waited for or is a repeat.
     """
@@ -118,7 +139,7 @@ def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Conditions |
         room_s, narrowest = _room_s(job, found.repeats_s)
         room_s -= last.measured_s if last else 0.0
         why, waited_s, quiet = last.disturbances if last else [], 0.0, True
-        if room_s >= LOOK_S and (before := conditions.read() if last else warming):
+        if room_s >= LOOK_S and (before := Reading.now(job.spec.device) if last else warming):
             met, waited_s, quiet = until_quiet(subject.once, min(quiet_s, room_s), before)
             why = why or met
         elif last:
@@ -132,26 +153,26 @@ def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Conditions |
     return replace(found, lacked=lacked)
 
 
-def warming(job: RoundJob) -> Conditions | None:
+def warming(job: RoundJob) -> Reading | None:
     """Return what the processors are like as a warm-up begins; None where no window is tried twice."""
-    return conditions.read() if job.protocol.get("tries", 1) > 1 else None
+    return Reading(conditions.read(), job.spec.device) if job.protocol.get("tries", 1) > 1 else None
 
 
 def until_quiet(
-    action: Callable[[int], None], most_s: float, before: Conditions
+    action: Callable[[int], None], most_s: float, before: Reading
 ) -> tuple[list[Disturbance], float, bool]:
     """Call action(0), action(1) ... until nobody else works beside it.
 
-    Looks at what the processors did since `before`, and then for half a second at a time; gives up after
-    `most_s` seconds. Returns what it met at the first look, how long it waited (0 where that was quiet), and
-    whether it is quiet now.
+    Looks at what the processors and the GPU did since `before`, and then for half a second at a time; gives
+    up after `most_s` seconds. Returns what it met at the first look, how long it waited (0 where that was
+    quiet), and whether it is quiet now.
     """
     began_s, number = time.monotonic(), 0
     met: list[Disturbance] | None = None
     while True:
-        if time.monotonic() - before.monotonic_s >= LOOK_S:
-            after = conditions.read(before)
-            now, waited_s = conditions.disturbances(before, after), after.monotonic_s - began_s
+        if time.monotonic() - before.processors.monotonic_s >= LOOK_S:
+            after = Reading.now(before.device, before.processors)
+            now, waited_s = before.disturbances(after), after.processors.monotonic_s - began_s
             met = now if met is None else met
             if not now or waited_s + LOOK_S > most_s:
                 return met, waited_s if number else 0.0, not now

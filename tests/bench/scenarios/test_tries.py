@@ -27,12 +27,13 @@ from bench.cells.protocol import Protocol
 from bench.contract import RunnerSpec
 from bench.machine import conditions, disturbance, fingerprint
 from bench.machine.disturbance import CURES, Disturbance
+from bench.machine.gpu_conditions import GpuConditions
 from bench.rounds.repeats import NEVER_QUIET, NO_ROOM, NO_TIME_LEFT, Repeats
 from bench.run import results
 from bench.run.results import Round
 from bench.scenarios import tries
 from bench.scenarios.base import Phases, RoundJob
-from bench.scenarios.tries import Tries
+from bench.scenarios.tries import Reading, Tries
 from bench.verdicts.disturbed_rounds import disturbed_rounds
 
 DISTURBER = Path(TESTS) / "disturber.py"
@@ -184,7 +185,7 @@ def test_the_warm_up_goes_on_until_nobody_else_works_or_the_wait_is_over(
 
         monkeypatch.setattr(tries.conditions, "read", read)
         monkeypatch.setattr(tries, "time", SimpleNamespace(monotonic=lambda: now.s))
-        before, now.s = read(), warmed_s
+        before, now.s = Reading(read()), warmed_s
         met, seconds, quiet = tries.until_quiet(action, most_s, before)
         return len(met), round(seconds, 6), quiet, len(calls)
 
@@ -196,6 +197,30 @@ def test_the_warm_up_goes_on_until_nobody_else_works_or_the_wait_is_over(
     met, seconds, quiet, _ = waited(100.0, 3.0, warmed_s=3.0)
     assert (met, quiet) == (1, False)
     assert seconds <= 3.2
+
+
+def test_a_wait_before_a_window_on_a_gpu_looks_at_the_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processors are quiet; somebody else computes on the GPU for 1.2 s."""
+    now, quiet = SimpleNamespace(s=0.0), replace(conditions.read(), monotonic_s=0.0)
+
+    def on_gpu() -> GpuConditions:
+        return GpuConditions(sm_mhz=1980, slowed_by=[], processes=2 if now.s < 1.2 else 1)
+
+    def action(number: int) -> None:
+        now.s += 0.1
+
+    monkeypatch.setattr(tries.conditions, "read", lambda like=None: replace(quiet, monotonic_s=now.s))
+    monkeypatch.setattr(tries.gpu_conditions, "read", on_gpu)
+    monkeypatch.setattr(tries, "time", SimpleNamespace(monotonic=lambda: now.s))
+    found = {}
+    for device in ("cpu", "cuda"):
+        now.s = 0.0
+        met, seconds, became = tries.until_quiet(action, 8.0, Reading(quiet, device))
+        found[device] = ([one.cause for one in met], became, seconds >= 1.2)
+    assert found == {"cpu": ([], True, False), "cuda": (["gpu users"], True, True)}
+    idle = Reading(quiet, "cuda", GpuConditions(sm_mhz=345, slowed_by=[], processes=1))
+    assert [one.cause for one in idle.disturbances(Reading.now("cuda"))] == ["gpu clock"]
+    assert Reading(quiet, "cuda").disturbances(Reading.now("cuda")) == [], "before a warm-up it is to rise"
 
 
 def test_the_first_window_waits_for_quiet_too_and_says_what_it_waited_for(
@@ -213,7 +238,7 @@ def test_the_first_window_waits_for_quiet_too_and_says_what_it_waited_for(
         monkeypatch.setattr(
             tries, "until_quiet", lambda action, most_s, before, w=waited_s, m=met: (other(m), w, True)
         )
-        made = tries.measured(job, Subject(), lambda *given: np.ones(2), conditions.read())  # type: ignore[arg-type]
+        made = tries.measured(job, Subject(), lambda *given: np.ones(2), Reading(conditions.read()))  # type: ignore[arg-type]
         found[what] = (len(made.windows), made.repeats_s)
     assert found == {"quiet": (1, 0.0), "busy": (1, 2.0), "no room": (1, 0.0)}
     assert [(one["try"], one["why"]) for one in told] == [(1, ["other work took 30%"])]
