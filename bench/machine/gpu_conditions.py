@@ -61,20 +61,18 @@ def _told(library: ModuleType, name: str, *given: Any) -> Any:
 def disturbances(before: GpuConditions | None, after: GpuConditions | None) -> list[Disturbance]:
     """Return what others did to the measurement on the GPU between two readings; [] where nothing known did.
 
-    The power cap is none: a full load meets it, and the clock gives way to it.
+    A full load brings about heat, and a power cap always: the clock gives way to them. So what slowed the GPU
+    is others' doing only where others computed on it, and the power cap never.
     """
     if before is None or after is None:
         return []
-    found = []
-    causes = _causes(before, after)
-    if others := [why for why in causes if why != POWER_CAP]:
-        said = f"the GPU was slowed by {' and '.join(others)}"
-        found.append(Disturbance("gpu slowed", 1 + len(others), said))
-    if POWER_CAP not in causes and (moved := _clock_moved(before, after)) > CLOCK_SHARE:
+    found, causes, users = [], _causes(before, after), _others(before, after)
+    if users and (slowed := [why for why in causes if why != POWER_CAP]):
+        found.append(Disturbance("gpu slowed", 1 + len(slowed), _slowed_said(slowed)))
+    own = POWER_CAP in causes or (causes and not users)
+    if not own and (moved := _clock_moved(before, after)) > CLOCK_SHARE:
         found.append(Disturbance("gpu clock", moved / CLOCK_SHARE, _clock_said(before, after)))
-    # In a container the process IDs may be the host's, so that one's own is not to be told by its number.
-    users = max(before.processes or 0, after.processes or 0) - 1
-    if users > 0:
+    if users:
         said = f"{users} other process{'es' if users > 1 else ''} computed on the GPU"
         found.append(Disturbance("gpu users", 1 + users, said))
     return found
@@ -84,11 +82,21 @@ def doubts(before: GpuConditions | None, after: GpuConditions | None) -> list[st
     """Return why what was measured on the GPU between two readings is in doubt; [] where nothing known is."""
     if before is None or after is None:
         return []
-    found = [one.text for one in disturbances(before, after)]
-    if POWER_CAP in _causes(before, after):
-        found.append(f"the GPU was slowed by {POWER_CAP}")
-        found += [_clock_said(before, after)] if _clock_moved(before, after) > CLOCK_SHARE else []
-    return found
+    told = [one.text for one in disturbances(before, after)]
+    slowed = [why for why in _causes(before, after) if _others(before, after) == 0 or why == POWER_CAP]
+    told += [_slowed_said(slowed)] if slowed else []
+    told += [_clock_said(before, after)] if _clock_moved(before, after) > CLOCK_SHARE else []
+    return list(dict.fromkeys(told))
+
+
+def _others(before: GpuConditions, after: GpuConditions) -> int:
+    """Return how many other processes computed on the GPU."""
+    # In a container the process IDs may be the host's, so that one's own is not to be told by its number.
+    return max(0, max(before.processes or 0, after.processes or 0) - 1)
+
+
+def _slowed_said(causes: list[str]) -> str:
+    return f"the GPU was slowed by {' and '.join(causes)}"
 
 
 def _causes(before: GpuConditions, after: GpuConditions) -> list[str]:

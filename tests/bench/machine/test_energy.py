@@ -171,6 +171,13 @@ QUIET = gpu_conditions.GpuConditions(1700, [], 1)
         (replace(QUIET, sm_mhz=1640), []),
         (replace(QUIET, sm_mhz=1500), ["the GPU's clock moved from 1700 to 1500 MHz"]),
         (replace(QUIET, slowed_by=["its power cap"]), ["the GPU was slowed by its power cap"]),
+        (
+            replace(QUIET, sm_mhz=1500, slowed_by=["its power cap", "heat, by the driver"]),
+            [
+                "the GPU was slowed by its power cap and heat, by the driver",
+                "the GPU's clock moved from 1700 to 1500 MHz",
+            ],
+        ),
         (replace(QUIET, processes=2), ["1 other process computed on the GPU"]),
     ],
 )
@@ -178,3 +185,22 @@ def test_what_a_gpu_did_meanwhile_is_a_doubt(
     after: gpu_conditions.GpuConditions | None, expected: list[str]
 ) -> None:
     assert gpu_conditions.doubts(QUIET, after) == expected
+
+
+@pytest.mark.parametrize(
+    ("seen", "causes"),
+    [
+        ({"slowed_by": ["heat, by the driver"], "sm_mhz": 1500}, []),
+        ({"slowed_by": ["its power cap"], "sm_mhz": 1500}, []),
+        ({"sm_mhz": 1500}, ["gpu clock"]),
+        ({"slowed_by": ["heat, by the driver"], "processes": 2}, ["gpu slowed", "gpu users"]),
+        ({"slowed_by": ["its power cap"], "processes": 2, "sm_mhz": 1500}, ["gpu users"]),
+    ],
+)
+def test_what_a_full_load_does_to_its_gpu_is_no_disturbance_but_beside_other_users(
+    seen: dict[str, Any], causes: list[str]
+) -> None:
+    after = replace(QUIET, **seen)
+    assert [one.cause for one in gpu_conditions.disturbances(QUIET, after)] == causes
+    said = gpu_conditions.doubts(QUIET, after)
+    assert len(said) == len(set(said)) >= max(1, len(causes))
