@@ -17,6 +17,17 @@ CURES = {
 }
 """By cause, what a user can do about it."""
 
+OWN_CURES = {
+    "the processors were throttled": CURES["throttled"],
+    "the cgroup's quota held": CURES["quota"],
+    "the clock moved": "fix the processors' clock, as 'twinpose doctor' says",
+    "the load average was": CURES["other work"],
+    "the GPU was slowed by its power cap": "raise the GPU's power limit, or lock a lower clock",
+    "the GPU was slowed": CURES["gpu slowed"],
+    "the GPU's clock moved": CURES["gpu clock"],
+}
+"""By how its sentence begins, what a user can do about a doubt that may be the round's own doing."""
+
 
 class Disturbance(msgspec.Struct, frozen=True):
     """One thing that others did to a round while it was measured."""

@@ -11,7 +11,7 @@ import numpy as np
 from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS
-from bench.machine.disturbance import CURES
+from bench.machine.disturbance import CURES, OWN_CURES
 from bench.run.results import Round
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
@@ -133,9 +133,15 @@ def _half_width(rounds: list[Round]) -> float | None:
 
 
 def _cures(rounds: list[Round]) -> dict[str, str]:
-    """Return by the kind of a doubt what ends the disturbance that it tells."""
+    """Return by the kind of a doubt what ends what it tells: others' doing, or the round's own."""
     disturbances = [one for made in rounds for one in made.disturbances if one.cause in CURES]
-    return {doubt(one.text).kind: CURES[one.cause] for one in disturbances}
+    kinds = {doubt(reason).kind for made in rounds for reason in made.validity.reasons}
+    own = {
+        kind: next(cure for start, cure in OWN_CURES.items() if kind.startswith(start))
+        for kind in kinds
+        if kind.startswith(tuple(OWN_CURES))
+    }
+    return own | {doubt(one.text).kind: CURES[one.cause] for one in disturbances}
 
 
 def _steadiness(one: Round) -> Steadiness | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 import run_folders
 
+from bench.machine import conditions, gpu_conditions
 from bench.machine.disturbance import Disturbance
+from bench.machine.gpu_conditions import POWER_CAP, GpuConditions
 from bench.statistics.samples import t_interval
 from bench.statistics.validity import Steadiness, Validity, cell_validity, steadiness, validity
 from bench.verdicts import cell_figures
@@ -106,6 +109,22 @@ def test_a_flag_for_what_others_did_says_what_to_do() -> None:
         f"1 of 3 rounds: {said} (end what else computes here, then measure again)",
     ]
     assert cell_figures.validity(made, 3) == Validity()
+
+
+def test_a_flag_for_what_may_be_the_round_s_own_doing_says_what_to_do_too() -> None:
+    start = replace(conditions.read(), load_average=0.1, clock_mhz=3000.0, throttle_events=1, busy_s=None)
+    before = replace(start, quota_throttled_s=0.5)
+    seen = {"load_average": 900.0, "clock_mhz": 2000.0, "throttle_events": 3, "quota_throttled_s": 0.9}
+    said = conditions.doubts(before, replace(before, monotonic_s=before.monotonic_s + 10, **seen))
+    assert len(said) == 4
+    for slowed_by in ([POWER_CAP], ["heat, by the driver"]):
+        hot = GpuConditions(1500, slowed_by, 1)
+        said += gpu_conditions.doubts(GpuConditions(1700, [], 1), hot)
+    assert len(set(said)) == 4 + 3
+    [made] = run_folders.result(run_folders.cell(), [5.0]).rounds
+    flagged = msgspec.structs.replace(made, validity=Validity("FLAGGED", [*dict.fromkeys(said)]))
+    reasons = cell_figures.validity([flagged], 1).reasons
+    assert all(one.endswith(", then measure again)") for one in reasons), reasons
 
 
 def test_how_a_disturbed_round_drifted_and_spread_is_no_other_reason() -> None:
