@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.cells.cell import TWINS
+from collections.abc import Mapping
+
+from bench.cells.cell import TWINS, Cell
 from bench.verdicts.ap_differences import ApDifference
 from reports.formats import (
     TWIN_NAMES,
@@ -53,11 +55,6 @@ def table(run: Run) -> Table | None:
     def device(cell_id: str) -> str:
         return axes[cell_id].device if cell_id in axes else ""
 
-    def order(one: ApDifference) -> tuple[int, int, str]:
-        asked = list(QUESTIONS).index(one.question) if one.question in QUESTIONS else len(QUESTIONS)
-        twin = axes[one.a].twin if one.a in axes else ""
-        return asked, TWINS.index(twin) if twin in TWINS else len(TWINS), one.a
-
     luck = " A row of the two trainings is of one seed each, whose luck the interval does not know."
     luck = "" if run.imported else luck
     seeded = any(one.question == "seeds" for one in run.accuracies)
@@ -87,7 +84,7 @@ def table(run: Run) -> Table | None:
                 else QUESTIONS.get(one.question, one.question),
                 muted=one.verdict is None,
             )
-            for one in sorted(run.accuracies, key=order)
+            for one in sorted(run.accuracies, key=lambda one: _order(one, axes))
         ),
         note="AP of A less AP of B on the validation part, with the interval of a paired bootstrap over "
         f"images{over}. Equal: the interval lies within the margin; higher and lower: it leaves out 0, and "
@@ -96,6 +93,13 @@ def table(run: Run) -> Table | None:
         source="bench/accuracies.json",
         grouped_by="Question",
     )
+
+
+def _order(one: ApDifference, axes: Mapping[str, Cell]) -> tuple[int, int, str]:
+    """Return where a difference stands: by question, twin and cell."""
+    asked = list(QUESTIONS).index(one.question) if one.question in QUESTIONS else len(QUESTIONS)
+    twin = axes[one.a].twin if one.a in axes else ""
+    return asked, TWINS.index(twin) if twin in TWINS else len(TWINS), one.a
 
 
 def _values(one: ApDifference, reason: str | None) -> tuple[Value, ...]:
