@@ -29,8 +29,8 @@ class DisturbedRounds:
 
     @property
     def text(self) -> str:
-        """Return it in words: 2 of 60 rounds measured again, which took 9 s with waits for quiet."""
-        took = f", which took {self.seconds:.0f} s with waits for quiet" if self.seconds >= 0.5 else ""
+        """Return it in words: 2 of 60 rounds measured again, repeats and waits for quiet took 9 s."""
+        took = f", repeats and waits for quiet took {self.seconds:.0f} s" if self.seconds >= 0.5 else ""
         return f"{self.again} of {counted(self.rounds, 'round', 'rounds')} measured again{took}"
 
     @property

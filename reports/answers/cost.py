@@ -12,7 +12,7 @@ from reports.run.read import Run
 from reports.words import cells
 
 OPENVINO = RUNTIMES["openvino"]
-COSTS = {"equal": "none within {}", "higher": "none", "lower": "lower AP"}
+COSTS = {"equal": "no AP lost within {}", "higher": "no AP lost", "lower": "lower AP"}
 """By the verdict on AP against the twin's own framework: what a precision costs; {} is the margin."""
 
 
@@ -52,10 +52,10 @@ def _rank(one: Option) -> tuple[int, float]:
 
 
 def _word(one: Option) -> str:
-    """Return a precision with what it costs: fp32 none within 0.001."""
+    """Return a precision with what it costs: fp32, no AP lost within 0.001."""
     verdict, margin = (one.ap.verdict, one.ap.margin) if one.ap else (None, None)
     cost = COSTS.get(verdict or "", "not decided").format(rate(margin or 0.0))
-    return f"{one.cell.axes.precision} {cost}"
+    return f"{one.cell.axes.precision}, {cost}"
 
 
 def _said(run: Run, one: Option, against: Option | None) -> str:

@@ -39,6 +39,8 @@ def how_sure(run: Run) -> Answer:
         said = sentences((why, said))
         return answer(word="Not known", said=said, decides="an A/A pair,", command=again, state="open")
     word = f"Sees differences from {difference(noise.resolution)}"
+    of = {cell.axes.scenario for cell in run.cells if cell.axes.replica}
+    said = sentences((f"So far was a cell of {listed(sorted(of))} from itself", said)) if of else said
     left = outlook(run)
     answer = partial(answer, word=word, said=said, decides=passes(left), command=more(run, left))
     return answer(state="open" if noise.verdict == "FLAGGED" else "decided")

@@ -47,7 +47,8 @@ def plot(run: Run) -> Plot | None:
         name="at_a_glance",
         title="The runtimes at a glance",
         note="How many times faster than the baseline, the line at 1, with its 95 % interval: right is "
-        f"faster. Hollow: not told apart from it. Compare within a panel only. {bare}".strip(),
+        "faster. Hollow: not decided. Verdicts are corrected for all comparisons, so that an interval "
+        f"which leaves out 1 may be hollow. Compare within a panel only. {bare}".strip(),
         command=command(run, "bench"),
         source="bench/comparisons.json and bench/cells/*.json",
         figure=drawn,

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from bench.cells.cell import TWINS
 from reports.formats import TWIN_NAMES
@@ -148,6 +148,11 @@ def _draw_loss_against_ap(axes: Axes, run: Run) -> None:
             label=TWIN_NAMES[twin],
         )
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    if high < 10 * low:  # where a logarithmic axis has no room for its labels, which are long
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter("{x:.2g}")
     axes.set_xlabel("validation loss (log scale)")
     axes.set_ylim(0, max(SMALLEST_AP_TOP, axes.get_ylim()[1]))
     axes.set_ylabel("AP (OKS 0.50:0.95)")

@@ -284,7 +284,7 @@ def test_what_was_measured_again_is_counted_with_what_to_do() -> None:
     untimed = msgspec.structs.replace(row, axes=replace(cell, scenario="accuracy"))
     found = disturbed_rounds([row, untimed])
     assert (found.rounds, found.again, found.disturbed) == (3, 2, 1)
-    assert found.text == "2 of 3 rounds measured again, which took 9 s with waits for quiet"
+    assert found.text == "2 of 3 rounds measured again, repeats and waits for quiet took 9 s"
     assert all(CURES[cause] in str(found.cure) for cause in ("other work", "steal"))
     assert disturbed_rounds([msgspec.structs.replace(row, rounds=[made])]).cure is None
 

@@ -186,18 +186,18 @@ LOW = (cell(BF16, 5.0), scored(BF16), cell(INT8, 2.5), scored(INT8))
 def test_the_cost_of_each_precision_stands_beside_its_gain():
     known = (FP32, deployed(BF16, -0.001, 0.005, "equal"), deployed(INT8, -0.03, -0.01, "lower"))
     found = cost.at_what_cost(priced(*known, cells=LOW))
-    assert (found.word, found.state) == ("OpenVINO fp32 none within 0.001", "decided")
+    assert (found.word, found.state) == ("OpenVINO fp32, no AP lost within 0.001", "decided")
     assert found.figures.startswith(
-        "2.00× PyTorch eager [1.90, 2.10], AP 0.000 [0.000, 0.000]. bf16 none within 0.01: 2.00×"
+        "2.00× PyTorch eager [1.90, 2.10], AP 0.000 [0.000, 0.000]. bf16, no AP lost within 0.01: 2.00×"
     )
-    assert "int8 lower AP: 4.00× fp32 [3.9" in found.figures
+    assert "int8, lower AP: 4.00× fp32 [3.9" in found.figures
     assert found.figures.endswith("AP −0.020 [−0.030, −0.010].")
 
 
 def test_a_cost_that_no_ap_tells_is_open():
     found = cost.at_what_cost(priced(FP32, cells=LOW))
     assert found.state == "open"
-    assert "bf16 not decided" in found.figures
+    assert "bf16, not decided" in found.figures
     assert cost.at_what_cost(run(cell(TORCH, 10.0))).figures == "No OpenVINO cell has a certified latency."
 
 
