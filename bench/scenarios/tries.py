@@ -39,7 +39,7 @@ Loop = Callable[[Callable[[int], None], float, int], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Reading:
+class Look:
     """What tells whether others work on a device and its processors, at one moment."""
 
     processors: Conditions
@@ -48,11 +48,11 @@ class Reading:
     """None without a GPU, where NVML does not tell, and of an idle GPU, whose clock is to rise."""
 
     @staticmethod
-    def now(device: str, like: Conditions | None = None) -> Reading:
+    def now(device: str, like: Conditions | None = None) -> Look:
         """Return the reading now; with `like`, of the same processors as an earlier one."""
-        return Reading(conditions.read(like), device, gpu_conditions.read() if device == "cuda" else None)
+        return Look(conditions.read(like), device, gpu_conditions.read() if device == "cuda" else None)
 
-    def disturbances(self, after: Reading) -> list[Disturbance]:
+    def disturbances(self, after: Look) -> list[Disturbance]:
         """Return what others did between this reading and a later one."""
         on_gpu = gpu_conditions.disturbances(self.gpu or after.gpu, after.gpu)
         return conditions.disturbances(self.processors, after.processors) + on_gpu
@@ -124,7 +124,7 @@ class Tries:
         }
 
 
-def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Reading | None) -> Tries:
+def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Look | None) -> Tries:
     """Measure a window, and again while it was disturbed: `tries` of the protocol at most.
 
     The warm-up goes on before each until processors and GPU are quiet; warming: what they were like when
@@ -139,7 +139,7 @@ def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Reading | No
         room_s, narrowest = _room_s(job, found.repeats_s)
         room_s -= last.measured_s if last else 0.0
         why, waited_s, quiet = last.disturbances if last else [], 0.0, True
-        if room_s >= LOOK_S and (before := Reading.now(job.spec.device) if last else warming):
+        if room_s >= LOOK_S and (before := Look.now(job.spec.device) if last else warming):
             met, waited_s, quiet = until_quiet(subject.once, min(quiet_s, room_s), before)
             why = why or met
         elif last:
@@ -153,13 +153,13 @@ def measured(job: RoundJob, subject: Workload, loop: Loop, warming: Reading | No
     return replace(found, lacked=lacked)
 
 
-def warming(job: RoundJob) -> Reading | None:
+def warming(job: RoundJob) -> Look | None:
     """Return what the processors are like as a warm-up begins; None where no window is tried twice."""
-    return Reading(conditions.read(), job.spec.device) if job.protocol.get("tries", 1) > 1 else None
+    return Look(conditions.read(), job.spec.device) if job.protocol.get("tries", 1) > 1 else None
 
 
 def until_quiet(
-    action: Callable[[int], None], most_s: float, before: Reading
+    action: Callable[[int], None], most_s: float, before: Look
 ) -> tuple[list[Disturbance], float, bool]:
     """Call action(0), action(1) ... until nobody else works beside it.
 
@@ -171,7 +171,7 @@ def until_quiet(
     met: list[Disturbance] | None = None
     while True:
         if time.monotonic() - before.processors.monotonic_s >= LOOK_S:
-            after = Reading.now(before.device, before.processors)
+            after = Look.now(before.device, before.processors)
             now, waited_s = before.disturbances(after), after.processors.monotonic_s - began_s
             met = now if met is None else met
             if not now or waited_s + LOOK_S > most_s:

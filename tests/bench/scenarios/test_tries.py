@@ -33,7 +33,7 @@ from bench.run import results
 from bench.run.results import Round
 from bench.scenarios import tries
 from bench.scenarios.base import Phases, RoundJob
-from bench.scenarios.tries import Reading, Tries
+from bench.scenarios.tries import Look, Tries
 from bench.verdicts.disturbed_rounds import disturbed_rounds
 
 DISTURBER = Path(TESTS) / "disturber.py"
@@ -185,7 +185,7 @@ def test_the_warm_up_goes_on_until_nobody_else_works_or_the_wait_is_over(
 
         monkeypatch.setattr(tries.conditions, "read", read)
         monkeypatch.setattr(tries, "time", SimpleNamespace(monotonic=lambda: now.s))
-        before, now.s = Reading(read()), warmed_s
+        before, now.s = Look(read()), warmed_s
         met, seconds, quiet = tries.until_quiet(action, most_s, before)
         return len(met), round(seconds, 6), quiet, len(calls)
 
@@ -215,12 +215,12 @@ def test_a_wait_before_a_window_on_a_gpu_looks_at_the_gpu_too(monkeypatch: pytes
     found = {}
     for device in ("cpu", "cuda"):
         now.s = 0.0
-        met, seconds, became = tries.until_quiet(action, 8.0, Reading(quiet, device))
+        met, seconds, became = tries.until_quiet(action, 8.0, Look(quiet, device))
         found[device] = ([one.cause for one in met], became, seconds >= 1.2)
     assert found == {"cpu": ([], True, False), "cuda": (["gpu users"], True, True)}
-    idle = Reading(quiet, "cuda", GpuConditions(sm_mhz=345, slowed_by=[], processes=1))
-    assert [one.cause for one in idle.disturbances(Reading.now("cuda"))] == ["gpu clock"]
-    assert Reading(quiet, "cuda").disturbances(Reading.now("cuda")) == [], "before a warm-up it is to rise"
+    idle = Look(quiet, "cuda", GpuConditions(sm_mhz=345, slowed_by=[], processes=1))
+    assert [one.cause for one in idle.disturbances(Look.now("cuda"))] == ["gpu clock"]
+    assert Look(quiet, "cuda").disturbances(Look.now("cuda")) == [], "before a warm-up it is to rise"
 
 
 def test_the_first_window_waits_for_quiet_too_and_says_what_it_waited_for(
@@ -238,7 +238,7 @@ def test_the_first_window_waits_for_quiet_too_and_says_what_it_waited_for(
         monkeypatch.setattr(
             tries, "until_quiet", lambda action, most_s, before, w=waited_s, m=met: (other(m), w, True)
         )
-        made = tries.measured(job, Subject(), lambda *given: np.ones(2), Reading(conditions.read()))  # type: ignore[arg-type]
+        made = tries.measured(job, Subject(), lambda *given: np.ones(2), Look(conditions.read()))  # type: ignore[arg-type]
         found[what] = (len(made.windows), made.repeats_s)
     assert found == {"quiet": (1, 0.0), "busy": (1, 2.0), "no room": (1, 0.0)}
     assert [(one["try"], one["why"]) for one in told] == [(1, ["other work took 30%"])]
