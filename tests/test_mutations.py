@@ -83,7 +83,7 @@ class Mistake:
     passed: tuple[int, ...] = ()
     """Rungs that have to pass under it."""
     slow: bool = False
-    """It mirrors another: the ladder is not one-sided."""
+    """It mirrors another (the ladder is not one-sided), or another shows its rung and check as well."""
 
     @property
     def name(self) -> str:
@@ -127,18 +127,18 @@ MISTAKES = [
     ),
     of_network("deconvolution_turned", "tf", 3, STATISTICS, r"deconv_layers\.1\.running_mean", 2),
     of_network("same_padding", "tf", 3, STATISTICS, r"bn1\.running_mean", 2),
-    of_network("batch_norm_epsilon", "tf", 3, STATISTICS, r"layer1\.0\.bn1\.running_mean", 2),
+    of_network("batch_norm_epsilon", "tf", 3, STATISTICS, r"layer1\.0\.bn1\.running_mean", 2, slow=True),
     of_network("batch_norm_epsilon", "torch", 3, STATISTICS, r"layer1\.0\.bn1\.running_mean", 2, slow=True),
-    of_network("batch_norm_momentum", "tf", 3, STATISTICS, r"bn1\.running_mean", 2),
+    of_network("batch_norm_momentum", "tf", 3, STATISTICS, r"bn1\.running_mean", 2, slow=True),
     of_network("biased_variance", "tf", 3, STATISTICS, r"bn1\.running_var", 2),
-    of_network("channels_swapped_{who}", "tf", 3, STATISTICS, r"bn1\.running_mean", 2),
+    of_network("channels_swapped_{who}", "tf", 3, STATISTICS, r"bn1\.running_mean", 2, slow=True),
     of_network("channels_swapped_{who}", "torch", 3, STATISTICS, r"bn1\.running_mean", 2, slow=True),
     of_network("loss_without_weights_{who}", "tf", 4, "fp64 loss", "loss", 2, 3),
     of_network("loss_without_weights_{who}", "torch", 4, "fp64 loss", "loss", 2, 3, slow=True),
     of_network("adam_epsilon", "tf", 5, STEP, PARAMETER),
     of_network("adam_epsilon", "torch", 5, STEP, PARAMETER, 2, 3, 4, slow=True),
-    of_network("adam_epsilon_before_the_correction", "tf", 5, STEP, PARAMETER),
-    of_network("betas_cast", "tf", 5, STEP, r".* \(second moment\)"),
+    of_network("adam_epsilon_before_the_correction", "tf", 5, STEP, PARAMETER, slow=True),
+    of_network("betas_cast", "tf", 5, STEP, r".* \(second moment\)", slow=True),
     of_network("stale_rate_{who}", "tf", 5, "step schedule, tf: the rate that Adam used", "epoch [4-9]"),
     of_network(
         "stale_rate_{who}",

@@ -96,7 +96,7 @@ def test_bgr_is_rgb_with_the_channels_swapped() -> None:
     assert not np.array_equal(train.make_infer(bgr)(images), swapped)
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_a_few_steps_lower_the_loss(precision: str) -> None:
     resolved = twins.tiny(precision=precision)
     net = model.build(resolved, "cpu", precision)

@@ -68,6 +68,7 @@ def test_a_step_of_the_recipes_precision_is_measured_in_it(tmp_path: Path) -> No
     assert found["stats"]["phases_ms"]["step"] > found["stats"]["phases_ms"]["forward"]
 
 
+@pytest.mark.slow
 def test_a_train_cell_sets_what_the_runner_sets_in_its_lane(tmp_path: Path) -> None:
     found, _ = scenario_children.measured(tmp_path, "tf", "train", env=lanes.LOOSE)
     inferring = lanes.effective("tf", lanes.twin(tmp_path), env=lanes.LOOSE)
