@@ -106,6 +106,12 @@ def times_interval(low: float, high: float) -> str:
     return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def ratio(found: tuple[float, float, float]) -> str:
+    """Return a ratio and the ends of its interval: 2.80× [2.61, 3.02]."""
+    value, low, high = found
+    return f"{times(value, high - low)} {times_interval(low, high)}"
+
+
 def _decimals(width: float) -> int:
     return 2 if width >= 0.02 else 3
 

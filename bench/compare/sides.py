@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from bench.run import bench_file
 from bench.run import results as results_
 from bench.run.bench_file import NoiseFloor
 from bench.run.results import CellResult
+from bench.statistics.samples import geometric_mean
 from bench.verdicts import ap_differences, noise_floor
 from bench.verdicts import comparisons as comparisons_
 from bench.verdicts.comparisons import Comparison

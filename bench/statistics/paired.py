@@ -44,7 +44,12 @@ class Ratio:
     @property
     def half_width(self) -> float:
         """How far the interval reaches above its middle, as a fraction: 0.01 is 1 %."""
-        return math.sqrt(self.high / self.low) - 1
+        return half_width(self.low, self.high)
+
+
+def half_width(low: float, high: float) -> float:
+    """Return how far a ratio's interval reaches above its middle, as a fraction: 0.01 is 1 %."""
+    return math.sqrt(high / low) - 1
 
 
 def log_ratios(a: Sequence[float], b: Sequence[float]) -> np.ndarray:

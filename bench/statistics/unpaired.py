@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.statistics.paired import CONFIDENCE, MARGIN, ROUNDING, degrees_of_freedom, holm, quantile, tail
+from bench.statistics.paired import ALPHA, MARGIN, ROUNDING, degrees_of_freedom, holm, quantile, tail
 
-ALPHA = 1 - CONFIDENCE
 EXACT_UP_TO = 8
 """Rounds of the smaller run up to which the rank test counts all orders; scipy's own choice."""
 

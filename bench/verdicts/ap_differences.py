@@ -19,8 +19,7 @@ from bench.cells.scenarios import SCENARIOS
 from bench.run import artifacts, cell_key
 from bench.run import results as results_
 from bench.run.results import CellResult
-from bench.statistics.paired import holm
-from bench.statistics.unpaired import ALPHA
+from bench.statistics.paired import ALPHA, holm
 from bench.verdicts import over_seeds
 from pose import bootstrap
 from pose.bootstrap import Matches

@@ -13,6 +13,7 @@ from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS
 from bench.machine.disturbance import CURES, OWN_CURES
 from bench.run.results import Round
+from bench.statistics import paired
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
 from bench.statistics.doubts import doubt
@@ -129,7 +130,7 @@ def validity(rounds: list[Round], wanted: int) -> Validity:
 def _half_width(rounds: list[Round]) -> float | None:
     """Return how far the interval of timed rounds reaches above its middle; None without one."""
     ends = _figure([one.value for one in rounds if one.value])["interval"]
-    return math.sqrt(ends[1] / ends[0]) - 1 if ends else None
+    return paired.half_width(*ends) if ends else None
 
 
 def _cures(rounds: list[Round]) -> dict[str, str]:

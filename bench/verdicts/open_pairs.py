@@ -144,12 +144,10 @@ def outlook(
         for key, pair in pairs.items()
         if pair.unfit and pair.a.status == pair.b.status == "ok"
     ]
-    lanes = {one.lane for one in left}
-    walls = {
-        lane: [cell for cell in everyone if cell.axes.lane.id == lane and cell.status == "ok"]
-        for lane in lanes
-    }
-    pass_s = {lane: sum(_round_s(cell) for cell in members) for lane, members in walls.items()}
+    pass_s = dict.fromkeys((one.lane for one in left), 0.0)
+    for cell in everyone:
+        if cell.status == "ok" and (lane := cell.axes.lane.id) in pass_s:
+            pass_s[lane] += _round_s(cell)
     return Outlook(tuple(left), pass_s, tuple(invalid))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.formats import difference, times, times_interval
+from reports.formats import difference
 from reports.run.read import Run
 
 State = Literal["decided", "open", "no"]
@@ -68,12 +68,6 @@ def listed(names: Iterable[str], last: str = "and") -> str:
     """Return names as a list in words: a; a and b; a, b and c."""
     *first, end = list(dict.fromkeys(names))
     return f"{', '.join(first)} {last} {end}" if first else end
-
-
-def ratio(found: tuple[float, float, float]) -> str:
-    """Return a ratio and the ends of its interval: 2.80× [2.61, 3.02]."""
-    value, low, high = found
-    return f"{times(value, high - low)} {times_interval(low, high)}"
 
 
 def ap_difference(value: float, ends: tuple[float, float]) -> str:

@@ -28,10 +28,11 @@ def more_rounds(run: Run, pairs: Iterable[tuple[CellResult, CellResult]]) -> tup
     Pairs that the bench did not rank need a new measurement; what no bench in reason tells apart, less noise.
     """
     asked = {frozenset((a.id, b.id)) for a, b in pairs}
-    found = [one for one in outlook(run).pairs if frozenset((one.a, one.b)) in asked]
+    whole = outlook(run)
+    found = [one for one in whole.pairs if frozenset((one.a, one.b)) in asked]
     if not found:
         return "measure them again,", verb(run, "bench", "--again")
-    left = Outlook(tuple(found), outlook(run).pass_s)
+    left = Outlook(tuple(found), whole.pass_s)
     if left.decidable:
         return passes(left), more(run, left)
     return f"a quieter machine: {MOST_ROUNDS} rounds tell no more here,", verb(run, "bench", "--again")

@@ -6,10 +6,10 @@ from functools import partial
 
 from bench.cells.cell import TWINS
 from bench.cells.scenarios import TRAIN
-from reports.answers.answer import NOT_DECIDED, Answer, Evidence, ratio, verb
+from reports.answers.answer import NOT_DECIDED, Answer, Evidence, verb
 from reports.answers.deciding import more_rounds
 from reports.answers.ranking import Ranking, figure, rankings
-from reports.formats import TWIN_NAMES, seconds
+from reports.formats import TWIN_NAMES, ratio, seconds
 from reports.run.read import Run
 from reports.words import measurement
 from reports.words.comparisons import NOT_RANKED

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from bench.cells.scenarios import SCENARIOS
 from bench.statistics.paired import MARGIN
-from reports.formats import times, times_interval
+from reports.formats import ratio, times_interval
 from reports.plots import style
 from reports.plots.lanes import drawn
 from reports.plots.plot import Plot, Tips, drawing, write
@@ -183,8 +183,7 @@ def _name_rows(axes: Axes, rows: list[tuple[float, RankedPair]], bottom: float) 
 def _figures(pair: RankedPair) -> str:
     if pair.verdict == NOT_RANKED or pair.speedup is None:
         return ""
-    value, low, high = pair.speedup
-    return f"{times(value, high - low)} {times_interval(low, high)}"
+    return ratio(pair.speedup)
 
 
 def _draw_interval(axes: Axes, y: float, pair: RankedPair, gid: str) -> None:

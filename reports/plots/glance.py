@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from bench.cells.scenarios import LATENCY, THROUGHPUT, TRAIN
 from bench.run.results import CellResult
 from reports.answers.ranking import Ranking, figure, rankings, uncertified
-from reports.formats import device, times, times_interval
+from reports.formats import device, ratio, times
 from reports.plots import style
 from reports.plots.forest import SMALLEST_REACH, draw_ticks
 from reports.plots.plot import Plot, Tips, drawing, name_rows, write
@@ -77,8 +77,8 @@ def _heading(ranking: Ranking) -> str:
 def _said(ranking: Ranking, cell: CellResult) -> str:
     """Return an arm in words: OpenVINO 2.50 ms, 2.80× [2.61, 3.02]."""
     by = ranking.speedup(cell, ranking.baseline)
-    ratio = "" if by is None else f", {times(by[0], by[2] - by[1])} {times_interval(*by[1:])}"
-    return f"{ranking.named(cell)} {figure(cell)}{', the baseline' if cell is ranking.baseline else ratio}"
+    said = "" if by is None else f", {ratio(by)}"
+    return f"{ranking.named(cell)} {figure(cell)}{', the baseline' if cell is ranking.baseline else said}"
 
 
 def _draw(run: Run, axes: Axes, ranking: Ranking, most: int, tips: Tips) -> None:

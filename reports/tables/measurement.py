@@ -60,7 +60,7 @@ def _row(
 def _noise_rows(run: Run) -> list[Row]:
     found, rows = floors(run), []
     for place, (one, (value, low, high)) in enumerate(reversed(found)):
-        said = f"{formats.times(value, high - low)} {formats.times_interval(low, high)}"
+        said = formats.ratio((value, low, high))
         what = "Same cell as two arms (A/A)" if place == 0 else "The same, earlier"
         rows.append(_row("Noise floor", what, said, _told(run, one), exact=(value, low, high), unit="ratio"))
     if not found:

@@ -9,7 +9,7 @@ from typing import Any
 from bench.run.results import CellResult
 from bench.statistics.paired import MARGIN
 from bench.verdicts.comparisons import COMPARISON_SETS, NOISE_FLOOR, Comparison
-from reports.formats import times, times_interval
+from reports.formats import ratio
 from reports.run.read import Run
 from reports.words import cells, certification
 
@@ -78,8 +78,7 @@ class RankedPair:
         """Return the figures in words: 1.52× [1.48, 1.57] faster."""
         if self.verdict == NOT_RANKED or self.speedup is None:
             return NOT_RANKED
-        value, low, high = self.speedup
-        return f"{times(value, high - low)} {times_interval(low, high)} {self.verdict}"
+        return f"{ratio(self.speedup)} {self.verdict}"
 
 
 def _undecided(found: Comparison) -> str:

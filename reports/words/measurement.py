@@ -98,8 +98,7 @@ def _floor_says(run: Run) -> list[str]:
     floor = noise_floor(run)
     if floor is None:
         return ["No cell was measured against itself, so the noise floor of this run is unknown."]
-    value, low, high = floor
-    said = f"{formats.times(value, high - low)} {formats.times_interval(low, high)}"
+    said, (_, low, high) = formats.ratio(floor), floor
     holds = "holds 1" if low <= 1 <= high else "misses 1"
     reasons = noise(run).reasons
     doubt = f" ({'; '.join(reasons)})" if reasons else ""

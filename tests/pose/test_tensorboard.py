@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
+import twins
 
 from pose import tensorboard
 
-LINES: list[dict[str, Any]] = [
-    {
-        "epoch": n,
-        "lr": 1e-3,
-        "train_loss": 1 / n,
-        "val_loss": 2 / n,
-        "ap": n / 400,
-        "train_s": 8.0,
-        "val_s": 2.0,
-    }
-    for n in range(1, 301)
-]
+LINES = twins.epoch_lines(range(1, 301))
 
 
 def test_the_checksum_is_that_of_the_rfc() -> None:

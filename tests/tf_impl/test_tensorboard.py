@@ -6,23 +6,13 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+import twins
 
 from pose import tensorboard
 
 
 def test_tensorflow_reads_the_scalars_of_every_epoch(tmp_path: Path) -> None:
-    lines = [
-        {
-            "epoch": n,
-            "lr": 1e-3,
-            "train_loss": 1 / n,
-            "val_loss": 2 / n,
-            "ap": n / 400,
-            "train_s": 8.0,
-            "val_s": 2.0,
-        }
-        for n in (1, 2, 3, 300)
-    ]
+    lines = twins.epoch_lines((1, 2, 3, 300))
     for count in range(1, len(lines) + 1):
         tensorboard.publish(tmp_path, lines[:count])
     path = tmp_path / tensorboard.FILE

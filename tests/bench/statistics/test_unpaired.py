@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bench.statistics.paired import MARGIN
-from bench.statistics.unpaired import ALPHA, differences, least_rank_p, rank_test, welch
+from bench.statistics.paired import ALPHA, MARGIN
+from bench.statistics.unpaired import differences, least_rank_p, rank_test, welch
 
 figures = st.lists(st.floats(0.01, 1000), min_size=2, max_size=12)
 
