@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 
 from bench.contract import Source
 from pose import architecture, channel_order, recipe, weights
@@ -58,6 +57,9 @@ def read_native(source_: str, model_: recipe.Model, out: Path) -> None:
     backbone = model_.backbone
     try:
         if source_ == "imagenet":
+            # Imported here: it costs a process as much as torch itself, and no cell needs it.
+            import torchvision
+
             state = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1.get_state_dict(
                 check_hash=True
             )

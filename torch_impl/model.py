@@ -1,10 +1,9 @@
-"""The whole network in PyTorch: torchvision's ResNet body, Simple Baselines' head."""
+"""The whole network in PyTorch: a hand-written ResNet with torchvision's names, Simple Baselines' head."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -13,21 +12,59 @@ from pose.errors import Unsupported
 from pose.skeleton import NUM_JOINTS
 
 
+def _conv(inputs: int, channels: int, kernel: int, stride: int) -> nn.Conv2d:
+    """Return a convolution without bias, padded on both sides."""
+    return nn.Conv2d(inputs, channels, kernel, stride, kernel // 2, bias=False)
+
+
+class Block(nn.Module):
+    """A basic (3x3, 3x3) or bottleneck (1x1, 3x3, 1x1) block; the stride sits in a 3x3."""
+
+    def __init__(self, inputs: int, kind: str, planes: int, stride: int):
+        super().__init__()
+        if kind == "basic":
+            convs = [(planes, 3, stride), (planes, 3, 1)]
+        else:
+            convs = [(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)]
+        self.channels = convs[-1][0]
+        self.count, before = len(convs), inputs
+        for number, (channels, kernel, step) in enumerate(convs, 1):
+            setattr(self, f"conv{number}", _conv(before, channels, kernel, step))
+            setattr(self, f"bn{number}", _norm(channels))
+            before = channels
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or inputs != self.channels:
+            self.downsample = nn.Sequential(_conv(inputs, self.channels, 1, stride), _norm(self.channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        for number in range(1, self.count + 1):
+            x = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(x))
+            if number < self.count:
+                x = self.relu(x)
+        x += shortcut
+        return self.relu(x)
+
+
 class PoseNet(nn.Module):
     """uint8 images (N, H, W, 3) RGB -> heatmaps (N, K, H/4, W/4), normalisation inside."""
 
     def __init__(self, model: recipe.Model, channel_order: str = "rgb", precision: str = "float32"):
         super().__init__()
         self.precision = precision
-        body = getattr(torchvision.models, model.backbone)(weights=None, norm_layer=_norm)
-        self.conv1, self.bn1, self.relu, self.maxpool = body.conv1, body.bn1, body.relu, body.maxpool
-        self.layer1, self.layer2, self.layer3, self.layer4 = (
-            body.layer1,
-            body.layer2,
-            body.layer3,
-            body.layer4,
-        )
-        self.deconv_layers = nn.Sequential(*_head(body.fc.in_features, model))
+        self.conv1, self.bn1, self.relu = _conv(3, 64, 7, 2), _norm(64), nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        kind, depths = architecture.BLOCKS[model.backbone]
+        channels = 64
+        for stage, depth in enumerate(depths, 1):
+            blocks: list[nn.Module] = []
+            for index in range(depth):
+                stride = 2 if stage > 1 and index == 0 else 1
+                blocks.append(Block(channels, kind, 64 * 2 ** (stage - 1), stride))
+                channels = blocks[-1].channels
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.deconv_layers = nn.Sequential(*_head(channels, model))
         self.final_layer = nn.Conv2d(model.deconv_channels, NUM_JOINTS, 1)
         self.swap = channel_order == "bgr"
         constants = {"mean": architecture.IMAGENET_MEAN, "std": architecture.IMAGENET_STD}
@@ -59,7 +96,7 @@ class PoseNet(nn.Module):
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
-    """Return a batch norm with the shared constants, which are read anew: torchvision has its own."""
+    """Return a batch norm with the shared constants, which are read anew."""
     return nn.BatchNorm2d(channels, eps=architecture.BN_EPSILON, momentum=1 - architecture.BN_MOMENTUM)
 
 

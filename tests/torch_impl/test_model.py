@@ -24,6 +24,29 @@ def test_parameters_macs_and_names_are_those_described(name: str) -> None:
     assert {name: value.shape for name, value in model.read_weights(net).items()} == described.shapes()
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+def test_the_body_computes_what_torchvisions_does(backbone: str) -> None:
+    """Whose weights it loads: outputs and gradients of every parameter, bit for bit."""
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    model_ = recipe.Model.model_validate({"backbone": backbone, "input_size": (64, 64)})
+    ours = model.PoseNet(model_).train()
+    theirs = getattr(torchvision.models, backbone)(weights=None).train()
+    state = theirs.state_dict()
+    ours.load_state_dict({name: value for name, value in state.items() if name[:3] != "fc."}, strict=False)
+    images = torch.randn(2, 3, 64, 64)
+    found = []
+    for body in (ours, theirs):
+        x = body.maxpool(body.relu(body.bn1(body.conv1(images))))
+        x = body.layer4(body.layer3(body.layer2(body.layer1(x))))
+        x.square().mean().backward()
+        slopes = {name: value.grad for name, value in body.named_parameters() if value.grad is not None}
+        found.append(slopes | {"output": x.detach()})
+    assert found[0].keys() == found[1].keys()
+    assert len(found[0]) > 60
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[1])
+
+
 def test_weights_survive_the_twin_bit_for_bit() -> None:
     resolved = twins.tiny()
     rng = np.random.default_rng(1)
