@@ -162,9 +162,12 @@ def test_the_picture_of_the_floors_is_that_of_the_import_contracts() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     for contract in config["contracts"]:
         for container in contract.get("containers", ()):
-            part = re.search(rf"subgraph {container}\n(.*?)\n  end", picture, re.DOTALL)
-            assert part, container
-            floors = re.findall(r'\["(.*?)"\]', part.group(1))
+            box = re.search(rf"┌─ {container} ─+┐\n(.*?)\n└", picture, re.DOTALL)
+            assert box, container
+            # A floor is followed by blanks, or by an arrow.
+            floors = [
+                re.split(r"  | <| - ", line.removeprefix("│ "))[0] for line in box.group(1).splitlines()
+            ]
             assert floors == [floor.replace(" | ", " · ") for floor in contract["layers"]]
 
 
