@@ -91,4 +91,4 @@ def call_here(
         name = fields.pop("event")
         if on_event:
             on_event(name, fields)
-    return launch.Outcome(found["status"], found["reason"], found["value"], wall_s)
+    return launch.Outcome(found.status, found.reason, found.value, wall_s)

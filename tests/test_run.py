@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import refuses, succeeds
+from schemas import of_run, validate
 
 from bench.parity import weight_hashes
 from pose import weights
@@ -88,6 +89,14 @@ def test_a_killed_run_takes_its_children_with_it_and_is_continued(run_folder: Pa
         assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
         assert {"epoch", "lr", "train_loss", "val_loss", "ap"} <= json.loads(lines[0]).keys()
         assert len(list((run_folder / "train" / twin / "predictions").glob("epoch_*.json"))) == 2
+
+
+def test_every_file_of_text_is_as_one_schema_says(run_folder: Path) -> None:
+    found = of_run(run_folder)
+    assert {path.name for path in found} >= {"request.json", "result.json", "events.jsonl", "synthetic.json"}
+    assert {path: [one.name for one in known] for path, known in found.items() if len(known) != 1} == {}
+    for path, [one] in found.items():
+        validate(path, one)
 
 
 def test_a_second_call_does_nothing_again(run_folder: Path) -> None:

@@ -19,12 +19,14 @@ from pydantic import BaseModel
 from bench import console
 from bench.mlperf.records import LoadGenRow
 from bench.parity.certificate import Parity
+from bench.process import messages
 from bench.run import bench_file, conversion, folder, journal, results, trainings
 from bench.stages import evaluation
 from bench.verdicts import ap_differences, comparisons
-from pose import evaluate, splits
+from pose import evaluate, records, splits
 from pose.errors import UserError
 from pose.recipe import Recipe
+from pose.synthetic import dataset
 from reports.run import read
 from twinpose.options import AsJson
 
@@ -45,6 +47,8 @@ class FileOfRun:
 FILES = (
     FileOfRun("run", "run.json", folder.RunFacts),
     FileOfRun("recipe", "recipe.yaml", Recipe),
+    FileOfRun("rendered", "data/synthetic.json", dataset.SyntheticFile),
+    FileOfRun("annotations", "data/annotations/*.json", records.StrictFile),
     FileOfRun("split", "split.json", splits.ManifestFile),
     FileOfRun("ground-truth", "ground_truth*.json", evaluation.GroundTruth),
     FileOfRun("epoch", "train/*/epochs.jsonl", read.Epoch),
@@ -60,6 +64,10 @@ FILES = (
     FileOfRun("accuracies", "bench/accuracies.json", ap_differences.ApDifferencesFile),
     FileOfRun("mlperf", "bench/mlperf/*.json", LoadGenRow),
     FileOfRun("samples", "samples/samples.json", tuple[read.SampleImage, ...]),
+    FileOfRun("sample-epochs", "samples/made_from.json", dict[str, int]),
+    FileOfRun("request", "**/request.json", messages.ChildRequest),
+    FileOfRun("event", "**/events.jsonl", messages.ChildEvent),
+    FileOfRun("result", "**/result.json", messages.ChildResult),
 )
 """In the order in which a run comes to them. A further seed's folder, seeds/N, is a run folder of its own."""
 

@@ -1,7 +1,7 @@
 """Runs a function in a fresh process and waits for it, whatever becomes of it.
 
-Request and answer are files in a folder of the caller's: request.json, events.jsonl,
-result.json, log.txt. Nothing is ever read from the child's standard output.
+ChildRequest and answer are files in a folder of the caller's: those of `bench.process.messages`, and log.txt.
+Nothing is ever read from the child's standard output.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+import msgspec
+
 from bench.contract import plain
 from bench.machine import procfs
 from bench.process import environment
 from bench.process.memory import MemoryWatch
+from bench.process.messages import ChildRequest, ChildResult
 from pose.errors import Unsupported, UserError
-from pose.files import read_json, write_json
+from pose.files import read_as, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.25
@@ -85,8 +88,8 @@ def call(
     folder = Path(folder).resolve()
     for stale in ("result.json", "events.jsonl"):
         (folder / stale).unlink(missing_ok=True)
-    request = {"entry": entry, "payload": plain(payload), "parent": os.getpid(), "cpus": plain(cpus)}
-    write_json(folder / "request.json", request)
+    request = ChildRequest(entry=entry, payload=plain(payload), parent=os.getpid(), cpus=plain(cpus))
+    write_json(folder / "request.json", msgspec.to_builtins(request))
     command = [interpreter or sys.executable, "-P", "-m", "bench.process.worker", str(folder)]
     kills_before = oom_kills() or 0
     started_s = time.monotonic()
@@ -115,11 +118,9 @@ def call(
 
 
 def _read_result(folder: Path, wall_s: float, memory: MemoryWatch | None, see: str) -> Outcome:
-    result = read_json(folder / "result.json", "a result that bench.process.worker wrote")
-    status, reason = result["status"], result["reason"]
-    if status == "failed":
-        reason = f"{reason}{see}"
-    return Outcome(status, reason, result["value"], wall_s, memory)
+    result = read_as(folder / "result.json", ChildResult, "a result that bench.process.worker wrote")
+    reason = f"{result.reason}{see}" if result.status == "failed" else result.reason
+    return Outcome(result.status, reason, result.value, wall_s, memory)
 
 
 class _Child:

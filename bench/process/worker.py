@@ -15,10 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.cells import runtimes
 from bench.contract import Entry, plain
+from bench.process.messages import ChildRequest, ChildResult
 from pose.errors import Unsupported, UserError
-from pose.files import read_json, write_json
+from pose.files import read_as, write_json
 
 OUT_OF_MEMORY = ("out of memory", "oom when allocating", "not enough memory", "allocate memory", "bad_alloc")
 """How torch, TensorFlow, ONNX Runtime and OpenVINO word it; they share no exception type."""
@@ -66,13 +69,13 @@ def not_installed(package: str, to_install: str) -> str:
     return f"{package} is not installed in this interpreter; install {what}: pip install {to_install}"
 
 
-def run(folder: Path) -> dict[str, Any]:
-    """Run the request in `folder` and return its result: status, reason, value and perhaps traceback."""
-    request = read_json(folder / "request.json", "a request that bench.process.launch wrote")
-    _die_with(request.get("parent"))
-    if request.get("cpus"):
+def run(folder: Path) -> ChildResult:
+    """Run the request in `folder` and return its result."""
+    request = read_as(folder / "request.json", ChildRequest, "a request that bench.process.launch wrote")
+    _die_with(request.parent)
+    if request.cpus:
         # The parent may sit on a core of its own, which a child would inherit.
-        os.sched_setaffinity(0, request["cpus"])
+        os.sched_setaffinity(0, request.cpus)
     with open(folder / "events.jsonl", "a", encoding="utf-8") as events:
 
         def emit(name: str, fields: Mapping[str, Any]) -> None:
@@ -81,14 +84,14 @@ def run(folder: Path) -> dict[str, Any]:
 
         try:
             started_ns = time.perf_counter_ns()
-            function: Entry = resolve(request["entry"])
+            function: Entry = resolve(request.entry)
             emit("imported", {"import_s": (time.perf_counter_ns() - started_ns) / 1e9})
-            value = plain(function(request["payload"], emit))
+            value = plain(function(request.payload, emit))
         except BaseException as error:
             traceback.print_exc()
             status, reason = explain(error)
-            return {"status": status, "reason": reason, "value": None, "traceback": traceback.format_exc()}
-    return {"status": "ok", "reason": None, "value": value}
+            return ChildResult(status, reason, None, traceback.format_exc())
+    return ChildResult("ok", None, value)
 
 
 def _die_with(parent: int | None) -> None:
@@ -104,7 +107,7 @@ def main(arguments: list[str]) -> int:
     """Run one request folder; the exit code says only whether a result was written."""
     faulthandler.enable()
     folder = Path(arguments[0])
-    write_json(folder / "result.json", run(folder))
+    write_json(folder / "result.json", msgspec.to_builtins(run(folder)))
     return 0
 
 

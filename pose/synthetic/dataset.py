@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 
 from pose.errors import UserError
@@ -30,6 +31,19 @@ FIRST_VAL_ID = 1_000_001
 JPEG_QUALITY = 90
 _MARKER = "synthetic.json"
 _CHUNK = 8
+
+
+class SyntheticFile(msgspec.Struct, frozen=True, kw_only=True):
+    """synthetic.json: what decides every byte of the dataset."""
+
+    generator_version: int = GENERATOR_VERSION
+    """Of the renderer."""
+    seed: int
+    train_images: int
+    val_images: int
+    size: list[int]
+    """Width and height of an image, in pixels."""
+    jpeg_quality: int = JPEG_QUALITY
 
 
 def make(
@@ -51,14 +65,9 @@ def make(
     """
     out = Path(out)
     _check(train_images, val_images, seed, size, processes)
-    parameters = {
-        "generator_version": GENERATOR_VERSION,
-        "seed": seed,
-        "train_images": train_images,
-        "val_images": val_images,
-        "size": list(size),
-        "jpeg_quality": JPEG_QUALITY,
-    }
+    parameters = msgspec.to_builtins(
+        SyntheticFile(seed=seed, train_images=train_images, val_images=val_images, size=list(size))
+    )
     counts = _existing(out, parameters)
     if counts:
         return {**counts, "rendered": False}

@@ -8,9 +8,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 from commands import Say, refuses
+from schemas import documents, of_run, validate
 
+from bench.process import launch
 from twinpose import schema
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -22,24 +23,6 @@ WRITTEN = {
 """Every file of the golden runs that has a schema."""
 
 
-def documents(path: Path) -> list[Any]:
-    """Return what a schema is for: the content of a file, or each of its lines."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".yaml":
-        return [yaml.safe_load(text)]
-    return [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else [json.loads(text)]
-
-
-def closed(node: Any) -> Any:
-    """Return a schema in which what a record does not name is an error."""
-    if isinstance(node, list):
-        return [closed(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    shut = {"additionalProperties": False} if isinstance(node.get("properties"), dict) else {}
-    return {name: closed(value) for name, value in node.items()} | shut
-
-
 @pytest.mark.parametrize("one", schema.FILES, ids=BY_NAME)
 def test_a_schema_is_sound(one: schema.FileOfRun) -> None:
     jsonschema.Draft202012Validator.check_schema(schema.of(one))
@@ -47,17 +30,34 @@ def test_a_schema_is_sound(one: schema.FileOfRun) -> None:
 
 @pytest.mark.parametrize(("path", "one"), WRITTEN.items(), ids=[str(p.relative_to(GOLDEN)) for p in WRITTEN])
 def test_a_file_of_a_run_is_as_its_schema_says(path: Path, one: schema.FileOfRun) -> None:
-    """And what this version writes is named there; one of before wrote what nobody reads."""
-    wanted = schema.of(one)
-    validator = jsonschema.Draft202012Validator(closed(wanted) if WHOLE in path.parents else wanted)
-    for document in documents(path):
-        validator.validate(document)
+    validate(path, one, of_before=WHOLE not in path.parents)
 
 
 def test_every_file_of_text_in_a_run_has_one_schema() -> None:
-    texts = {path for path in WHOLE.rglob("*") if path.suffix in {".json", ".jsonl", ".yaml"}}
-    for path in texts:
-        assert sum(path in WHOLE.glob(one.path) for one in schema.FILES) == 1, path
+    found = of_run(WHOLE)
+    assert len(found) > 20
+    assert {path: [one.name for one in known] for path, known in found.items() if len(known) != 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("function", "payload", "status"),
+    [("echo", {"steps": 2}, "ok"), ("raises", {"kind": "runtime", "message": "it broke"}, "failed")],
+)
+def test_what_a_child_is_told_and_answers_has_schemas(
+    tmp_path: Path, function: str, payload: dict[str, Any], status: str
+) -> None:
+    folder = tmp_path / "bench" / "children" / "ID"
+    folder.mkdir(parents=True)
+    env = {"PYTHONPATH": str(GOLDEN.parent / "bench")}
+    assert launch.call(f"children:{function}", payload, folder, env=env).status == status
+    found = {path.name: known for path, known in of_run(tmp_path).items()}
+    assert {name: [one.name for one in known] for name, known in found.items()} == {
+        "events.jsonl": ["event"],
+        "request.json": ["request"],
+        "result.json": ["result"],
+    }
+    for name, [one] in found.items():
+        validate(folder / name, one)
 
 
 @pytest.mark.parametrize(
