@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 
 import numpy as np
 
 from bench.cells.scenarios import LATENCY
 from bench.run import results
 from bench.run.results import CellResult
+from reports.frames.lanes import chosen
 from reports.run.read import Run
 from reports.words import cells as cells_
 
@@ -18,26 +20,27 @@ MOST_CELLS = 24
 """Whose durations are read: each round of a cell is a file."""
 
 
-def lanes_with_queries(run: Run) -> dict[str, dict[str, np.ndarray]]:
-    """Return by lane and cell ID the milliseconds (n,) of all rounds' queries: the run's own threads first.
+@lru_cache(maxsize=1)
+def lanes_with_queries(run: Run) -> tuple[dict[str, dict[str, np.ndarray]], str]:
+    """Return by lane and cell ID the milliseconds (n,) of all rounds' queries, and which lanes are left out.
 
-    Only cells whose figures may stand beside others', whole lanes while they are few enough, one at least.
+    Only cells whose figures may stand beside others', of the lanes that `lanes.chosen` takes. Read once for
+    table and figure.
     """
     lanes: dict[str, list[CellResult]] = defaultdict(list)
     for cell in sorted(run.cells, key=lambda c: (*cells_.full_lane_key(c.axes), *cells_.order(c.axes))):
         axes = cell.axes
         if axes.scenario == LATENCY.name and cells_.comparable(cell) and not axes.replica:
             lanes[cells_.heading(axes.lane)].append(cell)
-    usual, taken = run.facts.get("threads"), 0
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for name, members in sorted(lanes.items(), key=lambda lane: lane[1][0].axes.threads != usual):
-        if found and taken + len(members) > MOST_CELLS:
-            break
-        read = {cell.id: queries for cell in members if len(queries := _queries_ms(run, cell))}
-        if read:
-            found[name] = read
-            taken += len(read)
-    return found
+    kept = chosen(run, {name: [cell.axes for cell in members] for name, members in lanes.items()}, MOST_CELLS)
+    found = {
+        name: {cell.id: ms for cell in lanes[name] if len(ms := _queries_ms(run, cell))} for name in kept
+    }
+    whole = len(kept) == len(lanes)
+    left_out = (
+        "" if whole else f" {len(kept)} of {len(lanes)} lanes are shown; the run has the samples of all."
+    )
+    return {name: read for name, read in found.items() if read}, left_out
 
 
 def _queries_ms(run: Run, cell: CellResult) -> np.ndarray:

@@ -18,7 +18,7 @@ from reports.words import cells as cells_
 
 def plot(run: Run) -> Plot | None:
     """Return a bar of quantiles for each cell, a panel for each lane; None where no durations are kept."""
-    lanes = lanes_with_queries(run)
+    lanes, left_out = lanes_with_queries(run)
     if not lanes:
         return None
     axes_of = {cell.id: cell.axes for cell in run.cells}
@@ -38,7 +38,8 @@ def plot(run: Run) -> Plot | None:
     return Plot(
         name="latency_distribution",
         title="How latencies are spread",
-        note="Thick is the middle half of all queries, thin reaches from 5 to 95 %, the mark is the median.",
+        note="Thick is the middle half of all queries, thin reaches from 5 to 95 %, the mark is the median."
+        + left_out,
         command=command(run, "bench"),
         source="bench/cells/*-latency/round_*.npz",
         figure=figure,

@@ -103,9 +103,9 @@ class SampleImage:
     """Why it is shown; () of an older version, which took every n-th."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """A run folder, read."""
+    """A run folder, read; one is equal to itself alone."""
 
     path: Path
     facts: dict[str, Any]

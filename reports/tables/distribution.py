@@ -14,7 +14,7 @@ from reports.words import cells
 
 def table(run: Run) -> Table | None:
     """Return a row for each cell whose durations are in the run; None without any."""
-    lanes = lanes_with_queries(run)
+    lanes, left_out = lanes_with_queries(run)
     if not lanes:
         return None
     axes = {cell.id: cell.axes for cell in run.cells}
@@ -34,7 +34,8 @@ def table(run: Run) -> Table | None:
             for cell_id, ms in found.items()
         ),
         note="Quantiles of the queries of all rounds together; the middle half's width is a share of their "
-        "median. A cell's figure is the mean of its rounds' medians, and may differ from this median.",
+        "median. A cell's figure is the mean of its rounds' medians, and may differ from this median."
+        + left_out,
         command=command(run, "bench"),
         source="bench/cells/*-latency/round_*.npz",
         grouped_by="Lane",

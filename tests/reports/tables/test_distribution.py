@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -39,6 +41,41 @@ def test_a_run_without_samples_has_neither(full_run: Path):
     assert plot_.plot(read(full_run)) is None
 
 
-def test_no_more_lanes_are_read_than_a_reader_takes_in(monkeypatch: pytest.MonkeyPatch):
+def test_table_and_figure_read_the_samples_of_a_cell_once(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+    read_them = results.samples
+
+    def noted(run: Path, cell: results.CellResult) -> dict[str, np.ndarray]:
+        asked.append(cell.id)
+        return read_them(run, cell)
+
+    monkeypatch.setattr(results, "samples", noted)
+    run = read(GOLDEN)
+    assert distribution.table(run)
+    assert plot_.plot(run)
+    assert FAST in asked
+    assert len(asked) == len(set(asked))
+
+
+def test_no_more_lanes_are_read_than_a_reader_takes_in_and_both_say_so(monkeypatch: pytest.MonkeyPatch):
+    run = read(GOLDEN)
+    assert run.facts["threads"] == 2
+    alone = [
+        msgspec.structs.replace(cell, axes=replace(cell.axes, threads=1))
+        for cell in run.cells
+        if cell.id == FAST
+    ]
+    run = replace(run, cells=(*alone, *run.cells))
+    lanes, left_out = durations.lanes_with_queries(run)
+    assert ["1 thread" in name for name in lanes] == [True, False]
+    assert left_out == ""
     monkeypatch.setattr(durations, "MOST_CELLS", 0)
-    assert len(durations.lanes_with_queries(read(GOLDEN))) == 1
+    run = replace(run)
+    [lane], left_out = durations.lanes_with_queries(run)
+    assert "2 threads" in lane
+    assert "1 of 2 lanes are shown" in left_out
+    table, plot = distribution.table(run), plot_.plot(run)
+    assert table is not None
+    assert plot is not None
+    assert table.note.endswith(left_out)
+    assert plot.note.endswith(left_out)
