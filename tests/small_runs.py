@@ -10,6 +10,7 @@ import ladder_files
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.doubts import doubt
 from bench.parity.certificate import Parity
 from bench.run.bench_file import BenchFile, NoiseFloor, NoiseLook
 from bench.run.results import CellResult, Round
@@ -60,7 +61,7 @@ def scored(axes: Cell, ap: float = 0.4) -> CellResult:
 
 
 def invalid(found: CellResult) -> CellResult:
-    return msgspec.structs.replace(found, validity=Validity("INVALID", ["IQR is 31.0% of the median"]))
+    return msgspec.structs.replace(found, validity=Validity.of(doubt("wild", 0.31)))
 
 
 def failed(axes: Cell, status: str = "failed", reason: str = "it broke") -> CellResult:

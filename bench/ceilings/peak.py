@@ -96,7 +96,7 @@ def measure(
         kernels=rows,
         bandwidth_gb_s=moved,
         reasons=reasons,
-        doubts=conditions.doubts(before, conditions.read(before)),
+        doubts=[one.text for one in conditions.doubts(before, conditions.read(before))],
     )
 
 

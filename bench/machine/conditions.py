@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from bench.doubts import Doubt, doubt
 from bench.machine import cgroup, fingerprint, procfs
 from bench.machine.disturbance import Disturbance
 
@@ -185,12 +186,10 @@ def disturbances(before: Conditions, after: Conditions) -> list[Disturbance]:
     found = []
     stolen = steal_share(before, after)
     if stolen is not None and stolen > STEAL_SHARE:
-        said = f"the hypervisor took {stolen:.1%} of the processors' time"
-        found.append(Disturbance("steal", stolen / STEAL_SHARE, said))
+        found.append(Disturbance.of(stolen / STEAL_SHARE, doubt("steal", stolen)))
     other = other_share(before, after)
     if other is not None and other > OTHER_SHARE:
-        said = f"other work took {other:.0%} of the processors' time"
-        found.append(Disturbance("other work", other / OTHER_SHARE, said))
+        found.append(Disturbance.of(other / OTHER_SHARE, doubt("other work", other)))
         found += held_back(before, after)
     return found
 
@@ -199,28 +198,27 @@ def held_back(before: Conditions, after: Conditions) -> list[Disturbance]:
     """Return what slowed the processors or stopped them between two readings, whoever's load it was."""
     found = []
     if (events := _grown(before, after, "throttle_events") or 0) > 0:
-        found.append(Disturbance("throttled", 1 + events, f"the processors were throttled {events} times"))
+        found.append(Disturbance.of(1 + events, doubt("throttled", events)))
     if (held_s := _grown(before, after, "quota_throttled_s") or 0.0) > 0:
         share = held_s / _seconds(before, after)
-        said = f"the cgroup's quota held the round back for {held_s:.2g} s"
-        found.append(Disturbance("quota", 1 + share / OTHER_SHARE, said))
+        found.append(Disturbance.of(1 + share / OTHER_SHARE, doubt("quota", held_s)))
     return found
 
 
-def doubts(before: Conditions, after: Conditions) -> list[str]:
+def doubts(before: Conditions, after: Conditions) -> list[Doubt]:
     """Return why the figures measured between two readings are in doubt; [] where nothing known is.
 
     The disturbances, and what may be the measurement's own doing: heat, a quota that is used up, a clock that
     moved, as by wide vectors, or a load average, which holds the round before too.
     """
     told = [*disturbances(before, after), *held_back(before, after)]
-    found = list(dict.fromkeys(one.text for one in told))
+    found = list(dict.fromkeys(one.doubt for one in told))
     load, own = after.load_average, cores_used(before, after)
     if other_share(before, after) is None and load is not None and load - own > OTHER_LOAD:
-        found.append(f"the load average was {load:.1f}, where the round used {own:.1f} cores")
+        found.append(doubt("load", load, own))
     first, last = before.clock_mhz, after.clock_mhz
     if first and last and abs(last / first - 1) > CLOCK_SHARE:
-        found.append(f"the clock moved from {first:.0f} to {last:.0f} MHz")
+        found.append(doubt("clock", first, last))
     return found
 
 

@@ -6,38 +6,30 @@ from collections.abc import Sequence
 
 import msgspec
 
-CURES = {
-    "steal": "measure on another host, or at another hour",
-    "other work": "end what else computes here",
-    "throttled": "cool the machine, or lower its clock",
-    "quota": "raise the cgroup's processor quota",
-    "gpu slowed": "cool the GPU, or mend its power supply",
-    "gpu clock": "lock the GPU's clock",
-    "gpu users": "end what else computes on the GPU",
-}
-"""By cause, what a user can do about it."""
-
-OWN_CURES = {
-    "the processors were throttled": CURES["throttled"],
-    "the cgroup's quota held": CURES["quota"],
-    "the clock moved": "fix the processors' clock, as 'twinpose doctor' says",
-    "the load average was": CURES["other work"],
-    "the GPU was slowed by its power cap": "raise the GPU's power limit, or lock a lower clock",
-    "the GPU was slowed": CURES["gpu slowed"],
-    "the GPU's clock moved": CURES["gpu clock"],
-}
-"""By how its sentence begins, what a user can do about a doubt that may be the round's own doing."""
+from bench.doubts import Doubt
 
 
 class Disturbance(msgspec.Struct, frozen=True):
     """One thing that others did to a round while it was measured."""
 
     cause: str
-    """One of `CURES`."""
+    """The kind of doubt that it is: a name in `bench.doubts.KINDS`."""
     excess: float
     """How many times its limit it was, above 1; where the limit is none at all, 1 and how much of it."""
     text: str
     """The sentence for people."""
+    figures: tuple[float | int | str, ...] = ()
+    """What that names; () of an older version."""
+
+    @staticmethod
+    def of(excess: float, found: Doubt) -> Disturbance:
+        """Return a doubt that is others' doing."""
+        return Disturbance(found.kind, excess, found.text, found.figures)
+
+    @property
+    def doubt(self) -> Doubt:
+        """Return the doubt that it is."""
+        return Doubt(self.cause, self.figures)
 
 
 def worst(found: Sequence[Disturbance]) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from bench.doubts import Doubt, doubt
 from bench.machine import nvml
 from bench.machine.conditions import CLOCK_SHARE
 from bench.machine.disturbance import Disturbance
@@ -68,24 +69,24 @@ def disturbances(before: GpuConditions | None, after: GpuConditions | None) -> l
         return []
     found, causes, users = [], _causes(before, after), _others(before, after)
     if users and (slowed := [why for why in causes if why != POWER_CAP]):
-        found.append(Disturbance("gpu slowed", 1 + len(slowed), _slowed_said(slowed)))
+        found.append(Disturbance.of(1 + len(slowed), _slowed(slowed)))
     own = POWER_CAP in causes or (causes and not users)
     if not own and (moved := _clock_moved(before, after)) > CLOCK_SHARE:
-        found.append(Disturbance("gpu clock", moved / CLOCK_SHARE, _clock_said(before, after)))
+        found.append(Disturbance.of(moved / CLOCK_SHARE, _clock(before, after)))
     if users:
-        said = f"{users} other process{'es' if users > 1 else ''} computed on the GPU"
-        found.append(Disturbance("gpu users", 1 + users, said))
+        others = f"{users} other process{'es' if users > 1 else ''}"
+        found.append(Disturbance.of(1 + users, doubt("gpu users", others)))
     return found
 
 
-def doubts(before: GpuConditions | None, after: GpuConditions | None) -> list[str]:
+def doubts(before: GpuConditions | None, after: GpuConditions | None) -> list[Doubt]:
     """Return why what was measured on the GPU between two readings is in doubt; [] where nothing known is."""
     if before is None or after is None:
         return []
-    told = [one.text for one in disturbances(before, after)]
+    told = [one.doubt for one in disturbances(before, after)]
     slowed = [why for why in _causes(before, after) if _others(before, after) == 0 or why == POWER_CAP]
-    told += [_slowed_said(slowed)] if slowed else []
-    told += [_clock_said(before, after)] if _clock_moved(before, after) > CLOCK_SHARE else []
+    told += [_slowed(slowed)] if slowed else []
+    told += [_clock(before, after)] if _clock_moved(before, after) > CLOCK_SHARE else []
     return list(dict.fromkeys(told))
 
 
@@ -95,8 +96,8 @@ def _others(before: GpuConditions, after: GpuConditions) -> int:
     return max(0, max(before.processes or 0, after.processes or 0) - 1)
 
 
-def _slowed_said(causes: list[str]) -> str:
-    return f"the GPU was slowed by {' and '.join(causes)}"
+def _slowed(causes: list[str]) -> Doubt:
+    return doubt("gpu power cap" if POWER_CAP in causes else "gpu slowed", " and ".join(causes))
 
 
 def _causes(before: GpuConditions, after: GpuConditions) -> list[str]:
@@ -108,5 +109,5 @@ def _clock_moved(before: GpuConditions, after: GpuConditions) -> float:
     return abs(after.sm_mhz / before.sm_mhz - 1) if before.sm_mhz and after.sm_mhz else 0.0
 
 
-def _clock_said(before: GpuConditions, after: GpuConditions) -> str:
-    return f"the GPU's clock moved from {before.sm_mhz} to {after.sm_mhz} MHz"
+def _clock(before: GpuConditions, after: GpuConditions) -> Doubt:
+    return doubt("gpu clock", before.sm_mhz or 0, after.sm_mhz or 0)

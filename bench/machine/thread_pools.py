@@ -8,6 +8,8 @@ from typing import Any
 
 import threadpoolctl
 
+from bench.doubts import Doubt, doubt
+
 TASKS = Path("/proc/self/task")
 
 
@@ -23,10 +25,10 @@ def view() -> dict[str, Any]:
     return {"pools": sorted(pools, key=lambda pool: str(pool["library"])), "os_threads": os_threads}
 
 
-def doubts(pools: Sequence[Mapping[str, Any]], asked: int) -> list[str]:
+def doubts(pools: Sequence[Mapping[str, Any]], asked: int) -> list[Doubt]:
     """Return what `view` says of pools that have more threads than a lane was asked to have."""
     return [
-        f"{pool['library']} has {pool['threads']} threads in a lane of {asked}"
+        doubt("pool size", str(pool["library"]), pool["threads"], asked)
         for pool in pools
         if pool["threads"] and pool["threads"] > asked
     ]

@@ -8,6 +8,7 @@ import msgspec
 
 from bench.cells.cell import Cell
 from bench.cells.scenarios import SCENARIOS
+from bench.doubts import doubt
 from bench.process import launch
 from bench.run.results import CellResult, Round
 from bench.statistics.validity import Validity
@@ -31,8 +32,7 @@ def round_of(
     told = {name: said for name, said in value["effective"].items() if name not in SEEN}
     changed = [k for k, v in told.items() if before.rounds and before.effective.get(k, v) != v]
     if changed:
-        another = f"the runtime read back another {', '.join(changed)} than in the round before"
-        validity = validity.flagged(another)
+        validity = Validity.of(*validity.known, doubt("read back", ", ".join(changed)))
     known = {
         "wall_s": outcome.wall_s,
         "started": started,

@@ -17,8 +17,9 @@ from bench.machine import procfs
 from bench.process.worker import resolve
 from bench.scenarios import tries
 from bench.scenarios.base import Phases, RoundJob, Workload
-from bench.scenarios.watch import judged, missing_threads
+from bench.scenarios.watch import missing_threads
 from bench.statistics import validity as validity_
+from bench.statistics.validity import Validity
 from pose.errors import UserError
 from pose.files import write_arrays
 
@@ -58,18 +59,20 @@ def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str
     summary = subject.summarise(durations_ns)
     raw = Path(job.payload["samples"])
     write_arrays(raw, summary.samples)
-    conditions = seen["conditions"]
-    cpus = len(conditions["before"]["cpus"])
-    missing = missing_threads(job.spec.threads, effective.get("threads"), cpus)
+    cpus = len(seen.conditions["before"]["cpus"])
+    doubts = [
+        *missing_threads(job.spec.threads, effective.get("threads"), cpus),
+        *validity_.spread_doubts(durations_ns),
+        *seen.doubts,
+    ]
     found = {
         "count": summary.count,
         "value": summary.value,
         "peak_device_bytes": peak_device_bytes(subject),
         "stats": summary.stats | msgspec.to_builtins(validity_.steadiness(durations_ns)),
-        "validity": msgspec.to_builtins(
-            judged(validity_.validity(durations_ns), conditions["doubts"], missing)
-        ),
-        **seen,
+        "validity": msgspec.to_builtins(Validity.of(*doubts)),
+        "conditions": seen.conditions,
+        "energy_j": seen.energy_j,
         **tried.to_dict(raw),
     }
     return found, effective

@@ -20,8 +20,9 @@ from bench.machine.conditions import Conditions
 from bench.machine.disturbance import Disturbance
 from bench.machine.gpu_conditions import GpuConditions
 from bench.scenarios.base import RoundJob, Workload
-from bench.scenarios.watch import Watch
-from bench.statistics import samples, validity
+from bench.scenarios.watch import Watch, Watched
+from bench.statistics import samples
+from bench.statistics.validity import Validity, spread_doubts
 from pose.files import write_arrays
 
 LOOK_S = 0.5
@@ -65,12 +66,15 @@ class Window:
     subject: Workload
     """As it was at the end of the window: what it noted of its queries is this window's."""
     durations_ns: np.ndarray
-    seen: dict[str, Any]
-    """What `Watch.end` returns."""
-    disturbances: list[Disturbance]
+    seen: Watched
     measured_s: float
     waited_s: float = 0.0
     """For quiet, before it."""
+
+    @property
+    def disturbances(self) -> list[Disturbance]:
+        """Return what others did to it."""
+        return self.seen.disturbances
 
     def to_dict(self, number: int) -> dict[str, Any]:
         """Return the fields of a `bench.run.results.Try`, of the number-th try of a round."""
@@ -81,8 +85,8 @@ class Window:
             "waited_s": self.waited_s,
             "measured_s": self.measured_s,
             "disturbances": msgspec.to_builtins(self.disturbances),
-            "validity": msgspec.to_builtins(validity.validity(self.durations_ns)),
-            "conditions": self.seen["conditions"],
+            "validity": msgspec.to_builtins(Validity.of(*spread_doubts(self.durations_ns))),
+            "conditions": self.seen.conditions,
         }
 
 
@@ -186,11 +190,11 @@ def _window(job: RoundJob, subject: Workload, loop: Loop, waited_s: float = 0.0)
     watched = Watch(job)
     with job.phases("measured"):
         durations_ns = loop(subject.once, job.protocol["measured_s"], job.protocol["measured_queries"])
-    seen, disturbances = watched.end()
+    seen = watched.end()
     # Neither a later window nor the wait before it may add to what this one noted; the runner is shared.
     kept, measured_s = copy.copy(subject), job.phases.seconds["measured"] or 0.0
     subject.start()
-    return Window(kept, durations_ns, seen, disturbances, measured_s, waited_s)
+    return Window(kept, durations_ns, seen, measured_s, waited_s)
 
 
 def _room_s(job: RoundJob, repeats_s: float) -> tuple[float, str]:

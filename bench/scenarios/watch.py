@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.cells.scenarios import SCENARIOS
+from bench.doubts import Doubt, doubt
 from bench.machine import conditions, energy, gpu_conditions, thread_pools
 from bench.machine.disturbance import Disturbance
 from bench.scenarios.base import RoundJob
-from bench.statistics.validity import Validity
+from bench.statistics.samples import counted
 
 EXTRA_CORES = 0.15
 """Beyond a lane's threads that a runtime's housekeeping may use before its round is flagged."""
@@ -21,20 +22,24 @@ HALF_IDLE = 0.525
 """Of a lane's threads: where no more cores were busy, about half of the lane did nothing."""
 
 
-def judged(validity: Validity, doubts: list[str], faults: list[str]) -> Validity:
-    """Return a round's verdict with doubts, which flag it, and faults, which make it invalid."""
-    found = validity.flagged(*doubts)
-    return Validity("INVALID", [*faults, *found.reasons]) if faults else found
-
-
-def missing_threads(asked: int, told: int | None, processors: int) -> list[str]:
+def missing_threads(asked: int, told: int | None, processors: int) -> list[Doubt]:
     """Return why a round did not run on its lane's threads; told is what the runtime says, if anything."""
     found = []
     if told and told != asked:
-        found.append(f"the runtime says {told} threads, where the lane has {asked}")
+        found.append(doubt("other threads", told, asked))
     if processors < asked:
-        found.append(f"{asked} threads shared {processors} processor{'s' if processors > 1 else ''}")
+        found.append(doubt("few processors", asked, counted(processors, "processor", "processors")))
     return found
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of a measured phase."""
+
+    conditions: dict[str, Any]
+    energy_j: float | None
+    doubts: list[Doubt]
+    disturbances: list[Disturbance]
 
 
 class Watch:
@@ -50,8 +55,8 @@ class Watch:
         self.tasks = conditions.tasks()
         self.before = conditions.read()
 
-    def end(self) -> tuple[dict[str, Any], list[Disturbance]]:
-        """Return {"conditions", "energy_j"} of the time since this object was made, and what disturbed it."""
+    def end(self) -> Watched:
+        """Return what was seen since this object was made."""
         after = conditions.read(self.before)
         used = conditions.threads(self.tasks, conditions.tasks())
         spent = (
@@ -61,15 +66,16 @@ class Watch:
         cores, seen = conditions.cores_used(self.before, after), thread_pools.view()
         others = conditions.disturbances(self.before, after)
         idle_by = others or conditions.held_back(self.before, after)
+        doubts = [
+            *conditions.doubts(self.before, after),
+            *gpu_conditions.doubts(self.gpu, gpu),
+            *self._doubts_of_threads(cores, used["used"], shared=bool(idle_by)),
+            *thread_pools.doubts(seen["pools"], self.job.spec.threads),
+        ]
         found = {
             "before": self.before.to_dict(),
             "after": after.to_dict(),
-            "doubts": [
-                *conditions.doubts(self.before, after),
-                *gpu_conditions.doubts(self.gpu, gpu),
-                *self._doubts_of_threads(cores, used["used"], shared=bool(idle_by)),
-                *thread_pools.doubts(seen["pools"], self.job.spec.threads),
-            ],
+            "doubts": [one.text for one in doubts],
             "cores_used": cores,
             "threads": {**used, **seen},
         }
@@ -78,24 +84,23 @@ class Watch:
         if spent and spent.reason:
             found["energy_null"] = spent.reason
         disturbed = others + gpu_conditions.disturbances(self.gpu, gpu)
-        return {"conditions": found, "energy_j": spent.energy_j if spent else None}, disturbed
+        return Watched(found, spent.energy_j if spent else None, doubts, disturbed)
 
-    def _doubts_of_threads(self, cores: float, computed: int | None, *, shared: bool) -> list[str]:
+    def _doubts_of_threads(self, cores: float, computed: int | None, *, shared: bool) -> list[Doubt]:
         """Return the doubt that more cores than the lane's threads were busy, or that some did nothing.
 
         computed: how many threads did, None where the system does not tell; shared: whether others had some
         of the processors, or a quota or heat did, so that few busy cores say nothing of the threads.
         """
         asked, of = self.job.spec.threads, SCENARIOS[self.job.spec.scenario].of
-        busy = f"{cores:.2f} cores were busy in a lane of {asked} threads"
         if of != "loader" and cores > asked + EXTRA_CORES:
-            return [busy]
+            return [doubt("busy cores", cores, asked)]
         # A loader's workers may be processes.
         divides = of != "loader" and self.job.spec.device == "cpu" and asked >= 2
         if not divides or cores < COMPUTING_CORES:
             return []
         if computed is not None and computed < asked:
-            return [f"{computed} of the lane's {asked} threads computed"]
+            return [doubt("idle threads", computed, asked)]
         # A pipeline decodes and warps on one thread: the others may be idle for long, but not throughout.
         half_idle = of != "pipeline" and cores <= HALF_IDLE * asked
-        return [busy] if half_idle and not shared else []
+        return [doubt("idle cores", cores, asked)] if half_idle and not shared else []

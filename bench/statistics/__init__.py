@@ -1,1 +1,1 @@
-"""Arithmetic on arrays of durations: intervals, ratios, doubts."""
+"""Arithmetic on arrays of durations: intervals, ratios, validity."""

@@ -7,21 +7,23 @@ doubt. What happens to most rounds alike is in none.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
-from bench.statistics.doubts import Doubt, by_kind, doubt
+from bench.doubts import KINDS, Doubt, by_kind, doubt, largest, older
 from bench.statistics.paired import MARGIN
 from bench.statistics.samples import counted, drift, spread, t_interval
 
 FLAG_SPREAD = 0.10
 INVALID_SPREAD = 0.25
 """Of IQR / median: the middle half of the queries then spans so much that the median itself is in doubt."""
-WIDE = "IQR is {:.1%} of the median"
 KNOWN_WITHIN = MARGIN / 2
 """How far drift may leave a figure uncertain: half of the margin of equivalence."""
+
+Said = tuple[str, Doubt]
+"""What is said of a cell, and the doubt that it is of; the largest of several rounds'."""
 
 
 class Steadiness(msgspec.Struct, frozen=True):
@@ -39,11 +41,21 @@ class Validity(msgspec.Struct, frozen=True):
     verdict: str = "VALID"
     """VALID, FLAGGED or INVALID; what is INVALID is never ranked."""
     reasons: list[str] = []
+    """Sentences; those of a cell say of how many rounds, and what to do."""
+    doubts: list[Doubt] = []
+    """By reason its kind and figures, of several rounds those of the largest; [] of an older version."""
 
-    def flagged(self, *doubts: str) -> Validity:
-        """Return the same with further reasons, any of which flags what was VALID."""
-        verdict = "FLAGGED" if doubts and self.verdict == "VALID" else self.verdict
-        return Validity(verdict, [*self.reasons, *doubts])
+    @staticmethod
+    def of(*doubts: Doubt) -> Validity:
+        """Return the verdict on a round that has these doubts; what makes it INVALID stands first."""
+        found = sorted(doubts, key=lambda one: KINDS[one.kind].effect != "INVALID")
+        verdict = KINDS[found[0].kind].effect if found else "VALID"
+        return Validity(verdict, [one.text for one in found], found)
+
+    @property
+    def known(self) -> list[Doubt]:
+        """Return the doubts; what an older version said as doubts of no kind."""
+        return self.doubts or [older(text) for text in self.reasons]
 
 
 def steadiness(samples: np.ndarray) -> Steadiness:
@@ -51,57 +63,56 @@ def steadiness(samples: np.ndarray) -> Steadiness:
     return Steadiness(drift(samples), spread(samples))
 
 
-def validity(samples: np.ndarray) -> Validity:
-    """Return the verdict on a round's durations (n,): INVALID where IQR / median is above 25 %, else VALID.
+def spread_doubts(samples: np.ndarray) -> list[Doubt]:
+    """Return the doubt that makes a round of durations (n,) INVALID: IQR / median is above 25 %.
 
     What else they say of a figure, only all rounds together know (`cell_validity`).
     """
     wide = spread(samples)
-    return Validity("INVALID", [WIDE.format(wide)]) if wide > INVALID_SPREAD else Validity()
+    return [doubt("wild", wide)] if wide > INVALID_SPREAD else []
 
 
 def cell_validity(
     rounds: Sequence[Validity],
     steady: Sequence[Steadiness] = (),
     half_width: float | None = None,
-    cures: Mapping[str, str] | None = None,
+    wanted: int = 0,
 ) -> Validity:
     """Return the verdict on a cell, of those on its rounds and of how steady they were.
 
-    INVALID when at least half of the rounds are, FLAGGED when any is not VALID, when at least half spread
-    above 10 %, or when they drift alike, beyond what the interval knows (half_width: how far it reaches above
-    its middle; None without one). Reasons that differ in their numbers alone become a line with the largest:
-    "3 of 7 rounds: IQR is up to 14.0% of the median". cures: by the kind of a doubt, what to do about it.
+    INVALID when at least half of the rounds are; FLAGGED when any is not VALID (but for a kind that is only
+    recorded where fewer than half have it), when at least half spread above 10 %, when they drift alike,
+    beyond what the interval knows (half_width: how far it reaches above its middle; None without one), or
+    when there are fewer than wanted. Doubts that differ in their numbers alone become a line with the
+    largest, and with what to do: "3 of 7 rounds: IQR is up to 14.0% of the median (...)".
     """
     if not rounds:
-        return Validity("INVALID", ["no round was measured"])
-    verdicts = [one.verdict for one in rounds]
-    verdict = "VALID" if set(verdicts) == {"VALID"} else "FLAGGED"
-    if 2 * verdicts.count("INVALID") >= len(rounds):
-        verdict = "INVALID"
-    of = counted(len(rounds), "round", "rounds")
-    wide = _widely_spread(steady) if verdict != "INVALID" else []
-    kinds = [list(kind.values()) for kind in by_kind([one.reasons for one in rounds])]
-    # What all rounds together say of the spread, a round that is INVALID for it need not say again.
-    kinds = [kind for kind in kinds if not wide or kind[0].kind != doubt(WIDE.format(1.0)).kind]
-    told = [(f"{len(kind)} of {of}: {_largest(kind)}", (cures or {}).get(kind[0].kind)) for kind in kinds]
-    found = Validity(
-        verdict, [f"{said} ({cure}, then measure again)" if cure else said for said, cure in told]
-    )
-    return found.flagged(*wide, *_drifting_alike(steady, half_width))
+        return Validity.of(doubt("no round"))
+    invalid = 2 * sum(one.verdict == "INVALID" for one in rounds) >= len(rounds)
+    counting = [[one for one in made.known if invalid or KINDS[one.kind].lone] for made in rounds]
+    found = [_of_rounds([*kind.values()], len(rounds)) for kind in by_kind(counting)]
+    found += [] if invalid else _widely_spread(steady)
+    found += _drifting_alike(steady, half_width)
+    missing = doubt("rounds missing", len(rounds), wanted)
+    found += [(missing.text, missing)] if len(rounds) < wanted else []
+    verdict = "INVALID" if invalid else "FLAGGED" if found else "VALID"
+    said = [f"{text} ({cure})" if (cure := KINDS[one.kind].what_to_do) else text for text, one in found]
+    return Validity(verdict, said, [one for _, one in found])
 
 
-def _widely_spread(steady: Sequence[Steadiness]) -> list[str]:
+def _of_rounds(alike: Sequence[Doubt], rounds: int) -> Said:
+    """Return what some of so many rounds have, which differs in figures alone."""
+    of = counted(rounds, "round", "rounds")
+    return f"{len(alike)} of {of}: {largest(alike)}", max(alike, key=lambda one: one.value)
+
+
+def _widely_spread(steady: Sequence[Steadiness]) -> list[Said]:
     """Return the doubt that at least half of the rounds spread above 10 %."""
-    wide = [one.spread for one in steady if one.spread > FLAG_SPREAD]
-    if not wide or 2 * len(wide) < len(steady):
-        return []
-    of = counted(len(steady), "round", "rounds")
-    said = _largest([doubt(WIDE.format(one)) for one in wide])
-    return [f"{len(wide)} of {of}: {said}; 'twinpose doctor' looks for what disturbs single queries"]
+    wide = [doubt("spread", one.spread) for one in steady if one.spread > FLAG_SPREAD]
+    return [_of_rounds(wide, len(steady))] if wide and 2 * len(wide) >= len(steady) else []
 
 
-def _drifting_alike(steady: Sequence[Steadiness], half_width: float | None) -> list[str]:
+def _drifting_alike(steady: Sequence[Steadiness], half_width: float | None) -> list[Said]:
     """Return the doubt that drift moves the figure farther than its interval, and 1 %, reach.
 
     A round's median lies half of its drift from those of its halves. Drift to and fro scatters the rounds,
@@ -115,13 +126,5 @@ def _drifting_alike(steady: Sequence[Steadiness], half_width: float | None) -> l
     if low <= 0 <= high or abs(shared) / 2 <= max(half_width or 0.0, KNOWN_WITHIN):
         return []
     reached = "" if half_width is None else f", its interval {half_width:.1%}"
-    return [
-        f"second halves of rounds are {shared:+.1%} from first ones, so the figure is known to "
-        f"{abs(shared) / 2:.1%}{reached}; a longer warm-up (warmup_s of the matrix) lets it settle"
-    ]
-
-
-def _largest(kind: Sequence[Doubt]) -> str:
-    """Return the largest of some doubts that differ in their figures alone."""
-    largest = max(kind, key=lambda one: one.value)
-    return largest.text if len(set(kind)) == 1 else largest.at_most
+    found = doubt("drift", shared, abs(shared) / 2, reached)
+    return [(found.text, found)]

@@ -11,12 +11,10 @@ import numpy as np
 from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS
-from bench.machine.disturbance import CURES, OWN_CURES
 from bench.run.results import Round
 from bench.statistics import paired
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
-from bench.statistics.doubts import doubt
 from bench.statistics.validity import Steadiness, Validity
 
 BESIDE = {"device_ms": "device_ns", "device_block_ms": "device_block_ns", "step_ms": "step_ns"}
@@ -116,33 +114,17 @@ def _percentiles(
 def validity(rounds: list[Round], wanted: int) -> Validity:
     """Return a cell's verdict from its rounds'; rounds that are missing flag it.
 
-    A reason of what others did says what to do about it; how a round drifted and spread under that is
-    no other reason.
+    How a round that others disturbed drifted and spread is no other reason.
     """
     steady = [known for one in rounds if not one.disturbances and (known := _steadiness(one))]
-    found = validity_.cell_validity(
-        [one.validity for one in rounds], steady, _half_width(rounds) if steady else None, _cures(rounds)
-    )
-    short = f"{len(rounds)} of {wanted} rounds are measured"
-    return found if len(rounds) >= wanted else found.flagged(short)
+    reach = _half_width(rounds) if steady else None
+    return validity_.cell_validity([one.validity for one in rounds], steady, reach, wanted)
 
 
 def _half_width(rounds: list[Round]) -> float | None:
     """Return how far the interval of timed rounds reaches above its middle; None without one."""
     ends = _figure([one.value for one in rounds if one.value])["interval"]
     return paired.half_width(*ends) if ends else None
-
-
-def _cures(rounds: list[Round]) -> dict[str, str]:
-    """Return by the kind of a doubt what ends what it tells: others' doing, or the round's own."""
-    disturbances = [one for made in rounds for one in made.disturbances if one.cause in CURES]
-    kinds = {doubt(reason).kind for made in rounds for reason in made.validity.reasons}
-    own = {
-        kind: next(cure for start, cure in OWN_CURES.items() if kind.startswith(start))
-        for kind in kinds
-        if kind.startswith(tuple(OWN_CURES))
-    }
-    return own | {doubt(one.text).kind: CURES[one.cause] for one in disturbances}
 
 
 def _steadiness(one: Round) -> Steadiness | None:

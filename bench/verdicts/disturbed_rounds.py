@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.cells.scenarios import TIMED
-from bench.machine.disturbance import CURES
+from bench.doubts import KINDS
 from bench.run.results import CellResult
 from bench.statistics.samples import counted
 
@@ -38,7 +38,7 @@ class DisturbedRounds:
         """Return how many rounds stayed disturbed and what to do about it; None where none did."""
         if not self.disturbed:
             return None
-        cures = " and ".join(CURES[cause] for cause in self.causes if cause in CURES)
+        cures = " and ".join(KINDS[cause].cure for cause in self.causes if cause in KINDS)
         of = ", ".join(f"{cause} in {count}" for cause, count in self.causes.items())
         rounds = counted(self.disturbed, "round", "rounds")
         return f"{rounds} stayed disturbed ({of}): {cures}, then measure again"

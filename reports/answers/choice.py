@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from reports.answers.answer import NOT_DECIDED, Answer, Evidence, sentences, verb
-from reports.answers.deciding import more_rounds
+from reports.answers.answer import NOT_DECIDED, Answer, Evidence, capital, sentences, verb
+from reports.answers.deciding import remedy
 from reports.answers.deployment import Option, faster, options
 from reports.formats import TWIN_NAMES, milliseconds, runtime, score
 from reports.run.read import Run
@@ -23,7 +23,8 @@ def ship_here(run: Run) -> Answer:
     kept = [one for one in found if one.keeps_ap]
     if measurement.noise(run).verdict == "INVALID":
         said = "Identical arms differ in this bench: its speeds choose nothing"
-        return answer(word=NOT_DECIDED, said=said, decides="a quieter machine,", command=again, state="no")
+        decides, more = remedy(run)
+        return answer(word=NOT_DECIDED, said=said, decides=decides, command=more, state="no")
     if not kept:
         said = "Nothing here has both a certified latency and a known AP"
         return answer(word=NOT_DECIDED, said=said, decides="measure both,", command=again, state="open")
@@ -37,6 +38,7 @@ def ship_here(run: Run) -> Answer:
             f"{milliseconds(pick.ms)} ms{_unless(pick, kept)}",
             _faster("AP lower", lower),
             _faster("AP not decided", unknown),
+            _flagged(run, pick),
         )
     )
     if unknown:
@@ -50,7 +52,7 @@ def ship_here(run: Run) -> Answer:
         )
     if rival is None or _beats(run, pick, rival):
         return answer(word=named(run, pick, kept), said=said)
-    decides, more = more_rounds(run, [(pick.cell, rival.cell)])
+    decides, more = remedy(run, [(pick.cell, rival.cell)])
     word = f"{_short(pick)} or {_short(rival)}"
     return answer(word=word, said=said, decides=decides, command=more, state="open")
 
@@ -84,6 +86,17 @@ def _unless(pick: Option, kept: list[Option]) -> str:
         return ", its AP that of its source"
     then = f": then {_short(safer)}, {milliseconds(safer.ms)} ms" if safer else ""
     return f", unless {score(pick.worst)} of AP matters{then}"
+
+
+def _flagged(run: Run, pick: Option) -> str:
+    """Return that a figure which the choice rests on is flagged, and for what; "" where none is."""
+    rests_on = {"latency": pick.cell, "AP": cells.accuracy_of(pick.cell, run.cells)}
+    said = [
+        f"its {what} is flagged: {'; '.join(one.text for one in cell.validity.known)}"
+        for what, cell in rests_on.items()
+        if cell is not None and cell.validity.verdict == "FLAGGED"
+    ]
+    return capital("; ".join(said))
 
 
 def _faster(why: str, skipped: list[Option]) -> str:

@@ -1,8 +1,10 @@
-"""What would decide a comparison that is open: so many passes, or none in reason."""
+"""What would decide comparisons that are open: so many passes, a quieter machine, or both."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bench.cells.protocol import MOST_ROUNDS
 from bench.run.results import CellResult
@@ -12,39 +14,48 @@ from bench.verdicts.open_pairs import Outlook
 from reports.answers.answer import verb
 from reports.formats import seconds
 from reports.run.read import Run
-from reports.words import certification
+from reports.words import certification, measurement
 
 
-def outlook(run: Run) -> Outlook:
+def remedy(run: Run, pairs: Iterable[tuple[CellResult, CellResult]] | None = None) -> tuple[str, str]:
+    """Return what would decide pairs of cells, and what to type for it; ("", "") where none is open.
+
+    Of all pairs that the bench has left open where none are given. Every answer asks here, so that none says
+    other of a pair than another: more passes where those decide it, a quieter machine where they do not.
+    """
+    if measurement.noise(run).verdict == "INVALID":
+        return "a quieter machine,", verb(run, "bench", "--again")
+    left = _outlook(run)
+    if pairs is not None:
+        asked = {frozenset((a.id, b.id)) for a, b in pairs}
+        left = replace(
+            left,
+            pairs=tuple(one for one in left.pairs if {one.a, one.b} in asked),
+            invalid=tuple(one for one in left.invalid if {one.a, one.b} in asked),
+        )
+    count = len(left.pairs) + len(left.invalid)
+    if not count:
+        return ("", "") if pairs is None else ("measure them again,", verb(run, "bench", "--again"))
+    if not left.decidable:
+        return _on_a_quieter_machine(run, left)
+    passes = counted(sum(left.passes.values()), "more pass", "more passes")
+    decides = f"about {passes}, {seconds(left.seconds)},"
+    if beyond := count - len(left.decidable):
+        decides = f"a quieter machine for {beyond} of {count} open pairs; for the others {decides}"
+    return decides, " && ".join(verb(run, "bench", asks) for asks in left.commands)
+
+
+def _on_a_quieter_machine(run: Run, left: Outlook) -> tuple[str, str]:
+    """Return what decides pairs that no more passes do: too close ones, and of an INVALID cell."""
+    if left.pairs:
+        decides = f"a quieter machine: {MOST_ROUNDS} rounds tell no more here,"
+        return decides, verb(run, "bench", "--again")
+    anew = dict.fromkeys(shlex.join(one.asks) for one in left.invalid)
+    return "a quieter machine,", " && ".join(verb(run, "bench", asks) for asks in anew)
+
+
+def _outlook(run: Run) -> Outlook:
     """Return what the bench of a run has left open."""
     sessions = run.bench.sessions if run.bench else ()
     uncertified = [cell.id for cell in certification.uncertified(run)]
     return open_pairs.outlook(run.cells, run.comparisons or (), sessions, uncertified)
-
-
-def more_rounds(run: Run, pairs: Iterable[tuple[CellResult, CellResult]]) -> tuple[str, str]:
-    """Return what would decide pairs of cells, and what to type for it.
-
-    Pairs that the bench did not rank need a new measurement; what no bench in reason tells apart, less noise.
-    """
-    asked = {frozenset((a.id, b.id)) for a, b in pairs}
-    whole = outlook(run)
-    found = [one for one in whole.pairs if frozenset((one.a, one.b)) in asked]
-    if not found:
-        return "measure them again,", verb(run, "bench", "--again")
-    left = Outlook(tuple(found), whole.pass_s)
-    if left.decidable:
-        return passes(left), more(run, left)
-    return f"a quieter machine: {MOST_ROUNDS} rounds tell no more here,", verb(run, "bench", "--again")
-
-
-def more(run: Run, left: Outlook) -> str:
-    """Return what to type for the decidable pairs, a command for each bench that measured any."""
-    return " && ".join(verb(run, "bench", asks) for asks in left.commands)
-
-
-def passes(left: Outlook) -> str:
-    """Return what the decidable pairs cost: about 6 more passes, 2 min 05 s; "" where there are none."""
-    if not left.decidable:
-        return ""
-    return f"about {counted(sum(left.passes.values()), 'more pass', 'more passes')}, {seconds(left.seconds)},"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
+from bench.doubts import Doubt, by_kind, largest
 from bench.run.results import CellResult
-from bench.statistics.doubts import doubt
 from bench.statistics.samples import counted
 from bench.verdicts.disturbed_rounds import disturbed_rounds
 from bench.verdicts.noise_floor import difference
 from reports.answers.answer import Answer, Evidence, capital, listed, sentences, verb
-from reports.answers.deciding import more, outlook, passes
+from reports.answers.deciding import remedy
 from reports.formats import device
 from reports.run.missing import missing
 from reports.run.read import Run
@@ -28,11 +28,12 @@ def how_sure(run: Run) -> Answer:
     if not any(cell.rounds for cell in run.cells):
         said = sentences(("Nothing was timed", gone))
         return answer(word="Not at all", said=said, decides="bench it,", command=again, state="open")
-    said = sentences((_decided(run), _disturbed(run), _doubtful(run), gone))
+    said = sentences((_decided(run), _disturbed(run), _flagged(run), gone))
     noise = measurement.noise(run)
     if noise.verdict == "INVALID":
         said = sentences(("; ".join(noise.reasons), said))
-        return answer(word="Not at all", said=said, decides="a quieter machine,", command=again, state="no")
+        decides, more = remedy(run)
+        return answer(word="Not at all", said=said, decides=decides, command=more, state="no")
     if noise.resolution is None:
         why = "A cell against itself gave no interval"
         why = why if noise.history else "No cell was measured against itself"
@@ -41,8 +42,8 @@ def how_sure(run: Run) -> Answer:
     word = f"Sees differences from {difference(noise.resolution)}"
     of = {cell.axes.scenario for cell in run.cells if cell.axes.replica}
     said = sentences((f"So far was a cell of {listed(sorted(of))} from itself", said)) if of else said
-    left = outlook(run)
-    answer = partial(answer, word=word, said=said, decides=passes(left), command=more(run, left))
+    decides, more = remedy(run)
+    answer = partial(answer, word=word, said=said, decides=decides, command=more)
     return answer(state="open" if noise.verdict == "FLAGGED" else "decided")
 
 
@@ -62,27 +63,20 @@ def _disturbed(run: Run) -> str:
     return found.text + (f"; {found.disturbed} stayed disturbed ({of})" if found.disturbed else "")
 
 
-def _doubtful(run: Run) -> str:
-    """Return how many cells are doubtful, and the reason that most of them share."""
+def _flagged(run: Run) -> str:
+    """Return how many cells are flagged or INVALID, and the doubt that most of them share at its largest."""
     timed = [cell for cell in run.cells if cell.rounds and cell.status == "ok"]
     doubtful = [cell for cell in timed if cell.validity.verdict != "VALID"]
-    if not doubtful:
-        return "No cell is doubtful"
-    kinds = Counter(kind for cell in doubtful for kind in {_kind(why) for why in cell.validity.reasons})
-    most = kinds.most_common(1)
-    because = f", most often: {_example(doubtful, most[0][0])}" if most else ""
-    return f"{len(doubtful)} of {counted(len(timed), 'cell is', 'cells are')} doubtful{because}"
+    invalid = sum(cell.validity.verdict == "INVALID" for cell in doubtful)
+    said = f"{len(doubtful) - invalid} of {counted(len(timed), 'cell is', 'cells are')} flagged"
+    said += f", {invalid} INVALID" if invalid else ""
+    shared = by_kind([_doubts(cell) for cell in doubtful])
+    return f"{said}, most often: {largest(shared[0].values())}" if shared else said
 
 
-def _kind(reason: str) -> str:
-    """Return a doubt without its figures and without how many rounds have it."""
-    return doubt(reason.split(": ", 1)[-1]).kind.replace("up to ", "")
-
-
-def _example(doubtful: list[CellResult], kind: str) -> str:
-    reasons = [why for cell in doubtful for why in cell.validity.reasons if _kind(why) == kind]
-    worst = max((doubt(why.split(": ", 1)[-1]) for why in reasons), key=lambda one: one.value)
-    return worst.text.split(";")[0]
+def _doubts(cell: CellResult) -> list[Doubt]:
+    """Return what is doubtful of a cell; an older version said it of rounds alone."""
+    return cell.validity.doubts or [one for made in cell.rounds for one in made.validity.known]
 
 
 def _not_here(run: Run) -> str:

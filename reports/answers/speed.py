@@ -7,7 +7,7 @@ from functools import partial
 from bench.cells.scenarios import LATENCY, THROUGHPUT
 from bench.run.results import CellResult
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, listed, sentences, verb
-from reports.answers.deciding import more_rounds
+from reports.answers.deciding import remedy
 from reports.answers.ranking import Ranking, figure, rankings, uncertified
 from reports.formats import device, times, times_interval
 from reports.run.read import Run
@@ -38,9 +38,8 @@ def _answer(run: Run, found: list[Ranking], answer: partial[Answer], scenario: s
         return answer(word=NOT_DECIDED, said=why, decides="measure them,", command=again, state="open")
     if measurement.noise(run).verdict == "INVALID":
         said = "Identical arms differ in this bench, so any difference may be noise"
-        return answer(
-            word=NOT_DECIDED, said=said, decides="a quieter machine,", command=f"{again} --again", state="no"
-        )
+        decides, more = remedy(run)
+        return answer(word=NOT_DECIDED, said=said, decides=decides, command=more, state="no")
     first, *others = (_one(run, ranking) for ranking in found)
     beside = [
         f"{device(ranking.lane.device)}: {word}, {figures}"
@@ -50,7 +49,7 @@ def _answer(run: Run, found: list[Ranking], answer: partial[Answer], scenario: s
     if all(won for won, _, _ in (first, *others)):
         return answer(word=first[1], said=said)
     open_ = [(ranking.leaders[0], rival) for ranking in found for rival in ranking.rivals]
-    decides, more = more_rounds(run, open_)
+    decides, more = remedy(run, open_)
     return answer(word=first[1], said=said, decides=decides, command=more, state="open")
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from bench.cells.cell import TWINS
 from bench.cells.scenarios import TRAIN
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, verb
-from reports.answers.deciding import more_rounds
+from reports.answers.deciding import remedy
 from reports.answers.ranking import Ranking, figure, rankings
 from reports.formats import TWIN_NAMES, ratio, seconds
 from reports.run.read import Run
@@ -30,14 +30,14 @@ def trains_faster(run: Run) -> Answer:
     first, second = ranking.leaders
     verdict, by = ranking.verdict(first, second), ranking.speedup(first, second)
     said = f"{ratio(by)}, {_both(ranking)}" if by else _both(ranking)
+    decides, more = remedy(run, [(first, second)])
     if measurement.noise(run).verdict == "INVALID" or verdict == NOT_RANKED or by is None:
         said = f"{_both(ranking)}, not ranked"
-        return answer(word=NOT_DECIDED, said=said, decides="a quieter machine,", command=again, state="open")
+        return answer(word=NOT_DECIDED, said=said, decides=decides, command=more, state="open")
     if verdict == "faster":
         return answer(word=TWIN_NAMES[first.axes.twin], said=said)
     if verdict == "equivalent":
         return answer(word="Neither, equal within 2 %", said=said)
-    decides, more = more_rounds(run, [(first, second)])
     return answer(word="Not told apart", said=said, decides=decides, command=more, state="open")
 
 

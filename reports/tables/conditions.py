@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.cells.scenarios import TIMED
+from bench.doubts import Doubt, by_kind, older
 from bench.run.results import CellResult, Round
-from bench.statistics.doubts import Doubt, by_kind
 from reports.formats import Absent, Value, mebibytes, number, or_absent, quiet
 from reports.run.missing import command
 from reports.run.read import Run
@@ -73,7 +73,7 @@ def _values(cell: CellResult) -> tuple[Value, ...]:
 
 def _doubts(cell: CellResult) -> str:
     """Return the doubts of all rounds, those that differ in figures alone as one, most frequent first."""
-    kinds = by_kind([_said(one.conditions) for one in cell.rounds])
+    kinds = by_kind([map(older, _said(one.conditions)) for one in cell.rounds])
     return "; ".join(_one_doubt(cell.rounds, kind) for kind in kinds)
 
 

@@ -34,7 +34,8 @@ def doubts(
     threads: int, cores: float, computed: int | None, *, shared: bool = False, scenario: str = "latency"
 ) -> list[str]:
     """Return the doubts about the threads of a window in which so many cores were busy."""
-    return Watch(lane_of(threads, scenario))._doubts_of_threads(cores, computed, shared=shared)
+    found = Watch(lane_of(threads, scenario))._doubts_of_threads(cores, computed, shared=shared)
+    return [one.text for one in found]
 
 
 @ON_LINUX
@@ -54,13 +55,13 @@ def test_a_pool_of_four_of_which_two_compute_has_two(monkeypatch: pytest.MonkeyP
     for thread in (*waiting, *busy):
         thread.start()
     ended.wait()
-    seen, _ = watched.end()
+    seen = watched.end().conditions
     idle.set()
     for thread in (*waiting, *busy):
         thread.join()
-    assert seen["conditions"]["threads"]["used"] == 2
-    assert "2 of the lane's 4 threads computed" in seen["conditions"]["doubts"]
-    read_back = with_threads({"precision": "fp32", "threads": 4}, seen["conditions"])
+    assert seen["threads"]["used"] == 2
+    assert "2 of the lane's 4 threads computed" in seen["doubts"]
+    read_back = with_threads({"precision": "fp32", "threads": 4}, seen)
     assert read_back == {"precision": "fp32", "threads_set": 4, "threads_computed": 2}
 
 
@@ -109,4 +110,6 @@ def test_a_loader_has_processes_for_threads_and_is_not_doubted() -> None:
 def test_what_was_not_timed_has_no_number_of_threads_that_computed() -> None:
     assert with_threads({"threads": 2}, {}) == {"threads_set": 2}
     assert with_threads({"threads": 2}, {"threads": {"used": None}})["threads_computed"] is None
-    assert watch.missing_threads(2, 1, 2) == ["the runtime says 1 threads, where the lane has 2"]
+    assert [one.text for one in watch.missing_threads(2, 1, 2)] == [
+        "the runtime says 1 threads, where the lane has 2"
+    ]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.ceilings import bandwidth, kernels, peak
+from bench.doubts import older
 from bench.run.bench_file import Ceilings, Peak
 
 TESTS = str(Path(__file__).parents[1])
@@ -54,7 +55,9 @@ def test_the_peak_is_the_best_layer_of_the_best_library(monkeypatch: pytest.Monk
 
 
 def test_what_disturbed_the_measurement_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peak.conditions, "doubts", lambda before, after: [f"{after.cpus == before.cpus}"])
+    monkeypatch.setattr(
+        peak.conditions, "doubts", lambda before, after: [older(f"{after.cpus == before.cpus}")]
+    )
     assert measured({}, threads_list=[1], budget_s=0.1).doubts == ["True"]
 
 

@@ -184,7 +184,7 @@ QUIET = gpu_conditions.GpuConditions(1700, [], 1)
 def test_what_a_gpu_did_meanwhile_is_a_doubt(
     after: gpu_conditions.GpuConditions | None, expected: list[str]
 ) -> None:
-    assert gpu_conditions.doubts(QUIET, after) == expected
+    assert [one.text for one in gpu_conditions.doubts(QUIET, after)] == expected
 
 
 @pytest.mark.parametrize(

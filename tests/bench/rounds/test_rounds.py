@@ -395,7 +395,8 @@ def test_a_doubt_flags_the_round_with_its_reason(
     readings(monkeypatch, device, **changed)
     found, _ = measured(device, payload(run_folder, "throughput"))
     kept = stored(found, run_folder)
-    assert kept.validity == results.Validity("FLAGGED", [reason])
+    assert (kept.validity.verdict, kept.validity.reasons) == ("FLAGGED", [reason])
+    assert [one.text for one in kept.validity.doubts] == [reason]
     assert kept.conditions["doubts"] == [reason]
 
 
@@ -434,7 +435,7 @@ def test_a_network_s_lane_whose_threads_did_not_all_compute_is_doubted(
 def test_a_pool_of_more_threads_than_the_lane_has_is_a_doubt():
     seen = [{"library": "libgomp.so.1", "threads": 4}, {"library": "libblas.so", "threads": 2}]
     seen.append({"library": "libodd.so", "threads": None})
-    assert thread_pools.doubts(seen, 2) == ["libgomp.so.1 has 4 threads in a lane of 2"]
+    assert [one.text for one in thread_pools.doubts(seen, 2)] == ["libgomp.so.1 has 4 threads in a lane of 2"]
     assert thread_pools.doubts(seen, 4) == []
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.contract import RunnerSpec
+from bench.doubts import doubt
 from bench.scenarios import accuracy, null_runner, watch
 from bench.scenarios import round as round_
 from bench.scenarios.base import Phases, RoundJob
@@ -93,15 +94,15 @@ def test_the_null_runner_returns_heatmaps_of_the_recipes_size():
 def test_a_round_lacks_threads_that_the_runtime_or_the_system_denied(
     asked: int, told: int | None, processors: int, faults: list[str]
 ):
-    assert watch.missing_threads(asked, told, processors) == faults
+    assert [one.text for one in watch.missing_threads(asked, told, processors)] == faults
 
 
 def test_a_doubt_flags_a_round_and_a_fault_makes_it_invalid():
-    valid, bad = Validity(), Validity("INVALID", ["wide"])
-    assert watch.judged(valid, [], []) == valid
-    assert watch.judged(valid, ["d"], []) == Validity("FLAGGED", ["d"])
-    assert watch.judged(valid, ["d"], ["f"]) == Validity("INVALID", ["f", "d"])
-    assert watch.judged(bad, ["d"], []) == Validity("INVALID", ["wide", "d"])
+    load, fault, wide = doubt("load", 3.0, 1.0), doubt("few processors", 2, "1 processor"), doubt("wild", 0.3)
+    assert Validity.of() == Validity()
+    assert Validity.of(load) == Validity("FLAGGED", [load.text], [load])
+    assert Validity.of(load, fault) == Validity("INVALID", [fault.text, load.text], [fault, load])
+    assert Validity.of(load, wide).verdict == "INVALID"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")

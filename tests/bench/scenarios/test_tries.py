@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 
 from bench.cells.protocol import Protocol
 from bench.contract import RunnerSpec
+from bench.doubts import KINDS
 from bench.machine import conditions, disturbance, fingerprint
-from bench.machine.disturbance import CURES, Disturbance
+from bench.machine.disturbance import Disturbance
 from bench.machine.gpu_conditions import GpuConditions
 from bench.rounds.repeats import NEVER_QUIET, NO_ROOM, NO_TIME_LEFT, Repeats
 from bench.run import results
@@ -34,6 +35,7 @@ from bench.run.results import Round
 from bench.scenarios import tries
 from bench.scenarios.base import Phases, RoundJob
 from bench.scenarios.tries import Look, Tries
+from bench.scenarios.watch import Watched
 from bench.verdicts.disturbed_rounds import disturbed_rounds
 
 DISTURBER = Path(TESTS) / "disturber.py"
@@ -71,7 +73,7 @@ def tried(
     def emit(name: str, fields: dict[str, Any]) -> None:
         told.extend([fields] if name == "waited" else [])
 
-    watch = SimpleNamespace(end=lambda: ({"conditions": {"doubts": []}, "energy_j": None}, other(next(met))))
+    watch = SimpleNamespace(end=lambda: Watched({"doubts": []}, None, [], other(next(met))))
     subject, windows = Subject(), itertools.count(1)
 
     def wait(action: Any, most_s: float, before: Any) -> tuple[list[Disturbance], float, bool]:
@@ -228,7 +230,7 @@ def test_the_first_window_waits_for_quiet_too_and_says_what_it_waited_for(
 ) -> None:
     told = []
     protocol = {"tries": 3, "measured_s": 1.0, "measured_queries": 2, "timeout_s": 600}
-    watch = SimpleNamespace(end=lambda: ({"conditions": {}, "energy_j": None}, []))
+    watch = SimpleNamespace(end=lambda: Watched({}, None, [], []))
     monkeypatch.setattr(tries, "Watch", lambda job: watch)
     found = {}
     for what, met, room_s in (("quiet", 0.0, 99.0), ("busy", 0.3, 99.0), ("no room", 0.3, 0.2)):
@@ -285,7 +287,7 @@ def test_what_was_measured_again_is_counted_with_what_to_do() -> None:
     found = disturbed_rounds([row, untimed])
     assert (found.rounds, found.again, found.disturbed) == (3, 2, 1)
     assert found.text == "2 of 3 rounds measured again, repeats and waits for quiet took 9 s"
-    assert all(CURES[cause] in str(found.cure) for cause in ("other work", "steal"))
+    assert all(KINDS[cause].cure in str(found.cure) for cause in ("other work", "steal"))
     assert disturbed_rounds([msgspec.structs.replace(row, rounds=[made])]).cure is None
 
 

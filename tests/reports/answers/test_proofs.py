@@ -10,9 +10,11 @@ import pytest
 import small_runs
 from small_runs import BF16, KERAS, ONNX, OPENVINO, TORCH, bench, cell, failed, invalid, run, shipped, twins
 
+from bench.doubts import doubt
 from bench.machine.disturbance import Disturbance
 from bench.parity.certificate import Parity
 from bench.run.results import Try
+from bench.statistics.validity import Validity
 from bench.verdicts.ap_differences import ApDifference
 from reports.answers import accuracy, answers, network, sight
 from reports.run.read import Epoch, TrainingHistory
@@ -133,7 +135,7 @@ def test_sight_is_as_far_as_the_interval_of_a_cell_against_itself_reaches():
     found = sight.how_sure(shipped())
     assert (found.word, found.state) == ("Sees differences from 3 %", "decided")
     assert found.figures.startswith(
-        "6 of 6 comparisons decided. 0 of 12 rounds measured again. No cell is doubtful"
+        "6 of 6 comparisons decided. 0 of 12 rounds measured again. 0 of 8 cells are flagged"
     )
 
 
@@ -154,8 +156,19 @@ def test_what_spoiled_it_and_what_is_not_here_are_counted():
         invalid(cell(replace(ONNX, batch=8), 90.0)),
     )
     found = sight.how_sure(replace(told, cells=cells, parity=small_runs.parity(list(cells))))
-    assert "1 of 9 cells are doubtful, most often: IQR is 31.0% of the median" in found.figures
+    assert "0 of 9 cells are flagged, 1 INVALID, most often: IQR is 31.0% of the median" in found.figures
     assert "Not here: CUDA GPU, 1 cell (1 failed)" in found.figures
+
+
+def test_the_doubt_that_most_cells_share_is_told_at_its_largest_whatever_verdict_it_gave():
+    first, second, third, *others = shipped().cells
+    found = (
+        msgspec.structs.replace(first, validity=Validity("FLAGGED", ["x"], [doubt("spread", 0.262)])),
+        msgspec.structs.replace(second, validity=Validity.of(doubt("wild", 0.785))),
+        msgspec.structs.replace(third, validity=Validity.of(doubt("other work", 0.9))),
+    )
+    said = sight.how_sure(replace(shipped(), cells=(*found, *others))).figures
+    assert "2 of 8 cells are flagged, 1 INVALID, most often: IQR is up to 78.5% of the median." in said
 
 
 def test_rounds_measured_again_are_counted_and_what_spoiled_the_others_is_named():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import msgspec
 import pytest
 import small_runs
 from small_runs import (
@@ -26,7 +27,11 @@ from small_runs import (
     shipped,
 )
 
-from reports.answers import choice, cost, speed, training
+from bench.cells.cell import Cell
+from bench.doubts import doubt
+from bench.run.results import CellResult
+from bench.statistics.validity import Validity, cell_validity
+from reports.answers import choice, cost, deciding, sight, speed, training
 from reports.answers.answer import Answer
 from reports.run.read import Epoch, Run, TrainingHistory
 
@@ -59,15 +64,47 @@ def test_who_is_not_told_from_the_first_makes_it_undecided_and_more_rounds_decid
 
 def test_what_no_bench_in_reason_tells_apart_needs_a_quieter_machine():
     told = other_verdict(shipped(), OPENVINO, ONNX, 1.0, "inconclusive")
-    cells = tuple(
-        small_runs.scattered(one, 1.001 if one.id == ONNX.id else 1.0)
-        if one.id in {ONNX.id, OPENVINO.id}
-        else one
-        for one in told.cells
-    )
-    found = at_batch_1(replace(told, cells=cells))
+    found = at_batch_1(replace(told, cells=too_close(told.cells, ONNX, OPENVINO)))
     assert found.decides.startswith("a quieter machine: ")
     assert found.command == "twinpose bench runs/demo --again"
+
+
+def too_close(cells: tuple[CellResult, ...], a: Cell, b: Cell) -> tuple[CellResult, ...]:
+    """Return the cells, two of which no bench in reason tells apart."""
+    known = {a.id: 1.001, b.id: 1.0}
+    return tuple(small_runs.scattered(one, known[one.id]) if one.id in known else one for one in cells)
+
+
+def test_every_answer_says_of_its_own_pairs_what_decides_them_and_the_last_of_all_of_them():
+    told = other_verdict(shipped(), OPENVINO, ONNX, 1.0, "inconclusive")
+    fast, slow = (replace(one, scenario="throughput", batch=8) for one in (OPENVINO, TORCH))
+    cells = (*too_close(told.cells, ONNX, OPENVINO), cell(fast, 340.0), cell(slow, 337.0))
+    pairs = (*(told.comparisons or ()), compare(fast, slow, 1.01, "inconclusive"))
+    told = replace(told, cells=cells, comparisons=pairs, parity=small_runs.parity(list(cells)))
+    close, more, both = at_batch_1(told), speed.fastest_in_throughput(told), sight.how_sure(told)
+    assert close.decides == "a quieter machine: 30 rounds tell no more here,"
+    assert re.fullmatch(r"about \d+ more passe?s?, [\d.]+ s,", more.decides)
+    assert both.decides == f"a quieter machine for 1 of 2 open pairs; for the others {more.decides}"
+    assert both.command == more.command == "twinpose bench runs/demo --more"
+
+
+def test_a_bench_that_is_invalid_has_one_remedy_whatever_is_asked():
+    told = other_verdict(shipped(bench=bench("INVALID")), OPENVINO, ONNX, 1.02, "inconclusive")
+    found = (at_batch_1(told), choice.ship_here(told), sight.how_sure(told))
+    assert {(one.decides, one.command) for one in found} == {
+        ("a quieter machine,", "twinpose bench runs/demo --again")
+    }
+
+
+def test_a_pair_that_an_invalid_cell_leaves_open_asks_for_its_lane_on_a_quieter_machine():
+    told = shipped()
+    cells = tuple(invalid(one) if one.id == ONNX.id else one for one in told.cells)
+    by_id = {one.id: one for one in cells}
+    asked = [(by_id[OPENVINO.id], by_id[ONNX.id])]
+    decides, command = deciding.remedy(replace(told, cells=cells), asked)
+    assert decides == "a quieter machine,"
+    assert command == "twinpose bench runs/demo -k fp32-cpu-b1-t2-glibc-latency --again"
+    assert deciding.remedy(told) == ("", "")
 
 
 def test_who_is_equivalent_shares_the_answer():
@@ -219,6 +256,20 @@ def test_a_faster_artifact_whose_ap_is_unknown_leaves_it_open():
     found = choice.ship_here(priced(FP32, cells=LOW[:1]))
     assert (found.word, found.state) == ("OpenVINO fp32 of the PyTorch twin, as far as known", "open")
     assert "Faster, but AP not decided: OpenVINO bf16 5.00 ms" in found.figures
+
+
+def test_an_artifact_whose_cell_is_flagged_is_shipped_with_its_doubt():
+    told = priced(FP32, deployed(BF16, -0.001, 0.005, "equal"), cells=LOW[:2])
+    cells = tuple(
+        msgspec.structs.replace(one, validity=cell_validity([Validity.of(doubt("other work", 0.3))]))
+        if one.id == BF16.id
+        else one
+        for one in told.cells
+    )
+    found = choice.ship_here(replace(told, cells=cells))
+    assert found.word == choice.ship_here(told).word == "OpenVINO bf16 of the PyTorch twin"
+    assert "Its latency is flagged: other work took 30% of the processors' time." in found.figures
+    assert "flagged" not in choice.ship_here(told).figures
 
 
 def test_two_that_are_as_fast_are_both_named():
