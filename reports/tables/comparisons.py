@@ -13,6 +13,14 @@ from reports.words import comparisons as comparisons_
 from reports.words import measurement
 from reports.words.comparisons import NOT_RANKED, RankedPair
 
+NOTE = (
+    "Each is the geometric mean of paired ratios, a pair being two rounds of one pass. Equivalent is within "
+    "2 % by two one-sided tests and goes before any difference; faster and slower hold for all together "
+    "(Holm, 5 %); inconclusive is what is neither. An interval is of its pair alone and p Holm is of all "
+    "together, so an interval may leave out 1 beside inconclusive. INVALID cells are not ranked. A letter "
+    "leads to what is doubtful."
+)
+
 
 def comparisons(run: Run) -> Table | None:
     """Return a row for each pair of cells, ranked or not; None where the bench compared none."""
@@ -43,10 +51,7 @@ def comparisons(run: Run) -> Table | None:
             )
             for pair in found
         ),
-        note="Each is the geometric mean of paired ratios, a pair being two rounds of one pass. Equivalent "
-        "is within 2 % by two one-sided tests and goes before any difference; faster and slower hold for "
-        "all together (Holm, 5 %); inconclusive is what is neither. INVALID cells are not ranked. A letter "
-        "leads to what is doubtful. " + measurement.sight(run),
+        note=f"{NOTE} {comparisons_.first_look(run)} {measurement.sight(run)}".replace("  ", " ").strip(),
         command=command(run, "bench"),
         source="bench/comparisons.json",
         grouped_by="Lane and set",

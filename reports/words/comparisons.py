@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.run.results import CellResult
-from bench.statistics.paired import MARGIN
+from bench.statistics.paired import MARGIN, degrees_of_freedom
 from bench.verdicts.comparisons import COMPARISON_SETS, NOISE_FLOOR, Comparison
 from reports.formats import ratio
 from reports.run.read import Run
 from reports.words import cells, certification
 
 NOT_RANKED = "not ranked"
+ALONE = (
+    "the interval is of this pair alone and leaves out 1; for all comparisons together (p Holm) the two are "
+    "not told apart"
+)
 DECIDED = ("faster", "slower", "equivalent", "inconclusive")
 
 
@@ -47,9 +51,16 @@ class RankedPair:
         return "; ".join((*self.reasons, *([_undecided(self.found)] if undecided else [])))
 
     @property
+    def is_told_apart_alone(self) -> bool:
+        """Return whether its interval leaves out 1, and it is undecided among all pairs (Holm)."""
+        asked = self.verdict == "inconclusive" and self.found.p_holm is not None and self.speedup
+        return bool(asked and not asked[1] <= 1 <= asked[2])
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Return why it is not ranked, and what is doubtful of each cell, which many pairs share."""
         said = [self.spoilt, *self._parts(self.found.reason or ""), *self.unproven]
+        said += [ALONE] if self.is_told_apart_alone else []
         if self.verdict == NOT_RANKED and not any(said):
             said.append("no reason recorded")
         return tuple(dict.fromkeys(self._named(one) for one in said if one))
@@ -79,6 +90,18 @@ class RankedPair:
         if self.verdict == NOT_RANKED or self.speedup is None:
             return NOT_RANKED
         return f"{ratio(self.speedup)} {self.verdict}"
+
+
+def first_look(run: Run) -> str:
+    """Return what a stopping rule costs intervals and p, in a sentence; "" without such a rule."""
+    looks = sorted({cell.first_look for cell in run.cells if cell.first_look})
+    if not looks:
+        return ""
+    freedom = " or ".join(str(degrees_of_freedom(look, look)) for look in looks)
+    return (
+        f"Where passes ended at a decision, interval and p alike take the t distribution of the first look "
+        f"({freedom} degrees of freedom), however many pairs follow: that pays for looking."
+    )
 
 
 def _undecided(found: Comparison) -> str:

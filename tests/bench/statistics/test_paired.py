@@ -116,9 +116,11 @@ def test_the_ratio_lies_in_its_interval(arms: tuple[list[float], list[float]], l
     assert 0 <= found.p <= 1
 
 
-@given(ARMS)
-def test_p_is_below_a_twentieth_where_the_t_interval_misses_1(arms: tuple[list[float], list[float]]):
-    found = paired.paired_ratio(*arms)
+@given(ARMS, LOOKS)
+def test_p_is_below_a_twentieth_where_the_t_interval_misses_1(
+    arms: tuple[list[float], list[float]], look: int | None
+):
+    found = paired.paired_ratio(*arms, look)
     if abs(found.p - 0.05) > 1e-6:
         assert (found.p < 0.05) == (not found.low <= 1 <= found.high)
 

@@ -257,6 +257,29 @@ def test_a_flagged_cell_is_ranked_with_its_doubts():
     assert (found.verdict, found.reason) == ("faster", f"{flagged.id}: 1 of 7 rounds: why")
 
 
+@pytest.mark.parametrize("first_look", [None, 4])
+def test_p_interval_and_verdict_of_a_row_agree(first_look: int | None):
+    corrected = 0
+    for seed in range(12):
+        lane = [
+            msgspec.structs.replace(
+                cell(arm, noisy(1 + 0.03 * place, 7, 10 * seed + place, 0.03)), first_look=first_look
+            )
+            for place, arm in enumerate(SHIPPED)
+        ]
+        for one in comparisons.compare_lanes(lane):
+            low, high = one.speedup_interval or (0.0, 0.0)
+            assert (one.p is not None and one.p < 0.05) == (not low <= 1 <= high)
+            assert (one.p_holm or 0.0) >= (one.p or 0.0)
+            if one.verdict in {"faster", "slower"}:
+                assert not low <= 1 <= high
+                assert (one.p_holm or 1.0) <= 0.05
+            elif one.verdict == "inconclusive" and not low <= 1 <= high:
+                assert (one.p_holm or 0.0) > 0.05, "Holm alone leaves it open"
+                corrected += 1
+    assert corrected > 0
+
+
 def test_the_stopping_rule_judges_only_what_more_rounds_can_decide():
     good = [
         cell(SHIPPED[4], noisy(5)),

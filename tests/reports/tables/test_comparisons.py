@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from bench.cells.scenarios import SCENARIOS
+from bench.run.results import CellResult
 from bench.statistics.validity import Validity
 from bench.verdicts.comparisons import NOISE_FLOOR
 from reports.plots import cells as cells_
@@ -64,6 +65,37 @@ def test_every_comparison_has_a_row_whatever_became_of_it(run: Run, stored: list
         assert bool(row["speedup"]) == (one["verdict"] is not None)
     kinds = {row["verdict"] for row in rows.values()}
     assert kinds == {"faster", "slower", "equivalent", "inconclusive", NOT_RANKED}
+
+
+def test_an_undecided_pair_whose_own_interval_leaves_out_1_says_why(run: Run):
+    assert run.comparisons is not None
+    one = next(one for one in run.comparisons if (one.a, one.b) == (OPENVINO, GRAPH))
+    facts = {"reason": None, "verdict": "inconclusive", "p": 0.01, "p_holm": 0.2}
+    clear = msgspec.structs.replace(one, speedup=1.1, speedup_interval=(1.02, 1.18), **facts)
+    [said] = parsed(replace(run, comparisons=(clear,)))
+    assert said["verdict"] == "inconclusive"
+    assert comparisons.ALONE in said["reason"]
+    table = comparisons_.comparisons(replace(run, comparisons=(clear,)))
+    assert table is not None
+    assert comparisons.ALONE in table.reasons
+    holds = msgspec.structs.replace(clear, speedup_interval=(0.99, 1.18))
+    decided = msgspec.structs.replace(clear, verdict="faster", p_holm=0.04)
+    for other in (holds, decided):
+        [said] = parsed(replace(run, comparisons=(other,)))
+        assert comparisons.ALONE not in said["reason"]
+
+
+def test_the_rule_of_the_first_look_is_explained_where_a_cell_was_measured_by_it(run: Run):
+    fixed = comparisons_.comparisons(replace(run, cells=tuple(_looked(one, None) for one in run.cells)))
+    looked = comparisons_.comparisons(replace(run, cells=tuple(_looked(one, 4) for one in run.cells)))
+    assert fixed is not None
+    assert looked is not None
+    assert "first look" not in fixed.note
+    assert "the t distribution of the first look (3 degrees of freedom)" in looked.note
+
+
+def _looked(one: CellResult, first_look: int | None) -> CellResult:
+    return msgspec.structs.replace(one, first_look=first_look)
 
 
 def test_a_speed_up_says_how_many_times_a_is_faster_for_times_and_for_rates(
@@ -122,7 +154,7 @@ def test_lanes_and_sets_head_the_rows_and_the_largest_speed_up_comes_first(run: 
 
 def test_an_inconclusive_comparison_says_what_is_not_shown(run: Run):
     row = next(row for row in parsed(run) if row["verdict"] == "inconclusive")
-    assert row["reason"].startswith("shown is neither a difference (p Holm 0.")
+    assert "shown is neither a difference (p Holm 0." in row["reason"]
     assert bench_files.NOISY in {row["a"], row["b"]}
 
 
