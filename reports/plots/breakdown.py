@@ -52,7 +52,7 @@ def plot(run: Run, kind: Breakdown) -> Plot | None:
     return Plot(
         name=f"{kind.scenario}_parts",
         title=kind.title,
-        note=f"Medians in milliseconds, of {kind.of}; the parts in the order of the legend. "
+        note=f"{kind.note(cells)} The parts stand in the order of the legend. "
         f"Invalid cells are left to the table. {left_out}{certification.note(run)}",
         command=command(run, "bench"),
         source=f"bench/cells/*-{kind.scenario}*.json",

@@ -33,7 +33,7 @@ def table(run: Run, kind: Breakdown) -> Table | None:
             Row(_values(run, c, kind, names), cells_.heading(c.axes.lane), muted=not cells_.comparable(c))
             for c in cells
         ),
-        note=f"Medians in milliseconds, of {kind.of}; over rounds, the median of those.",
+        note=kind.note(cells),
         command=command(run, "bench"),
         source=f"bench/cells/*-{kind.scenario}*.json",
         grouped_by="Lane",

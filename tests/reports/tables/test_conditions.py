@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from bench.run.results import CellResult
+from reports.formats import milliseconds
 from reports.plots import breakdown
 from reports.plots import plot as plot_
 from reports.run.read import Run, read
@@ -159,7 +160,26 @@ def test_the_whole_of_a_step_is_no_part_of_it(run: Run):
     assert "step_ms" not in row
     assert "to_device_ms" not in row
     phases = [float(row[f"{name}_ms"]) for name in ("forward", "backward", "optimizer")]
-    assert float(row["whole_ms"]) == pytest.approx(sum(phases)) == pytest.approx(1e3 * 21.4 / 74.0)
+    figure_ms = 1e3 / cell(run, TRAIN_CELL).stats["value"]
+    assert float(row["whole_ms"]) == pytest.approx(sum(phases)) == pytest.approx(figure_ms)
+
+
+def test_parts_of_one_round_add_up_to_the_figure_of_all_and_say_so(run: Run):
+    measured = cell(run, TRAIN_CELL)
+    phases = {"to_device": None, "forward": 30.0, "backward": 50.0, "optimizer": 20.0, "step": 100.0}
+    first, *others = measured.rounds
+    rounds = [
+        msgspec.structs.replace(first, stats={"phases_ms": phases}),
+        *(msgspec.structs.replace(one, stats={}) for one in (*others, first)),
+    ]
+    stats = measured.stats | {"value": 8.0, "phases_ms": phases}
+    changed = msgspec.structs.replace(measured, rounds=rounds, stats=stats)
+    told = replace(run, cells=tuple(changed if one.id == TRAIN_CELL else one for one in run.cells))
+    table = breakdown_.table(told, TRAIN)
+    row = parsed(table)[TRAIN_CELL]
+    shown = [float(row[f"{name}_ms"]) for name in ("forward", "backward", "optimizer", "whole")]
+    assert shown == pytest.approx([37.5, 62.5, 25.0, 1000 / 8.0])
+    assert f"1 of {len(rounds)} rounds" in str(table and table.note)
 
 
 def test_bars_end_where_the_parts_do_and_a_negative_part_has_no_width(run: Run):
@@ -172,7 +192,8 @@ def test_bars_end_where_the_parts_do_and_a_negative_part_has_no_width(run: Run):
     assert odd is not None
     assert min(patch.get_width() for patch in odd.figure.axes[0].patches) == 0
     said = odd.tooltips[f"part-2-{TRAIN_CELL}"]
-    assert said == f"{TRAIN_CELL}: optimizer -0.100 ms"
+    figure_ms, step_ms = 1e3 / cell(run, TRAIN_CELL).stats["value"], 8.9
+    assert said == f"{TRAIN_CELL}: optimizer {milliseconds(-0.1 * figure_ms / step_ms)} ms"
     assert f"<title>{said}</title>" in plot_.draw(odd).svg
 
 
