@@ -1,6 +1,6 @@
 """Runs a function in a fresh process and waits for it, whatever becomes of it.
 
-ChildRequest and answer are files in a folder of the caller's: those of `bench.process.messages`, and log.txt.
+Request and answer are files in a folder of the caller's: those of `bench.process.messages`, and log.txt.
 Nothing is ever read from the child's standard output.
 """
 

@@ -72,8 +72,18 @@ def test_a_run_of_before_is_benched_on(measured: Matrix, run: Path, say: Say) ->
 
 
 def test_a_run_of_before_is_reported(run: Path, say: Say) -> None:
-    assert say("report", run).code == 0
-    listed = (run / "report" / "tables" / "runtime_comparison.csv").read_text()
+    """The whole page, in the core's environment too, which has no framework."""
+    ended = say("report", run)
+    assert ended.code == 0, ended.error
+    report = run / "report"
+    page, summary = ((report / name).read_text() for name in ("report.html", "summary.md"))
+    for question in ("Same network?", "Fastest at batch 1?", "Ship here?"):
+        assert question in page
+        assert question in summary
+    figures = {path.stem for path in report.glob("plots/*.svg")}
+    assert figures >= {"training_ap", "parity_errors", "comparisons", "latency_distribution", "roofline"}
+    assert page.count("<svg") >= len(figures)
+    listed = (report / "tables" / "runtime_comparison.csv").read_text()
     assert {name for name in STORED if name in listed} == STORED.keys()
 
 
