@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from bench.cells.scenarios import LATENCY
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, capital, sentences, verb
-from reports.answers.deciding import remedy
+from reports.answers.deciding import figures_of, remedy
 from reports.answers.deployment import Option, faster, options
 from reports.formats import TWIN_NAMES, milliseconds, runtime, score
 from reports.run.read import Run
@@ -27,7 +28,9 @@ def ship_here(run: Run) -> Answer:
         return answer(word=NOT_DECIDED, said=said, decides=decides, command=more, state="no")
     if not kept:
         said = "Nothing here has both a certified latency and a known AP"
-        return answer(word=NOT_DECIDED, said=said, decides="measure both,", command=again, state="open")
+        timed = [one for one in run.cells if one.axes.scenario == LATENCY.name and one.axes.batch == 1]
+        decides, more = figures_of(run, timed, ("measure both,", again))
+        return answer(word=NOT_DECIDED, said=said, decides=decides, command=more, state="open")
     pick = kept[0]
     rival = next((one for one in kept[1:] if one.kind != pick.kind), None)
     quicker = [one for one in found[: found.index(pick)] if one.kind != pick.kind]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from bench.cells.runtimes import PRECISIONS, RUNTIMES
+from bench.cells.scenarios import LATENCY
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, ap_difference, sentences, verb
+from reports.answers.deciding import figures_of
 from reports.answers.deployment import Option, faster, options
 from reports.formats import rate, times, times_interval
 from reports.run.read import Run
@@ -28,7 +30,9 @@ def at_what_cost(run: Run) -> Answer:
             f"No {OPENVINO.title} cell has a certified latency",
             verb(run, "bench", f"-k {OPENVINO.name}"),
         )
-        return answer(word=NOT_DECIDED, said=said, decides="measure it,", command=again, state="open")
+        timed = [c for c in run.cells if (c.axes.scenario, c.axes.runtime) == (LATENCY.name, OPENVINO.name)]
+        decides, more = figures_of(run, timed, ("measure it,", verb(run, "bench", again)))
+        return answer(word=NOT_DECIDED, said=said, decides=decides, command=more, state="open")
     baseline = min((one for one in found if one.is_source), key=_rank, default=None)
     first, *others = here
     against = [baseline, *(first for _ in others)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 from bench.cells.protocol import MOST_ROUNDS
 from bench.run.results import CellResult
@@ -50,8 +51,17 @@ def _on_a_quieter_machine(run: Run, left: Outlook) -> tuple[str, str]:
     if left.pairs:
         decides = f"a quieter machine: {MOST_ROUNDS} rounds tell no more here,"
         return decides, verb(run, "bench", "--again")
-    anew = dict.fromkeys(shlex.join(one.asks) for one in left.invalid)
-    return "a quieter machine,", " && ".join(verb(run, "bench", asks) for asks in anew)
+    first, *others = dict.fromkeys(shlex.join(one.asks) for one in left.invalid)
+    return "a quieter machine,", verb(run, "bench", "--again" if others else first)
+
+
+def figures_of(run: Run, cells: Sequence[CellResult], otherwise: tuple[str, str]) -> tuple[str, str]:
+    """Return what would give cells a figure that may stand: `otherwise`, unless some are INVALID.
+
+    Those have their rounds, which a bench without --again keeps.
+    """
+    kept = any(one.status == "ok" and one.validity.verdict == "INVALID" for one in cells)
+    return remedy(run, combinations(cells, 2)) if kept else otherwise
 
 
 def _outlook(run: Run) -> Outlook:

@@ -37,8 +37,12 @@ def how_sure(run: Run) -> Answer:
     if noise.resolution is None:
         why = "A cell against itself gave no interval"
         why = why if noise.history else "No cell was measured against itself"
+        # A pair that gave no interval has its rounds: a bench without --again would keep them.
+        decides, more = (
+            ("a quieter machine,", f"{again} --again") if noise.history else ("an A/A pair,", again)
+        )
         said = sentences((why, said))
-        return answer(word="Not known", said=said, decides="an A/A pair,", command=again, state="open")
+        return answer(word="Not known", said=said, decides=decides, command=more, state="open")
     word = f"Sees differences from {difference(noise.resolution)}"
     of = {cell.axes.scenario for cell in run.cells if cell.axes.replica}
     said = sentences((f"So far was a cell of {listed(sorted(of))} from itself", said)) if of else said

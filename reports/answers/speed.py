@@ -7,7 +7,7 @@ from functools import partial
 from bench.cells.scenarios import LATENCY, THROUGHPUT
 from bench.run.results import CellResult
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, listed, sentences, verb
-from reports.answers.deciding import remedy
+from reports.answers.deciding import figures_of, remedy
 from reports.answers.ranking import Ranking, figure, rankings, uncertified
 from reports.formats import device, times, times_interval
 from reports.run.read import Run
@@ -35,7 +35,8 @@ def _answer(run: Run, found: list[Ranking], answer: partial[Answer], scenario: s
     if not found:
         missed = [c for c in run.cells if c.axes.scenario == scenario and c.axes.precision == "fp32"]
         why = f"None of {len(missed)} cells has a figure" if missed else f"No {scenario} cell was measured"
-        return answer(word=NOT_DECIDED, said=why, decides="measure them,", command=again, state="open")
+        decides, more = figures_of(run, missed, ("measure them,", again))
+        return answer(word=NOT_DECIDED, said=why, decides=decides, command=more, state="open")
     if measurement.noise(run).verdict == "INVALID":
         said = "Identical arms differ in this bench, so any difference may be noise"
         decides, more = remedy(run)
@@ -48,7 +49,7 @@ def _answer(run: Run, found: list[Ranking], answer: partial[Answer], scenario: s
     said = sentences((first[2], *beside))
     if all(won for won, _, _ in (first, *others)):
         return answer(word=first[1], said=said)
-    open_ = [(ranking.leaders[0], rival) for ranking in found for rival in ranking.rivals]
+    open_ = [(one.leaders[0], rival) for one in found for rival in one.rivals or _unranked(one)]
     decides, more = remedy(run, open_)
     return answer(word=first[1], said=said, decides=decides, command=more, state="open")
 
@@ -68,6 +69,11 @@ def _one(run: Run, ranking: Ranking) -> tuple[bool, str, str]:
     if all(ranking.verdict(best, one) == "equivalent" for one in rivals):
         return True, f"{names}, equal within 2 %", f"{has}, {said}"
     return False, f"{NOT_DECIDED} between {names}", f"{ranking.named(best)} {has}, {said}"
+
+
+def _unranked(ranking: Ranking) -> tuple[CellResult, ...]:
+    """Return what a lane's only leader is not held against, for want of a figure."""
+    return ranking.left_out if len(ranking.leaders) == 1 else ()
 
 
 def _left_out(ranking: Ranking) -> str:

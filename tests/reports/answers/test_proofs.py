@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import ladder_files
 import msgspec
@@ -13,11 +14,12 @@ from small_runs import BF16, KERAS, ONNX, OPENVINO, TORCH, bench, cell, failed, 
 from bench.doubts import doubt
 from bench.machine.disturbance import Disturbance
 from bench.parity.certificate import Parity
+from bench.run.bench_file import BenchFile, NoiseFloor, NoiseLook
 from bench.run.results import Try
 from bench.statistics.validity import Validity
 from bench.verdicts.ap_differences import ApDifference
 from reports.answers import accuracy, answers, network, sight
-from reports.run.read import Epoch, TrainingHistory
+from reports.run.read import Epoch, TrainingHistory, read
 
 
 def test_every_question_has_an_answer_even_of_an_empty_run():
@@ -171,6 +173,12 @@ def test_the_doubt_that_most_cells_share_is_told_at_its_largest_whatever_verdict
     assert "2 of 8 cells are flagged, 1 INVALID, most often: IQR is up to 78.5% of the median." in said
 
 
+def test_a_run_of_before_doubts_had_kinds_says_what_its_rounds_say():
+    golden = Path(__file__).resolve().parents[2] / "golden" / "run"
+    most = "most often: the second half is up to -64.8% from the first."
+    assert f"2 of 7 cells are flagged, 3 INVALID, {most}" in sight.how_sure(read(golden)).figures
+
+
 def test_rounds_measured_again_are_counted_and_what_spoiled_the_others_is_named():
     told = shipped()
     first, *others = told.cells
@@ -184,6 +192,10 @@ def test_rounds_measured_again_are_counted_and_what_spoiled_the_others_is_named(
 
 def test_without_an_a_a_pair_the_sight_is_unknown_and_without_a_timing_there_is_none():
     assert sight.how_sure(shipped(bench=None)).word == "Not known"
+    assert sight.how_sure(shipped(bench=None)).command == "twinpose bench runs/demo"
+    gave_none = NoiseFloor([NoiseLook(a="x-again", b="x", n=0, reason="x is INVALID")])
+    found = sight.how_sure(shipped(bench=BenchFile(noise=gave_none)))
+    assert (found.word, found.command) == ("Not known", "twinpose bench runs/demo --again")
     assert sight.how_sure(run()).word == "Not at all"
 
 

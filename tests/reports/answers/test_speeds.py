@@ -107,6 +107,19 @@ def test_a_pair_that_an_invalid_cell_leaves_open_asks_for_its_lane_on_a_quieter_
     assert deciding.remedy(told) == ("", "")
 
 
+def test_cells_that_are_all_invalid_ask_for_a_quieter_machine_and_not_for_a_bench_that_keeps_them():
+    told = shipped()
+    cells = tuple(invalid(one) for one in told.cells)
+    spoilt = replace(told, cells=cells)
+    anew = "twinpose bench runs/demo -k fp32-cpu-b1-t2-glibc-latency --again"
+    for found in (at_batch_1(spoilt), choice.ship_here(spoilt)):
+        assert (found.decides, found.command) == ("a quieter machine,", anew)
+    one_left = tuple(one if one.id == OPENVINO.id else invalid(one) for one in told.cells)
+    found = at_batch_1(replace(told, cells=one_left))
+    assert found.figures.startswith("Only OpenVINO may be ranked")
+    assert (found.decides, found.command) == ("a quieter machine,", anew)
+
+
 def test_who_is_equivalent_shares_the_answer():
     found = at_batch_1(other_verdict(shipped(), OPENVINO, ONNX, 1.005, "equivalent"))
     assert (found.word, found.state) == ("OpenVINO and ONNX Runtime, equal within 2 %", "decided")
