@@ -52,7 +52,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 LONGEST_FIRST = (
     *("test_trajectory", "test_run", "test_mutations", "test_resume", "test_run_on_coco"),
-    *("test_mlperf", "test_weights_files", "test_plots", "test_measure", "test_build"),
+    *("test_mlperf", "test_mlperf_failures", "test_weights_files"),
+    *("test_plots", "test_measure", "test_build"),
 )
 """Files of minutes, then of tens of seconds. Workers share out whole files (xdist's loadfile), and all wait
 for the one that is begun last."""

@@ -1,11 +1,8 @@
-"""Two runs, cell by cell: what regressed, what is missing, and on which machine."""
+"""Two runs, cell by cell: what regressed, and what is missing."""
 
 from __future__ import annotations
 
-import copy
-import json
 import math
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 import run_folders
+from compared import ACCURACY, LATENCY, THROUGHPUT, around, found, timed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,34 +20,12 @@ from bench.cells.cell import Cell
 from bench.compare import rows as rows_
 from bench.compare import sides
 from bench.compare import text as text_
-from bench.compare.records import MACHINES_DIFFER, NOT_MEASURED, REGRESSED, ComparedCell, ComparedRuns
+from bench.compare.records import NOT_MEASURED
 from bench.run import results as results_
-from bench.run.results import CellResult
 from bench.statistics.validity import Validity
 from pose.errors import UserError
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
-LATENCY = run_folders.cell()
-THROUGHPUT = run_folders.cell("throughput", batch=8)
-ACCURACY = run_folders.cell("accuracy", batch=8)
-
-
-def around(middle: float, seed: int = 0, rounds: int = 7, scatter: float = 0.004) -> list[float]:
-    return (middle * np.exp(np.random.default_rng(seed).normal(0, scatter, rounds))).tolist()
-
-
-def found(tmp_path: Path, a: list[CellResult], b: list[CellResult], **options: Any) -> ComparedRuns:
-    of_b = {name: options.pop(name) for name in ("machine", "protocol") if name in options}
-    verdicts = options.pop("verdicts", ((), ()))
-    first = run_folders.write(tmp_path / "a", a, comparisons=verdicts[0])
-    second = run_folders.write(tmp_path / "b", b, comparisons=verdicts[1], **of_b)
-    return rows_.compare_sides(sides.read(first), sides.read(second), **options)
-
-
-def timed(tmp_path: Path, cell: Cell, a: list[float], b: list[float], **options: Any) -> ComparedCell:
-    results = [run_folders.result(cell, values) for values in (a, b)]
-    [row] = found(tmp_path, [results[0]], [results[1]], **options).rows
-    return row
 
 
 @pytest.mark.parametrize(
@@ -182,63 +158,6 @@ def test_another_a_a_pair_in_b_is_no_gap(tmp_path: Path) -> None:
     assert found(tmp_path / "2", [one, of_one], [one, failed]).exit_code() == NOT_MEASURED
 
 
-def changed(**patch: Any) -> dict[str, Any]:
-    machine = copy.deepcopy(run_folders.MACHINE)
-    machine["cpu"].update(patch.pop("cpu", {}))
-    return machine | patch
-
-
-@pytest.mark.parametrize(
-    ("machine", "what"),
-    [
-        (changed(cpu={"model": "Other CPU"}), "CPU"),
-        (changed(cpu={"flags": ["avx2", "avx512f"]}), "CPU features"),
-        (changed(cpu={"usable_cores": 1}), "usable cores"),
-        (changed(memory_limit_bytes=2**30), "memory"),
-        (changed(gpus=[{"name": "Example GPU", "driver": "1.2", "memory_mib": 8}]), "GPUs"),
-        (changed(kernel="6.2.0"), "kernel"),
-        (changed(arch="aarch64"), "architecture"),
-    ],
-)
-def test_another_machine_has_an_exit_code_of_its_own(
-    tmp_path: Path, machine: dict[str, Any], what: str
-) -> None:
-    a, b = run_folders.result(LATENCY, around(20)), run_folders.result(LATENCY, around(30))
-    both = found(tmp_path, [a], [b], machine=machine)
-    assert [one["what"] for one in both.machine] == [what]
-    assert both.exit_code() == MACHINES_DIFFER
-    assert both.exit_code(across_machines=True) == REGRESSED
-    assert f"machines differ:\n  {what}: " in text_.text(both)
-
-
-def test_another_package_is_listed_and_is_no_other_machine(tmp_path: Path) -> None:
-    packages = {"torch": "2.15.0", "openvino": None, "keras": "3.15.1"}
-    same = run_folders.result(LATENCY, around(20))
-    both = found(tmp_path, [same], [same], machine=changed(packages=packages, python="3.12.0"))
-    assert (both.machine, both.exit_code()) == ([], 0)
-    listed = {one["what"]: (one["a"], one["b"]) for one in both.environment}
-    assert listed == {
-        "torch": ("2.14.1", "2.15.0"), "Python": ("3.11.9", "3.12.0"), "keras": (None, "3.15.1"),
-    }  # fmt: skip
-    assert "torch: 2.14.1 -> 2.15.0" in text_.text(both)
-
-
-def test_other_rules_of_measuring_are_listed(tmp_path: Path) -> None:
-    same = run_folders.result(LATENCY, around(20))
-    both = found(tmp_path, [same], [same], protocol={**run_folders.PROTOCOL, "rounds": 3, "profile": "quick"})
-    assert {one["what"] for one in both.protocol} == {"rounds", "profile"}
-
-
-def test_codes_take_precedence_machine_then_regression_then_gaps(tmp_path: Path) -> None:
-    a = [run_folders.result(LATENCY, around(20)), run_folders.result(THROUGHPUT, around(20))]
-    slower = [run_folders.result(LATENCY, around(30))]
-    other = changed(kernel="6.2.0")
-    assert found(tmp_path / "1", a, slower, machine=other).exit_code() == MACHINES_DIFFER == 6
-    assert found(tmp_path / "2", a, slower).exit_code() == REGRESSED == 4
-    assert found(tmp_path / "3", a, a[:1]).exit_code() == NOT_MEASURED == 5
-    assert found(tmp_path / "4", a, a).exit_code() == 0
-
-
 @pytest.mark.parametrize(
     ("b", "artifact", "verdict", "status"),
     [
@@ -335,37 +254,6 @@ def test_k_selects_cells_and_their_verdicts(tmp_path: Path) -> None:
         found(tmp_path / "2", cells, cells, only="latncy")
 
 
-def test_the_worst_comes_first(tmp_path: Path) -> None:
-    axes = [run_folders.cell(batch=batch) for batch in range(1, 6)]
-    a = [run_folders.result(cell, around(20, cell.batch)) for cell in axes]
-    b = [run_folders.result(cell, around(20 + 2 * cell.batch, cell.batch)) for cell in axes[:4]]
-    a.append(run_folders.result(ACCURACY, [0.5]))
-    b.append(run_folders.result(ACCURACY, [0.1]))
-    both = found(tmp_path, a, b)
-    assert [row.id for row in both.rows] == [axes[i].id for i in (3, 2, 1, 0)] + [ACCURACY.id, axes[4].id]
-    lines = text_.text(both).splitlines()
-    order = [line.split()[0] for line in lines if re.match(r"\s*torch-", line)]
-    assert order == [row.id for row in both.rows]
-    assert lines[-1] == "5 regressed, 1 lower, 1 not measured, 4 slower"
-
-
-def test_columns_are_aligned_and_times_have_a_unit_that_suits_them(tmp_path: Path) -> None:
-    both = found(
-        tmp_path, [run_folders.result(LATENCY, around(0.02))], [run_folders.result(LATENCY, around(2000))]
-    )
-    [head, line] = [line for line in text_.text(both).splitlines() if "B / A" in line or LATENCY.id in line]
-    assert re.search(r"20\.\d+ us +2\.00\d s|19\.\d+ us +(2|1\.99)\d* s", line)
-    assert line.index("slower, REGRESSED") + len("slower, REGRESSED") == head.index("B is") + len("B is")
-
-
-def test_everything_is_json(tmp_path: Path) -> None:
-    both = found(tmp_path, [run_folders.result(LATENCY, [20.0])], [run_folders.result(LATENCY, [21.0])])
-    facts = json.loads(json.dumps(both.to_dict(), allow_nan=False))
-    assert facts["rows"][0]["verdict"] == "inconclusive"
-    assert facts["rows"][0]["interval"] is None
-    assert (facts["exit_code"], facts["counts"]) == (0, {"inconclusive": 1, "regressed": 0})
-
-
 def test_a_golden_run_is_compared_with_its_first_pass(tmp_path: Path) -> None:
     first = Path(shutil.copytree(GOLDEN / "schema_2", tmp_path / "first"))
     for one in results_.cells(first):
@@ -378,20 +266,6 @@ def test_a_golden_run_is_compared_with_its_first_pass(tmp_path: Path) -> None:
     assert rows["latency"].ratio == pytest.approx((2.092421 * 2.081165 / 2.093223**2) ** (1 / 3))
     assert rows["accuracy"].verdict == "equal"
     assert both.machine == []
-
-
-@pytest.mark.parametrize(
-    ("text", "share"),
-    [("5%", 0.05), ("0.05", 0.05), ("0%", 0.0), ("0", 0.0), (" 2.5 % ", 0.025), ("150%", 1.5)],
-)
-def test_a_share_is_a_percentage_or_a_fraction(text: str, share: float) -> None:
-    assert rows_.parse_share(text) == pytest.approx(share)
-
-
-@pytest.mark.parametrize("text", ["5", "-5%", "five", "", "nan", "inf%", "1e-2"])
-def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"expected for example 5% or 0\.05"):
-        rows_.parse_share(text)
 
 
 def test_mistakes_name_what_was_expected(tmp_path: Path) -> None:
