@@ -14,6 +14,8 @@ DASH = "—"
 MINUS = "−"
 RUNTIME_NAMES = {one.name: one.title for one in RUNTIMES.values()}
 TWIN_NAMES = {twin: RUNTIME_NAMES[twin] for twin in TWINS}
+FIRST_LESS_SECOND = f" {MINUS} ".join(TWIN_NAMES.values())
+"""What a difference between the twins is of, wherever one is shown."""
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA GPU", "intel-gpu": "Intel GPU"}
 
 

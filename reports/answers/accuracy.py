@@ -8,7 +8,7 @@ from functools import partial
 from bench.cells.cell import TWINS
 from bench.verdicts.ap_differences import ApDifference
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, ap_difference, verb
-from reports.formats import TWIN_NAMES, rate, score
+from reports.formats import FIRST_LESS_SECOND, TWIN_NAMES, rate, score
 from reports.run.missing import command
 from reports.run.read import Run
 
@@ -39,7 +39,8 @@ def equally_accurate(run: Run) -> Answer:
     aps = _aps(found.ap_a, found.ap_b)
     if max(found.ap_a, found.ap_b) < LOW_AP:
         return undecided(said=f"{aps}: below {LOW_AP} AP says nothing", decides="a longer training")
-    said = f"{aps}: {ap_difference(found.difference or 0.0, found.interval)}{_seeds(run, found)}"
+    apart = ap_difference(found.difference or 0.0, found.interval)
+    said = f"{aps}; {FIRST_LESS_SECOND} {apart}{_seeds(run, found)}"
     if found.verdict == "equal":
         return answer(word=f"Yes, within {rate(found.margin or 0.0)}", said=said)
     if found.verdict in WORDS:

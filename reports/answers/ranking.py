@@ -15,11 +15,10 @@ from reports.formats import milliseconds, per_second, runtime
 from reports.run.read import Run
 from reports.words import cells, certification, comparisons
 from reports.words.cells import value
-from reports.words.comparisons import RankedPair
+from reports.words.comparisons import NOT_RANKED, UNLIKE, RankedPair, inverse
 
 Ratio = tuple[float, float, float]
 """How many times faster, and the ends of the 95 % interval."""
-UNLIKE = {"faster": "slower", "slower": "faster"}
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,10 @@ class Ranking:
 
     @property
     def baseline(self) -> CellResult:
-        """Return the arm that the others are held against: the most common runtime's."""
-        return min(self.arms, key=_commonness)
+        """Return the arm that the others are held against: B of an only pair, or the most common one."""
+        ranked = [pair for pair in self.pairs.values() if pair.verdict != NOT_RANKED]
+        last = ranked[0].found.b if len(ranked) == 1 else None
+        return min(self.arms, key=lambda cell: (cell.id != last, *_commonness(cell)))
 
     def verdict(self, a: CellResult, b: CellResult) -> str:
         """Return whether a is faster or slower than b, equivalent, inconclusive, or not ranked."""
@@ -43,17 +44,17 @@ class Ranking:
             return pair.verdict
         if (pair := self.pairs.get((b.id, a.id))) is not None:
             return UNLIKE.get(pair.verdict, pair.verdict)
-        return comparisons.NOT_RANKED
+        return NOT_RANKED
 
     def speedup(self, a: CellResult, b: CellResult) -> Ratio | None:
         """Return how many times a is faster than b, with its interval; None where they were not ranked."""
         if (pair := self.pairs.get((a.id, b.id))) is not None:
-            return pair.speedup if pair.verdict != comparisons.NOT_RANKED else None
+            return pair.speedup if pair.verdict != NOT_RANKED else None
         pair = self.pairs.get((b.id, a.id))
-        if pair is None or pair.speedup is None or pair.verdict == comparisons.NOT_RANKED:
+        if pair is None or pair.speedup is None or pair.verdict == NOT_RANKED:
             return None
-        value, low, high = pair.speedup
-        return 1 / value, 1 / high, 1 / low
+        value, *ends = pair.speedup
+        return 1 / value, *inverse((ends[0], ends[1]))
 
     def doubtful(self, a: CellResult, b: CellResult) -> bool:
         """Return whether something is doubtful about the comparison of two arms."""

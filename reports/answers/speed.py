@@ -84,11 +84,9 @@ def _left_out(ranking: Ranking) -> str:
 
 
 def against_baseline(ranking: Ranking) -> list[str]:
-    """Return how many times faster than the baseline each leader is; than each, where it leads itself."""
+    """Return how many times faster than the baseline each leader is, as the figures have it."""
     baseline, first = ranking.baseline, ranking.leaders[0]
-    if baseline is first:
-        return [_times(ranking, first, one) for one in ranking.leaders[1:]]
-    said = [_times(ranking, first, baseline)]
+    said = ["the baseline" if baseline is first else _times(ranking, first, baseline)]
     others = [one for one in ranking.leaders[1:] if one is not baseline]
     return said + [_times(ranking, one, baseline, named=ranking.named(one)) for one in others]
 

@@ -6,9 +6,10 @@ from functools import partial
 
 from bench.cells.cell import TWINS
 from bench.cells.scenarios import TRAIN
+from bench.run.results import CellResult
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, verb
 from reports.answers.deciding import remedy
-from reports.answers.ranking import Ranking, figure, rankings
+from reports.answers.ranking import figure, rankings
 from reports.formats import TWIN_NAMES, ratio, seconds
 from reports.run.read import Run
 from reports.words import measurement
@@ -27,12 +28,13 @@ def trains_faster(run: Run) -> Answer:
         how = again if timed else verb(run, "bench", f"--matrix cpu -k {TRAIN.name}")
         return answer(word=NOT_DECIDED, said=said, decides="time the steps,", command=how, state="open")
     ranking = found[0]
-    first, second = ranking.leaders
+    first, second = sorted(ranking.leaders, key=lambda one: one is ranking.baseline)
     verdict, by = ranking.verdict(first, second), ranking.speedup(first, second)
-    said = f"{ratio(by)}, {_both(ranking)}" if by else _both(ranking)
+    both = f"{_steps(first)} against {_steps(second)}, batch {ranking.lane.batch}"
+    said = f"{ratio(by)}, {both}" if by else both
     decides, more = remedy(run, [(first, second)])
     if measurement.noise(run).verdict == "INVALID" or verdict == NOT_RANKED or by is None:
-        said = f"{_both(ranking)}, not ranked"
+        said = f"{both}, not ranked"
         return answer(word=NOT_DECIDED, said=said, decides=decides, command=more, state="open")
     if verdict == "faster":
         return answer(word=TWIN_NAMES[first.axes.twin], said=said)
@@ -41,9 +43,8 @@ def trains_faster(run: Run) -> Answer:
     return answer(word="Not told apart", said=said, decides=decides, command=more, state="open")
 
 
-def _both(ranking: Ranking) -> str:
-    told = " against ".join(f"{TWIN_NAMES[c.axes.twin]} {figure(c)}" for c in ranking.leaders)
-    return f"{told}, batch {ranking.lane.batch}"
+def _steps(cell: CellResult) -> str:
+    return f"{TWIN_NAMES[cell.axes.twin]} {figure(cell)}"
 
 
 def _epochs(run: Run) -> str:

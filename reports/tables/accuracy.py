@@ -68,7 +68,7 @@ def table(run: Run) -> Table | None:
             Column("device", "Device"),
             Column("ap_a", "AP of A", score, "number"),
             Column("ap_b", "AP of B", score, "number"),
-            Column("difference", "A - B", fine_difference, "number"),
+            Column("difference", "A − B", fine_difference, "number"),
             Column("interval", "95 % interval", kind="number"),
             Column("p_holm", "p Holm", probability, "number"),
             Column("verdict", "A is", kind="status"),

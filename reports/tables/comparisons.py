@@ -17,8 +17,8 @@ NOTE = (
     "Each is the geometric mean of paired ratios, a pair being two rounds of one pass. Equivalent is within "
     "2 % by two one-sided tests and goes before any difference; faster and slower hold for all together "
     "(Holm, 5 %); inconclusive is what is neither. An interval is of its pair alone and p Holm is of all "
-    "together, so an interval may leave out 1 beside inconclusive. INVALID cells are not ranked. A letter "
-    "leads to what is doubtful."
+    "together, so an interval may leave out 1 beside inconclusive. Of two twins alone in a lane, A is "
+    "the faster. INVALID cells are not ranked. A letter leads to what is doubtful."
 )
 
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from bench.cells.cell import TWINS
-from reports.formats import TWIN_NAMES, Absent, Value, coco_number, difference, or_absent, score
+from reports.formats import (
+    FIRST_LESS_SECOND,
+    TWIN_NAMES,
+    Absent,
+    Value,
+    coco_number,
+    difference,
+    or_absent,
+    score,
+)
 from reports.run.missing import command, no_test
 from reports.run.read import Run
 from reports.tables.table import Column, Row, Table
@@ -26,7 +35,7 @@ def headline(run: Run) -> Table:
         columns=(
             Column("part", "Part"),
             *(Column(f"AP_{twin}", f"{TWIN_NAMES[twin]} AP", score, "number") for twin in TWINS),
-            Column("difference", "PyTorch − TensorFlow", difference, "number"),
+            Column("difference", FIRST_LESS_SECOND, difference, "number"),
         ),
         rows=tuple(Row((part, *values.values(), _difference(values))) for part, values in parts.items()),
         note=f"COCO AP (OKS 0.50:0.95). Boxes on validation: {boxes}; on test: {run.boxes}.{run.order}",
@@ -70,5 +79,5 @@ def _tested(run: Run, twin: str) -> Value:
 def _difference(by_twin: dict[str, Value]) -> Value:
     tf, torch = by_twin["tf"], by_twin["torch"]
     if isinstance(tf, float) and isinstance(torch, float):
-        return torch - tf
+        return tf - torch
     return Absent("one of the two is absent", quiet=True)

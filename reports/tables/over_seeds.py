@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.cells.cell import TWINS
-from reports.formats import TWIN_NAMES, Absent, Value, difference, score
+from reports.formats import FIRST_LESS_SECOND, TWIN_NAMES, Absent, Value, difference, score
 from reports.frames import over_seeds
 from reports.frames.over_seeds import Spread
 from reports.run.missing import command
@@ -71,7 +71,7 @@ def table(run: Run) -> Table | None:
         columns=(
             Column("seed", "Seed"),
             *(Column(f"AP_{twin}", f"{TWIN_NAMES[twin]} AP", score, "number") for twin in TWINS),
-            Column("difference", "TensorFlow − PyTorch", difference, "number"),
+            Column("difference", FIRST_LESS_SECOND, difference, "number"),
         ),
         rows=tuple(rows),
         note="COCO AP (OKS 0.50:0.95) on the validation part at the best epoch, boxes from the ground "

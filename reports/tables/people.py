@@ -10,7 +10,7 @@ from statistics import fmean
 from bench.cells.cell import TWINS
 from pose.similarity import PersonSimilarity
 from pose.skeleton import COCO
-from reports.formats import TWIN_NAMES, Absent, Value, difference, score
+from reports.formats import FIRST_LESS_SECOND, TWIN_NAMES, Absent, Value, difference, score
 from reports.run.missing import command
 from reports.run.people import people
 from reports.run.read import Run
@@ -34,7 +34,7 @@ def table(run: Run) -> Table | None:
             Column("kind", "Of"),
             Column("count", "Count", kind="number"),
             *(Column(f"OKS_{twin}", f"{TWIN_NAMES[twin]} OKS", score, "number") for twin in TWINS),
-            Column("difference", "PyTorch − TensorFlow", difference, "number"),
+            Column("difference", FIRST_LESS_SECOND, difference, "number"),
         ),
         rows=tuple(_row(group, name, values, by_twin) for group, name, values in _kinds()),
         note="The mean similarity of people, or of single joints, on the validation part, at each twin's "
@@ -77,5 +77,5 @@ def _row(group: str, name: str, values: Values, by_twin: Mapping[str, list[Perso
     gone = Absent("nobody of this kind, or the twin has no predictions", quiet=True)
     both = [means.get(twin, gone) for twin in TWINS]
     first, second = both
-    apart = second - first if isinstance(first, float) and isinstance(second, float) else gone
+    apart = first - second if isinstance(first, float) and isinstance(second, float) else gone
     return Row((name, max(map(len, found.values())), *both, apart), group)

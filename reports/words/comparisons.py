@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
+from bench.cells.cell import TWINS
 from bench.run.results import CellResult
 from bench.statistics.paired import MARGIN, degrees_of_freedom
 from bench.verdicts.comparisons import COMPARISON_SETS, NOISE_FLOOR, Comparison
@@ -19,6 +23,7 @@ ALONE = (
     "not told apart"
 )
 DECIDED = ("faster", "slower", "equivalent", "inconclusive")
+UNLIKE = {"faster": "slower", "slower": "faster"}
 
 
 @dataclass(frozen=True)
@@ -110,10 +115,45 @@ def _undecided(found: Comparison) -> str:
 
 
 def pairs(run: Run) -> list[RankedPair]:
-    """Return the comparisons by lane and set, the largest speed-up first, those not ranked last."""
+    """Return the comparisons by lane and set, the largest speed-up first, those not ranked last.
+
+    A is held against the more common B, as the bench has it; where a lane ranks the two twins alone, A is
+    the faster, as the question which of them trains faster has it.
+    """
     by_id = {cell.id: cell for cell in run.cells}
     found = [_pair(run, one, by_id.get(one.a), by_id.get(one.b)) for one in run.comparisons or ()]
-    return sorted(found, key=_order)
+    ranked = Counter((one.found.lane, one.found.set) for one in found if one.verdict != NOT_RANKED)
+    alone = [one for one in found if ranked[one.found.lane, one.found.set] == 1 and _is_slower_twin(one)]
+    return sorted((_turned(one) if one in alone else one for one in found), key=_order)
+
+
+def _is_slower_twin(pair: RankedPair) -> bool:
+    """Return whether A is a twin in its own framework, measured slower than the other in its own."""
+    if pair.verdict == NOT_RANKED or pair.speedup is None or pair.speedup[0] >= 1:
+        return False
+    arms = [cell.axes for cell in (pair.a, pair.b) if cell]
+    return sorted((one.twin, one.runtime) for one in arms) == sorted((twin, twin) for twin in TWINS)
+
+
+def _turned(pair: RankedPair) -> RankedPair:
+    """Return the same comparison with A and B in each other's place."""
+    found = pair.found
+    turned = msgspec.structs.replace(
+        found,
+        a=found.b,
+        b=found.a,
+        ratio=found.ratio and 1 / found.ratio,
+        interval=found.interval and inverse(found.interval),
+        speedup=found.speedup and 1 / found.speedup,
+        speedup_interval=found.speedup_interval and inverse(found.speedup_interval),
+        verdict=UNLIKE.get(found.verdict or "", found.verdict),
+    )
+    return replace(pair, found=turned, a=pair.b, b=pair.a)
+
+
+def inverse(ends: tuple[float, float]) -> tuple[float, float]:
+    """Return the ends of the interval of 1 / ratio."""
+    return 1 / ends[1], 1 / ends[0]
 
 
 def _pair(run: Run, found: Comparison, a: CellResult | None, b: CellResult | None) -> RankedPair:

@@ -55,6 +55,19 @@ def test_a_baseline_that_leads_is_held_against_each_other():
     assert (found.word, found.figures) == ("PyTorch eager", "10.0 ms, 1.25× TensorFlow graph [1.19, 1.31].")
 
 
+def test_a_baseline_that_leads_several_is_what_they_are_held_against_as_in_the_figure():
+    told = shipped()
+    led = [cell(TORCH, 5.0), *(one for one in told.cells if one.id != TORCH.id)]
+    pairs = [
+        compare(one, TORCH, speedup, "slower")
+        for one, speedup in ((ONNX, 0.33), (OPENVINO, 0.5), (KERAS, 0.2))
+    ]
+    pairs += [pair for pair in told.comparisons or () if TORCH.id not in {pair.a, pair.b}]
+    found = at_batch_1(replace(told, cells=tuple(led), comparisons=tuple(pairs)))
+    assert found.word == "PyTorch eager"
+    assert found.figures.startswith("5.00 ms, the baseline; OpenVINO 0.50× [0.48, 0.53]; ONNX Runtime 0.33×")
+
+
 def test_who_is_not_told_from_the_first_makes_it_undecided_and_more_rounds_decide():
     found = at_batch_1(other_verdict(shipped(), OPENVINO, ONNX, 1.02, "inconclusive"))
     assert (found.word, found.state) == ("Not decided between OpenVINO and ONNX Runtime", "open")
@@ -210,7 +223,8 @@ def trained(verdict: str | None, speedup: float = 0.77) -> Answer:
 def test_who_trains_faster_is_a_verdict_like_any_other(verdict: str | None, word: str, state: str):
     found = trained(verdict)
     assert (found.word, found.state) == (word, state)
-    assert "PyTorch 5.0 steps/s against TensorFlow 3.9 steps/s, batch 16" in found.figures
+    both = ("PyTorch 5.0 steps/s", "TensorFlow 3.9 steps/s")
+    assert " against ".join(both if verdict else both[::-1]) + ", batch 16" in found.figures
     if verdict == "slower":
         assert found.figures.startswith("1.30× [1.24, 1.36]")
 

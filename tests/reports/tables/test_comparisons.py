@@ -18,8 +18,10 @@ from bench.cells.scenarios import SCENARIOS
 from bench.run.results import CellResult
 from bench.statistics.validity import Validity
 from bench.verdicts.comparisons import NOISE_FLOOR
+from reports.answers import training
+from reports.formats import ratio
 from reports.plots import cells as cells_
-from reports.plots import forest
+from reports.plots import forest, glance
 from reports.plots import plot as plot_
 from reports.run.read import Run, read
 from reports.tables import cells as tables_cells
@@ -32,6 +34,8 @@ from reports.words.comparisons import NOT_RANKED
 MakeRun = Callable[..., Path]
 OPENVINO = "torch-openvino-ir-fp32-cpu-b1-t2-glibc-latency"
 GRAPH = "tf-tf-graph-fp32-cpu-b1-t2-glibc-latency"
+TWINS_ALONE = {"train", "data"}
+"""Scenarios whose lanes have the two twins and no other runtime."""
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,8 @@ def test_every_comparison_has_a_row_whatever_became_of_it(run: Run, stored: list
     rows = {(row["a"], row["b"]): row for row in parsed(run)}
     assert len(rows) == len(stored)
     for one in stored:
+        if one["scenario"] in TWINS_ALONE:
+            continue
         row = rows[one["a"], one["b"]]
         assert row["verdict"] == (one["verdict"] or NOT_RANKED)
         assert row["lane"] == one["lane"]
@@ -102,12 +108,27 @@ def test_a_speed_up_says_how_many_times_a_is_faster_for_times_and_for_rates(
     run: Run, stored: list[dict[str, Any]]
 ):
     rows = {(row["a"], row["b"]): row for row in parsed(run)}
-    for one in (one for one in stored if one["ratio"] is not None):
+    for one in (one for one in stored if one["ratio"] is not None and one["scenario"] not in TWINS_ALONE):
         row, less = rows[one["a"], one["b"]], SCENARIOS[one["scenario"]].less_is_faster
         assert float(row["speedup"]) == pytest.approx(1 / one["ratio"] if less else one["ratio"])
         assert float(row["ratio"]) == one["ratio"]
         if row["verdict"] in {"faster", "slower"}:
             assert (float(row["speedup"]) > 1) == (row["verdict"] == "faster")
+
+
+def test_of_the_two_twins_alone_the_faster_is_a_in_text_table_and_figures(run: Run):
+    [pair] = [one for one in comparisons.pairs(run) if one.found.scenario == "train"]
+    [row] = [one for one in parsed(run) if one["scenario"] == "train"]
+    assert pair.speedup is not None
+    assert pair.names == (row["a_name"], row["b_name"]) == ("PyTorch eager", "TensorFlow graph")
+    assert (float(row["speedup"]), row["verdict"]) == (pair.speedup[0], "faster")
+    assert float(row["speedup_low"]) < float(row["speedup"]) < float(row["speedup_high"])
+    assert float(row["ratio"]) == pytest.approx(pair.speedup[0])
+    assert training.trains_faster(run).figures.startswith(ratio(pair.speedup))
+    for plot in (glance.plot(run), forest.plot(run)):
+        assert plot is not None
+        [tip] = [said for gid, said in plot.tooltips.items() if gid.endswith("train") and "×" in said]
+        assert ratio(pair.speedup) in tip
 
 
 def test_an_invalid_cell_is_never_ranked_whatever_was_decided_before(run: Run):

@@ -26,7 +26,7 @@ def test_people_and_joints_of_a_run_are_counted_and_averaged_for_both_twins():
     assert sum(sizes) == 17
     assert int(rows["visible"]["count"]) + int(rows["hidden"]["count"]) == int(rows["all"]["count"]) * 17
     assert 0 <= float(rows["ankle"]["OKS_tf"]) <= 1
-    apart = float(rows["all"]["OKS_torch"]) - float(rows["all"]["OKS_tf"])
+    apart = float(rows["all"]["OKS_tf"]) - float(rows["all"]["OKS_torch"])
     assert float(rows["all"]["difference"]) == pytest.approx(apart)
 
 
