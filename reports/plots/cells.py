@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,9 +12,9 @@ from bench.cells.cell import Cell
 from bench.cells.scenarios import LATENCY, SCENARIOS
 from bench.run.results import CellResult
 from reports.formats import Absent, Noted, Value, device, milliseconds, per_second, score
-from reports.plots import style
+from reports.plots import marks, style
 from reports.plots.lanes import drawn
-from reports.plots.plot import MARKERS, Plot, Tips, drawing, name_rows, write
+from reports.plots.plot import Plot, Tips, drawing, name_rows, write
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification
@@ -53,7 +52,7 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
     tips: Tips = {}
     with drawing():
         heights = [len(group) + 1.6 for group in lanes.values()]
-        figure = Figure(figsize=(7.4, 0.27 * sum(heights) + 0.5))
+        figure = Figure(figsize=(7.4, 0.27 * sum(heights) + 0.8))
         panels = figure.subplots(len(lanes), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
         for axes, (heading, group) in zip(panels, lanes.items(), strict=True):
             (_draw_latency if timed else _draw_throughput)(run, axes, group, tips)
@@ -61,13 +60,14 @@ def by_runtime(run: Run, scenario: str) -> Plot | None:
             axes.tick_params(labelbottom=len(lanes) > MANY_LANES or axes is panels[-1])
         panels[-1].set_xlabel("latency in ms: p50 (dot) to p90 (bar's end)" if timed else "images per second")
         panels[-1].set_xlim(left=0)
+        marks.add_legend(figure, [cell for group in lanes.values() for cell in group])
     what = "Latency" if timed else "Throughput"
     return Plot(
         name=scenario,
         table="runtime_comparison",
         title=f"{what} by runtime",
         note=("Lower is better. " if timed else "Higher is better. ")
-        + f"A hollow mark is flagged or invalid. {left_out}{_caution(run)}{certification.note(run)}",
+        + f"{left_out}{_caution(run)}{certification.note(run)}",
         command=command(run, "bench"),
         source=f"bench/cells/*-{scenario}.json",
         figure=figure,
@@ -108,19 +108,7 @@ def _draw_dot(
     gid = f"{kind}-{cell.id}"
     doubt = "" if cell.validity.verdict == "VALID" else f" ({cell.validity.verdict})"
     tips[gid] = certification.marked(run, cell, f"{cell.id}: {said}") + doubt
-    axes.plot([x], [y], linestyle="none", gid=gid, zorder=3, clip_on=False, **_mark(cell))
-
-
-def _mark(cell: CellResult) -> dict[str, Any]:
-    """Return how a cell's point is drawn: its twin's shape and colour, hollow where it is not VALID."""
-    colour = style.light(cell.axes.twin)
-    return {
-        "marker": MARKERS[cell.axes.twin],
-        "markersize": 6.5,
-        "markeredgewidth": 1.4,
-        "markeredgecolor": colour,
-        "markerfacecolor": colour if cell.validity.verdict == "VALID" else style.light("ground"),
-    }
+    axes.plot([x], [y], linestyle="none", gid=gid, zorder=3, clip_on=False, **marks.mark(run, cell))
 
 
 def _draw_failed(axes: Axes, row: int, cell: CellResult) -> None:
@@ -148,7 +136,7 @@ def ap_against_latency(run: Run) -> Plot | None:
         most = max(x for points in panels.values() for _, x, _ in points)
         least = 3.6 if len(panels) == 1 else 2.7
         heights = [max(least, 0.2 * len(points) + 0.5) for points in panels.values()]
-        figure = Figure(figsize=(7.4, sum(heights) + 0.3))
+        figure = Figure(figsize=(7.4, sum(heights) + 0.6))
         all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
         for axes, (heading, points) in zip(all_axes, panels.items(), strict=True):
             points.sort(key=lambda point: (point[1], point[0].id))
@@ -157,12 +145,13 @@ def ap_against_latency(run: Run) -> Plot | None:
             _number_points(run, axes, points)
             axes.set_title(heading, color=style.light("ink"))
         all_axes[-1].set_xlabel("p50 latency in ms")
+        marks.add_legend(figure, [cell for points in panels.values() for cell, _, _ in points])
     return Plot(
         name="ap_against_latency",
         table="runtime_comparison",
         title="AP against latency",
-        note="Up and to the left is better. AP is of the same network, runtime, mode, precision and device. "
-        f"{run.scored_on} "
+        note=f"Up and to the left is better. {marks.SHAPE_SAYS}. AP is of the same network, runtime, mode, "
+        f"precision and device. {run.scored_on} "
         + (f"{left_out} of {timed} latency cells have no valid pair and are not drawn. " if left_out else "")
         + undrawn
         + _caution(run)
@@ -206,7 +195,7 @@ def _number_points(run: Run, axes: Axes, points: list[tuple[CellResult, float, f
         sides.append((x, y, side))
         write(axes, str(place + 1), (x, y), side, ha="center", va="center")
         key = certification.marked(run, cell, f"{place + 1}  {_point_name(cell.axes)}")
-        keys.append(Line2D([], [], linestyle="none", label=key, **_mark(cell)))
+        keys.append(Line2D([], [], linestyle="none", label=key, **marks.mark(run, cell)))
     axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(1.0, 1.04), fontsize=8, handletextpad=0.2)
 
 

@@ -1,9 +1,10 @@
-"""The forest plot: every paired speed-up with its interval, beside the noise floor and the margin of 2 %."""
+"""The forest plot: every paired speed-up with its interval, its lane's noise floor and the margin of 2 %."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import groupby
-from math import log
+from math import log, nan
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -13,15 +14,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from bench.cells.scenarios import SCENARIOS
 from bench.statistics.paired import MARGIN
+from bench.verdicts.comparisons import NOISE_FLOOR
 from reports.formats import ratio, times_interval
 from reports.plots import style
 from reports.plots.lanes import drawn
 from reports.plots.plot import Plot, Tips, drawing, write
 from reports.run.missing import command
 from reports.run.read import Run
-from reports.words import certification, comparisons, measurement
+from reports.words import cells as cells_
+from reports.words import certification, comparisons
 from reports.words.comparisons import NOT_RANKED, RankedPair
 
 ROW_INCHES = 0.2
@@ -40,10 +42,19 @@ SMALLEST_REACH = 1.1
 MARKS = {
     "faster": ("o", True, "ink"),
     "slower": ("o", True, "ink"),
-    "equivalent": ("D", False, "ink"),
+    "equivalent": ("D", True, "ink"),
     "inconclusive": ("o", False, "muted"),
 }
-"""Verdict -> marker, whether it is filled, and colour: shape and filling say it without colour."""
+"""Verdict -> marker, whether it is filled, and colour: hollow is inconclusive, here and in every figure."""
+
+FLOOR_LOOK: dict[str, Any] = {
+    "color": style.light("noise"),
+    "linewidth": 0.9,
+    "linestyle": (0, (3, 2)),
+    "zorder": 1,
+}
+Floors = dict[str, tuple[float, float, float]]
+"""Of each lane with an A/A pair: how many times its second arm is faster, with the ends of the interval."""
 
 
 def plot(run: Run) -> Plot | None:
@@ -56,27 +67,28 @@ def plot(run: Run) -> Plot | None:
     kept, left_out = drawn(run, cells, MOST_PAIRS)
     found = [pair for name in kept for pair in of_lane[name]]
     rows, headings, bottom = _places(found)
-    floor = _floor(run)
+    floors = _floors(found)
     tips: Tips = {}
     with drawing():
         figure = Figure(figsize=(9.4, ROW_INCHES * bottom + 0.9))
         axes = figure.add_subplot()
         axes.set_xscale("log")
-        _draw_ground(axes, floor)
+        _draw_ground(axes)
+        _draw_floors(axes, rows, floors)
         for y, pair in rows:
             _draw_pair(axes, y, pair, tips)
         for y, name in headings:
             _write(axes, 0.0, y, name, 9, "ink")
         _name_rows(axes, rows, bottom)
-        draw_ticks(axes, *_reach(found, floor))
+        draw_ticks(axes, *_reach(found, floors))
         # Both ends have the numbers: the plot may be taller than a screen.
         axes.tick_params(axis="x", labeltop=True, top=True)
         axes.set_xlabel("how many times A is faster than B (log scale), with its 95 % interval")
-        figure.legend(handles=_legend(floor), loc="outside upper left", ncols=5, fontsize=8)
+        figure.legend(handles=_legend(floors), loc="outside upper left", ncols=5, fontsize=8)
     return Plot(
         name="comparisons",
         title="Paired speed-ups",
-        note="To the right of 1, A is faster. " + left_out + _note(floor) + certification.note(run),
+        note="To the right of 1, A is faster. " + left_out + _note(found, floors) + certification.note(run),
         command=command(run, "bench"),
         source="bench/comparisons.json and bench/bench.json",
         figure=figure,
@@ -86,14 +98,12 @@ def plot(run: Run) -> Plot | None:
     )
 
 
-def _floor(run: Run) -> tuple[float, float, float] | None:
-    """Return the A/A pair as the plot has all pairs: how many times the second arm is faster, with ends."""
-    found = measurement.noise_floor(run)
-    scenario = measurement.floors(run)[-1][0].b.rpartition("-")[2] if found else ""
-    if found is None or scenario not in SCENARIOS or not SCENARIOS[scenario].less_is_faster:
-        return found
-    value, low, high = found
-    return 1 / value, 1 / high, 1 / low
+def _floors(found: list[RankedPair]) -> Floors:
+    return {
+        pair.found.lane: pair.speedup
+        for pair in found
+        if pair.found.set == NOISE_FLOOR and pair.verdict != NOT_RANKED and pair.speedup
+    }
 
 
 def _places(found: list[RankedPair]) -> tuple[list[tuple[float, RankedPair]], list[tuple[float, str]], float]:
@@ -110,28 +120,38 @@ def _places(found: list[RankedPair]) -> tuple[list[tuple[float, RankedPair]], li
     return rows, headings, y - HEADING_ROWS + 1
 
 
-def _note(floor: tuple[float, float, float] | None) -> str:
+def _note(found: list[RankedPair], floors: Floors) -> str:
     band = "The band is ±2 %, within which two cells are equivalent. "
-    if floor is None:
+    if not floors:
         return band + "This run has no noise floor: no cell was measured against itself."
-    _, low, high = floor
-    ends = times_interval(low, high)
-    return band + f"Dashed is the noise floor {ends}: what a cell differs from itself."
+    named = {pair.found.lane: cells_.heading(pair.a.axes.lane) for pair in found if pair.a}
+    said = "; ".join(
+        f"{times_interval(*ends)} in {named.get(lane, lane)}" for lane, (_, *ends) in floors.items()
+    )
+    others = "" if len(floors) == len({pair.found.lane for pair in found}) else " Other lanes measured none."
+    return f"{band}Dashed is a lane's noise floor, what a cell differs from itself: {said}.{others}"
 
 
-def _reach(found: list[RankedPair], floor: tuple[float, float, float] | None) -> tuple[float, float]:
+def _reach(found: list[RankedPair], floors: Floors) -> tuple[float, float]:
     ends = [end for pair in found if pair.verdict != NOT_RANKED and pair.speedup for end in pair.speedup]
-    ends += list(floor or ())
+    ends += [end for floor in floors.values() for end in floor]
     low, high = min([1 / SMALLEST_REACH, *ends]), max([SMALLEST_REACH, *ends])
     pad = (high / low) ** 0.03
     return low / pad, high * pad
 
 
-def _draw_ground(axes: Axes, floor: tuple[float, float, float] | None) -> None:
+def _draw_ground(axes: Axes) -> None:
     axes.axvspan(1 / (1 + MARGIN), 1 + MARGIN, color=style.light("band"), linewidth=0, zorder=0)
     axes.axvline(1, color=style.light("muted"), linewidth=0.8, zorder=1)
-    for end in floor[1:] if floor else ():
-        axes.axvline(end, color=style.light("noise"), linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+
+
+def _draw_floors(axes: Axes, rows: list[tuple[float, RankedPair]], floors: Floors) -> None:
+    """Draw each noise floor beside the rows of the lane that measured it, and beside no other's."""
+    for lane, (_, *ends) in floors.items():
+        within = [y for y, pair in rows if pair.found.lane == lane]
+        span = [min(within) - 0.5, max(within) + 0.5]
+        xs, ys = [*ends[:1] * 2, nan, *ends[1:] * 2], [*span, nan, *span]
+        axes.plot(xs, ys, gid=f"floor-{lane}", **FLOOR_LOOK)
 
 
 def _draw_pair(axes: Axes, y: float, pair: RankedPair, tips: Tips) -> None:
@@ -188,12 +208,12 @@ def _figures(pair: RankedPair) -> str:
 
 def _draw_interval(axes: Axes, y: float, pair: RankedPair, gid: str) -> None:
     value, low, high = pair.speedup or (1.0, 1.0, 1.0)
-    mark = _mark(pair.verdict)
-    axes.plot([low, high], [y, y], color=mark["color"], linewidth=1.7, solid_capstyle="butt", zorder=2)
-    axes.plot([value], [y], linestyle="none", markeredgewidth=1.2, gid=gid, zorder=3, **mark)
+    look = mark(pair.verdict)
+    axes.plot([low, high], [y, y], color=look["color"], linewidth=1.7, solid_capstyle="butt", zorder=2)
+    axes.plot([value], [y], linestyle="none", markeredgewidth=1.2, gid=gid, zorder=3, **look)
 
 
-def _mark(verdict: str) -> dict[str, Any]:
+def mark(verdict: str) -> dict[str, Any]:
     """Return how a verdict's point is drawn."""
     marker, filled, role = MARKS.get(verdict, MARKS["inconclusive"])
     inside = style.light(role if filled else "ground")
@@ -214,14 +234,23 @@ def draw_ticks(axes: Axes, low: float, high: float, apart: float = CLOSEST_TICKS
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _legend(floor: tuple[float, float, float] | None) -> list[Artist]:
-    named = {"faster": "faster or slower", "equivalent": "equivalent", "inconclusive": "inconclusive"}
-    handles: list[Artist] = [
-        Line2D([], [], linestyle="-", linewidth=1.7, label=label, **_mark(verdict))
-        for verdict, label in named.items()
+def verdict_keys(verdicts: Collection[str]) -> list[Artist]:
+    """Return what a legend says of the marks of comparisons with these verdicts."""
+    named = {
+        "faster or slower": {"faster", "slower"},
+        "equivalent": {"equivalent"},
+        "hollow: inconclusive": {"inconclusive"},
+    }
+    return [
+        Line2D([], [], linestyle="-", linewidth=1.7, label=label, **mark(min(of)))
+        for label, of in named.items()
+        if of & set(verdicts)
     ]
+
+
+def _legend(floors: Floors) -> list[Artist]:
+    handles = verdict_keys(MARKS)
     handles.append(Patch(facecolor=style.light("band"), linewidth=0, label="±2 %"))
-    if floor:
-        dashes = {"linestyle": (0, (3, 2)), "color": style.light("noise")}
-        handles.append(Line2D([], [], linewidth=0.9, label="noise floor (A/A)", **dashes))  # type: ignore[arg-type]
+    if floors:
+        handles.append(Line2D([], [], label="noise floor (A/A) of the lane", **FLOOR_LOOK))
     return handles

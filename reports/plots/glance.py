@@ -11,16 +11,14 @@ from bench.cells.scenarios import LATENCY, THROUGHPUT, TRAIN
 from bench.run.results import CellResult
 from reports.answers.ranking import Ranking, figure, rankings, uncertified
 from reports.formats import device, ratio, times
-from reports.plots import style
+from reports.plots import forest, style
 from reports.plots.forest import SMALLEST_REACH, draw_ticks
 from reports.plots.plot import Plot, Tips, drawing, name_rows, write
 from reports.run.missing import command
 from reports.run.read import Run
 from reports.words import certification
-from reports.words.comparisons import NOT_RANKED
 
 SIDE_BY_SIDE = 3
-UNDECIDED = ("inconclusive", NOT_RANKED)
 
 
 def plot(run: Run) -> Plot | None:
@@ -34,7 +32,7 @@ def plot(run: Run) -> Plot | None:
     lines = ceil(len(found) / SIDE_BY_SIDE)
     most = max(len(one.leaders) for one in found)
     with drawing():
-        drawn = Figure(figsize=(3.9 * SIDE_BY_SIDE, lines * (0.27 * most + 0.95)))
+        drawn = Figure(figsize=(3.9 * SIDE_BY_SIDE, lines * (0.27 * most + 0.95) + 0.2))
         panels = drawn.subplots(lines, SIDE_BY_SIDE, squeeze=False).flat
         low, high = _reach(found)
         for axes, ranking in zip(panels, found, strict=False):
@@ -42,12 +40,14 @@ def plot(run: Run) -> Plot | None:
             draw_ticks(axes, low, high, apart=0.36)
         for axes in panels[len(found) :]:
             axes.axis("off")
+        keys = forest.verdict_keys(_verdicts(found))
+        drawn.legend(handles=keys, loc="outside upper left", ncols=len(keys) or 1, fontsize=8)
     bare = certification.NOTE if any(uncertified(run, one) for one in found) else ""
     return Plot(
         name="at_a_glance",
         title="The runtimes at a glance",
         note="How many times faster than the baseline, the line at 1, with its 95 % interval: right is "
-        "faster. Hollow: not decided. Verdicts are corrected for all comparisons, so that an interval "
+        "faster. Verdicts are corrected for all comparisons, so that an interval "
         f"which leaves out 1 may be hollow. Compare within a panel only. {bare}".strip(),
         command=command(run, "bench"),
         source="bench/comparisons.json and bench/cells/*.json",
@@ -66,6 +66,10 @@ def _reach(found: list[Ranking]) -> tuple[float, float]:
     ends = [end for by in ratios for end in by] + [1 / SMALLEST_REACH, SMALLEST_REACH]
     pad = (max(ends) / min(ends)) ** 0.06
     return min(ends) / pad, max(ends) * pad
+
+
+def _verdicts(found: list[Ranking]) -> set[str]:
+    return {one.verdict(cell, one.baseline) for one in found for cell in one.leaders if cell != one.baseline}
 
 
 def _heading(ranking: Ranking) -> str:
@@ -90,7 +94,7 @@ def _draw(run: Run, axes: Axes, ranking: Ranking, most: int, tips: Tips) -> None
         tips[gid] = certification.marked(run, cell, _said(ranking, cell))
         by = ranking.speedup(cell, baseline)
         if cell is not baseline and by is not None:
-            _draw_ratio(axes, row, by, gid, told=ranking.verdict(cell, baseline) not in UNDECIDED)
+            _draw_ratio(axes, row, by, gid, ranking.verdict(cell, baseline))
         said = "baseline" if cell is baseline else "not ranked" if by is None else times(by[0], by[2] - by[1])
         across = {"xycoords": axes.get_yaxis_transform(), "va": "center"}
         write(axes, said, (1, row), (6, 0), **across)
@@ -100,10 +104,8 @@ def _draw(run: Run, axes: Axes, ranking: Ranking, most: int, tips: Tips) -> None
     axes.set_title(_heading(ranking), color=style.light("ink"))
 
 
-def _draw_ratio(axes: Axes, row: int, by: tuple[float, float, float], gid: str, *, told: bool) -> None:
+def _draw_ratio(axes: Axes, row: int, by: tuple[float, float, float], gid: str, verdict: str) -> None:
     value, low, high = by
-    colour = style.light("ink" if told else "muted")
-    axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=2)
-    inside = colour if told else style.light("ground")
-    look = {"marker": "o", "markersize": 6, "color": colour, "markerfacecolor": inside, "gid": gid}
-    axes.plot([value], [row], linestyle="none", zorder=3, **look)  # type: ignore[arg-type]
+    look = forest.mark(verdict)
+    axes.plot([low, high], [row, row], color=look["color"], linewidth=2.2, solid_capstyle="butt", zorder=2)
+    axes.plot([value], [row], linestyle="none", zorder=3, gid=gid, **look | {"markersize": 6})

@@ -31,6 +31,8 @@ WHY = {
     "worst": "Worst",
     "apart": "Where the twins are farthest apart",
 }
+HIDDEN = 0.6
+"""How large a joint is drawn that an annotator only guessed, of one that is seen."""
 MOST_REASONS = 3
 """Of one image."""
 IN_FILES = 4
@@ -157,7 +159,7 @@ def figure(run: Run) -> Plot | None:
         title="People, chosen by OKS" if shown[0].picks else "Sample images",
         table="people",
         note="Left limbs are green, right limbs pink. A predicted joint is drawn from a score of "
-        f"{JOINT_THRESHOLD}; an annotated joint that is hidden is hollow.",
+        f"{JOINT_THRESHOLD}; an annotated joint that is hidden is smaller.",
         command=command(run, "samples"),
         source="samples/samples.json and the images it names",
         figure=drawn,
@@ -177,10 +179,10 @@ def _draw(axes: Axes, picture: np.ndarray, sample: SampleImage, panel: Panel) ->
             axes.plot(
                 *([x], [y]),
                 marker="o",
-                markersize=3,
+                markersize=3 if sure else HIDDEN * 3,
                 markeredgewidth=0.6,
-                markeredgecolor="#101418" if sure else side,
-                markerfacecolor=side if sure else "none",
+                markeredgecolor="#101418",
+                markerfacecolor=side,
             )
     axes.set_xlim(-0.5, sample.width - 0.5)
     axes.set_ylim(sample.height - 0.5, -0.5)

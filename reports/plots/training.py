@@ -30,7 +30,7 @@ def training_curves(run: Run) -> list[Plot]:
         (
             "training_ap",
             "Validation AP by epoch",
-            "The ring marks the best epoch, whose checkpoint is kept. Boxes: ground truth.",
+            "The star is the best epoch, whose checkpoint is kept. Boxes: ground truth.",
             _draw_ap,
         ),
         (
@@ -57,12 +57,13 @@ def training_curves(run: Run) -> list[Plot]:
 
 def _curve(run: Run, name: str, title: str, note: str, draw: Callable[[Axes, Run], None]) -> Plot:
     with drawing():
-        figure = Figure(figsize=(3.9, 3.0))
+        figure = Figure(figsize=(3.9, 3.2))
         axes = figure.add_subplot()
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         draw(axes, run)
-        axes.legend(loc="best", fontsize=8)
+        # Outside: within, a line may pass through it.
+        figure.legend(loc="outside upper left", ncols=2, fontsize=8)
     who = " and ".join(TWIN_NAMES[twin] for twin in run.training)
     band = (
         f" A band is the range over {len(run.by_seed)} seeds; lines are of the first." if run.further else ""
@@ -117,9 +118,8 @@ def _draw_ap(axes: Axes, run: Run) -> None:
         )
         _draw_band(axes, run, twin, "ap")
         if best := training.best:
-            ring = {"marker": "o", "markersize": 10, "markerfacecolor": "none"}
-            ring |= {"markeredgecolor": style.light(twin), "color": style.light(twin)}
-            axes.plot([best.epoch], [best.ap or 0.0], linestyle="none", **ring)  # type: ignore[arg-type]
+            star = {"marker": "*", "markersize": 13, "color": style.light(twin)}
+            axes.plot([best.epoch], [best.ap or 0.0], linestyle="none", **star)  # type: ignore[arg-type]
     # An axis that ends at 0.0003 would show noise as a curve.
     axes.set_ylim(0, max(SMALLEST_AP_TOP, axes.get_ylim()[1]))
     axes.set_ylabel("AP (OKS 0.50:0.95)")

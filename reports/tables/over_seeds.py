@@ -21,7 +21,7 @@ def columns(run: Run) -> tuple[Column, ...]:
         one
         for twin in TWINS
         for one in (
-            Column(f"{TWIN_NAMES[twin]} mAP mean", f"{TWIN_NAMES[twin]} mAP, mean of seeds", score, "number"),
+            Column(f"{TWIN_NAMES[twin]} mAP mean", f"{TWIN_NAMES[twin]} AP, mean of seeds", score, "number"),
             Column(f"{TWIN_NAMES[twin]} mAP range", f"{TWIN_NAMES[twin]} range", kind="number"),
         )
     ]

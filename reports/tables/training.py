@@ -24,19 +24,19 @@ def per_epoch(run: Run) -> Table:
     wanted = run.recipe.report.table_epochs if run.recipe else None
     chosen = [epoch for epoch in reached if wanted and epoch in wanted] or reached
     rows = tuple(Row((epoch, *_first(run, lines, epoch), *over_seeds.values(run, epoch))) for epoch in chosen)
-    titles = (*(f"{TWIN_NAMES[t]} mAP" for t in TWINS), *(f"{TWIN_NAMES[t]} val loss" for t in TWINS))
-    numbers = tuple(
-        Column(title, title, show, "number")
-        for title, show in zip(titles, (score, score, loss, loss), strict=True)
+    numbers = (
+        *(Column(f"{TWIN_NAMES[t]} mAP", f"{TWIN_NAMES[t]} AP", score, "number") for t in TWINS),
+        *(Column(f"{TWIN_NAMES[t]} val loss", f"{TWIN_NAMES[t]} val loss", loss, "number") for t in TWINS),
     )
     shortened = f" The recipe prints {len(chosen)} of {len(reached)} epochs." if chosen != reached else ""
     return Table(
         name="per_epoch_map",
-        title="Validation mAP by epoch",
+        title="Validation AP by epoch",
         columns=(Column("Epoch", "Epoch", kind="number"), *numbers, *over_seeds.columns(run)),
         rows=rows,
-        note="COCO AP (OKS 0.50:0.95) and loss on the validation part, boxes from the ground truth, "
-        f"after each epoch.{shortened}{over_seeds.note(run)}",
+        note="COCO AP (OKS 0.50:0.95) and loss on the validation part, boxes from the ground truth, after "
+        "each epoch. What the study and the columns of the CSV call mAP is the same number."
+        f"{shortened}{over_seeds.note(run)}",
         command=command(run, "train"),
         source=", ".join(f"train/{twin}/epochs.jsonl" for twin in run.training),
     )

@@ -13,16 +13,21 @@ import bench_files
 import cv2
 import msgspec
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
+from bench.cells.runtimes import RUNTIMES
+from bench.statistics.validity import Validity
 from pose.errors import UserError
 from pose.skeleton import NUM_JOINTS
 from reports import build
-from reports.plots import cells, style
+from reports.plots import cells, forest, marks, style, training
 from reports.plots import plot as plot_
 from reports.plots import samples as samples_
 from reports.run.read import Run, read
+from reports.words import comparisons
 
 MakeRun = Callable[..., Path]
 WITHOUT_TWINS = {"at_a_glance", "parity_errors", "comparisons", "pipeline_parts", "train_parts"}
@@ -60,6 +65,73 @@ def test_every_point_has_a_number_and_every_number_a_name(full_run: Path):
     assert said == [number.get_text() for number in numbers(read(full_run))]
     assert said == [str(place + 1) for place in range(len(plot.tooltips))]
     assert "PyTorch on OpenVINO bf16" in {key.split("  ")[1] for key in keys}
+
+
+def test_no_two_entries_of_a_legend_look_alike(full_run: Path):
+    plot = cells.ap_against_latency(read(full_run))
+    assert plot is not None
+    legend = plot.figure.axes[0].get_legend()
+    assert legend is not None
+    lines = legend.get_lines()
+    looks = {(str(line.get_marker()), str(line.get_markeredgecolor())) for line in lines}
+    assert len(looks) == len(lines) > 5
+
+
+def test_a_shape_is_a_runtime_mode_and_precision_and_none_is_given_twice(full_run: Path):
+    shapes = marks.shapes(read(full_run))
+    assert [shapes[name, one.as_shipped, "fp32"] for name, one in RUNTIMES.items()] == list("os^D")
+    assert ("openvino", "ir", "bf16") in shapes
+    assert len(set(shapes.values())) == len(shapes)
+
+
+def flagged(run: Run) -> Run:
+    """Return the run with its first latency cell flagged and all other cells valid."""
+    validity = {True: Validity("FLAGGED", ["it drifted"]), False: Validity("VALID", [])}
+    found = (msgspec.structs.replace(c, validity=validity[c.id == bench_files.FIRST]) for c in run.cells)
+    return replace(run, cells=tuple(found))
+
+
+def mark_lines(figure: Figure) -> list[Line2D]:
+    return [
+        line for axes in figure.axes for line in axes.lines if line.get_marker() not in {None, "None", ""}
+    ]
+
+
+def is_hollow(line: Line2D) -> bool:
+    return to_hex(line.get_markerfacecolor()) == style.light("ground")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("draw", [lambda run: cells.by_runtime(run, "latency"), cells.ap_against_latency])
+def test_a_doubtful_cell_is_half_filled_and_the_legend_says_so(
+    full_run: Path, draw: Callable[[Run], plot_.Plot | None]
+):
+    plot = draw(flagged(read(full_run)))
+    assert plot is not None
+    half = [line for line in mark_lines(plot.figure) if line.get_fillstyle() == "left"]
+    assert [str(line.get_gid()).partition("-")[2] for line in half] == [bench_files.FIRST]
+    assert marks.DOUBTED in [text.get_text() for text in plot.figure.legends[0].get_texts()]
+
+
+def test_a_hollow_mark_is_an_inconclusive_comparison_in_every_figure(full_run: Path):
+    run = read(full_run)
+    hollow = {
+        plot.name: [str(line.get_gid()) for line in mark_lines(plot.figure) if is_hollow(line)]
+        for plot in build.all_plots(run)
+    }
+    assert {name for name, found in hollow.items() if found} == {"comparisons"}
+    undecided = [one for one in comparisons.pairs(run) if one.verdict == "inconclusive"]
+    assert len(hollow["comparisons"]) == len(undecided) == 1
+    plot = forest.plot(run)
+    assert plot is not None
+    assert "hollow: inconclusive" in [text.get_text() for text in plot.figure.legends[0].get_texts()]
+
+
+def test_no_line_passes_through_a_legend_of_training(full_run: Path):
+    for plot in training.training_curves(read(full_run)):
+        plot.figure.draw_without_rendering()
+        [legend] = plot.figure.legends
+        [axes] = plot.figure.axes
+        assert not legend.get_window_extent().overlaps(axes.get_window_extent())
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
@@ -157,7 +229,7 @@ def test_an_empty_panel_says_why(full_run: Path):
     assert says == ["Ground truth", "TensorFlow: no joint scores 0.2", "PyTorch: no joint scores 0.2"]
 
 
-def test_an_annotated_joint_is_drawn_when_labelled_and_hollow_when_hidden():
+def test_an_annotated_joint_is_drawn_when_labelled_and_unsure_when_hidden():
     points = keypoints(2)
     points[2], points[5] = 0, 1
     found = samples_.person(points, predicted=False)

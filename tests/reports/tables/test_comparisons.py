@@ -12,6 +12,7 @@ from typing import Any
 
 import bench_files
 import msgspec
+import numpy as np
 import pytest
 
 from bench.cells.scenarios import SCENARIOS
@@ -215,27 +216,42 @@ def test_the_forest_plot_shows_every_pair_and_the_whole_of_every_interval(run: R
     assert svg.count(">not ranked<") == comparisons.counts(found)[NOT_RANKED]
 
 
-def test_the_forest_plot_has_the_margin_and_the_noise_floor(run: Run):
+def floors_drawn(run: Run) -> dict[str, np.ndarray]:
+    """Return by lane the dashed lines of the forest plot, (5, 2): an end, a gap, the other end."""
     plot = forest.plot(run)
     assert plot is not None
-    dashed = [line for line in plot.figure.axes[0].lines if line.get_linestyle() == "--"]
-    assert run.bench is not None
-    last = run.bench.noise.history[-1]
-    low, high = last.interval or (0.0, 0.0)
-    drawn = [float(line.get_xdata()[0]) for line in dashed]
-    assert last.b.endswith("latency"), "of which less is faster, as of every pair in the plot"
-    assert drawn == [1 / high, 1 / low]
-    rate = msgspec.structs.replace(last, b=last.b.replace("latency", "throughput"))
-    noise = msgspec.structs.replace(run.bench.noise, history=[rate])
-    bench = msgspec.structs.replace(run.bench, noise=noise)
-    plotted = forest.plot(replace(run, bench=bench))
-    assert plotted is not None
-    lines = [line for line in plotted.figure.axes[0].lines if line.get_linestyle() == "--"]
-    assert [float(line.get_xdata()[0]) for line in lines] == [low, high]
+    lines = {str(line.get_gid()): line for line in plot.figure.axes[0].lines}
+    return {
+        gid.removeprefix("floor-"): np.column_stack([line.get_xdata(), line.get_ydata()])
+        for gid, line in lines.items()
+        if gid.startswith("floor-")
+    }
+
+
+def test_a_noise_floor_stands_beside_the_rows_of_the_lane_that_measured_it_alone(run: Run):
+    [pair] = [one for one in comparisons.pairs(run) if one.found.set == NOISE_FLOOR]
+    [(lane, line)] = floors_drawn(run).items()
+    assert lane == pair.found.lane
+    assert pair.speedup is not None
+    assert (line[0, 0], line[-1, 0]) == pair.speedup[1:]
+    rows, _, _ = forest._places(comparisons.pairs(run))
+    low, high = np.nanmin(line[:, 1]), np.nanmax(line[:, 1])
+    assert {one.found.lane for y, one in rows if low <= y <= high} == {lane}
+    assert all(low <= y <= high for y, one in rows if one.found.lane == lane)
+    plot = forest.plot(run)
+    assert plot is not None
     assert "±2 %" in plot.note
-    without = forest.plot(replace(run, bench={}))
-    assert without is not None
-    assert "no noise floor" in without.note
+    assert plot.note.endswith(
+        "in Latency, CPU, strict-fp32, batch 1, 2 threads, glibc allocator. Other lanes measured none."
+    )
+
+
+def test_a_run_without_an_a_a_pair_draws_no_noise_floor_and_says_so(run: Run):
+    without = replace(run, comparisons=tuple(c for c in run.comparisons or () if c.set != NOISE_FLOOR))
+    assert floors_drawn(without) == {}
+    plot = forest.plot(without)
+    assert plot is not None
+    assert "no noise floor" in plot.note
 
 
 def test_an_axis_of_equal_cells_is_no_magnifying_glass(run: Run):

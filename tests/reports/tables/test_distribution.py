@@ -79,3 +79,15 @@ def test_no_more_lanes_are_read_than_a_reader_takes_in_and_both_say_so(monkeypat
     assert plot is not None
     assert table.note.endswith(left_out)
     assert plot.note.endswith(left_out)
+
+
+def test_lanes_share_one_axis_so_that_their_latencies_compare():
+    run = read(GOLDEN)
+    other = next(c for c in run.cells if c.id == FAST)
+    axes = replace(other.axes, threads=1)
+    twice = replace(run, cells=(*run.cells, msgspec.structs.replace(other, axes=axes)))
+    plot = plot_.plot(twice)
+    assert plot is not None
+    limits = [one.get_xlim() for one in plot.figure.axes]
+    assert len(limits) == 2
+    assert len(set(limits)) == 1
