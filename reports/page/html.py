@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -13,9 +14,10 @@ from bench.cells.scenarios import SCENARIOS
 from reports.answers import answers
 from reports.formats import Absent
 from reports.page import answers as answers_
-from reports.page import header, summary
+from reports.page import header, provenance, summary
+from reports.page.provenance import Item
 from reports.plots import samples, style
-from reports.plots.plot import Drawn
+from reports.plots.plot import Drawn, Plot
 from reports.run.missing import Missing, command, missing
 from reports.run.read import Run
 from reports.tables.table import Table, letter, shown
@@ -79,6 +81,11 @@ class PageSection:
     items: tuple[Table | Drawn, ...]
     absent: tuple[Missing, ...] = ()
 
+    @property
+    def made(self) -> tuple[Item, ...]:
+        """Return the items as what their provenance is told of."""
+        return tuple(item if isinstance(item, Table) else item.plot for item in self.items)
+
 
 def environment() -> Environment:
     """Return the templates' environment: everything is escaped unless it is Markup."""
@@ -98,6 +105,7 @@ def environment() -> Environment:
         "group_of": group_of,
         "unbroken": unbroken,
         "sample_says": samples.says,
+        "hidden": samples.HIDDEN,
     }
     return found
 
@@ -138,6 +146,13 @@ def sections(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> list[
 def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
     """Return the page of a run."""
     names = {table.name for table in tables}, {drawn.plot.name for drawn in plots}
+    by_name = {drawn.plot.name: drawn for drawn in plots}
+    glance, people = by_name.get("at_a_glance"), by_name.get("samples")
+    parts = sections(run, tables, plots)
+    # Two figures are drawn apart from their sections: one above all of them, one of photographs.
+    beside = {"runtimes": glance, "people": people}
+    made = {part.key: [*_plots(beside.get(part.key)), *part.made] for part in parts}
+    numbers = provenance.numbers((*_plots(glance), *chain.from_iterable(made.values())))
     return (
         environment()
         .get_template("report.html.j2")
@@ -149,19 +164,25 @@ def render(run: Run, tables: Sequence[Table], plots: Sequence[Drawn]) -> str:
             started=header.started(run),
             header=header.header(run),
             answers=[(one, *answers_.evidence(one, *names)) for one in answers(run)],
-            glance=next((drawn for drawn in plots if drawn.plot.name == "at_a_glance"), None),
+            glance=glance,
+            numbers=numbers,
+            made={key: provenance.made_by(of, numbers) for key, of in made.items()},
             verdict=ladder.verdict(run.parity),
             verdict_status=run.parity.status if run.parity else "absent",
             measured=measurement.verdict(run),
             summary=summary.sentences(run),
-            sections=sections(run, tables, plots),
+            sections=parts,
             samples=[
                 (sample, samples.data_uri(run, sample), samples.panels(sample)) for sample in run.samples
             ],
-            samples_plot=next((d.plot for d in plots if d.plot.name == "samples"), None),
+            samples_plot=people.plot if people else None,
             whole=command(run, "run"),
             made_by=command(run, "report"),
             light=Markup(style.variables(0)),
             dark=Markup(style.variables(1)),
         )
     )
+
+
+def _plots(drawn: Drawn | None) -> list[Plot]:
+    return [drawn.plot] if drawn else []

@@ -12,6 +12,7 @@ from bench.machine.identity import IDENTITY, machine_of_run
 from bench.statistics.samples import counted
 from reports.answers import answers
 from reports.answers.answer import listed
+from reports.page import provenance
 from reports.page.html import environment
 from reports.plots import style
 from reports.run.read import Run
@@ -102,6 +103,8 @@ def _version(run: Run, package: str) -> str:
 def render(found: dict[str, Run], tables: Sequence[tuple[str, list[Table]]], made_by: str) -> str:
     """Return the page of several runs."""
     machines = [{"name": name, "tables": of} for name, of in tables]
+    shown = [runs_table(found), *(table for _, of in tables for table in of)]
+    numbers = provenance.numbers(shown)
     apart = f"These runs are of {len(machines)} machines." if len(machines) > 1 else ""
     return (
         environment()
@@ -111,7 +114,9 @@ def render(found: dict[str, Run], tables: Sequence[tuple[str, list[Table]]], mad
             subject=listed(found),
             apart=apart,
             differ=differ(found),
-            runs=runs_table(found),
+            runs=shown[0],
+            numbers=numbers,
+            made=provenance.made_by(shown, numbers),
             machines=machines,
             made_by=made_by,
             light=Markup(style.variables(0)),

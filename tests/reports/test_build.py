@@ -129,13 +129,33 @@ def test_every_plot_is_inline_described_and_free_of_fixed_colours(page: str):
         assert re.findall(r"#[0-9a-fA-F]{6}\b", body) == []
 
 
-def test_every_table_has_a_caption_that_names_source_command_and_files(page: str):
+def test_every_table_has_a_caption_and_names_its_csv(page: str):
     tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
     assert len(tables) == 19
     assert all("<caption" in table and 'scope="col"' in table and 'scope="row"' in table for table in tables)
-    assert page.count('<p class="source">') == len(tables) + 15
-    for line in re.findall(r'<p class="source">(.*?)</p>', page, re.DOTALL):
-        assert re.search(r"Source: .+ Made by <code>twinpose .+</code>\. Files: (tables|plots)/\w+\.", line)
+    named = re.findall(r'<p class="source">tables/(\w+)\.csv</p>', page)
+    assert named == re.findall(r'<(?:div|details) class="table" id="table-(\w+)"', page)
+
+
+def test_what_made_a_table_or_a_figure_is_said_once_for_all_that_share_it(page: str):
+    said = re.findall(r'<p class="source made">(.*?)</p>', page, re.DOTALL)
+    assert all(re.match(r"Made by <code>twinpose .+?</code>: (Table|Figure)s? \d", one) for one in said)
+    told = [set(re.findall(rf"{kind}s? ([\d, and]+) ", " ".join(said))) for kind in ("Table", "Figure")]
+    counted = [{int(n) for one in of for n in re.findall(r"\d+", one)} for of in told]
+    assert counted == [set(range(1, 20)), set(range(1, 16))]
+    for section in re.findall(r"<section id=.*?</section>", page, re.DOTALL):
+        commands = re.findall(r'class="source made">Made by <code>(.*?)</code>', section)
+        assert len(commands) == len(set(commands))
+    bench = next(one for one in said if "twinpose bench runs/demo</code>" in one)
+    assert bench.count("bench/comparisons.json and bench/bench.json") == 1
+
+
+def test_one_word_and_one_direction_for_ap(page: str):
+    text = re.sub(r"<[^>]+>", "", page)
+    assert text.count("mAP") == 1
+    assert "What the study and the columns of the CSV call mAP is the same number." in text
+    assert "TensorFlow − PyTorch" in text
+    assert "PyTorch − TensorFlow" not in text
 
 
 def test_every_figure_names_the_csv_of_its_data(report: Path, page: str):
