@@ -118,6 +118,10 @@ def _look(
     )
 
 
+TWICE = ", as in the bench before: a quieter machine, then --again"
+ONCE = ": of equal arms one bench in 20 does; --again measures them anew"
+
+
 def noise_validity(floors: Sequence[tuple[str, Sequence[float] | None, str]]) -> tuple[str, list[str]]:
     """Return the verdict of a run and its reasons, of the A/A pairs of its benches in the order measured.
 
@@ -131,11 +135,11 @@ def noise_validity(floors: Sequence[tuple[str, Sequence[float] | None, str]]) ->
         _, interval, why = floors[last]
         if interval is None and last == len(floors) - 1:
             verdict = "FLAGGED" if verdict == "VALID" else verdict
-            reasons.append(f"{name} has no interval against itself: {why}")
+            reasons.append(f"{name} has no interval against itself: {why}; --again measures it anew")
         elif interval is not None and missed[last]:
             of_pair = [place for place in range(last) if floors[place][0] == name]
             twice = any(missed[place] for place in {*of_pair[-1:], *range(max(0, last - 1), last)})
             verdict = "INVALID" if twice or verdict == "INVALID" else "FLAGGED"
             said = f"{name} against itself gives {interval[0]:.4f} to {interval[1]:.4f}, which misses 1"
-            reasons.append(said + (", as in the bench before" if twice else ""))
+            reasons.append(said + (TWICE if twice else ONCE))
     return verdict, reasons

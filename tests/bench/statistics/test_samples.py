@@ -197,6 +197,7 @@ def test_equal_arms_that_differ_flag_a_bench_and_twice_in_succession_invalidate_
     benches: list[tuple[float, float]], expected: str
 ):
     verdict, reasons = noise_floor.noise_validity([("x", interval, "") for interval in benches])
+    assert all("--again" in reason for reason in reasons), "each says what to do"
     assert verdict == expected
     assert len(reasons) == (expected != "VALID")
 
