@@ -8,7 +8,7 @@ from functools import partial
 from bench.cells.cell import TWINS
 from bench.verdicts.ap_differences import ApDifference
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, ap_difference, verb
-from reports.formats import FIRST_LESS_SECOND, TWIN_NAMES, rate, score
+from reports.formats import MINUS, TWIN_NAMES, rate, score
 from reports.run.missing import command
 from reports.run.read import Run
 
@@ -40,7 +40,7 @@ def equally_accurate(run: Run) -> Answer:
     if max(found.ap_a, found.ap_b) < LOW_AP:
         return undecided(said=f"{aps}: below {LOW_AP} AP says nothing", decides="a longer training")
     apart = ap_difference(found.difference or 0.0, found.interval)
-    said = f"{aps}; {FIRST_LESS_SECOND} {apart}{_seeds(run, found)}"
+    said = f"{_aps(found.ap_a, found.ap_b, f' {MINUS} ')}: {apart}{_seeds(run, found)}"
     if found.verdict == "equal":
         return answer(word=f"Yes, within {rate(found.margin or 0.0)}", said=said)
     if found.verdict in WORDS:
@@ -54,9 +54,9 @@ def equally_accurate(run: Run) -> Answer:
     return undecided(decides=f"about {count} seeds,", command=_again(run, count))
 
 
-def _aps(first: float, second: float) -> str:
+def _aps(first: float, second: float, between: str = ", ") -> str:
     names = [TWIN_NAMES[twin] for twin in TWINS]
-    return f"AP {score(first)} {names[0]}, {score(second)} {names[1]}"
+    return f"AP {score(first)} {names[0]}{between}{score(second)} {names[1]}"
 
 
 def _seeds(run: Run, found: ApDifference) -> str:

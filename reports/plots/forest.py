@@ -123,7 +123,9 @@ def _places(found: list[RankedPair]) -> tuple[list[tuple[float, RankedPair]], li
 def _note(found: list[RankedPair], floors: Floors) -> str:
     band = "The band is ±2 %, within which two cells are equivalent. "
     if not floors:
-        return band + "This run has no noise floor: no cell was measured against itself."
+        measured = any(pair.found.set == NOISE_FLOOR for pair in found)
+        why = "its A/A pair is not ranked" if measured else "no cell was measured against itself"
+        return f"{band}This run has no noise floor: {why}."
     named = {pair.found.lane: cells_.heading(pair.a.axes.lane) for pair in found if pair.a}
     said = "; ".join(
         f"{times_interval(*ends)} in {named.get(lane, lane)}" for lane, (_, *ends) in floors.items()

@@ -72,7 +72,7 @@ def test_without_a_ladder_the_command_that_climbs_it_is_named():
 def test_accuracy_is_told_by_the_interval_over_images(verdict: str, word: str, state: str):
     found = accuracy.equally_accurate(shipped(accuracies=(twins(0.323, 0.318, -0.009, 0.016, verdict),)))
     assert (found.word, found.state) == (word, state)
-    said = "AP 0.323 TensorFlow, 0.318 PyTorch; TensorFlow − PyTorch +0.005 [−0.009, +0.016], one seed each."
+    said = "AP 0.323 TensorFlow − 0.318 PyTorch: +0.005 [−0.009, +0.016], one seed each."
     assert found.figures == said
 
 
@@ -91,9 +91,7 @@ def test_over_seeds_the_interval_over_seeds_decides(verdict: str, word: str):
     both = (twins(0.33, 0.318, 0.011, 0.013, "higher"), seeded(verdict))
     found = accuracy.equally_accurate(shipped(accuracies=both))
     assert found.word == word
-    said = (
-        "AP 0.321 TensorFlow, 0.318 PyTorch; TensorFlow − PyTorch +0.003 [−0.015, +0.021], over 3 seeds each."
-    )
+    said = "AP 0.321 TensorFlow − 0.318 PyTorch: +0.003 [−0.015, +0.021], over 3 seeds each."
     assert found.figures == said
 
 

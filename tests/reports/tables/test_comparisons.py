@@ -34,6 +34,7 @@ from reports.words.comparisons import NOT_RANKED
 
 MakeRun = Callable[..., Path]
 OPENVINO = "torch-openvino-ir-fp32-cpu-b1-t2-glibc-latency"
+EAGER = "torch-torch-eager-fp32-cpu-b1-t2-glibc-latency"
 GRAPH = "tf-tf-graph-fp32-cpu-b1-t2-glibc-latency"
 TWINS_ALONE = {"train", "data"}
 """Scenarios whose lanes have the two twins and no other runtime."""
@@ -251,7 +252,12 @@ def test_a_run_without_an_a_a_pair_draws_no_noise_floor_and_says_so(run: Run):
     assert floors_drawn(without) == {}
     plot = forest.plot(without)
     assert plot is not None
-    assert "no noise floor" in plot.note
+    assert "no noise floor: no cell was measured against itself" in plot.note
+    spoilt = with_cell(run, f"{EAGER}-again", validity=Validity("INVALID", ["IQR is 40% of the median"]))
+    assert floors_drawn(spoilt) == {}
+    plot = forest.plot(spoilt)
+    assert plot is not None
+    assert "no noise floor: its A/A pair is not ranked" in plot.note
 
 
 def test_an_axis_of_equal_cells_is_no_magnifying_glass(run: Run):
