@@ -1,4 +1,4 @@
-"""The described device of every runner that a round finds."""
+"""The described device of every runner that a round finds, and cells that no busy machine spoils."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from described_device import Device, offer, readings
 
 from bench.machine import conditions, energy, thread_pools
+from bench.rounds import null_cost
 from bench.scenarios import network, pipeline
 from bench.scenarios import round as round_
+from bench.statistics import validity
 
 
 @pytest.fixture
@@ -33,3 +35,10 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     before = cv2.getNumThreads()
     yield made
     cv2.setNumThreads(before)
+
+
+@pytest.fixture
+def a_busy_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every cell for valid: an invalid one is not ranked, whatever this test is about."""
+    monkeypatch.setattr(null_cost, "NULL_WINDOW_S", {"warmup_s": 0.01, "measured_s": 0.05})
+    monkeypatch.setattr(validity, "cell_validity", lambda *_: validity.Validity())
