@@ -69,6 +69,11 @@ def test_a_missing_image_is_the_users_error(tmp_path: Path, workers: int) -> Non
     assert str(refused.value) == f"cannot read {missing}: {problem}"
 
 
+def test_no_thread_tunes_what_is_fixed(instances: coco.Dataset) -> None:
+    """Its sleep, twice as long each time, could end after the epoch: the iterator waited for it."""
+    assert data.Loader(instances, twins.tiny(), 2)._options().autotune.enabled is False
+
+
 def test_this_process_warps_on_one_thread_too(instances: coco.Dataset) -> None:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(3)
