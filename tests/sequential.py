@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from bench.cells.protocol import MOST_ROUNDS, PROFILES
+from bench.run.results import ENOUGH
 from bench.statistics.paired import ALPHA, MARGIN
 from bench.statistics.stopping import LOOKING, POWER, StoppingRule
 
@@ -35,13 +36,18 @@ class Looks:
     freedom: int
 
     @staticmethod
-    def of(logs: np.ndarray, first_look: int = FIRST) -> Looks:
-        """Return the looks after each round, paid for since the first look."""
-        n = np.arange(1, logs.shape[2] + 1)
-        mean = np.cumsum(logs, axis=2) / n
-        squares = np.cumsum(logs**2, axis=2) - n * mean**2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return Looks(mean, np.sqrt(np.maximum(squares, 0) / (n - 1) / n), first_look - 1)
+    def of(logs: np.ndarray, first_look: int = FIRST, quiet: np.ndarray | None = None) -> Looks:
+        """Return the looks after each round, paid for since the first look.
+
+        quiet: which passes of a pair nobody disturbed, of logs' shape: they alone count where enough.
+        """
+        every = np.ones_like(logs)
+        mean, error = _moments(logs, every)
+        if quiet is not None:
+            enough = np.cumsum(quiet, axis=2) >= ENOUGH
+            mean_of_quiet, error_of_quiet = _moments(logs, quiet)
+            mean, error = np.where(enough, mean_of_quiet, mean), np.where(enough, error_of_quiet, error)
+        return Looks(mean, error, first_look - 1)
 
     def at(self, n: np.ndarray) -> Looks:
         """Return the looks after n (benches,) rounds."""
@@ -86,6 +92,15 @@ class Looks:
     def wrong(self, truth: np.ndarray | float = 0.0) -> np.ndarray:
         """Whether a verdict (benches, pairs) tells arms apart that are equal, or turns a difference round."""
         return self.different & ((truth == 0) | (np.sign(self.mean) != np.sign(truth)))
+
+
+def _moments(logs: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard error of the rounds so far that are kept (1 or 0), after each round."""
+    n = np.cumsum(kept, axis=2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.cumsum(logs * kept, axis=2) / n
+        squares = np.cumsum(logs**2 * kept, axis=2) - n * mean**2
+        return mean, np.sqrt(np.maximum(squares, 0) / (n - 1) / n)
 
 
 def stop(looks: Looks, family: int, rule: StoppingRule = RULE, looking: float = LOOKING) -> np.ndarray:

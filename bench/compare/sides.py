@@ -177,8 +177,8 @@ def _of_cell(
 
 
 def round_values(result: CellResult) -> tuple[float, ...]:
-    """Return the figure of each round of a cell."""
-    values = [one.value for one in result.rounds if one.value is not None]
+    """Return the figure of each round of a cell that counts."""
+    values = [one.value for one in result.counting if one.value is not None]
     timed = SCENARIOS[result.axes.scenario].timed
     return tuple(value for value in values if np.isfinite(value) and (value > 0 or not timed))
 

@@ -84,8 +84,8 @@ def _paragraphs(found: ComparedRuns, across_machines: bool) -> list[Paragraph]:
 def _sight(found: ComparedRuns) -> list[str]:
     """Return what each side's bench can see, where its A/A pair told."""
     seen = {side.upper(): share for side, share in found.resolution.items() if share is not None}
-    said = ", ".join(f"{side} from {difference(share)}" for side, share in seen.items())
-    return [f"Sees differences: {said}."] if said else []
+    said = ", ".join(f"{side} below {difference(share)}" for side, share in seen.items())
+    return [f"Sees nothing: {said}."] if said else []
 
 
 def _in_terminal(one: Paragraph) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -115,9 +113,8 @@ def from_a_queue(start: Callable[[Callable[[Any], None]], None], server: Server)
     while (query := inbox.get()) is not None:
         server.answer([query])
         if server.error is not None:
-            # The schedule may last for minutes yet, and nothing calls it off. The process will be left
+            # The schedule may last for minutes yet, and nothing calls it off: the worker leaves the process
             # without C++ destructors, which would pull the memory from under the test.
-            atexit.register(os._exit, 0)
             raise server.error
     thread.join()
     if errors:

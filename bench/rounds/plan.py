@@ -251,7 +251,7 @@ class Agenda:
 
     def _is_unsettled(self, pair: Pair) -> bool:
         """Return whether the protocol measures a pair on: up to its last round, until it is settled."""
-        protocol, rounds = self.plan.basis.matrix.protocol, len(pair.a_values)
+        protocol, rounds = self.plan.basis.matrix.protocol, pair.shared
         if not protocol.is_sequential or rounds >= protocol.rounds_max:
             return False
         if pair.unfit:  # too many rounds of a cell are INVALID so far
@@ -269,4 +269,4 @@ class Agenda:
             return False
         upto = asked.rounds + asked.passes
         rule = StoppingRule(self.plan.basis.matrix.protocol.rounds, upto, family=asked.family)
-        return not rule.is_over([(pair.a_values, pair.b_values)], len(pair.a_values))
+        return not rule.is_over([(pair.a_values, pair.b_values)], pair.shared)

@@ -21,6 +21,8 @@ class Repeats:
     planned: int
     """Timed rounds that the bench is to measure at least."""
     rounds_s: float = 0.0
+    count: int = 0
+    """Rounds so far."""
     repeats_s: float = 0.0
     in_vain: int = 0
     """Rounds in succession that stayed disturbed."""
@@ -29,9 +31,13 @@ class Repeats:
 
     @property
     def room_s(self) -> float:
-        """Return how long the next round may wait and repeat, of what the rounds take at least."""
-        least_s = self.planned * (self.protocol.warmup_s + self.protocol.measured_s)
-        return max(0.0, self.rounds_s, least_s) - self.repeats_s
+        """Return how long the next round may wait and repeat, of what the planned rounds take.
+
+        That is as many as the mean of those so far, and before any at least their windows.
+        """
+        least_s = self.protocol.warmup_s + self.protocol.measured_s
+        each_s = self.rounds_s / self.count if self.count else least_s
+        return max(0.0, self.rounds_s, self.planned * each_s) - self.repeats_s
 
     @property
     def quiet_s(self) -> float:
@@ -45,6 +51,7 @@ class Repeats:
     def add(self, made: Round) -> list[str]:
         """Count a round; return what is to be told now, each once: NO_ROOM, NO_TIME_LEFT, NEVER_QUIET."""
         self.rounds_s += made.wall_s - made.repeats_s
+        self.count += 1
         self.repeats_s += made.repeats_s
         self.in_vain = self.in_vain + 1 if made.disturbances else 0
         found = {

@@ -29,6 +29,9 @@ SCHEMA = 2
 RUN_SCHEMA = 1
 """Of run.json."""
 
+ENOUGH = 4
+"""Undisturbed rounds of a cell, or passes of a pair, beside which disturbed ones do not count."""
+
 
 class Try(msgspec.Struct, frozen=True, kw_only=True):
     """A window of a round that was measured and does not count: it was disturbed."""
@@ -120,11 +123,22 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of `Protocol` by which its last round was measured; {} of an older version."""
     rounds: list[Round] = []
     stats: dict[str, Any] = {}
-    """Over all rounds together: "value", the geometric mean of theirs, is what is printed and compared."""
+    """Over all rounds that count: "value", the geometric mean of theirs, is what is printed and compared."""
     validity: Validity = Validity()
     certificate_id: str | None = None
     command: str
     """The command that measures this cell again."""
+
+    @property
+    def counting(self) -> list[Round]:
+        """Return the rounds that its figures are of: the undisturbed ones where they are enough, else all."""
+        return counting(self.rounds)
+
+
+def counting(rounds: list[Round]) -> list[Round]:
+    """Return which of a cell's rounds count: whether others disturbed one is told by its conditions alone."""
+    quiet = [one for one in rounds if not one.disturbances]
+    return quiet if len(quiet) >= ENOUGH else rounds
 
 
 def folder(run: Path) -> Path:
@@ -189,9 +203,9 @@ def _with_one_figure(result: CellResult) -> None:
     """
     for name, shown in result.stats.items():
         if isinstance(shown, dict) and "p50" in shown:
-            medians = [one.stats.get(name, {}).get("p50") for one in result.rounds]
+            medians = [one.stats.get(name, {}).get("p50") for one in result.counting]
             if name == "latency_ms" and not all(medians):
-                medians = [one.value for one in result.rounds]
+                medians = [one.value for one in result.counting]
             if medians and all(medians):
                 shown["p50"] = geometric_mean(medians)
 

@@ -76,15 +76,15 @@ def cell_validity(
     rounds: Sequence[Validity],
     steady: Sequence[Steadiness] = (),
     half_width: float | None = None,
-    wanted: int = 0,
+    measured_of: tuple[int, int] = (0, 0),
 ) -> Validity:
     """Return the verdict on a cell, of those on its rounds and of how steady they were.
 
     INVALID when at least half of the rounds are; FLAGGED when any is not VALID (but for a kind that is only
     recorded where fewer than half have it), when at least half spread above 10 %, when they drift alike,
     beyond what the interval knows (half_width: how far it reaches above its middle; None without one), or
-    when there are fewer than wanted. Doubts that differ in their numbers alone become a line with the
-    largest, and with what to do: "3 of 7 rounds: IQR is up to 14.0% of the median (...)".
+    when fewer are measured than are wanted (measured_of). Doubts that differ in their numbers alone become
+    a line with the largest, and with what to do: "3 of 7 rounds: IQR is up to 14.0% of the median (...)".
     """
     if not rounds:
         return Validity.of(doubt("no round"))
@@ -93,8 +93,8 @@ def cell_validity(
     found = [_of_rounds([*kind.values()], len(rounds)) for kind in by_kind(counting)]
     found += [] if invalid else _widely_spread(steady)
     found += _drifting_alike(steady, half_width)
-    missing = doubt("rounds missing", len(rounds), wanted)
-    found += [(missing.text, missing)] if len(rounds) < wanted else []
+    missing = doubt("rounds missing", *measured_of)
+    found += [(missing.text, missing)] if measured_of[0] < measured_of[1] else []
     verdict = "INVALID" if invalid else "FLAGGED" if found else "VALID"
     said = [f"{text} ({cure})" if (cure := KINDS[one.kind].what_to_do) else text for text, one in found]
     return Validity(verdict, said, [one for _, one in found])

@@ -11,7 +11,7 @@ import numpy as np
 from bench.cells.cell import Cell
 from bench.cells.protocol import Protocol
 from bench.cells.scenarios import SCENARIOS
-from bench.run.results import Round
+from bench.run.results import Round, counting
 from bench.statistics import paired
 from bench.statistics import samples as samples_
 from bench.statistics import validity as validity_
@@ -24,18 +24,21 @@ BESIDE = {"device_ms": "device_ns", "device_block_ms": "device_block_ns", "step_
 def figures(
     cell: Cell, protocol: Protocol, rounds: list[Round], samples: Sequence[Mapping[str, np.ndarray]]
 ) -> dict[str, Any]:
-    """Return a cell's stats over its rounds; {} without any.
+    """Return a cell's stats over those of its rounds that count; {} without any.
 
-    samples: raw nanoseconds of each round, by name. "value" is the cell's one figure: the geometric mean of
-    the rounds' values, which are medians or rates; "interval" is its 95 % t interval over rounds, null with
-    fewer than two. Where it is a time it stands as "p50" of latency_ms too. "nulls" has why a pooled
-    percentile is null: "p99" of latency_ms, "step_ms.p99" of another.
+    samples: raw nanoseconds of each round, by name, or [] without any. "value" is the cell's one figure:
+    the geometric mean of the rounds' values, which are medians or rates; "interval" is its 95 % t interval
+    over rounds, null with fewer than two. Where it is a time it stands as "p50" of latency_ms too. "nulls"
+    has why a pooled percentile is null: "p99" of latency_ms, "step_ms.p99" of another.
     """
     if not rounds:
         return {}
     asked = SCENARIOS[cell.scenario]
     if not asked.timed:
         return dict(rounds[-1].stats)
+    kept = [one.number for one in counting(rounds)]
+    samples = [raw for one, raw in zip(rounds, samples, strict=False) if one.number in kept]
+    rounds = counting(rounds)
     values = [one.value for one in rounds if one.value]
     found: dict[str, Any] = {**_merged([one.stats for one in rounds]), **_figure(values)}
     if not asked.less_is_faster:
@@ -112,13 +115,15 @@ def _percentiles(
 
 
 def validity(rounds: list[Round], wanted: int) -> Validity:
-    """Return a cell's verdict from its rounds'; rounds that are missing flag it.
+    """Return a cell's verdict from those of its rounds that count; rounds that are missing flag it.
 
     How a round that others disturbed drifted and spread is no other reason.
     """
+    measured, rounds = len(rounds), counting(rounds)
     steady = [known for one in rounds if not one.disturbances and (known := _steadiness(one))]
     reach = _half_width(rounds) if steady else None
-    return validity_.cell_validity([one.validity for one in rounds], steady, reach, wanted)
+    verdicts = [one.validity for one in rounds]
+    return validity_.cell_validity(verdicts, steady, reach, (measured, wanted))
 
 
 def _half_width(rounds: list[Round]) -> float | None:

@@ -18,7 +18,7 @@ from bench.cells.cell import Lane
 from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run import results
-from bench.run.results import CellResult
+from bench.run.results import ENOUGH, CellResult, Round
 from bench.statistics import paired
 from bench.statistics.paired import Ratio
 from pose.files import write_json
@@ -67,13 +67,17 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Pair:
-    """Two cells of a lane and the figures (n,) of the rounds that they share."""
+    """Two cells of a lane and the figures (n,) of their rounds in the passes that count."""
 
     set: str
     a: CellResult
     b: CellResult
     a_values: tuple[float, ...]
     b_values: tuple[float, ...]
+    shared: int
+    """Passes that both had a round of: those that count are the undisturbed ones where they are enough."""
+    disturbed: int
+    """Passes that count in which others disturbed one of the two."""
 
     @property
     def first_look(self) -> int | None:
@@ -105,13 +109,16 @@ class Pair:
             return self.unfit
         rounds = (len(self.a.rounds), len(self.b.rounds))
         why = "measured in different passes" if min(rounds) >= 2 else "too few rounds"
-        return f"{why}; {rounds[0]} and {rounds[1]} rounds share {len(self.a_values)}, expected at least 2"
+        return f"{why}; {rounds[0]} and {rounds[1]} rounds share {self.shared}, expected at least 2"
 
     @property
     def doubts(self) -> str | None:
-        """What is flagged about the two cells."""
+        """What is flagged about the two cells, or disturbed about their passes."""
         flagged = [cell for cell in (self.a, self.b) if cell.validity.verdict == "FLAGGED"]
-        return "; ".join(f"{cell.id}: {', '.join(cell.validity.reasons)}" for cell in flagged) or None
+        said = [f"{cell.id}: {', '.join(cell.validity.reasons)}" for cell in flagged]
+        if self.disturbed and not flagged:
+            said.append(f"others disturbed {self.disturbed} of the {len(self.a_values)} passes of the two")
+        return "; ".join(said) or None
 
 
 def compare_lanes(cells: Iterable[CellResult]) -> list[Comparison]:
@@ -195,12 +202,15 @@ def _noise_pairs(members: Sequence[CellResult]) -> Iterator[Pair]:
 def _pair(name: str, a: CellResult, b: CellResult) -> Pair:
     of_a, of_b = _by_pass(a), _by_pass(b)
     shared = [key for key in of_a if key in of_b]
-    return Pair(name, a, b, tuple(of_a[key] for key in shared), tuple(of_b[key] for key in shared))
+    quiet = [key for key in shared if not (of_a[key].disturbances or of_b[key].disturbances)]
+    kept = quiet if len(quiet) >= ENOUGH else shared
+    a_values, b_values = (tuple(of[key].value or 0.0 for key in kept) for of in (of_a, of_b))
+    return Pair(name, a, b, a_values, b_values, len(shared), len(set(kept) - set(quiet)))
 
 
-def _by_pass(cell: CellResult) -> dict[str, float]:
-    """Return the rounds' figures by pass."""
-    return {one.pass_: one.value for one in cell.rounds if one.pass_ and one.value is not None}
+def _by_pass(cell: CellResult) -> dict[str, Round]:
+    """Return the rounds that have a figure, by pass."""
+    return {one.pass_: one for one in cell.rounds if one.pass_ and one.value is not None}
 
 
 def _bare(pair: Pair) -> Comparison:

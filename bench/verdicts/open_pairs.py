@@ -31,8 +31,10 @@ class OpenPair:
     b: str
     rounds: int
     """That both share."""
+    counting: int
+    """Of these, those that their ratio is of."""
     needed: float
-    """Rounds after which they are decided in four benches of five; infinity for never."""
+    """Such rounds after which they are decided in four benches of five; infinity for never."""
     family: float
     """Among how many pairs they are to be decided, as Holm counts them now."""
     within: float
@@ -48,7 +50,7 @@ class OpenPair:
     @property
     def passes(self) -> int:
         """Return how many further passes would decide it; of one that is in reason."""
-        return max(1, math.ceil(self.needed) - self.rounds)
+        return max(1, math.ceil(self.needed) - self.counting)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ def _open(pair: Pair, found: Comparison) -> OpenPair:
         lane=found.lane,
         a=found.a,
         b=found.b,
-        rounds=ratio.n,
+        rounds=pair.shared,
+        counting=ratio.n,
         needed=rounds_needed(pair.a_values, pair.b_values, pair.first_look, family),
         family=family,
         within=max(ratio.high, 1 / ratio.low) - 1,

@@ -8,7 +8,7 @@ from functools import partial
 from bench.cells.cell import TWINS
 from bench.verdicts.ap_differences import ApDifference
 from reports.answers.answer import NOT_DECIDED, Answer, Evidence, ap_difference, verb
-from reports.formats import MINUS, TWIN_NAMES, rate, score
+from reports.formats import TWIN_NAMES, rate, score
 from reports.run.missing import command
 from reports.run.read import Run
 
@@ -40,11 +40,14 @@ def equally_accurate(run: Run) -> Answer:
     if max(found.ap_a, found.ap_b) < LOW_AP:
         return undecided(said=f"{aps}: below {LOW_AP} AP says nothing", decides="a longer training")
     apart = ap_difference(found.difference or 0.0, found.interval)
-    said = f"{_aps(found.ap_a, found.ap_b, f' {MINUS} ')}: {apart}{_seeds(run, found)}"
+    said = f"{aps}, difference {apart}{_seeds(run, found)}"
     if found.verdict == "equal":
         return answer(word=f"Yes, within {rate(found.margin or 0.0)}", said=said)
     if found.verdict in WORDS:
         return answer(word=WORDS[found.verdict], said=said)
+    if found.interval[0] > 0 or found.interval[1] < 0:
+        questions = sum(one.p_holm is not None for one in run.accuracies)
+        said += f"; 0 is left out, but not by enough for {questions} questions at once (Holm)"
     undecided = partial(undecided, word="Not told apart", said=said)
     if run.imported:
         return undecided(decides="more validation images")
@@ -54,9 +57,9 @@ def equally_accurate(run: Run) -> Answer:
     return undecided(decides=f"about {count} seeds,", command=_again(run, count))
 
 
-def _aps(first: float, second: float, between: str = ", ") -> str:
+def _aps(first: float, second: float) -> str:
     names = [TWIN_NAMES[twin] for twin in TWINS]
-    return f"AP {score(first)} {names[0]}{between}{score(second)} {names[1]}"
+    return f"AP {score(first)} {names[0]}, {score(second)} {names[1]}"
 
 
 def _seeds(run: Run, found: ApDifference) -> str:

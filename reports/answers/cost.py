@@ -14,7 +14,7 @@ from reports.run.read import Run
 from reports.words import cells
 
 OPENVINO = RUNTIMES["openvino"]
-COSTS = {"equal": "no AP lost within {}", "higher": "no AP lost", "lower": "lower AP"}
+COSTS = {"equal": "AP kept within {}", "higher": "no AP lost", "lower": "lower AP"}
 """By the verdict on AP against the twin's own framework: what a precision costs; {} is the margin."""
 
 
@@ -56,7 +56,7 @@ def _rank(one: Option) -> tuple[int, float]:
 
 
 def _word(one: Option) -> str:
-    """Return a precision with what it costs: fp32, no AP lost within 0.001."""
+    """Return a precision with what it costs: fp32, AP kept within 0.001."""
     verdict, margin = (one.ap.verdict, one.ap.margin) if one.ap else (None, None)
     cost = COSTS.get(verdict or "", "not decided").format(rate(margin or 0.0))
     return f"{one.cell.axes.precision}, {cost}"
@@ -67,7 +67,7 @@ def _said(run: Run, one: Option, against: Option | None) -> str:
     by = faster(run, one.cell, against.cell) if against and against is not one else None
     ap = ""
     if one.ap is not None and one.ap.interval is not None and one.ap.difference is not None:
-        ap = f"AP {ap_difference(one.ap.difference, one.ap.interval)}"
+        ap = f"ΔAP {ap_difference(one.ap.difference, one.ap.interval)}"
     if by is None or against is None:
         return ap or "no interval yet"
     value, low, high = by[0]

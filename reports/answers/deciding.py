@@ -42,7 +42,8 @@ def remedy(run: Run, pairs: Iterable[tuple[CellResult, CellResult]] | None = Non
     passes = counted(sum(left.passes.values()), "more pass", "more passes")
     decides = f"about {passes}, {seconds(left.seconds)},"
     if beyond := count - len(left.decidable):
-        decides = f"a quieter machine for {beyond} of {count} open pairs; for the others {decides}"
+        rest = "other" if len(left.decidable) == 1 else "others"
+        decides = f"a quieter machine for {beyond} of {count} open pairs; for the {rest} {decides}"
     return decides, " && ".join(verb(run, "bench", asks) for asks in left.commands)
 
 

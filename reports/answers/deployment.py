@@ -90,7 +90,7 @@ def faster(run: Run, a: CellResult, b: CellResult) -> tuple[Ratio, bool] | None:
         by = ranking.speedup(a, b)
         if by is not None:
             return by, ranking.verdict(a, b) in {"faster", "slower"}
-    arms = [[one.value for one in cell.rounds if one.value] for cell in (a, b)]
+    arms = [[one.value for one in cell.counting if one.value] for cell in (a, b)]
     if min(map(len, arms)) < 2:
         return None
     found = unpaired.differences([(arms[0], arms[1])], (a.first_look, b.first_look))[0]

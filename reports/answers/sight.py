@@ -8,6 +8,7 @@ from functools import partial
 from bench.doubts import Doubt, by_kind, largest
 from bench.run.results import CellResult
 from bench.statistics.samples import counted
+from bench.verdicts.comparisons import NOISE_FLOOR
 from bench.verdicts.disturbed_rounds import disturbed_rounds
 from bench.verdicts.noise_floor import difference
 from reports.answers.answer import Answer, Evidence, capital, listed, sentences, verb
@@ -15,8 +16,11 @@ from reports.answers.deciding import remedy
 from reports.formats import device
 from reports.run.missing import missing
 from reports.run.read import Run
-from reports.words import certification, comparisons, measurement
+from reports.words import cells, certification, comparisons, measurement
 from reports.words.comparisons import NOT_RANKED
+
+MOST_NAMED = 4
+"""Open pairs: of more, the table tells."""
 
 
 def how_sure(run: Run) -> Answer:
@@ -43,9 +47,9 @@ def how_sure(run: Run) -> Answer:
         )
         said = sentences((why, said))
         return answer(word="Not known", said=said, decides=decides, command=more, state="open")
-    word = f"Sees differences from {difference(noise.resolution)}"
+    word = f"Sees nothing below {difference(noise.resolution)}"
     of = {cell.axes.scenario for cell in run.cells if cell.axes.replica}
-    said = sentences((f"So far was a cell of {listed(sorted(of))} from itself", said)) if of else said
+    said = sentences((f"A cell of {listed(sorted(of))} may be that far from itself", said)) if of else said
     decides, more = remedy(run)
     answer = partial(answer, word=word, said=said, decides=decides, command=more)
     return answer(state="open" if noise.verdict == "FLAGGED" else "decided")
@@ -57,7 +61,19 @@ def _decided(run: Run) -> str:
     if not total:
         return "No two cells were compared"
     decided = total - counts["inconclusive"] - counts[NOT_RANKED]
-    return f"{decided} of {total} comparisons decided"
+    return f"{decided} of {total} comparisons decided{_open(run)}"
+
+
+def _open(run: Run) -> str:
+    """Return which pairs are inconclusive, by their lanes' scenarios; "" for none or too many."""
+    pairs = [one for one in comparisons.pairs(run) if one.found.set != NOISE_FLOOR]
+    left = [one.found for one in pairs if one.verdict == "inconclusive"]
+    names = {cell.id: cells.name(cell.axes) for cell in run.cells}
+    found: dict[str, list[str]] = {}
+    for one in left if len(left) <= MOST_NAMED else ():
+        found.setdefault(f"{names[one.a]} against {names[one.b]}", []).append(one.scenario)
+    said = [f"{who} ({', '.join(dict.fromkeys(scenarios))})" for who, scenarios in found.items()]
+    return f"; open: {listed(said)}" if said else ""
 
 
 def _disturbed(run: Run) -> str:

@@ -12,8 +12,11 @@ from reports.answers.ranking import Ranking, figure, rankings, uncertified
 from reports.formats import device, times, times_interval
 from reports.run.read import Run
 from reports.words import cells, measurement
+from reports.words.comparisons import UNLIKE
 
 UNCERTIFIED = "timed without a certificate"
+SETTLED = (*UNLIKE, "equivalent")
+"""Verdicts on a pair."""
 
 
 def fastest_at_batch_1(run: Run) -> Answer:
@@ -58,7 +61,7 @@ def _one(run: Run, ranking: Ranking) -> tuple[bool, str, str]:
     """Return of a lane whether it is decided, the word that says who won, and the figures."""
     best, rivals = ranking.leaders[0], ranking.rivals
     lane = f"batch {ranking.lane.batch}, " if ranking.lane.batch > 1 else ""
-    has = f"{lane}{figure(best)}"
+    has = f"{lane}{figure(best)} in fp32"
     doubt = "".join((_left_out(ranking), f"; {UNCERTIFIED}" if uncertified(run, ranking) else ""))
     if len(ranking.leaders) == 1:
         return False, NOT_DECIDED, f"Only {ranking.named(best)} may be ranked, {has}{doubt}"
@@ -84,9 +87,12 @@ def _left_out(ranking: Ranking) -> str:
 
 
 def against_baseline(ranking: Ranking) -> list[str]:
-    """Return how many times faster than the baseline each leader is, as the figures have it."""
+    """Return how many times faster than the baseline each leader is, the first than the second too."""
     baseline, first = ranking.baseline, ranking.leaders[0]
     said = ["the baseline" if baseline is first else _times(ranking, first, baseline)]
+    second = ranking.leaders[1]
+    if ranking.verdict(first, second) in SETTLED and baseline not in (first, second):
+        said[0] = f"{_times(ranking, first, second)} and {said[0]}"
     others = [one for one in ranking.leaders[1:] if one is not baseline]
     return said + [_times(ranking, one, baseline, named=ranking.named(one)) for one in others]
 
@@ -99,4 +105,5 @@ def _times(ranking: Ranking, a: CellResult, b: CellResult, named: str | None = N
     value, low, high = found
     by = f" {times_interval(low, high)}"
     said = times(value, high - low)
-    return f"{named} {said}{by}" if named else f"{said} {ranking.named(b)}{by}"
+    open_ = "" if ranking.verdict(a, b) in SETTLED else ", open"
+    return f"{named} {said}{by}{open_}" if named else f"{said} {ranking.named(b)}{by}{open_}"

@@ -46,9 +46,9 @@ def plot(run: Run) -> Plot | None:
     return Plot(
         name="at_a_glance",
         title="The runtimes at a glance",
-        note="How many times faster than the baseline, the line at 1, with its 95 % interval: right is "
-        "faster. Verdicts are corrected for all comparisons, so that an interval "
-        f"which leaves out 1 may be hollow. Compare within a panel only. {bare}".strip(),
+        note="Speed as a multiple of the baseline's, the line at 1, with the 95 % interval of that pair "
+        "alone: right is faster. Verdicts are corrected for all comparisons, so that a mark may be hollow "
+        f"whose interval leaves out 1. Compare within a panel only. {bare}".strip(),
         command=command(run, "bench"),
         source="bench/comparisons.json and bench/cells/*.json",
         figure=drawn,

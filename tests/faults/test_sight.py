@@ -123,9 +123,9 @@ def test_compare_says_what_each_side_sees() -> None:
         a="A", b="B", kind="run", fail_over=0, machine=[], environment=[], protocol=[], recipe=[], rows=[],
         only_in_b=[], turned=[], resolution={"a": 0.031, "b": 1.5},
     )  # fmt: skip
-    assert "Sees differences: A from 3.1 %, B from a factor of 2.5." in compare_text.text(made)
+    assert "Sees nothing: A below 3.1 %, B below a factor of 2.5." in compare_text.text(made)
     unknown = msgspec.structs.replace(made, resolution={"a": None, "b": None})
-    assert "Sees differences" not in compare_text.text(unknown)
+    assert "Sees nothing" not in compare_text.text(unknown)
 
 
 def test_the_bench_s_closing_lines_say_what_it_sees() -> None:

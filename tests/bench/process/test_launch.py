@@ -136,6 +136,14 @@ def test_a_child_that_hangs_is_ended_with_its_own_children(tmp_path: Path) -> No
     until(lambda: all(map(gone, map(int, pids.read_text().split()))))
 
 
+@pytest.mark.parametrize("children", [0, 1])
+def test_a_child_is_taken_down_in_order_only_where_it_has_children(tmp_path: Path, children: int) -> None:
+    """What a framework does at its exit takes a second, and can crash; a loader ends its workers there."""
+    marks = tmp_path / "marks"
+    assert run("ends", {"marks": marks, "children": children}, tmp_path).status == "ok"
+    assert marks.exists() is bool(children)
+
+
 def test_a_child_above_its_memory_limit_is_ended(tmp_path: Path) -> None:
     outcome = run("eats_memory", {}, tmp_path, memory_limit_bytes=300 * 2**20, timeout_s=30)
     assert outcome.status == "oom"

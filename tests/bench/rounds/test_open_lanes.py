@@ -242,7 +242,7 @@ def test_a_pair_is_measured_on_by_what_measured_it_last_and_by_no_narrower_selec
 
 
 def test_pairs_of_two_benches_have_a_command_each() -> None:
-    pair = open_pairs.OpenPair("lane", "a", "b", rounds=10, needed=12.0, family=3.0, within=0.08)
+    pair = open_pairs.OpenPair("lane", "a", "b", rounds=10, counting=10, needed=12.0, family=3.0, within=0.08)
     other = replace(pair, lane="another", asks=("-k", "throughput and b4"))
     left = open_pairs.Outlook((pair, other, replace(other, a="c")), {"lane": 10.0, "another": 5.0})
     assert left.text("twinpose bench RUN") == [

@@ -182,7 +182,7 @@ def test_a_bench_ends_with_what_is_open_what_it_would_cost_and_what_to_type(run_
     left = whole_bench(run_folder, two_arms(), only="torch and latency")
     lane = two_arms().cells[0].lane.id
     asks = bench_file.required(run_folder).sessions[-1].asks
-    pair = OpenPair(lane, "a", "b", rounds=10, needed=15.2, family=3.0, within=0.08, asks=asks)
+    pair = OpenPair(lane, "a", "b", rounds=10, counting=10, needed=15.2, family=3.0, within=0.08, asks=asks)
     text = text_.summary(replace(left, outlook=Outlook((pair,), {lane: 20.0})), run_folder)
     command = f"twinpose bench {run_folder} -k 'torch and latency' --uncertified --more"
     assert f"\n1 pair open; about 6 more passes, 2 minutes: {command}\n" in text

@@ -72,8 +72,16 @@ def test_without_a_ladder_the_command_that_climbs_it_is_named():
 def test_accuracy_is_told_by_the_interval_over_images(verdict: str, word: str, state: str):
     found = accuracy.equally_accurate(shipped(accuracies=(twins(0.323, 0.318, -0.009, 0.016, verdict),)))
     assert (found.word, found.state) == (word, state)
-    said = "AP 0.323 TensorFlow − 0.318 PyTorch: +0.005 [−0.009, +0.016], one seed each."
+    said = "AP 0.323 TensorFlow, 0.318 PyTorch, difference +0.005 [−0.009, +0.016], one seed each."
     assert found.figures == said
+
+
+def test_an_interval_without_zero_that_is_undecided_says_why():
+    many = [twins(0.322, 0.342, -0.034, -0.001, "inconclusive")] * 3
+    judged = tuple(msgspec.structs.replace(one, p_holm=0.12) for one in many)
+    found = accuracy.equally_accurate(shipped(accuracies=judged))
+    said = "[−0.034, −0.001], one seed each; 0 is left out, but not by enough for 3 questions at once (Holm)."
+    assert found.figures.endswith(said)
 
 
 def seeded(verdict: str, needed: int | None = None) -> ApDifference:
@@ -91,7 +99,7 @@ def test_over_seeds_the_interval_over_seeds_decides(verdict: str, word: str):
     both = (twins(0.33, 0.318, 0.011, 0.013, "higher"), seeded(verdict))
     found = accuracy.equally_accurate(shipped(accuracies=both))
     assert found.word == word
-    said = "AP 0.321 TensorFlow − 0.318 PyTorch: +0.003 [−0.015, +0.021], over 3 seeds each."
+    said = "AP 0.321 TensorFlow, 0.318 PyTorch, difference +0.003 [−0.015, +0.021], over 3 seeds each."
     assert found.figures == said
 
 
@@ -135,7 +143,7 @@ def test_imported_weights_are_no_seeds():
 
 def test_sight_is_as_far_as_the_interval_of_a_cell_against_itself_reaches():
     found = sight.how_sure(shipped())
-    assert (found.word, found.state) == ("Sees differences from 3 %", "decided")
+    assert (found.word, found.state) == ("Sees nothing below 3 %", "decided")
     assert found.figures.startswith(
         "6 of 6 comparisons decided. 0 of 12 rounds measured again. 0 of 8 cells are flagged"
     )

@@ -44,15 +44,27 @@ def test_the_fastest_runtime_beats_every_other_and_is_held_against_the_common_on
     found = at_batch_1(shipped())
     assert (found.word, found.state, found.command) == ("OpenVINO", "decided", "")
     assert found.figures == (
-        "10.0 ms, 2.00× PyTorch eager [1.90, 2.10]; ONNX Runtime 1.33× [1.27, 1.40]; "
+        "10.0 ms in fp32, 1.50× ONNX Runtime [1.43, 1.58] and 2.00× PyTorch eager [1.90, 2.10]; "
+        "ONNX Runtime 1.33× [1.27, 1.40]; "
         "TensorFlow graph 0.80× [0.76, 0.84]."
     )
+
+
+def test_what_is_open_is_said_beside_its_figure_and_named_at_the_end():
+    told = other_verdict(shipped(), KERAS, TORCH, 0.9, "inconclusive")
+    assert "; TensorFlow graph 0.90× [" in at_batch_1(told).figures
+    assert at_batch_1(told).figures.endswith("], open.")
+    said = "5 of 6 comparisons decided; open: TensorFlow graph against PyTorch eager (latency)."
+    assert sight.how_sure(told).figures.startswith(said)
 
 
 def test_a_baseline_that_leads_is_held_against_each_other():
     told = run(cell(TORCH, 10.0), cell(KERAS, 12.5), comparisons=(compare(KERAS, TORCH, 0.8, "slower"),))
     found = at_batch_1(told)
-    assert (found.word, found.figures) == ("PyTorch eager", "10.0 ms, 1.25× TensorFlow graph [1.19, 1.31].")
+    assert (found.word, found.figures) == (
+        "PyTorch eager",
+        "10.0 ms in fp32, 1.25× TensorFlow graph [1.19, 1.31].",
+    )
 
 
 def test_a_baseline_that_leads_several_is_what_they_are_held_against_as_in_the_figure():
@@ -65,7 +77,9 @@ def test_a_baseline_that_leads_several_is_what_they_are_held_against_as_in_the_f
     pairs += [pair for pair in told.comparisons or () if TORCH.id not in {pair.a, pair.b}]
     found = at_batch_1(replace(told, cells=tuple(led), comparisons=tuple(pairs)))
     assert found.word == "PyTorch eager"
-    assert found.figures.startswith("5.00 ms, the baseline; OpenVINO 0.50× [0.48, 0.53]; ONNX Runtime 0.33×")
+    assert found.figures.startswith(
+        "5.00 ms in fp32, the baseline; OpenVINO 0.50× [0.48, 0.53]; ONNX Runtime 0.33×"
+    )
 
 
 def test_who_is_not_told_from_the_first_makes_it_undecided_and_more_rounds_decide():
@@ -97,7 +111,7 @@ def test_every_answer_says_of_its_own_pairs_what_decides_them_and_the_last_of_al
     close, more, both = at_batch_1(told), speed.fastest_in_throughput(told), sight.how_sure(told)
     assert close.decides == "a quieter machine: 30 rounds tell no more here,"
     assert re.fullmatch(r"about \d+ more passe?s?, [\d.]+ s,", more.decides)
-    assert both.decides == f"a quieter machine for 1 of 2 open pairs; for the others {more.decides}"
+    assert both.decides == f"a quieter machine for 1 of 2 open pairs; for the other {more.decides}"
     assert both.command == more.command == "twinpose bench runs/demo --more"
 
 
@@ -162,7 +176,10 @@ def test_an_invalid_cell_is_left_out_and_named():
 def test_one_arm_alone_wins_nothing():
     found = at_batch_1(run(cell(TORCH, 10.0), failed(KERAS)))
     assert found.word == "Not decided"
-    assert found.figures == "Only PyTorch eager may be ranked, 10.0 ms; left out: TensorFlow graph failed."
+    assert (
+        found.figures
+        == "Only PyTorch eager may be ranked, 10.0 ms in fp32; left out: TensorFlow graph failed."
+    )
 
 
 def test_a_bench_whose_identical_arms_differ_ranks_nobody():
@@ -186,7 +203,9 @@ def test_every_device_has_an_answer_of_its_own():
     pairs = (*(told.comparisons or ()), compare(gpu[1], gpu[0], 0.5, "slower"))
     found = at_batch_1(replace(told, cells=cells, comparisons=pairs, parity=small_runs.parity(list(cells))))
     assert found.word == "OpenVINO"
-    assert found.figures.endswith("CUDA GPU: PyTorch eager, 2.00 ms, 2.00× TensorFlow graph [1.90, 2.10].")
+    assert found.figures.endswith(
+        "CUDA GPU: PyTorch eager, 2.00 ms in fp32, 2.00× TensorFlow graph [1.90, 2.10]."
+    )
 
 
 def test_throughput_names_its_batch_and_more_is_faster():
@@ -196,7 +215,7 @@ def test_throughput_names_its_batch_and_more_is_faster():
     )
     assert (found.word, found.figures) == (
         "OpenVINO",
-        "batch 8, 478.0 images/s, 1.42× PyTorch eager [1.35, 1.49].",
+        "batch 8, 478.0 images/s in fp32, 1.42× PyTorch eager [1.35, 1.49].",
     )
     assert speed.fastest_in_throughput(run()).figures == "No throughput cell was measured."
     assert speed.fastest_in_throughput(run(failed(fast))).figures == "None of 1 cells has a figure."
@@ -250,12 +269,12 @@ LOW = (cell(BF16, 5.0), scored(BF16), cell(INT8, 2.5), scored(INT8))
 def test_the_cost_of_each_precision_stands_beside_its_gain():
     known = (FP32, deployed(BF16, -0.001, 0.005, "equal"), deployed(INT8, -0.03, -0.01, "lower"))
     found = cost.at_what_cost(priced(*known, cells=LOW))
-    assert (found.word, found.state) == ("OpenVINO fp32, no AP lost within 0.001", "decided")
+    assert (found.word, found.state) == ("OpenVINO fp32, AP kept within 0.001", "decided")
     assert found.figures.startswith(
-        "2.00× PyTorch eager [1.90, 2.10], AP 0.000 [0.000, 0.000]. bf16, no AP lost within 0.01: 2.00×"
+        "2.00× PyTorch eager [1.90, 2.10], ΔAP 0.000 [0.000, 0.000]. bf16, AP kept within 0.01: 2.00×"
     )
     assert "int8, lower AP: 4.00× fp32 [3.9" in found.figures
-    assert found.figures.endswith("AP −0.020 [−0.030, −0.010].")
+    assert found.figures.endswith("ΔAP −0.020 [−0.030, −0.010].")
 
 
 def test_a_cost_that_no_ap_tells_is_open():
