@@ -1,4 +1,4 @@
-"""What a bench may spend on waits for quiet and repeats of disturbed rounds: a share of its rounds' time."""
+"""What a bench may spend on waits for quiet and repeats of disturbed rounds: no more than on its rounds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from bench.run.results import Round
 from bench.scenarios.tries import NO_BUDGET, NO_TIME, QUIET_MOST_S
 
 NO_ROOM, NO_TIME_LEFT, NEVER_QUIET = "no_room_to_repeat", "no_time_to_repeat", "never_quiet"
-SHARE = 0.25
-"""Of the time that rounds take. A pass that stays disturbed need not count, so more would buy little."""
 IN_VAIN = 3
 """Rounds that stay disturbed in succession, after which a machine is called never quiet."""
 
@@ -33,13 +31,13 @@ class Repeats:
 
     @property
     def room_s(self) -> float:
-        """Return how long the next round may wait and repeat: a share of what the planned rounds take.
+        """Return how long the next round may wait and repeat, of what the planned rounds take.
 
-        They take as long as the mean of those so far, and before any at least their windows.
+        That is as many as the mean of those so far, and before any at least their windows.
         """
         least_s = self.protocol.warmup_s + self.protocol.measured_s
         each_s = self.rounds_s / self.count if self.count else least_s
-        return SHARE * max(self.rounds_s, self.planned * each_s) - self.repeats_s
+        return max(0.0, self.rounds_s, self.planned * each_s) - self.repeats_s
 
     @property
     def quiet_s(self) -> float:
