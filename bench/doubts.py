@@ -108,8 +108,8 @@ class Doubt(msgspec.Struct, frozen=True):
 
     @property
     def shape(self) -> str:
-        """Return the sentence without its figures: IQR is #% of the median."""
-        return NUMBER.sub("#", self.text)
+        """Return the sentence without its figures."""
+        return without_figures(self.text)
 
     @property
     def value(self) -> float:
@@ -121,6 +121,11 @@ class Doubt(msgspec.Struct, frozen=True):
     def at_most(self) -> str:
         """Return the sentence of the largest of several: IQR is up to 14.0% of the median."""
         return NUMBER.sub(r"up to \g<0>", self.text, count=1)
+
+
+def without_figures(sentence: str) -> str:
+    """Return a sentence with a sign in each figure's place: IQR is #% of the median."""
+    return NUMBER.sub("#", sentence)
 
 
 def doubt(kind: str, *figures: float | str) -> Doubt:

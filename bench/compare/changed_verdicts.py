@@ -6,9 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bench.verdicts.comparisons import Comparison
-
-OPPOSITE = {"faster": "slower", "slower": "faster"}
+from bench.verdicts.comparisons import OPPOSITE, Comparison
 
 
 class Turned(msgspec.Struct, frozen=True):

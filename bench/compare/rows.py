@@ -15,13 +15,14 @@ import numpy as np
 
 from bench.cells import filter as filter_
 from bench.compare import floors, recipe_facts
-from bench.compare.changed_verdicts import OPPOSITE, turned
+from bench.compare.changed_verdicts import turned
 from bench.compare.records import ComparedCell, ComparedRuns
 from bench.compare.sides import Measure, Side
 from bench.machine import identity
-from bench.statistics.paired import holm
+from bench.statistics.paired import holm, inverse
 from bench.statistics.unpaired import Arms, Difference, Looks, differences
 from bench.verdicts import ap_differences
+from bench.verdicts.comparisons import OPPOSITE
 from pose import bootstrap
 from pose.errors import UserError
 
@@ -227,7 +228,7 @@ def _timed(one: Measure, other: Measure, found: Difference, fail_over: float) ->
         reason="; ".join(filter(None, [found.reason, *doubts])) or None,
     )  # fmt: skip
     if one.kind == "time":
-        ends = found.interval and (1 / found.interval[1], 1 / found.interval[0])
+        ends = found.interval and inverse(found.interval)
         verdict = OPPOSITE.get(row.verdict or "", row.verdict)
         row = msgspec.structs.replace(row, speedup=1 / found.ratio, speedup_interval=ends, verdict=verdict)
     regressed = (

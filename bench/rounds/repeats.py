@@ -37,7 +37,7 @@ class Repeats:
         """
         least_s = self.protocol.warmup_s + self.protocol.measured_s
         each_s = self.rounds_s / self.count if self.count else least_s
-        return max(0.0, self.rounds_s, self.planned * each_s) - self.repeats_s
+        return max(self.rounds_s, self.planned * each_s) - self.repeats_s
 
     @property
     def quiet_s(self) -> float:

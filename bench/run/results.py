@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,8 +137,13 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def counting(rounds: list[Round]) -> list[Round]:
     """Return which of a cell's rounds count: whether others disturbed one is told by its conditions alone."""
-    quiet = [one for one in rounds if not one.disturbances]
-    return quiet if len(quiet) >= ENOUGH else rounds
+    return undisturbed_or_all(rounds, lambda one: bool(one.disturbances))
+
+
+def undisturbed_or_all(measured: list[T], is_disturbed: Callable[[T], bool]) -> list[T]:
+    """Return the rounds or passes that nobody disturbed where they are enough, else all."""
+    quiet = [one for one in measured if not is_disturbed(one)]
+    return quiet if len(quiet) >= ENOUGH else measured
 
 
 def folder(run: Path) -> Path:

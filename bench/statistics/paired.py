@@ -52,6 +52,11 @@ def half_width(low: float, high: float) -> float:
     return math.sqrt(high / low) - 1
 
 
+def inverse(interval: tuple[float, float]) -> tuple[float, float]:
+    """Return the interval of 1 / ratio."""
+    return 1 / interval[1], 1 / interval[0]
+
+
 def log_ratios(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
     """Return log(a / b) (n,) of paired positive figures (n,).
 

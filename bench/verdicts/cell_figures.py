@@ -36,9 +36,9 @@ def figures(
     asked = SCENARIOS[cell.scenario]
     if not asked.timed:
         return dict(rounds[-1].stats)
-    kept = [one.number for one in counting(rounds)]
-    samples = [raw for one, raw in zip(rounds, samples, strict=False) if one.number in kept]
-    rounds = counting(rounds)
+    kept = counting(rounds)
+    samples = [raw for one, raw in zip(rounds, samples, strict=False) if any(one is other for other in kept)]
+    rounds = kept
     values = [one.value for one in rounds if one.value]
     found: dict[str, Any] = {**_merged([one.stats for one in rounds]), **_figure(values)}
     if not asked.less_is_faster:

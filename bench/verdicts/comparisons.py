@@ -18,7 +18,7 @@ from bench.cells.cell import Lane
 from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS, TIMED
 from bench.run import results
-from bench.run.results import ENOUGH, CellResult, Round
+from bench.run.results import CellResult, Round
 from bench.statistics import paired
 from bench.statistics.paired import Ratio
 from pose.files import write_json
@@ -63,6 +63,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """`faster`, `slower` (a than b), `equivalent`, `inconclusive`; None is explained by `reason`."""
     reason: str | None = None
     """Why there is no verdict, or what makes this one doubtful."""
+
+
+OPPOSITE = {"faster": "slower", "slower": "faster"}
+"""A verdict on two cells, and the same with the two in each other's place; others stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -202,10 +206,13 @@ def _noise_pairs(members: Sequence[CellResult]) -> Iterator[Pair]:
 def _pair(name: str, a: CellResult, b: CellResult) -> Pair:
     of_a, of_b = _by_pass(a), _by_pass(b)
     shared = [key for key in of_a if key in of_b]
-    quiet = [key for key in shared if not (of_a[key].disturbances or of_b[key].disturbances)]
-    kept = quiet if len(quiet) >= ENOUGH else shared
+
+    def is_disturbed(key: str) -> bool:
+        return bool(of_a[key].disturbances or of_b[key].disturbances)
+
+    kept = results.undisturbed_or_all(shared, is_disturbed)
     a_values, b_values = (tuple(of[key].value or 0.0 for key in kept) for of in (of_a, of_b))
-    return Pair(name, a, b, a_values, b_values, len(shared), len(set(kept) - set(quiet)))
+    return Pair(name, a, b, a_values, b_values, len(shared), sum(map(is_disturbed, kept)))
 
 
 def _by_pass(cell: CellResult) -> dict[str, Round]:
@@ -244,7 +251,7 @@ def _judged(pair: Pair, ratio: Ratio, p_holm: float | None) -> Comparison:
 
 def _speedup(ratio: Ratio, scenario: str) -> tuple[float, float, float]:
     if SCENARIOS[scenario].less_is_faster:
-        return 1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low
+        return 1 / ratio.ratio, *paired.inverse((ratio.low, ratio.high))
     return ratio.ratio, ratio.low, ratio.high
 
 

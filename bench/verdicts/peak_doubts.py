@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from bench.cells.runtimes import computed_in
-from bench.doubts import older
+from bench.doubts import without_figures
 from bench.run.bench_file import CEILINGS, BenchFile, Peak
 from bench.run.results import CellResult
 
@@ -42,5 +42,6 @@ def doubted(record: BenchFile, results: Iterable[CellResult]) -> BenchFile:
 
 def _with_doubt(peak: Peak, reached: float | None) -> Peak:
     """Return a peak with the doubt that a cell reached so much of it, in place of what was said before."""
-    others = [one for one in peak.doubts if older(one).shape != older(BEYOND.format(1.0)).shape]
+    beyond = without_figures(BEYOND.format(1.0))
+    others = [one for one in peak.doubts if without_figures(one) != beyond]
     return msgspec.structs.replace(peak, doubts=others + ([BEYOND.format(reached)] if reached else []))

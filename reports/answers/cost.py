@@ -31,7 +31,7 @@ def at_what_cost(run: Run) -> Answer:
             verb(run, "bench", f"-k {OPENVINO.name}"),
         )
         timed = [c for c in run.cells if (c.axes.scenario, c.axes.runtime) == (LATENCY.name, OPENVINO.name)]
-        decides, more = figures_of(run, timed, ("measure it,", verb(run, "bench", again)))
+        decides, more = figures_of(run, timed, ("measure it,", again))
         return answer(word=NOT_DECIDED, said=said, decides=decides, command=more, state="open")
     baseline = min((one for one in found if one.is_source), key=_rank, default=None)
     first, *others = here

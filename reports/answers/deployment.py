@@ -10,6 +10,7 @@ from bench.cells.scenarios import LATENCY
 from bench.run.results import CellResult
 from bench.statistics import unpaired
 from bench.verdicts.ap_differences import ApDifference
+from bench.verdicts.comparisons import OPPOSITE
 from reports.answers.ranking import Ratio, rankings
 from reports.run.read import Run
 from reports.words import cells, certification
@@ -89,7 +90,7 @@ def faster(run: Run, a: CellResult, b: CellResult) -> tuple[Ratio, bool] | None:
     for ranking in rankings(run, LATENCY.name, batch=1):
         by = ranking.speedup(a, b)
         if by is not None:
-            return by, ranking.verdict(a, b) in {"faster", "slower"}
+            return by, ranking.verdict(a, b) in OPPOSITE
     arms = [[one.value for one in cell.counting if one.value] for cell in (a, b)]
     if min(map(len, arms)) < 2:
         return None

@@ -10,12 +10,13 @@ from bench.cells.cell import Lane
 from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS
 from bench.run.results import CellResult
-from bench.verdicts.comparisons import COMPARISON_SETS
+from bench.statistics.paired import inverse
+from bench.verdicts.comparisons import COMPARISON_SETS, OPPOSITE
 from reports.formats import milliseconds, per_second, runtime
 from reports.run.read import Run
 from reports.words import cells, certification, comparisons
 from reports.words.cells import value
-from reports.words.comparisons import NOT_RANKED, UNLIKE, RankedPair, inverse
+from reports.words.comparisons import NOT_RANKED, RankedPair
 
 Ratio = tuple[float, float, float]
 """How many times faster, and the ends of the 95 % interval."""
@@ -43,7 +44,7 @@ class Ranking:
         if (pair := self.pairs.get((a.id, b.id))) is not None:
             return pair.verdict
         if (pair := self.pairs.get((b.id, a.id))) is not None:
-            return UNLIKE.get(pair.verdict, pair.verdict)
+            return OPPOSITE.get(pair.verdict, pair.verdict)
         return NOT_RANKED
 
     def speedup(self, a: CellResult, b: CellResult) -> Ratio | None:
@@ -76,7 +77,7 @@ class Ranking:
         """Return an arm's name: that of its runtime alone, where no other twin's weights run slower there."""
         axes = cell.axes
         alike = [c for c in self.arms if (c.axes.runtime, c.axes.mode) == (axes.runtime, axes.mode)]
-        told = any(self.verdict(cell, one) in UNLIKE for one in alike if one is not cell)
+        told = any(self.verdict(cell, one) in OPPOSITE for one in alike if one is not cell)
         return cells.name(axes) if told or axes.runtime == axes.twin else runtime(axes.runtime)
 
 

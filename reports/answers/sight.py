@@ -8,7 +8,7 @@ from functools import partial
 from bench.doubts import Doubt, by_kind, largest
 from bench.run.results import CellResult
 from bench.statistics.samples import counted
-from bench.verdicts.comparisons import NOISE_FLOOR
+from bench.verdicts.comparisons import NOISE_FLOOR, Comparison
 from bench.verdicts.disturbed_rounds import disturbed_rounds
 from bench.verdicts.noise_floor import difference
 from reports.answers.answer import Answer, Evidence, capital, listed, sentences, verb
@@ -17,7 +17,6 @@ from reports.formats import device
 from reports.run.missing import missing
 from reports.run.read import Run
 from reports.words import cells, certification, comparisons, measurement
-from reports.words.comparisons import NOT_RANKED
 
 MOST_NAMED = 4
 """Open pairs: of more, the table tells."""
@@ -56,18 +55,16 @@ def how_sure(run: Run) -> Answer:
 
 
 def _decided(run: Run) -> str:
-    counts = comparisons.counts(comparisons.pairs(run))
-    total = sum(counts.values())
-    if not total:
+    found = [pair for pair in comparisons.pairs(run) if pair.found.set != NOISE_FLOOR]
+    if not found:
         return "No two cells were compared"
-    decided = total - counts["inconclusive"] - counts[NOT_RANKED]
-    return f"{decided} of {total} comparisons decided{_open(run)}"
+    left = [pair.found for pair in found if pair.verdict == "inconclusive"]
+    decided = sum(pair.verdict in comparisons.SETTLED for pair in found)
+    return f"{decided} of {len(found)} comparisons decided{_named(run, left)}"
 
 
-def _open(run: Run) -> str:
-    """Return which pairs are inconclusive, by their lanes' scenarios; "" for none or too many."""
-    pairs = [one for one in comparisons.pairs(run) if one.found.set != NOISE_FLOOR]
-    left = [one.found for one in pairs if one.verdict == "inconclusive"]
+def _named(run: Run, left: list[Comparison]) -> str:
+    """Return which pairs are open, each with its lanes' scenarios; "" for none or too many."""
     names = {cell.id: cells.name(cell.axes) for cell in run.cells}
     found: dict[str, list[str]] = {}
     for one in left if len(left) <= MOST_NAMED else ():

@@ -12,11 +12,9 @@ from reports.answers.ranking import Ranking, figure, rankings, uncertified
 from reports.formats import device, times, times_interval
 from reports.run.read import Run
 from reports.words import cells, measurement
-from reports.words.comparisons import UNLIKE
+from reports.words.comparisons import SETTLED
 
 UNCERTIFIED = "timed without a certificate"
-SETTLED = (*UNLIKE, "equivalent")
-"""Verdicts on a pair."""
 
 
 def fastest_at_batch_1(run: Run) -> Answer:

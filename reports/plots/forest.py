@@ -164,7 +164,7 @@ def _draw_pair(axes: Axes, y: float, pair: RankedPair, tips: Tips) -> None:
     if pair.verdict == NOT_RANKED:
         _write_reason(axes, y, pair, gid)
     else:
-        _draw_interval(axes, y, pair, gid)
+        draw_interval(axes, y, pair.speedup or (1.0, 1.0, 1.0), pair.verdict, gid, 1.7, markeredgewidth=1.2)
     for points, text in ((7, _figures(pair)), (118, pair.verdict)):
         write(axes, text, (1, y), (points, 0), xycoords=axes.get_yaxis_transform(), va="center", color=colour)
 
@@ -208,11 +208,14 @@ def _figures(pair: RankedPair) -> str:
     return ratio(pair.speedup)
 
 
-def _draw_interval(axes: Axes, y: float, pair: RankedPair, gid: str) -> None:
-    value, low, high = pair.speedup or (1.0, 1.0, 1.0)
-    look = mark(pair.verdict)
-    axes.plot([low, high], [y, y], color=look["color"], linewidth=1.7, solid_capstyle="butt", zorder=2)
-    axes.plot([value], [y], linestyle="none", markeredgewidth=1.2, gid=gid, zorder=3, **look)
+def draw_interval(
+    axes: Axes, y: float, by: tuple[float, float, float], verdict: str, gid: str, width: float, **point: Any
+) -> None:
+    """Draw a ratio and its interval as its verdict is drawn; point: what is otherwise about its mark."""
+    value, low, high = by
+    look = mark(verdict)
+    axes.plot([low, high], [y, y], color=look["color"], linewidth=width, solid_capstyle="butt", zorder=2)
+    axes.plot([value], [y], linestyle="none", gid=gid, zorder=3, **look | point)
 
 
 def mark(verdict: str) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _draw(run: Run, axes: Axes, ranking: Ranking, most: int, tips: Tips) -> None
         tips[gid] = certification.marked(run, cell, _said(ranking, cell))
         by = ranking.speedup(cell, baseline)
         if cell is not baseline and by is not None:
-            _draw_ratio(axes, row, by, gid, ranking.verdict(cell, baseline))
+            forest.draw_interval(axes, row, by, ranking.verdict(cell, baseline), gid, 2.2, markersize=6)
         said = "baseline" if cell is baseline else "not ranked" if by is None else times(by[0], by[2] - by[1])
         across = {"xycoords": axes.get_yaxis_transform(), "va": "center"}
         write(axes, said, (1, row), (6, 0), **across)
@@ -102,10 +102,3 @@ def _draw(run: Run, axes: Axes, ranking: Ranking, most: int, tips: Tips) -> None
     name_rows(axes, [ranking.named(cell) for cell in ranking.leaders])
     axes.set_ylim(most - 0.45, -0.55)
     axes.set_title(_heading(ranking), color=style.light("ink"))
-
-
-def _draw_ratio(axes: Axes, row: int, by: tuple[float, float, float], gid: str, verdict: str) -> None:
-    value, low, high = by
-    look = forest.mark(verdict)
-    axes.plot([low, high], [row, row], color=look["color"], linewidth=2.2, solid_capstyle="butt", zorder=2)
-    axes.plot([value], [row], linestyle="none", zorder=3, gid=gid, **look | {"markersize": 6})

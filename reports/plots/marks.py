@@ -6,6 +6,7 @@ Half-filled is doubted. A hollow mark is no cell's: it is an inconclusive compar
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -29,6 +30,7 @@ Kind = tuple[str, str, str]
 """Runtime, mode and precision."""
 
 
+@lru_cache(maxsize=1)
 def shapes(run: Run) -> dict[Kind, str]:
     """Return the shape of every runtime, mode and precision of a run: those as shipped in fp32 come first."""
     usual = [(one.name, one.as_shipped, "fp32") for one in RUNTIMES.values()]

@@ -11,8 +11,8 @@ import msgspec
 
 from bench.cells.cell import TWINS
 from bench.run.results import CellResult
-from bench.statistics.paired import MARGIN, degrees_of_freedom
-from bench.verdicts.comparisons import COMPARISON_SETS, NOISE_FLOOR, Comparison
+from bench.statistics.paired import MARGIN, degrees_of_freedom, inverse
+from bench.verdicts.comparisons import COMPARISON_SETS, NOISE_FLOOR, OPPOSITE, Comparison
 from reports.formats import ratio
 from reports.run.read import Run
 from reports.words import cells, certification
@@ -22,8 +22,8 @@ ALONE = (
     "the interval is of this pair alone and leaves out 1; for all comparisons together (p Holm) the two are "
     "not told apart"
 )
-DECIDED = ("faster", "slower", "equivalent", "inconclusive")
-UNLIKE = {"faster": "slower", "slower": "faster"}
+SETTLED = (*OPPOSITE, "equivalent")
+"""Verdicts of which no further rounds are asked."""
 
 
 @dataclass(frozen=True)
@@ -146,14 +146,9 @@ def _turned(pair: RankedPair) -> RankedPair:
         interval=found.interval and inverse(found.interval),
         speedup=found.speedup and 1 / found.speedup,
         speedup_interval=found.speedup_interval and inverse(found.speedup_interval),
-        verdict=UNLIKE.get(found.verdict or "", found.verdict),
+        verdict=OPPOSITE.get(found.verdict or "", found.verdict),
     )
     return replace(pair, found=turned, a=pair.b, b=pair.a)
-
-
-def inverse(ends: tuple[float, float]) -> tuple[float, float]:
-    """Return the ends of the interval of 1 / ratio."""
-    return 1 / ends[1], 1 / ends[0]
 
 
 def _pair(run: Run, found: Comparison, a: CellResult | None, b: CellResult | None) -> RankedPair:
@@ -196,4 +191,4 @@ def _order(pair: RankedPair) -> tuple[Any, ...]:
 def counts(found: list[RankedPair]) -> dict[str, int]:
     """Return how many comparisons have each verdict, those not ranked included, the noise floor left out."""
     verdicts = [pair.verdict for pair in found if pair.found.set != NOISE_FLOOR]
-    return {verdict: verdicts.count(verdict) for verdict in (*DECIDED, NOT_RANKED)}
+    return {verdict: verdicts.count(verdict) for verdict in (*SETTLED, "inconclusive", NOT_RANKED)}

@@ -41,6 +41,12 @@ class Timer:
         return self.count
 
 
+def offer_timer(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
+    """Let the runner have a clock of the device's own."""
+    timer = Timer(device)
+    offer(monkeypatch, device, device_timer=lambda self: timer, device_memory_bytes=lambda self: None)
+
+
 # The clock
 
 
@@ -96,9 +102,7 @@ def test_a_pipeline_that_flips_waits_once_for_both_passes(run_folder: Path, devi
 def test_the_device_s_own_times_stand_beside_the_host_s(
     run_folder: Path, device: Device, monkeypatch: pytest.MonkeyPatch
 ):
-    timer = Timer(device)
-    told = {"device_timer": lambda self: timer, "device_memory_bytes": lambda self: None}
-    offer(monkeypatch, device, **told)
+    offer_timer(monkeypatch, device)
     found, arrays = measured(device, payload(run_folder, "latency", "cuda"))
     assert set(arrays) == {"latency_ns", "device_ns"}
     assert device.during("measured") == ["infer", "synchronise"] * MEASURED, "nothing beside is in a query"
@@ -113,9 +117,7 @@ def test_the_device_s_own_times_stand_beside_the_host_s(
 def test_a_block_has_a_time_of_the_device_s_own_too(
     run_folder: Path, device: Device, monkeypatch: pytest.MonkeyPatch
 ):
-    timer = Timer(device)
-    told = {"device_timer": lambda self: timer, "device_memory_bytes": lambda self: None}
-    offer(monkeypatch, device, **told)
+    offer_timer(monkeypatch, device)
     found, arrays = measured(device, payload(run_folder, "throughput", "cuda"))
     assert set(arrays) == {"block_ns", "device_block_ns"}
     assert len(arrays["device_block_ns"]) >= network.DEVICE_CALLS
