@@ -41,6 +41,8 @@ class Runner:
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         interface.require(spec.artifact, list(map(_port, inputs)), list(map(_port, outputs)), spec.recipe)
         self.spec, self.input = spec, inputs[0]
+        width, height = spec.recipe.get("model", {}).get("input_size", self.input.shape[2:0:-1])
+        self.images_shape = (spec.batch, height, width, 3)
         size = self.input.shape[0]
         if isinstance(size, int) and size != spec.batch:
             raise UserError(
@@ -50,6 +52,7 @@ class Runner:
 
     def infer(self, images: np.ndarray) -> np.ndarray:
         """Return heatmaps (N, K, h, w) float32 on the host, of images (N, H, W, 3) uint8 RGB."""
+        interface.require_images(images, self.images_shape)
         return self.session.run(None, {self.input.name: images})[0]
 
     def submit_all(self, batches: list[np.ndarray]) -> None:

@@ -38,6 +38,7 @@ class Runner:
         inputs, outputs = list(map(_port, network.inputs)), list(map(_port, network.outputs))
         interface.require(spec.artifact, inputs, outputs, spec.recipe)
         network.reshape([spec.batch, *list(network.inputs[0].partial_shape)[1:]])
+        self.images_shape = tuple(network.inputs[0].shape)
         started = time.perf_counter()
         self.compiled = core.compile_model(network, self.device, _properties(spec, self.device))
         self.compile_s = time.perf_counter() - started
@@ -90,6 +91,7 @@ class Runner:
 
     def _whole(self, images: np.ndarray) -> np.ndarray:
         """Return images (B, H, W, 3), filled up with black ones: the graph's batch is static."""
+        interface.require_images(images, self.images_shape)
         missing = self.spec.batch - len(images)
         return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else images
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pose.errors import UserError
 from pose.skeleton import NUM_JOINTS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,18 @@ def require(path: str, inputs: Sequence[Port], outputs: Sequence[Port], recipe: 
     width, height = recipe.get("model", {}).get("input_size", (None, None))
     _require_one(path, "takes", inputs, Port("uint8", (None, height, width, 3)))
     _require_one(path, "gives", outputs, Port("float32", (None, NUM_JOINTS, None, None)))
+
+
+def require_images(images: np.ndarray, wanted: tuple[int, ...]) -> None:
+    """Raise UserError unless images are uint8 of the shape `wanted` (N, H, W, 3), or fewer than N of them.
+
+    Some runtimes read float32 as bytes, or leave out the images that do not fit.
+    """
+    if images.dtype != "uint8" or images.shape[1:] != wanted[1:] or not 0 < len(images) <= wanted[0]:
+        found = Port(str(images.dtype), images.shape)
+        raise UserError(
+            f"images are {found}; expected {Port('uint8', wanted)}, of which the last batch may hold fewer"
+        )
 
 
 def _require_one(path: str, does: str, found: Sequence[Port], wanted: Port) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,10 @@ weights_app = typer.Typer(help="Checkpoints in other formats.", no_args_is_help=
 def convert(
     run: RunDir,
     twin: Annotated[Twin | None, typer.Option("--twin", help="One twin; default both.")] = None,
+    matrix: Annotated[
+        str | None,
+        typer.Option(help="Also what the cells of this matrix load; default the recipe's matrix."),
+    ] = None,
     int8: Annotated[
         bool, typer.Option("--int8", help="Quantise the IR too, on images of the training part.")
     ] = False,
@@ -32,14 +37,17 @@ def convert(
     as_json: AsJson = False,
 ) -> int:
     """Turn trained weights into OpenVINO IR and ONNX, and record how far the output moved."""
-    records = {}
+    records, kinds = {}, ("ir-int8",) if int8 else ()
+    asked = (f" --matrix {shlex.quote(matrix)}" if matrix else "") + (" --int8" if int8 else "")
     with folder.locked(run):
         made = folder.opened(run, coco)
         for name in [twin] if twin else TWINS:
-            with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}"):
-                records[name] = conversion.convert(made, name, precisions=("int8",) if int8 else ())
+            with made.stage(f"convert {name}", f"twinpose convert {made.quoted} --twin {name}{asked}"):
+                records[name] = conversion.convert(made, name, matrix=matrix, kinds=kinds)
     routes = [(name, route) for name, record in records.items() for route in record["routes"]]
-    lines = [f"{name} {r['route']} -> {r['file']}  {conversion.route_text(r)}" for name, r in routes]
+    lines = [
+        f"{name} {conversion.route_name(r)} -> {r['file']}  {conversion.route_text(r)}" for name, r in routes
+    ]
     console.facts(records, as_json, "\n".join(lines))
     return CHECK_FAILED if any(route["status"] == "failed" for _, route in routes) else 0
 

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from bench import console
-from bench.cells.runtimes import ARTIFACTS, RUNTIMES
+from bench.cells.artifacts import ARTIFACTS
+from bench.cells.runtimes import RUNTIMES
 from bench.machine import fingerprint
 from bench.process import launch
 from bench.run import folder as folder_
+from bench.run.conversion import Format
 from bench.run.folder import RunFolder, Settings
 from bench.stages import conversion, evaluation
 from pose import evaluate, splits
@@ -143,10 +145,12 @@ def _require_outputs(out: Path, heatmaps: Path | None, inputs: list[Path]) -> No
 
 def _artifact(run: RunFolder, runtime: str, twin: str, weights: Path) -> Path:
     """Return what a runtime loads: the weights, or in `run` what safetensors were converted to for it."""
-    loaded = RUNTIMES[runtime].artifact("fp32")
+    used, batch = RUNTIMES[runtime], run.recipe.evaluation.batch_size
+    loaded = used.artifact(used.as_shipped, "fp32")
     if not loaded.is_export or weights.suffix != ".safetensors":
         return weights
-    [route] = conversion.converted(run, twin, weights, [loaded.kind], log_stays=False)["routes"]
+    wanted = Format(loaded.kind, batch if loaded.is_of_a_batch else None)
+    [route] = conversion.converted(run, twin, weights, [wanted], log_stays=False)["routes"]
     if route["status"] != "ok":
         raise launch.ChildFailed(f"conversion for {runtime} {conversion.route_text(route)}")
-    return run.artifact_folder(twin) / loaded.file
+    return run.artifact_folder(twin) / wanted.file.name

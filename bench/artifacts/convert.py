@@ -1,29 +1,29 @@
-"""The conversion child: a twin's best checkpoint to IR, ONNX and int8, each compared with its source."""
+"""The conversion child: from a twin's best checkpoint to what other runtimes load, each past the gate."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from bench.cells.runtimes import ARTIFACTS
-from bench.contract import Emit, RunnerSpec, Source
-from bench.process import launch
+from bench.artifacts import calibration, gate
+from bench.artifacts.calibration import CalibrationSet
+from bench.cells.artifacts import ArtifactFile
+from bench.contract import Emit, Source
 from bench.process.worker import explain, resolve
+from bench.run import artifacts, conversion
+from bench.statistics import rounding
 from pose import inference, recipe, splits
-from pose.errors import Unsupported
-from pose.files import sha256_of_bytes, sha256_of_file, write_json
+from pose.errors import Unsupported, UserError
+from pose.files import sha256_of_file, write_json
 
 PROBE_IMAGES = 8
-
-CALIBRATION_IMAGES = 300
-"""Inputs of the training part that ranges of activations are measured on; NNCF's own default."""
-CALIBRATION_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,38 +42,50 @@ class ConversionJob:
     """The source's own heatmaps (N, K, h, w) of them."""
     out: Path
 
-    def file(self, kind: str) -> Path:
-        """Return where a kind of artifact is written."""
-        return self.out / ARTIFACTS[kind].file
+    def path(self, file: ArtifactFile) -> Path:
+        """Return where a file is written."""
+        return self.out / file.name
+
+    @cached_property
+    def calibration(self) -> CalibrationSet:
+        """Return the calibration set, the same for all that is quantised; its manifest is written too."""
+        return calibration.choose(self.recipe, self.coco, self.manifest, self.out)
 
 
 def convert(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Write the payload's "formats" (of `ARTIFACTS`) into `out`; return what conversion.json records.
+    """Write the payload's "formats" into `out`; return what conversion.json records.
 
-    The difference is the largest over the heatmaps of the first inputs of the validation part, both
-    sides in strict float32 but for what int8 quantises; `rms_source` gives it a scale. A format that
-    fails, or that is unsupported here, is a route with its reason; the others are still made. A kind
-    that is made of another comes after it.
+    A format is a `bench.run.conversion.Format`, after the one that it is made of. The difference is the
+    largest over the heatmaps of the first inputs of the validation part; `rms_source` gives it a scale.
+    A format that fails, does not pass the gate, or is unsupported here, is a route with its reason and
+    leaves no file; the others are still made. What an earlier conversion of the same weights made beside
+    stays, in the record too.
     """
     job = _job(payload)
+    formats = msgspec.convert(payload["formats"], list[conversion.Format])
+    kept = _kept(job, {one.file.name for one in formats})
     routes = []
-    for name in payload["formats"]:
-        emit("convert", {"twin": job.twin, "format": name})
+    for one in formats:
+        emit("convert", {"twin": job.twin, "format": one.file.name})
         try:
-            routes.append(_route(name, job))
+            routes.append(_route(one, job))
         except Exception as error:
+            for part in artifacts.parts(job.path(one.file)):
+                part.unlink(missing_ok=True)
             status, reason = explain(error)
-            routes.append({"route": name, "file": ARTIFACTS[name].file, "status": status, "reason": reason})
+            status = "unsupported" if status == "unsupported" else "failed"
+            facts = {"route": one.kind, "batch": one.batch, "file": one.file.name}
+            routes.append(facts | {"status": status, "reason": reason})
     record = {
         "source": job.twin,
         "checkpoint": job.weights.stem,
         "weights_sha256": sha256_of_file(job.weights),
         "split_sha256": job.manifest.sha256,
         "probe_images": len(job.probe),
-        "routes": routes,
+        "routes": [*routes, *kept],
     }
     write_json(job.out / "conversion.json", record)
-    return record
+    return record | {"routes": routes}
 
 
 def _job(payload: dict[str, Any]) -> ConversionJob:
@@ -86,75 +98,65 @@ def _job(payload: dict[str, Any]) -> ConversionJob:
     return ConversionJob(twin, resolved, weights, coco, manifest, source, probe, source.infer(probe), out)
 
 
-def _route(name: str, job: ConversionJob) -> dict[str, Any]:
+def _kept(job: ConversionJob, made_anew: Collection[str]) -> list[dict[str, Any]]:
+    """Return the routes of an earlier conversion that still hold; what it made of other weights goes."""
+    try:
+        before = conversion.read_folder(job.out)
+    except UserError:  # damaged: it is written anew
+        before = None
+    if before is None:
+        return []
+    others = [one for one in before.routes if one.file and one.file not in made_anew]
+    if before.weights_sha256 == sha256_of_file(job.weights):
+        return [msgspec.to_builtins(one) for one in others if (job.out / str(one.file)).exists()]
+    for one in others:
+        for part in artifacts.parts(job.out / str(one.file)):
+            part.unlink(missing_ok=True)
+    return []
+
+
+def _route(wanted: conversion.Format, job: ConversionJob) -> dict[str, Any]:
     started = time.perf_counter()
-    wanted = ARTIFACTS[name]
-    path = job.out / wanted.file
-    if wanted.made_of and not job.file(wanted.made_of).exists():
-        absent = ARTIFACTS[wanted.made_of].file
-        raise Unsupported(f"{name} is made of {absent}, which this conversion did not leave")
-    made: dict[str, Any] = resolve(wanted.maker or "")(job, path)
-    difference = float(np.abs(made.pop("heatmaps") - job.reference).max())
+    file, path = wanted.file, job.path(wanted.file)
+    if file.source and not job.path(file.source).exists():
+        absent = file.source.name
+        raise Unsupported(f"{file.kind} is made of {absent}, which this conversion did not leave")
+    made: dict[str, Any] = resolve(file.artifact.maker or "")(job, file)
+    convert_s = time.perf_counter() - started
+    resolved = job.recipe.model_dump(mode="json")
+    seen = gate.passed(file, path, resolved, job.probe, job.reference, wanted.batches or [1, len(job.probe)])
     return made | {
-        "file": wanted.file,
+        "batch": file.batch,
+        "file": file.name,
+        "bytes": sum(part.stat().st_size for part in artifacts.parts(path) if part.exists()),
         "status": "ok",
         "sha256": sha256_of_file(path),
-        "max_abs_difference": difference,
-        "rms_source": float(np.sqrt(np.mean(job.reference.astype(np.float64) ** 2))),
+        "max_abs_difference": max(one["max_abs_difference"] for one in seen["checks"]),
+        "rms_source": rounding.rms(job.reference),
+        "gate": seen,
+        "convert_s": convert_s,
         "wall_s": time.perf_counter() - started,
     }
 
 
-def to_ir(job: ConversionJob, path: Path) -> dict[str, Any]:
-    """Write the IR of a twin; return its route's facts, and "heatmaps" (N, K, h, w) of the probe."""
+def to_ir(job: ConversionJob, file: ArtifactFile) -> dict[str, Any]:
+    """Write the IR of a twin; return its route's facts."""
     shape = (1, *job.probe.shape[1:])
-    made: dict[str, Any] = resolve("openvino_impl.convert:to_ir")(job.source, shape, path)
-    return made | {"input": list(shape), "heatmaps": resolve("openvino_impl.convert:infer")(path, job.probe)}
+    made: dict[str, Any] = resolve("openvino_impl.convert:to_ir")(job.source, shape, job.path(file))
+    return made | {"input": list(shape)}
 
 
-def to_onnx(job: ConversionJob, path: Path) -> dict[str, Any]:
+def to_onnx(job: ConversionJob, file: ArtifactFile) -> dict[str, Any]:
     """Write a twin's own ONNX export; return as `to_ir`."""
-    batch = len(job.probe)
+    batch, path = len(job.probe), job.path(file)
     made: dict[str, Any] = resolve(f"{job.twin}_impl.export:to_onnx")(job.recipe, job.weights, batch, path)
-    spec = RunnerSpec(job.recipe.model_dump(mode="json"), str(path), "ir", "fp32", "cpu", 1, batch)
-    heatmaps = resolve("onnx_impl.runner:Runner")(spec).infer(job.probe)
-    return made | {"input": list(job.probe.shape), "heatmaps": heatmaps}
+    return made | {"input": list(job.probe.shape)}
 
 
-def to_int8(job: ConversionJob, path: Path) -> dict[str, Any]:
-    """Write the IR quantised; return as `to_ir`. Its calibration set is of the training part."""
-    ir = job.file("ir")
-    images, facts = _calibration(job)
-    folder = job.out / "int8-child"
-    folder.mkdir(exist_ok=True)
-    np.save(folder / "images.npy", images)
+def to_int8(job: ConversionJob, file: ArtifactFile) -> dict[str, Any]:
+    """Write the IR quantised; return as `to_ir`."""
+    assert file.source
+    images, ir = job.calibration.images, job.path(file.source)
     # A process of its own: NNCF imports torch, which must not meet TensorFlow or ONNX Runtime in one.
-    payload = {"ir": ir.resolve(), "images": (folder / "images.npy").resolve(), "out": path.resolve()}
-    made = launch.value_of(launch.call("bench.artifacts.convert:quantize", payload, folder))
-    shutil.rmtree(folder)
-    heatmaps = resolve("openvino_impl.convert:infer")(path, job.probe)
-    return made | {"input": [1, *images.shape[1:]], "calibration": facts, "heatmaps": heatmaps}
-
-
-def _calibration(job: ConversionJob) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return unaugmented inputs (n, H, W, 3) uint8 of the training part, and which they are."""
-    if job.manifest.parts.get("train") is None:
-        raise Unsupported("int8 is calibrated on images of the training part, which the split has not")
-    inputs = inference.Inputs(job.recipe, job.coco, job.manifest, "train")
-    count = min(CALIBRATION_IMAGES, len(inputs))
-    chosen = np.sort(np.random.default_rng(CALIBRATION_SEED).choice(len(inputs), count, replace=False))
-    ids = inputs.dataset.ann_ids[chosen].tolist()
-    facts = {
-        "part": "train",
-        "inputs": count,
-        "seed": CALIBRATION_SEED,
-        "annotation_ids_sha256": sha256_of_bytes(json.dumps(ids).encode()),
-    }
-    return inputs.crops(inputs.dataset, inputs.recipe, chosen.tolist()), facts
-
-
-def quantize(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Write the IR "out", quantised from the IR "ir" by the calibration set in "images" (.npy)."""
-    ir, images, out = (Path(payload[name]) for name in ("ir", "images", "out"))
-    made: dict[str, Any] = resolve("openvino_impl.quantize:to_int8")(ir, np.load(images), out)
-    return made
+    made = calibration.quantise_apart("openvino_impl.quantize:to_int8", ir, images, job.path(file))
+    return made | {"input": [1, *images.shape[1:]], "calibration": job.calibration.facts()}

@@ -23,7 +23,9 @@ def predict(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
     manifest, root = splits.read(Path(payload["split"])), Path(payload["coco"])
     boxes = Path(payload["boxes"]) if payload.get("boxes") else None
     inputs = inference.Inputs(resolved, root, manifest, payload["part"], boxes)
-    runtime = RUNTIMES[payload["runtime"]]
+    runtime, batch = RUNTIMES[payload["runtime"]], resolved.evaluation.batch_size
+    if not runtime.artifact(runtime.as_shipped, "fp32").is_of_a_batch:
+        batch = min(batch, len(inputs))
     spec = RunnerSpec(
         recipe=payload["recipe"],
         artifact=payload["artifact"],
@@ -31,7 +33,7 @@ def predict(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
         precision="fp32",
         device=payload["device"],
         threads=payload["threads"],
-        batch=min(resolved.evaluation.batch_size, len(inputs)),
+        batch=batch,
     )
     runner = resolve(runtime.runner)(spec)
     kept: list[np.ndarray] = []

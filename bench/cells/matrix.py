@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
@@ -142,6 +143,12 @@ class Matrix:
     def interpreters(self) -> dict[str, str]:
         """Return the Python of each runtime that has one of its own."""
         return {runtime: place.python for runtime, place in self.places.items() if place.python}
+
+    @property
+    def flag(self) -> str:
+        """Return " --matrix NAME", as verbs are given it; "" for a recipe's own."""
+        given = dict(itertools.pairwise(self.options)).get("--matrix")
+        return f" --matrix {shlex.quote(given)}" if given else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the matrix as JSON: name, protocol, the cells' IDs."""

@@ -9,53 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.cells.artifacts import ARTIFACTS, Artifact, ArtifactFile, file_of
 from bench.cells.cell import TWINS, Cell
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A kind of file that runtimes load."""
-
-    kind: str
-    file: str
-    twins: tuple[str, ...] = TWINS
-    """Those that it is made of."""
-    maker: str | None = None
-    """"module:function", called in the conversion child with its job; None for what training leaves."""
-    made_of: str | None = None
-    """The kind that it is made of, which comes before it; None where that is the checkpoint."""
-    when: str | None = None
-    """The one precision that asks for it, so that it is made on demand; None for what is always made."""
-
-    @property
-    def is_export(self) -> bool:
-        """Return whether a conversion makes it."""
-        return self.maker is not None
-
-    @property
-    def is_on_demand(self) -> bool:
-        """Return whether it is made only where something asks for it."""
-        return self.when is not None
-
-
-ARTIFACTS = {
-    one.kind: one
-    for one in (
-        Artifact("weights", "best.safetensors"),
-        Artifact("ir", "model.xml", maker="bench.artifacts.convert:to_ir"),
-        Artifact("onnx", "model.onnx", twins=("torch",), maker="bench.artifacts.convert:to_onnx"),
-        Artifact(
-            "int8", "model.int8.xml", maker="bench.artifacts.convert:to_int8", made_of="ir", when="int8"
-        ),
-    )
-}
-"""By kind, each after what it is made of."""
-
-
-def exports(twin: str, precisions: Collection[str] = ()) -> list[str]:
-    """Return the kinds that a conversion of a twin makes: those made always, and what precisions ask for."""
-    of_twin = [one for one in ARTIFACTS.values() if one.is_export and twin in one.twins]
-    return [one.kind for one in of_twin if not one.is_on_demand or one.when in precisions]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +43,8 @@ class Runtime:
     """Where some machine can run it."""
     loads: str = "weights"
     """The kind of artifact."""
-    loads_at: Mapping[str, str] = field(default_factory=dict)
-    """By precision: another kind."""
+    loads_at: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By mode and precision: another kind."""
     baseline: int
     """Of two that are compared, the one with the lower number is what the other is held against."""
     methods: Mapping[str, int] = field(default_factory=dict)
@@ -116,9 +71,9 @@ class Runtime:
         """Return whether it can run a twin's network: a framework runs its own alone."""
         return not self.is_framework or self.name == twin
 
-    def artifact(self, precision: str) -> Artifact:
-        """Return the kind of artifact that it loads in a precision."""
-        return ARTIFACTS[self.loads_at.get(precision, self.loads)]
+    def artifact(self, mode: str, precision: str) -> Artifact:
+        """Return the kind of artifact that it loads in a mode and a precision."""
+        return ARTIFACTS[self.loads_at.get((mode, precision), self.loads)]
 
 
 RUNTIMES = {
@@ -177,7 +132,7 @@ RUNTIMES = {
             precisions=("fp32", "bf16", "fp16", "int8"),
             devices=("cpu", "intel-gpu"),
             loads="ir",
-            loads_at={"int8": "int8"},
+            loads_at={("ir", "int8"): "ir-int8"},
             baseline=4,
             methods={"throughput": 2},
             peak="openvino_impl.peak:prepare",
@@ -264,6 +219,39 @@ def versions() -> dict[str, str | None]:
     return fingerprint.packages(PACKAGES)
 
 
-def artifact_of(cell: Cell) -> Artifact:
-    """Return the kind of artifact that a cell's runner loads."""
-    return RUNTIMES[cell.runtime].artifact(cell.precision)
+def artifact_of(cell: Cell) -> ArtifactFile:
+    """Return the file that a cell's runner loads."""
+    return file_of(RUNTIMES[cell.runtime].artifact(cell.mode, cell.precision).kind, cell.batch)
+
+
+def exports(twin: str, cells: Iterable[Cell] = (), kinds: Collection[str] = ()) -> list[ArtifactFile]:
+    """Return what a conversion of a twin makes, each file after the one that it is made of.
+
+    That is what is always made, what cells load, and `kinds`, of which there is no file for each batch.
+    """
+    of_twin = {one.kind: one for one in ARTIFACTS.values() if one.is_export and twin in one.twins}
+    asked = [artifact_of(cell) for cell in cells if cell.twin == twin]
+    asked += [ArtifactFile(one.kind) for one in of_twin.values() if twin in one.always or one.kind in kinds]
+    found = {part for one in asked if one.kind in of_twin for part in _with_sources(one)}
+    order = list(ARTIFACTS)
+    return sorted(found, key=lambda one: (order.index(one.kind), one.batch or 0))
+
+
+def _with_sources(file: ArtifactFile) -> list[ArtifactFile]:
+    return [file] if file.source is None else [*_with_sources(file.source), file]
+
+
+def batches_of(file: ArtifactFile, cells: Iterable[Cell]) -> list[int]:
+    """Return the batches at which cells run a file; [] where none does."""
+    return sorted({cell.batch for cell in cells if artifact_of(cell) == file})
+
+
+def first_user(kind: str) -> tuple[Runtime, str, str]:
+    """Return the runtime, mode and precision that a kind of artifact is made for: the first that load it."""
+    return next(
+        (runtime, mode, precision)
+        for runtime in RUNTIMES.values()
+        for mode in runtime.modes
+        for precision in runtime.precisions
+        if runtime.artifact(mode, precision).kind == kind
+    )

@@ -124,6 +124,8 @@ class Certificate:
     """AP less the source's, with its 95% interval over images."""
     dap_low: float | None = None
     dap_high: float | None = None
+    batch: int | None = None
+    """That the artifact is for; None where it takes any."""
     place: str | None = None
     """A hash of the environment that the matrix gives the runtime; None for this one."""
 
@@ -146,6 +148,8 @@ class Certificate:
 
         A loader is covered by whichever of its framework's certificates is first, as the bench's gate has it.
         """
+        if self.batch not in {None, cell.batch}:
+            return False
         if self.is_crossed or (self.subject or self.twin, self.runtime) != (cell.twin, cell.runtime):
             return False
         kind = (self.mode, self.precision, self.device)

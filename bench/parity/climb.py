@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import console
 from bench.cells import matrix
 from bench.cells.cell import TWINS, Cell
-from bench.cells.runtimes import ARTIFACTS, RUNTIMES
+from bench.cells.runtimes import RUNTIMES
 from bench.cells.scenarios import SCENARIOS
 from bench.data.built_in import make_data
 from bench.machine import fingerprint
@@ -107,11 +107,7 @@ def _trained(run: RunFolder, twin: str, measured: matrix.Matrix | None) -> Subje
     cells = measured.cells if measured else ()
     at_best = (twin, RUNTIMES[twin].at_best)
     compiled = any((cell.twin, cell.mode) == at_best for cell in cells)
-    exports = {
-        (one.kind, twin): path
-        for one in ARTIFACTS.values()
-        if one.is_export and (path := run.artifact_folder(twin) / one.file).exists()
-    }
+    exports = {(file, twin): path for file, path in artifacts.exported(run.path, twin).items()}
     return Subject(
         name=twin,
         twin=twin,

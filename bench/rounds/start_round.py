@@ -66,7 +66,7 @@ def run_round(
     if absent := why_not(cell):
         outcome = launch.Outcome("unsupported", absent, None, 0.0)
     elif artifact_sha256 is None:
-        outcome = missing(run, cell)
+        outcome = missing(run, cell, matrix.flag)
     else:
         folder, runner = run.path / "bench" / "children" / cell.id, means.runners[cell.runtime]
         make_folder(folder)

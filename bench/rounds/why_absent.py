@@ -18,12 +18,15 @@ def recorded(run: RunFolder, outcome: launch.Outcome) -> launch.Outcome:
     return replace(outcome, status=status, reason=reason)
 
 
-def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
-    """Return what kept a cell's artifact from being made, as the run recorded it."""
+def missing(run: RunFolder, cell: Cell, flag: str = "") -> launch.Outcome:
+    """Return what kept a cell's artifact from being made, as the run recorded it.
+
+    flag: of the matrix that names the cell, which a conversion must know where nothing else asks for it.
+    """
     absent = artifacts.artifact(run.path, cell).relative_to(run.path)
-    wanted = artifact_of(cell)
+    wanted = artifact_of(cell).artifact
     maker = "convert" if wanted.is_export else "train"
-    flag = f" --{wanted.when}" if wanted.when else ""
+    flag = flag if wanted.is_export and cell.twin not in wanted.always else ""
     reason = f"the run has no {absent}; 'twinpose {maker} {run.quoted}{flag}' makes it"
     for status, why in _attempts(run, cell):
         if status in {"unsupported", "failed"}:
@@ -33,9 +36,10 @@ def missing(run: RunFolder, cell: Cell) -> launch.Outcome:
 
 def _attempts(run: RunFolder, cell: Cell) -> list[tuple[str, str | None]]:
     """Return status and reason of the steps towards a cell's artifact as recorded, the first step first."""
-    verbs = ("train", "convert") if artifact_of(cell).is_export else ("train",)
+    is_export = artifact_of(cell).artifact.is_export
+    verbs = ("train", "convert") if is_export else ("train",)
     stages = [run.facts()["stages"].get(f"{verb} {cell.twin}", {}) for verb in verbs]
-    record = conversion.read(run.path, cell.twin) if artifact_of(cell).is_export else None
+    record = conversion.read(run.path, cell.twin) if is_export else None
     name = artifacts.artifact(run.path, cell).name
     routes = [route for route in (record.routes if record else ()) if route.file == name]
     steps = [(str(one.get("status")), one.get("reason")) for one in stages]

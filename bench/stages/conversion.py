@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench import console
-from bench.cells.runtimes import exports
+from bench.cells.cell import Cell
+from bench.cells.runtimes import batches_of, exports
 from bench.process.with_bar import call_with_bar
+from bench.run.conversion import Format
 from bench.run.folder import RunFolder
 from bench.stages.measurement import load_matrix
 from pose.errors import Unsupported
 
 
-def convert(run: RunFolder, twin: str, *, precisions: Collection[str] = ()) -> dict[str, Any]:
+def convert(
+    run: RunFolder, twin: str, *, matrix: str | None = None, kinds: Collection[str] = ()
+) -> dict[str, Any]:
     """Convert a twin's best checkpoint to what other runtimes load, in a process of its own.
 
-    precisions: those that ask for an artifact of their own, as int8 does, beside what the matrix measures.
+    That is what is always made, what the cells of a matrix load (the recipe's unless named), and `kinds`.
     """
     weights = run.train_folder(twin) / "best.safetensors"
     if not weights.exists():
         raise Unsupported(
             f"{run.path} has no trained {twin}; 'twinpose train {run.quoted} --twin {twin}' makes it"
         )
-    record = converted(run, twin, weights, exports(twin, {*precisions, *_measured(run)}))
+    record = converted(run, twin, weights, formats(twin, _cells(run, matrix), kinds))
     for route in record["routes"]:
-        console.say(f"{twin:5s} {route['route']}: {route_text(route)}")
+        console.say(f"{twin:5s} {route_name(route)}: {route_text(route)}")
     return record
 
 
+def formats(twin: str, cells: Sequence[Cell], kinds: Collection[str] = ()) -> list[Format]:
+    """Return what a conversion is asked for, as `bench.cells.runtimes.exports` has it."""
+    return [
+        Format(file.kind, file.batch, tuple(batches_of(file, cells))) for file in exports(twin, cells, kinds)
+    ]
+
+
 def converted(
-    run: RunFolder, twin: str, weights: Path, formats: list[str], *, log_stays: bool = True
+    run: RunFolder, twin: str, weights: Path, wanted: Sequence[Format], *, log_stays: bool = True
 ) -> dict[str, Any]:
     """Return what `bench.artifacts.convert.convert` gives for a twin's weights, in a process of its own."""
     out = run.artifact_folder(twin)
@@ -42,15 +55,20 @@ def converted(
         "twin": twin,
         "weights": weights.resolve(),
         "out": out.resolve(),
-        "formats": formats,
+        "formats": msgspec.to_builtins(wanted),
     }
     entry, title, threads = "bench.artifacts.convert:convert", f"convert {twin}", run.settings.threads
     return call_with_bar(entry, payload, out / "child", title, threads, log_stays=log_stays)
 
 
-def _measured(run: RunFolder) -> set[str]:
-    """Return the precisions that the recipe's matrix measures."""
-    return {cell.precision for cell in load_matrix(run, None).cells} if run.recipe.matrix else set()
+def _cells(run: RunFolder, matrix: str | None) -> Sequence[Cell]:
+    """Return the cells of a matrix, the recipe's unless named; none where there is neither."""
+    return load_matrix(run, matrix).cells if matrix or run.recipe.matrix else ()
+
+
+def route_name(route: dict[str, Any]) -> str:
+    """Return a route with the batch that its file is for: keras-litert-int8 b8."""
+    return f"{route['route']} b{route['batch']}" if route.get("batch") else str(route["route"])
 
 
 def route_text(route: dict[str, Any]) -> str:

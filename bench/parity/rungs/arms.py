@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.cells.artifacts import ArtifactFile
 from bench.cells.cell import TWINS
-from bench.cells.runtimes import ARTIFACTS, RUNTIMES, Runtime, exports
+from bench.cells.runtimes import RUNTIMES, Runtime, exports
 from bench.contract import Emit, RunnerSpec
 from bench.parity.rungs.base import Context
 from bench.process.launch import ChildFailed
@@ -40,8 +41,8 @@ class Subject:
     """The twin whose framework is the source that every other arm is compared with."""
     weights: Path
     """Canonical safetensors."""
-    exports: Mapping[tuple[str, str], Path] = field(default_factory=dict)
-    """By (kind, twin): what a conversion of these weights through that twin should have left."""
+    exports: Mapping[tuple[ArtifactFile, str], Path] = field(default_factory=dict)
+    """By (file, twin): what a conversion of these weights through that twin should have left."""
     compiled: tuple[str, ...] = TWINS
     """The frameworks whose compiler takes part: torch.compile and XLA take most of a climb's time."""
     reference: Path | None = None
@@ -61,11 +62,14 @@ class RuntimeArm:
     through: str | None = None
     """The twin that the artifact was made through, where either may be."""
     device: str = "cpu"
+    batch: int | None = None
+    """That the artifact is for; None where it takes any."""
 
     @property
     def name(self) -> str:
         """Return the name in a table: "openvino ir fp32 through tf"; the device where it is not the CPU."""
         words = f"{self.runtime} {self.mode} {self.precision}"
+        words += f" b{self.batch}" if self.batch else ""
         words += f" through {self.through}" if self.through else ""
         return words if self.device == "cpu" else f"{words} on {self.device}"
 
@@ -121,6 +125,7 @@ def _standard(subject: Subject, lower: Precisions) -> list[RuntimeArm]:
         for one in RUNTIMES.values()
         if not one.is_framework
         for arm in _loading(subject, one, one.as_shipped, "fp32")
+        if _is_always_made(arm, subject)
     ]
     reported = [
         lowered
@@ -132,19 +137,31 @@ def _standard(subject: Subject, lower: Precisions) -> list[RuntimeArm]:
     return [*own, *compiled, *others, *reported]
 
 
+def _is_always_made(arm: RuntimeArm, subject: Subject) -> bool:
+    """Return whether no matrix has to ask for what an arm loads."""
+    wanted = RUNTIMES[arm.runtime].artifact(arm.mode, arm.precision)
+    return not wanted.is_export or (arm.through or subject.twin) in wanted.always
+
+
 def _loading(subject: Subject, runtime: Runtime, mode: str, precision: str) -> list[RuntimeArm]:
-    """Return a runtime's arms: one for each twin that what it loads was made through.
+    """Return a runtime's arms: one for each twin that what it loads was made through, and for each batch.
 
     None for an artifact that is made on demand, as a quantised one is, and that nothing asked for.
     """
-    wanted = runtime.artifact(precision)
+    wanted = runtime.artifact(mode, precision)
     if not wanted.is_export:
         return [RuntimeArm(runtime.name, mode, precision, subject.weights)]
-    made = {twin: path for (kind, twin), path in subject.exports.items() if kind == wanted.kind}
     return [
-        RuntimeArm(runtime.name, mode, precision, path, twin if len(wanted.twins) > 1 else None)
-        for twin, path in made.items()
-        if path.exists() or not wanted.is_on_demand
+        RuntimeArm(
+            runtime.name,
+            mode,
+            precision,
+            path,
+            through=twin if len(wanted.twins) > 1 else None,
+            batch=file.batch,
+        )
+        for (file, twin), path in subject.exports.items()
+        if file.artifact == wanted and (path.exists() or twin in wanted.always)
     ]
 
 
@@ -164,7 +181,7 @@ def run(context: Context, subject: Subject, arm: RuntimeArm, runner: str, probe:
         precision=arm.precision,
         device=arm.device,
         threads=context.threads,
-        batch=BATCH,
+        batch=arm.batch or BATCH,
     )
     payload = {
         "runner": runner,
@@ -254,13 +271,13 @@ def converted(context: Context, name: str, twin: str, weights_path: Path) -> Sub
     made = context.together(
         *(partial(_converted, context, name, through, exports(through), weights_path) for through in TWINS)
     )
-    return Subject(name, twin, weights_path, {kind: path for one in made for kind, path in one.items()})
+    return Subject(name, twin, weights_path, {file: path for one in made for file, path in one.items()})
 
 
 def _converted(
-    context: Context, name: str, through: str, kinds: list[str], weights_path: Path
-) -> dict[tuple[str, str], Path]:
-    """Return by (kind, twin) what one conversion child should have left."""
+    context: Context, name: str, through: str, files: list[ArtifactFile], weights_path: Path
+) -> dict[tuple[ArtifactFile, str], Path]:
+    """Return by (file, twin) what one conversion child should have left."""
     made = {}
     out = context.folder.resolve() / "deployment" / name / through
     payload = {
@@ -269,19 +286,19 @@ def _converted(
         "coco": context.coco.resolve(),
         "twin": through,
         "weights": weights_path.resolve(),
-        "formats": kinds,
+        "formats": [{"kind": file.kind, "batch": file.batch} for file in files],
         "out": out,
     }
     try:
         routes = context.call(through, "bench.artifacts.convert:convert", payload)["routes"]
     except (Unsupported, ChildFailed) as error:
         status = "unsupported" if isinstance(error, Unsupported) else "failed"
-        routes = [{"status": status, "reason": str(error)} for _ in kinds]
-    for kind, route in zip(kinds, routes, strict=True):
+        routes = [{"status": status, "reason": str(error)} for _ in files]
+    for file, route in zip(files, routes, strict=True):
         if route["status"] != "ok":
-            context.say(f"{kind} through {through}: {route['status']}: {route['reason']}")
+            context.say(f"{file.name} through {through}: {route['status']}: {route['reason']}")
         if route["status"] != "unsupported":
-            made[kind, through] = out / ARTIFACTS[kind].file
+            made[file, through] = out / file.name
     return made
 
 

@@ -121,13 +121,6 @@ def distance(values: np.ndarray, reference: np.ndarray) -> float:
     return float(apart / size) if size > 0 else float(apart)
 
 
-def rmse(values: np.ndarray, reference: np.ndarray) -> float:
-    """Return the root mean square of values - reference, in float64; infinite where the shapes differ."""
-    if values.shape != reference.shape:
-        return math.inf
-    return float(np.sqrt(np.mean(np.square(values.astype(np.float64) - reference))))
-
-
 def mismatch(name: str, tf: np.ndarray | None, torch: np.ndarray | None) -> str | None:
     """Return why a tensor of the twins cannot be compared, its name first; None where it can.
 

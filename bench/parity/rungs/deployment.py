@@ -18,17 +18,14 @@ from bench.parity.certificate import LEAST_AP, Certificate, Check
 from bench.parity.rungs import arms as arms_
 from bench.parity.rungs import probing
 from bench.parity.rungs.arms import Precisions, Ran, RuntimeArm, Subject
-from bench.parity.rungs.base import Context, reshaped, rmse, worst
-from bench.parity.rungs.forward import FACTOR, SLACK, by_sample
+from bench.parity.rungs.base import Context, reshaped, worst
+from bench.parity.rungs.forward import by_sample
 from bench.run import artifacts
+from bench.statistics import rounding
+from bench.statistics.rounding import CEILING, WHY_CEILING, rmse
 from pose import bootstrap, heatmap, splits
 from pose.recipe import Recipe
 
-CEILING = 1e-5
-WHY_SOURCE = (
-    "1e-5 x rms(reference): float32 rounds at 6e-8, which was seen to grow to 2e-6 in these networks; "
-    "TF32 and half precision round at 5e-4"
-)
 WHY_ROUNDING = (
     "2 x the source's own error + 1e-7 x rms(reference): no worse than the framework's own rounding"
 )
@@ -173,6 +170,7 @@ def unjudged(
         mode=arm.mode,
         precision=arm.precision,
         device=arm.device,
+        batch=arm.batch,
         artifact_sha256=artifact_sha256,
         status="pass",
         place=places.get(arm.runtime, Place()).key,
@@ -236,12 +234,9 @@ def shift_px(heatmaps: np.ndarray, reference: np.ndarray, recipe: Recipe) -> np.
 
 def _rounding(label: str, found: Found, own: Found | None, reference: np.ndarray) -> Check:
     """Return the check of the heatmaps by the source's `own` error, or of the source where that is None."""
-    size = float(np.sqrt(np.mean(np.square(reference))))
-    # A source that is wrong itself is not what others are measured by, nor one that gives no number:
-    # min keeps its first argument when the second is NaN.
-    ceiling = CEILING * size
-    bound = ceiling if own is None else FACTOR * min(ceiling, own.rmse) + SLACK * size
-    why = WHY_SOURCE if own is None else WHY_ROUNDING
+    size = rounding.rms(reference)
+    bound = CEILING * size if own is None else rounding.bound(size, own.rmse)
+    why = WHY_CEILING if own is None else WHY_ROUNDING
     return Check(f"{label}: {RMSE}", found.rmse, bound, found.rmse <= bound, why, found.where)
 
 

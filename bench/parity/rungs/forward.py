@@ -10,13 +10,13 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.parity.certificate import Check
-from bench.parity.rungs.base import Context, distance, distances, reshaped, rmse, within
+from bench.parity.rungs.base import Context, distance, distances, reshaped, within
 from bench.parity.rungs.probing import Arrays, outputs, part
+from bench.statistics.rounding import FACTOR, SLACK, rmse
 from pose import architecture, recipe
 
 EXACT = 1e-12
 WHY_EXACT = "float64 rounds at 1.1e-16; a wrong constant shows at 1e-8 or more; between them lies the bound"
-FACTOR, SLACK = 2.0, 1e-7
 WHY_ROUNDING = (
     "2 x the other twin's error + 1e-7 x rms(reference): no worse than the frameworks' own rounding"
 )

@@ -9,9 +9,10 @@ import numpy as np
 
 from bench.cells.cell import TWINS
 from bench.parity.certificate import Check
-from bench.parity.rungs.base import Context, distance, mismatches, reshaped, rmse, within
-from bench.parity.rungs.forward import FACTOR, SLACK, WHY_ROUNDING
+from bench.parity.rungs.base import Context, distance, mismatches, reshaped, within
+from bench.parity.rungs.forward import WHY_ROUNDING
 from bench.parity.rungs.probing import PRECISIONS, PUBLISHED, Arrays, batch, differentiated, outputs, part
+from bench.statistics.rounding import FACTOR, SLACK, rmse
 from pose import published
 
 EXACT_LOSS = 1e-12

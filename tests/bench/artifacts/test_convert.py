@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from twins import MIRRORED, dataset, job, tiny
 
-from bench.artifacts import convert
+from bench.artifacts import calibration, convert
+from bench.artifacts.calibration import CalibrationSet
 from bench.artifacts.convert import ConversionJob
 from bench.process import launch
 from bench.process.worker import explain
 from bench.run import folder
+from bench.run.conversion import Format
 from pose import architecture, sample, splits, weights
 from pose.errors import Unsupported
 from pose.files import sha256_of_bytes
@@ -32,39 +34,55 @@ def request(run_folder: Path, out: Path) -> ConversionJob:
 
 def test_the_calibration_set_is_of_the_training_part_and_unaugmented(run_folder: Path, tmp_path: Path):
     made = request(run_folder, tmp_path)
-    images, facts = convert._calibration(made)
+    found = made.calibration
     train = splits.select(made.manifest, made.coco, "train")
     # Fewer people than would be taken: all of them.
-    np.testing.assert_array_equal(images, sample.crops(train, made.recipe, range(len(train))))
+    np.testing.assert_array_equal(found.images, sample.crops(train, made.recipe, range(len(train))))
+    facts = found.facts()
     assert (facts["part"], facts["inputs"]) == ("train", len(train))
     assert facts["annotation_ids_sha256"] == sha256_of_bytes(json.dumps(train.ann_ids.tolist()).encode())
+
+
+def test_the_calibration_set_is_written_down_beside_what_it_quantised(run_folder: Path, tmp_path: Path):
+    made = request(run_folder, tmp_path)
+    facts = made.calibration.facts()
+    written = json.loads((tmp_path / calibration.MANIFEST).read_text())
+    assert facts.items() <= written.items()
+    assert written["split_sha256"] == made.manifest.sha256
+    assert sha256_of_bytes(json.dumps(written["annotation_ids"]).encode()) == facts["annotation_ids_sha256"]
 
 
 def test_the_calibration_set_is_a_seeded_choice(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(convert, "CALIBRATION_IMAGES", 3)
+    monkeypatch.setattr(calibration, "IMAGES", 3)
     made = request(run_folder, tmp_path)
-    (images, facts), (again, same) = convert._calibration(made), convert._calibration(made)
-    np.testing.assert_array_equal(images, again)
-    assert facts == same
+
+    def chosen() -> CalibrationSet:
+        return calibration.choose(made.recipe, made.coco, made.manifest)
+
+    one, same = chosen(), chosen()
+    np.testing.assert_array_equal(one.images, same.images)
+    assert one.facts() == same.facts()
     hashes = set()
     for seed in range(8):
-        monkeypatch.setattr(convert, "CALIBRATION_SEED", seed)
-        images, facts = convert._calibration(made)
-        assert len(images) == facts["inputs"] == 3
-        hashes.add(facts["annotation_ids_sha256"])
+        monkeypatch.setattr(calibration, "SEED", seed)
+        assert len(chosen().images) == 3
+        hashes.add(chosen().facts()["annotation_ids_sha256"])
     assert len(hashes) > 1
 
 
 def test_int8_without_an_ir_says_what_is_missing(run_folder: Path, tmp_path: Path):
     with pytest.raises(Unsupported, match=r"made of model\.xml, which this conversion did not leave"):
-        convert._route("int8", request(run_folder, tmp_path))
+        convert._route(Format("ir-int8"), request(run_folder, tmp_path))
 
 
 def test_without_nncf_the_extra_is_named():
     status, reason = explain(ModuleNotFoundError("No module named 'nncf'", name="nncf"))
     assert (status, reason.rpartition(": ")[2]) == ("unsupported", "pip install twinpose[openvino]")
+
+
+FORMATS = [{"kind": "ir", "batches": [1, 3]}, {"kind": "ir-int8"}]
 
 
 @pytest.mark.frameworks("openvino", "nncf")
@@ -74,7 +92,7 @@ def test_either_twin_is_quantised_beside_its_ir(twin: str, tmp_path: Path):
     given = job(tmp_path / "job", coco, tiny())
     # Of untrained weights heatmaps are nearly nothing, and what rounding does to them too.
     weights.save(Path(given["initial"]), weights.generic(architecture.build(tiny().model), 0))
-    payload = {**given, "twin": twin, "weights": given["initial"], "out": out, "formats": ["ir", "int8"]}
+    payload = {**given, "twin": twin, "weights": given["initial"], "out": out, "formats": FORMATS}
     record = launch.value_of(launch.call("bench.artifacts.convert:convert", payload, tmp_path / "child"))
     ir, int8 = record["routes"]
     assert [(route["status"], route["file"]) for route in (ir, int8)] == [
@@ -84,6 +102,11 @@ def test_either_twin_is_quantised_beside_its_ir(twin: str, tmp_path: Path):
     assert ir["max_abs_difference"] < 1e-5 * ir["rms_source"] < int8["max_abs_difference"]
     assert int8["max_abs_difference"] < int8["rms_source"]
     assert int8["calibration"]["part"] == "train"
+    seen = ir["gate"]
+    assert [(one["batch"], one["images"]) for one in seen["checks"]] == [(1, 1), (3, 1), (3, 3)]
+    assert all(one["error"] < seen["bound"] < 1e-4 for one in seen["checks"])
+    assert "images are float32 of 3x" in seen["refused"]["float32 for uint8"]
     left = {path.name for path in out.iterdir()}
-    assert left == {"model.xml", "model.bin", "model.int8.xml", "model.int8.bin", "conversion.json"}
+    quantised = {"model.int8.xml", "model.int8.bin", "calibration.json"}
+    assert left == {"model.xml", "model.bin", "conversion.json", *quantised}
     assert json.loads((out / "conversion.json").read_text()) == record

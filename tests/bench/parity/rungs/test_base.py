@@ -17,6 +17,7 @@ import pytest
 from bench.cells.matrix import Place
 from bench.parity.rungs import base
 from bench.parity.rungs.base import Context
+from bench.statistics import rounding
 
 
 def test_tasks_give_their_answers_in_order_two_at_a_time(context: Context) -> None:
@@ -86,7 +87,7 @@ def test_a_tensor_that_one_twin_lacks_or_shapes_otherwise_is_infinitely_far_and_
 
 def test_numpy_does_not_repeat_a_smaller_tensor_until_it_fits() -> None:
     assert base.distance(np.ones((1, 3)), np.ones((2, 3))) == math.inf
-    assert base.rmse(np.ones((1, 3)), np.ones((2, 3))) == math.inf
+    assert rounding.rmse(np.ones((1, 3)), np.ones((2, 3))) == math.inf
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.cells.artifacts import ArtifactFile
 from bench.cells.cell import TWINS
 from bench.cells.runtimes import RUNTIMES
 from bench.parity.certificate import Certificate, Check
@@ -23,7 +24,9 @@ from bench.scenarios import accuracy
 from pose import inference, recipe, splits
 
 HERE = str(Path(__file__).parent)
-ONNX, IRS = ("onnx", "torch"), (("ir", "tf"), ("ir", "torch"))
+ONNX = (ArtifactFile("onnx"), "torch")
+IRS = ((ArtifactFile("ir"), "tf"), (ArtifactFile("ir"), "torch"))
+INT8 = ArtifactFile("ir-int8")
 EQUAL = dict.fromkeys(RUNTIMES, "fake_runtimes:Exact")
 
 
@@ -81,7 +84,7 @@ def subject(context: Context, *, moved_px: int = 0, twin: str = "torch") -> Subj
             np.savez(handle, images=inputs.batch(0, len(inputs)), heatmaps=heatmaps)
     np.savez(folder / "probe.npz", images=inputs.batch(0, len(inputs)))
     of_kind = dict(zip((ONNX, *IRS), exports, strict=True))
-    quantised = {("int8", twin): folder / twin / "model.int8.xml" for twin in TWINS}
+    quantised = {(INT8, twin): folder / twin / "model.int8.xml" for twin in TWINS}
     return Subject(
         name=twin,
         twin=twin,
@@ -222,7 +225,7 @@ def test_a_crash_is_a_failure_with_its_reason(context: Context):
 
 def test_an_artifact_that_is_not_there_is_a_failure(context: Context):
     given = subject(context)
-    given.exports["ir", "tf"].unlink()
+    given.exports[IRS[0]].unlink()
     found = climb(context, given)
     assert [f.status for f in of(found, "openvino")] == ["fail", "pass"]
     assert "no file" in of(found, "openvino")[0].reason
@@ -312,7 +315,7 @@ def test_int8_is_of_the_quantised_graph_and_absent_without_one(run_folder: Path)
     lower = {"openvino": ("bf16", "int8"), "torch": ("int8",)}
     asked = [arm for arm in arms.of(given, lower) if arm.precision != "fp32"]
     assert {(arm.runtime, arm.precision) for arm in asked} == {("torch", "int8"), ("openvino", "bf16")}
-    path = given.exports["int8", "tf"]
+    path = given.exports[INT8, "tf"]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
     found = {
@@ -344,8 +347,8 @@ def test_what_is_measured_beside_the_standard_arms_has_one_of_its_own(run_folder
     exported = [given.exports[kind] for kind in (ONNX, IRS[1])]
     assert [arm.artifact for arm in more] == [given.weights, given.weights, *exported]
     assert more[0].name == "torch eager fp32 on cuda"
-    given.exports["int8", "torch"].parent.mkdir()
-    given.exports["int8", "torch"].write_text("")
+    given.exports[INT8, "torch"].parent.mkdir()
+    given.exports[INT8, "torch"].write_text("")
     assert ALSO[4] in {arm.kind for arm in arms.of(asked, {})}
     bare = replace(asked, exports={})
     assert [arm.kind for arm in arms.of(bare, {}) if arm.runtime in {"onnxruntime", "openvino"}] == []
