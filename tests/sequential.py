@@ -1,4 +1,4 @@
-"""Benches of `quick` that never ran, thousands at once: passes of a lane until each pair is settled, and on.
+"""Benches of `quick` that never ran, thousands at once: passes of each arm until its pairs are settled, and on.
 
 What is vectorised here is what `bench.statistics.stopping` and `bench.statistics.paired` do for one bench; a
 test holds the two together. Log ratios are (benches, pairs, rounds), and what is known after each round too.
@@ -24,7 +24,8 @@ RULE = StoppingRule(FIRST, LAST, HALF_WIDTH, family=1)
 def pairs(arms: np.ndarray) -> np.ndarray:
     """Return log ratios (benches, pairs, rounds) of each two arms of times (benches, rounds, arms)."""
     logs, count = np.log(arms), arms.shape[2]
-    return np.stack([logs[..., a] - logs[..., b] for b in range(count) for a in range(b + 1, count)], axis=1)
+    both = arms_of(count * (count - 1) // 2)
+    return np.stack([logs[..., a] - logs[..., b] for a, b in both], axis=1)
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Looks:
         return Looks(mean, error, first_look - 1)
 
     def at(self, n: np.ndarray) -> Looks:
-        """Return the looks after n (benches,) rounds."""
-        here = (np.arange(len(n)), slice(None), n - 1)
+        """Return the looks after n (benches, pairs) rounds."""
+        here = (*np.indices(n.shape), n - 1)
         return replace(self, mean=self.mean[here], error=self.error[here])
 
     @property
@@ -104,24 +105,44 @@ def _moments(logs: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def stop(looks: Looks, family: int, rule: StoppingRule = RULE, looking: float = LOOKING) -> np.ndarray:
-    """Return after how many passes (benches,) a lane ends; with `looking` 1, of a rule that pays for none."""
+    """Return after how many passes (benches, arms) each arm ends; with `looking` 1, of a rule that pays for none.
+
+    An arm ends with the last of its pairs, and a pair has the passes that both its arms have.
+    """
     decided = np.minimum(looks.p * family, looks.p_equivalence) <= ALPHA / looking
-    settled = (decided | (np.expm1(looks.reach) <= HALF_WIDTH)).all(axis=1)
-    settled[:, : rule.first_look - 1] = False
-    settled[:, rule.last_look - 1 :] = True
-    return np.argmax(settled, axis=1) + 1
+    settled = decided | (np.expm1(looks.reach) <= HALF_WIDTH)
+    both = arms_of(settled.shape[1])
+    arms = both.max() + 1
+    ends = np.full((len(settled), arms), rule.first_look)
+    for now in range(rule.first_look, rule.last_look):
+        together = (ends[:, both] == now).all(axis=2)
+        is_open = together & ~settled[..., now - 1]
+        for arm in range(arms):
+            ends[is_open[:, (both == arm).any(axis=1)].any(axis=1), arm] = now + 1
+    return ends
+
+
+def arms_of(pairs: int) -> np.ndarray:
+    """Return the two arms of each of so many pairs (pairs, 2), in the order of `pairs`."""
+    count = round((1 + np.sqrt(1 + 8 * pairs)) / 2)
+    return np.array([(a, b) for b in range(count) for a in range(b + 1, count)])
+
+
+def shared(ends: np.ndarray) -> np.ndarray:
+    """Return the passes (benches, pairs) that the two arms of each pair have, of those (benches, arms) of arms."""
+    return np.asarray(ends[:, arms_of(ends.shape[1] * (ends.shape[1] - 1) // 2)].min(axis=2))
 
 
 def measured_on(looks: Looks, n: np.ndarray) -> np.ndarray:
-    """Return after how many passes (benches,) one pair ends on which `--more` is asked until it does nothing.
+    """Return after how many passes (benches, 1) one pair ends on which `--more` is asked until it does nothing.
 
-    n: those after which `quick` ended; looks: (benches, 1, MOST_ROUNDS).
+    n: those (benches, 1) after which `quick` ended; looks: (benches, 1, MOST_ROUNDS).
     """
-    now = n.copy()
+    now = n[:, 0]
     sure = np.minimum(looks.p, looks.p_equivalence)[:, 0] <= ALPHA / LOOKING
     far, near = (scipy_stats.t.isf(tail, looks.freedom) + POWER for tail in (ALPHA / 2, ALPHA))
     for _ in range(MOST_ROUNDS):
-        here = looks.at(now)
+        here = looks.at(now[:, None])
         mean, deviation = np.abs(here.mean[:, 0]), here.error[:, 0] * np.sqrt(now)
         gap = np.log1p(MARGIN) - mean
         equal = np.where(gap > 0, near * deviation / np.where(gap > 0, gap, 1), np.inf)
@@ -133,4 +154,4 @@ def measured_on(looks: Looks, n: np.ndarray) -> np.ndarray:
         later = np.arange(1, MOST_ROUNDS + 1)
         ends = (later >= upto[:, None]) | (sure & (later > now[:, None]))
         now = np.where(upto > now, np.argmax(ends & (later > now[:, None]), axis=1) + 1, now)
-    return now
+    return now[:, None]

@@ -205,15 +205,15 @@ class Agenda:
     def due(self, lane: Lane) -> dict[Cell, str]:
         """Return which cells of a lane are due for a round, and why each is: LACKS, BESIDE or OPEN.
 
-        Those that lack rounds, and companions; when none does, those of a lane with open pairs.
+        Those that lack rounds, and companions; when none does, those of open pairs: what a decided pair
+        would gain costs the open ones their time.
         """
         members = self.lanes[lane]
         lacking = [cell for cell in members if not self.is_done(cell)]
         if lacking:
             beside = self._companions(members, lacking)
             return dict.fromkeys(lacking, LACKS) | dict.fromkeys(beside, BESIDE)
-        good = self._pairable(members)
-        return dict.fromkeys(good, OPEN) if len(good) > 1 and self._is_open(good) else {}
+        return dict.fromkeys(self._of_open_pairs(self._pairable(members)), OPEN)
 
     def is_done(self, cell: Cell) -> bool:
         """Return whether a cell has its rounds, or is out: barred, or failed in this bench."""
@@ -243,11 +243,13 @@ class Agenda:
         unpaired = self.broken | self.alone if cell.scenario in TIMED and partners else self.broken
         return sum(one.pass_ not in unpaired for one in self.rows[cell.id].rounds)
 
-    def _is_open(self, good: list[Cell]) -> bool:
-        """Return whether a lane's measured cells share a further pass: a pair is open, by its own number."""
+    def _of_open_pairs(self, good: list[Cell]) -> list[Cell]:
+        """Return which of a lane's measured cells have a further pass: those of each open pair."""
         most = self.plan.basis.matrix.protocol.rounds_max
         pairs = comparisons.stopping_pairs([self.rows[cell.id] for cell in good], most)
-        return any(self._is_unsettled(one) or self._is_asked(one) for one in pairs)
+        left = [one for one in pairs if self._is_unsettled(one) or self._is_asked(one)]
+        ids = {cell.id for pair in left for cell in (pair.a, pair.b)}
+        return [cell for cell in good if cell.id in ids]
 
     def _is_unsettled(self, pair: Pair) -> bool:
         """Return whether the protocol measures a pair on: up to its last round, until it is settled."""
@@ -260,7 +262,7 @@ class Agenda:
         decides = self.family if protocol.until_decided and pair.set != NOISE_FLOOR else None
         rule = StoppingRule(protocol.rounds, protocol.rounds_max, protocol.half_width, decides)
         # Rounds of a broken pass, or of one without a partner, are no pairs.
-        return not rule.is_over([(pair.a_values, pair.b_values)], rounds)
+        return not rule.is_over(pair.a_values, pair.b_values, rounds)
 
     def _is_asked(self, pair: Pair) -> bool:
         """Return whether a pair that was open is measured on: as far as was said, or until it is sure."""
@@ -269,4 +271,4 @@ class Agenda:
             return False
         upto = asked.rounds + asked.passes
         rule = StoppingRule(self.plan.basis.matrix.protocol.rounds, upto, family=asked.family)
-        return not rule.is_over([(pair.a_values, pair.b_values)], pair.shared)
+        return not rule.is_over(pair.a_values, pair.b_values, pair.shared)

@@ -1,4 +1,4 @@
-"""When a lane that is looked at after every pass has enough of them, and how many more would do.
+"""When a pair that is looked at after every pass has enough of them, and how many more would do.
 
 Looking costs: every interval and p is that of the first look's degrees of freedom, and what ends the
 measurement early must be three times as sure as what is reported (docs/method/statistics.md).
@@ -25,7 +25,7 @@ Figures = Sequence[float]
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """A lane ends once all its pairs are settled, from the first look on, and at the last in any case."""
+    """A pair ends once it is settled, from the first look on, and at the last in any case."""
 
     first_look: int
     """Passes."""
@@ -35,11 +35,11 @@ class StoppingRule:
     family: float | None = None
     """Pairs of the whole matrix: one that is decided among so many is settled; None: that settles nothing."""
 
-    def is_over(self, pairs: Sequence[tuple[Figures, Figures]], rounds: int) -> bool:
-        """Return whether a lane needs no further pass after so many; pairs: the figures of each two arms."""
+    def is_over(self, a: Figures, b: Figures, rounds: int) -> bool:
+        """Return whether two arms need no further pass after so many that they share."""
         if not self.first_look <= rounds < self.last_look:
             return rounds >= self.last_look
-        return all(self.settles(a, b) for a, b in pairs)
+        return self.settles(a, b)
 
     def settles(self, a: Figures, b: Figures) -> bool:
         """Return whether two arms are decided, or known well enough."""

@@ -70,7 +70,7 @@ class Outlook:
 
     pairs: tuple[OpenPair, ...] = ()
     pass_s: dict[str, float] | None = None
-    """Seconds of a pass over each lane, by its ID, as its rounds have taken so far."""
+    """Seconds of a pass over the decidable pairs of each lane, by its ID, as their rounds have taken so far."""
     invalid: tuple[InvalidPair, ...] = ()
     """Those that no further rounds mend."""
 
@@ -146,10 +146,11 @@ def outlook(
         for key, pair in pairs.items()
         if pair.unfit and pair.a.status == pair.b.status == "ok"
     ]
+    arms = {name for one in left if one.in_reason for name in (one.a, one.b)}
     pass_s = dict.fromkeys((one.lane for one in left), 0.0)
     for cell in everyone:
-        if cell.status == "ok" and (lane := cell.axes.lane.id) in pass_s:
-            pass_s[lane] += _round_s(cell)
+        if cell.id in arms:
+            pass_s[cell.axes.lane.id] += _round_s(cell)
     return Outlook(tuple(left), pass_s, tuple(invalid))
 
 

@@ -131,7 +131,7 @@ def test_what_is_simulated_is_what_the_bench_does():
     assert len(set(stopped)) > 5
     for bench, end in zip(arms, stopped, strict=True):
         looks = range(2, LAST_LOOK + 1)
-        literal = next(n for n in looks if RULE.is_over([(bench[:n, 0], bench[:n, 1])], n))
+        literal = next(n for n in looks if RULE.is_over(bench[:n, 0], bench[:n, 1], n))
         assert literal == end
     for first_look in (None, FIRST_LOOK):
         found = [

@@ -54,12 +54,12 @@ def test_quick_is_wrong_about_any_pair_in_one_matrix_of_twenty(
     ended, passes = [], []
     for seed, arms in enumerate(lanes):
         looks = Looks.of(sequential.pairs(lane(kind, sigma, arms, benches, LAST, seed)))
-        n = sequential.stop(looks, family)
-        ended.append(looks.at(n))
-        passes.append(n)
+        ends = sequential.stop(looks, family)
+        ended.append(looks.at(sequential.shared(ends)))
+        passes.append(ends)
     found, truth = together(ended), np.concatenate([truths(arms) for arms in lanes])
     covered, wrong = found.covers(truth).mean(), found.wrong(truth).any(axis=1).mean()
-    row(table, f"quick, {matrix}; wrong {wrong:.1%}", kind, sigma, float(np.mean(passes)), covered)
+    row(table, f"quick, {matrix}; wrong {wrong:.1%}", kind, sigma, float(np.concatenate(passes, axis=1).mean()), covered)
     assert wrong <= 0.05 + 3 * np.sqrt(0.05 / benches)
     assert covered >= 0.93
     edge = np.abs(truth) >= np.log1p(MARGIN) - 1e-12
@@ -68,7 +68,7 @@ def test_quick_is_wrong_about_any_pair_in_one_matrix_of_twenty(
 
 def test_stopping_at_decisions_would_be_wrong_more_often_unpaid():
     looks = Looks.of(sequential.pairs(times("normal", 0.12, DRIFT, BENCHES, LAST)))
-    assert looks.at(sequential.stop(looks, 1, looking=1)).different.mean() > 0.07
+    assert looks.at(sequential.shared(sequential.stop(looks, 1, looking=1))).different.mean() > 0.07
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -81,7 +81,7 @@ def test_more_until_it_does_nothing_is_wrong_in_hardly_more_than_one_pair_of_twe
     found = {}
     for what, apart in (("equal", 0.0), ("at the margin", np.log1p(MARGIN))):
         looks = Looks.of(sequential.pairs(lane(kind, sigma, (0, apart), BENCHES, MOST_ROUNDS, 1)))
-        n = sequential.measured_on(looks, sequential.stop(looks, 1))
+        n = sequential.measured_on(looks, sequential.shared(sequential.stop(looks, 1)))
         ended = looks.at(n)
         covered = ended.covers(apart).mean()
         found[what] = ended
@@ -94,13 +94,14 @@ def test_more_until_it_does_nothing_is_wrong_in_hardly_more_than_one_pair_of_twe
 def test_what_is_simulated_of_quick_is_what_the_bench_does():
     arms = times("t5", 0.05, DRIFT, 60, LAST) * np.exp([0, 0.1])
     looks = Looks.of(sequential.pairs(arms))
-    stopped = sequential.stop(looks, 1)
-    assert len(set(stopped)) > 4
-    for bench, end in zip(arms, stopped, strict=True):
+    stopped = sequential.shared(sequential.stop(looks, 1))
+    assert len(np.unique(stopped)) > 4
+    for bench, end in zip(arms, stopped[:, 0], strict=True):
         b, a = bench.T
-        literal = next(n for n in range(1, LAST + 1) if sequential.RULE.is_over([(a[:n], b[:n])], n))
+        literal = next(n for n in range(1, LAST + 1) if sequential.RULE.is_over(a[:n], b[:n], n))
         assert literal == end
-    found = [paired.paired_ratio(one[:n, 1], one[:n, 0], FIRST) for one, n in zip(arms, stopped, strict=True)]
+    ended = zip(arms, stopped[:, 0], strict=True)
+    found = [paired.paired_ratio(one[:n, 1], one[:n, 0], FIRST) for one, n in ended]
     assert [one.p for one in found] == pytest.approx(looks.at(stopped).p[:, 0])
 
 
@@ -119,7 +120,7 @@ def beside(
     counting: bool = False,
     benches: int = 3000,
 ) -> tuple[Looks, np.ndarray, float]:
-    """Return how benches of a lane end beside a neighbour, their passes, and the tries of a round.
+    """Return how benches of a lane end beside a neighbour, their arms' passes, and the tries of a round.
 
     counting: whether disturbed passes of a pair do not count beside enough undisturbed ones.
     """
@@ -129,9 +130,12 @@ def beside(
     met = np.moveaxis(found.share > neighbours.DISTURBED, 2, 0)
     quiet = np.stack([~(met[a] | met[b]) for b in range(len(logs)) for a in range(b + 1, len(logs))], axis=1)
     looks = Looks.of(sequential.pairs(arms), first, quiet.astype(float) if counting else None)
-    family = looks.mean.shape[1]
-    n = sequential.stop(looks, family) if rounds > FIRST else np.full(benches, rounds)
-    return looks.at(n), n, float(found.tries.mean())
+    ends = (
+        sequential.stop(looks, looks.mean.shape[1])
+        if rounds > FIRST
+        else np.full((benches, len(logs)), rounds)
+    )
+    return looks.at(sequential.shared(ends)), ends, float(found.tries.mean())
 
 
 @pytest.mark.parametrize("windows_s", [(1.0, 1.0, 1.0, 1.0), (1.0, 1.0, 1.0, 3.0)])

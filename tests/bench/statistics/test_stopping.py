@@ -38,21 +38,19 @@ def exact(n: int, half_width: float) -> tuple[np.ndarray, np.ndarray]:
         (31, 0.5, True),
     ],
 )
-def test_a_lane_is_done_between_10_and_30_rounds_when_its_interval_is_narrow(
+def test_a_pair_is_done_between_10_and_30_rounds_when_its_interval_is_narrow(
     n: int, half_width: float, expected: bool
 ):
     arms = exact(n, half_width)
     assert paired.paired_ratio(*arms, first_look=10).half_width == pytest.approx(half_width)
-    assert RULE.is_over([arms], n) is expected
+    assert RULE.is_over(*arms, n) is expected
 
 
-def test_every_pair_of_a_lane_must_be_narrow_and_a_pair_without_rounds_is_not():
-    narrow, wide = exact(12, 0.005), exact(12, 0.02)
-    assert RULE.is_over([narrow, narrow], 12)
-    assert not RULE.is_over([narrow, wide], 12)
-    assert not RULE.is_over([narrow, ([1.0], [1.0])], 12)
-    assert RULE.is_over([], 10), "a cell alone has nothing to be compared with"
-    assert replace(RULE, half_width=0.03).is_over([wide], 12)
+def test_the_width_that_is_asked_settles_and_a_pair_without_rounds_is_not_settled():
+    wide = exact(12, 0.02)
+    assert not RULE.is_over(*wide, 12)
+    assert replace(RULE, half_width=0.03).is_over(*wide, 12)
+    assert not RULE.is_over([1.0], [1.0], 12)
 
 
 def apart(n: int, ratio: float, sigma: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +75,7 @@ def apart(n: int, ratio: float, sigma: float, seed: int = 0) -> tuple[np.ndarray
 def test_a_pair_is_settled_when_it_is_decided_in_the_whole_matrix_or_known_within_5_percent(
     n: int, ratio: float, sigma: float, over: bool
 ) -> None:
-    assert QUICK.is_over([apart(n, ratio, sigma)], n) is over
+    assert QUICK.is_over(*apart(n, ratio, sigma), n) is over
 
 
 def test_a_decision_settles_only_where_the_rule_says_so_and_costs_more_among_more_pairs() -> None:
