@@ -80,7 +80,7 @@ KINDS = {
         "'--again' measures all rounds alike",
         again=False,
     ),
-    # What the durations tell.
+    # What the durations tell. A wild round was made by versions before 0022, and is read.
     "wild": Kind("IQR is {:.1%} of the median", LOOK, "INVALID", lone=False),
     "spread": Kind("IQR is {:.1%} of the median", LOOK),
     "drift": Kind(

@@ -46,8 +46,6 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     """For quiet, before it."""
     measured_s: float
     disturbances: list[Disturbance]
-    validity: Validity = Validity()
-    """Of its durations alone."""
     conditions: dict[str, Any] = {}
 
 

@@ -62,7 +62,6 @@ def timed(job: RoundJob, make: Callable[[RoundJob], Workload]) -> tuple[dict[str
     cpus = len(seen.conditions["before"]["cpus"])
     doubts = [
         *missing_threads(job.spec.threads, effective.get("threads"), cpus),
-        *validity_.spread_doubts(durations_ns),
         *seen.doubts,
     ]
     found = {

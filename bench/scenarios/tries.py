@@ -22,7 +22,6 @@ from bench.machine.gpu_conditions import GpuConditions
 from bench.scenarios.base import RoundJob, Workload
 from bench.scenarios.watch import Watch, Watched
 from bench.statistics import samples
-from bench.statistics.validity import Validity, spread_doubts
 from pose.files import write_arrays
 
 LOOK_S = 0.5
@@ -85,7 +84,6 @@ class Window:
             "waited_s": self.waited_s,
             "measured_s": self.measured_s,
             "disturbances": msgspec.to_builtins(self.disturbances),
-            "validity": msgspec.to_builtins(Validity.of(*spread_doubts(self.durations_ns))),
             "conditions": self.seen.conditions,
         }
 

@@ -17,8 +17,7 @@ from bench.statistics.paired import MARGIN
 from bench.statistics.samples import counted, drift, spread, t_interval
 
 FLAG_SPREAD = 0.10
-INVALID_SPREAD = 0.25
-"""Of IQR / median: the middle half of the queries then spans so much that the median itself is in doubt."""
+"""Of IQR / median: medians of queries that span so much may jump from round to round."""
 KNOWN_WITHIN = MARGIN / 2
 """How far drift may leave a figure uncertain: half of the margin of equivalence."""
 
@@ -61,15 +60,6 @@ class Validity(msgspec.Struct, frozen=True):
 def steadiness(samples: np.ndarray) -> Steadiness:
     """Return how steady durations (n,) in order of time were."""
     return Steadiness(drift(samples), spread(samples))
-
-
-def spread_doubts(samples: np.ndarray) -> list[Doubt]:
-    """Return the doubt that makes a round of durations (n,) INVALID: IQR / median is above 25 %.
-
-    What else they say of a figure, only all rounds together know (`cell_validity`).
-    """
-    wide = spread(samples)
-    return [doubt("wild", wide)] if wide > INVALID_SPREAD else []
 
 
 def cell_validity(

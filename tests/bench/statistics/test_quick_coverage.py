@@ -66,6 +66,34 @@ def test_quick_is_wrong_about_any_pair_in_one_matrix_of_twenty(
     assert found.equivalent[:, edge].mean(axis=0).max(initial=0) <= 0.05 + 3 * np.sqrt(0.05 / benches)
 
 
+def of_two_kinds(share: float, times: float, apart: float, benches: int) -> np.ndarray:
+    """Return medians (benches, rounds, 2) of arms of which about that share of queries take so many times.
+
+    The share is another in each round, and so the median jumps where it is above one half: IQR / median is
+    `times` - 1 in every round.
+    """
+    rng = np.random.default_rng(4)
+    shape = (benches, LAST, 2)
+    jumps = rng.normal(share, 0.1, shape) > 0.5
+    return np.exp(rng.normal(0, 0.01, shape)) * np.where(jumps, times, 1.0) * np.exp([0, apart])
+
+
+@pytest.mark.parametrize("times", [1.3, 1.8, 3.0])
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.5])
+def test_queries_of_two_kinds_keep_far_arms_from_no_decision_and_tell_no_equal_ones_apart(
+    table: list[str], share: float, times: float
+):
+    """However wildly the queries of a round spread: what they do to its median, rounds scatter by."""
+    benches = 3000
+    looks = [Looks.of(sequential.pairs(of_two_kinds(share, times, apart, benches))) for apart in (0.0, 1.0)]
+    equal, far = (one.at(sequential.shared(sequential.stop(one, 17))) for one in looks)
+    said = f"{share:.0%} of queries take {times:g}x; wrong {equal.wrong().mean():.1%}"
+    row(table, f"{said}; 2.7x apart: {far.different.mean():.0%}", "", 0.01, float(LAST), far.covers(1.0).mean())
+    assert equal.wrong().mean() <= 0.05
+    assert far.wrong(1.0).mean() <= 0.01
+    assert far.different.mean() > (0.95 if times < 2 else 0.3)
+
+
 def test_stopping_at_decisions_would_be_wrong_more_often_unpaid():
     looks = Looks.of(sequential.pairs(times("normal", 0.12, DRIFT, BENCHES, LAST)))
     assert looks.at(sequential.shared(sequential.stop(looks, 1, looking=1))).different.mean() > 0.07

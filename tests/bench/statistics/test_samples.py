@@ -53,18 +53,15 @@ def test_throughput_counts_images_over_all_blocks():
 
 
 @given(st.integers(1, 10**9), st.integers(1, 100))
-def test_constant_samples_are_valid(value: int, n: int):
-    assert validity.spread_doubts(np.full(n, value)) == []
+def test_constant_samples_are_steady(value: int, n: int):
+    assert validity.steadiness(np.full(n, value)) == validity.Steadiness(0.0, 0.0)
 
 
-def test_a_round_s_drift_and_spread_are_recorded_and_a_wild_spread_invalidates_it():
+def test_a_round_s_drift_and_spread_are_told():
     drifting = np.concatenate([np.full(50, 100), np.full(50, 104)])
     assert validity.steadiness(drifting) == validity.Steadiness(pytest.approx(0.04), 0.04)
     wide = np.tile([100, 100, 115, 120], 25)
     assert validity.steadiness(wide).spread > validity.FLAG_SPREAD
-    assert [validity.spread_doubts(one) for one in (drifting, wide)] == [[], []]
-    wild = np.tile([100, 100, 150, 160], 25)
-    assert validity.Validity.of(*validity.spread_doubts(wild)).verdict == "INVALID"
 
 
 @pytest.mark.parametrize(("percent", "needed"), [(50, 11), (90, 64), (99, 662)])
