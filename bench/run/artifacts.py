@@ -43,4 +43,6 @@ def artifact_sha256(path: Path) -> str | None:
 
 def parts(path: Path) -> list[Path]:
     """Return the files that an artifact may consist of: its own, and the weights beside an IR or an ONNX."""
-    return [path, path.with_suffix(".bin"), path.with_name(path.name + ".data")]
+    # model.bin is the IR's: model.onnx of the same folder has no part in it.
+    beside = {".xml": path.with_suffix(".bin"), ".onnx": path.with_name(f"{path.name}.data")}
+    return [path, *(beside[suffix] for suffix in (path.suffix,) if suffix in beside)]
