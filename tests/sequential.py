@@ -1,4 +1,4 @@
-"""Benches of `quick` that never ran, thousands at once: passes of each arm until its pairs are settled, and on.
+"""Benches of `quick` that never ran, thousands at once: passes of an arm until its pairs are settled, and on.
 
 What is vectorised here is what `bench.statistics.stopping` and `bench.statistics.paired` do for one bench; a
 test holds the two together. Log ratios are (benches, pairs, rounds), and what is known after each round too.
@@ -105,7 +105,7 @@ def _moments(logs: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def stop(looks: Looks, family: int, rule: StoppingRule = RULE, looking: float = LOOKING) -> np.ndarray:
-    """Return after how many passes (benches, arms) each arm ends; with `looking` 1, of a rule that pays for none.
+    """Return after how many passes (benches, arms) each arm ends; `looking` 1: by a rule that pays for none.
 
     An arm ends with the last of its pairs, and a pair has the passes that both its arms have.
     """
@@ -129,12 +129,12 @@ def arms_of(pairs: int) -> np.ndarray:
 
 
 def shared(ends: np.ndarray) -> np.ndarray:
-    """Return the passes (benches, pairs) that the two arms of each pair have, of those (benches, arms) of arms."""
+    """Return the passes (benches, pairs) that both arms of a pair have, of those (benches, arms) of arms."""
     return np.asarray(ends[:, arms_of(ends.shape[1] * (ends.shape[1] - 1) // 2)].min(axis=2))
 
 
 def measured_on(looks: Looks, n: np.ndarray) -> np.ndarray:
-    """Return after how many passes (benches, 1) one pair ends on which `--more` is asked until it does nothing.
+    """Return after how many passes (benches, 1) a pair ends on which `--more` is asked until it does nothing.
 
     n: those (benches, 1) after which `quick` ended; looks: (benches, 1, MOST_ROUNDS).
     """

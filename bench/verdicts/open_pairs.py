@@ -70,7 +70,7 @@ class Outlook:
 
     pairs: tuple[OpenPair, ...] = ()
     pass_s: dict[str, float] | None = None
-    """Seconds of a pass over the decidable pairs of each lane, by its ID, as their rounds have taken so far."""
+    """Seconds of a pass over the decidable pairs of a lane, by its ID, as their rounds have taken so far."""
     invalid: tuple[InvalidPair, ...] = ()
     """Those that no further rounds mend."""
 

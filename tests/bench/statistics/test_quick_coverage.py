@@ -59,7 +59,14 @@ def test_quick_is_wrong_about_any_pair_in_one_matrix_of_twenty(
         passes.append(ends)
     found, truth = together(ended), np.concatenate([truths(arms) for arms in lanes])
     covered, wrong = found.covers(truth).mean(), found.wrong(truth).any(axis=1).mean()
-    row(table, f"quick, {matrix}; wrong {wrong:.1%}", kind, sigma, float(np.concatenate(passes, axis=1).mean()), covered)
+    row(
+        table,
+        f"quick, {matrix}; wrong {wrong:.1%}",
+        kind,
+        sigma,
+        float(np.concatenate(passes, axis=1).mean()),
+        covered,
+    )
     assert wrong <= 0.05 + 3 * np.sqrt(0.05 / benches)
     assert covered >= 0.93
     edge = np.abs(truth) >= np.log1p(MARGIN) - 1e-12
@@ -88,7 +95,14 @@ def test_queries_of_two_kinds_keep_far_arms_from_no_decision_and_tell_no_equal_o
     looks = [Looks.of(sequential.pairs(of_two_kinds(share, times, apart, benches))) for apart in (0.0, 1.0)]
     equal, far = (one.at(sequential.shared(sequential.stop(one, 17))) for one in looks)
     said = f"{share:.0%} of queries take {times:g}x; wrong {equal.wrong().mean():.1%}"
-    row(table, f"{said}; 2.7x apart: {far.different.mean():.0%}", "", 0.01, float(LAST), far.covers(1.0).mean())
+    row(
+        table,
+        f"{said}; 2.7x apart: {far.different.mean():.0%}",
+        "",
+        0.01,
+        float(LAST),
+        far.covers(1.0).mean(),
+    )
     assert equal.wrong().mean() <= 0.05
     assert far.wrong(1.0).mean() <= 0.01
     assert far.different.mean() > (0.95 if times < 2 else 0.3)
