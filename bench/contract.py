@@ -44,9 +44,9 @@ class RunnerSpec:
     recipe: dict[str, Any]
     """The resolved recipe, as `Recipe.model_dump(mode="json")` gives it."""
     artifact: str
-    """The path of a .safetensors (tf, torch), .onnx (onnxruntime) or .xml (openvino) file."""
+    """The path of a .safetensors or .pt2 (tf, torch), .onnx (onnxruntime) or .xml (openvino) file."""
     mode: str
-    """`eager`, `graph`, `compiled` or `ir`."""
+    """Of the runtime's modes, such as `eager`, `graph`, `compiled` or `ir`."""
     precision: str
     """`fp32` (strict), `bf16`, `fp16`, `int8`, or `defaults`: no precision switch is touched."""
     device: str

@@ -1,4 +1,4 @@
-"""The PyTorch twin as a runner of the bench: eager and compiled."""
+"""The PyTorch twin as a runner of the bench: eager, compiled as it runs, or compiled ahead of time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from bench.contract import STRICT_ENVIRONMENT, RunnerSpec, cxx_compiler, strict_environment
-from pose import architecture, recipe, weights
+from pose import architecture, interface, recipe, weights
 from pose.errors import Unsupported
-from torch_impl import model
+from torch_impl import aot, model
 
 PRECISIONS = {
     "fp32": torch.float32,
@@ -28,26 +28,60 @@ ON_GPU = ("cuda.matmul", "cudnn.conv", "cudnn.rnn")
 """Backends of which each says in its `fp32_precision` how it multiplies float32: ieee, tf32 or bf16."""
 
 
+MODES = {
+    "eager": torch.channels_last,
+    "contiguous": torch.contiguous_format,
+    "compiled": torch.channels_last,
+    "aot": torch.channels_last,
+}
+"""How each mode lays out parameters and activations. The images are NHWC: channels_last copies nothing."""
+
+
 class Runner:
-    """One checkpoint in `eager` or `compiled` (torch.compile) mode."""
+    """One checkpoint in `eager`, `contiguous` or `compiled` (torch.compile) mode, or one package in `aot`."""
 
     def __init__(self, spec: RunnerSpec):
-        if spec.mode not in {"eager", "compiled"}:
-            raise Unsupported(f"torch has no mode '{spec.mode}'; it has eager and compiled")
+        if spec.mode not in MODES:
+            raise Unsupported(f"torch has no mode '{spec.mode}'; it has {', '.join(MODES)}")
         if spec.mode == "compiled" and not cxx_compiler():
             raise Unsupported("torch.compile needs a C++ compiler: neither g++ nor $CXX is on the path")
         self.dtype = _parameters_in(spec.precision)
+        if spec.mode == "aot":
+            aot.require_made(spec.precision, spec.device)
         _prepare(spec)
-        resolved = recipe.from_dict(spec.recipe)
         self.spec, self.device = spec, torch.device(spec.device)
-        net = model.build(resolved, spec.device)
-        model.load_weights(net, weights.load(Path(spec.artifact), architecture.build(resolved.model)))
-        self.net = net.to(self.dtype, memory_format=torch.channels_last)
-        self.forward = torch.compile(self.net) if spec.mode == "compiled" else self.net
+        if spec.mode == "aot":
+            self.package = aot.read(Path(spec.artifact))
+            aot.require(Path(spec.artifact), self.package, spec.precision, spec.batch)
+            self.forward = aot.load(Path(spec.artifact))
+        else:
+            self.net = self._net()
+            self.forward = torch.compile(self.net) if spec.mode == "compiled" else self.net
+
+    def _net(self) -> model.PoseNet:
+        resolved = recipe.from_dict(self.spec.recipe)
+        net = model.build(resolved, self.spec.device)
+        model.load_weights(net, weights.load(Path(self.spec.artifact), architecture.build(resolved.model)))
+        net = net.to(self.dtype, memory_format=MODES[self.spec.mode])
+        if self.spec.mode == "contiguous":
+            # The images' own layout would decide that of every activation.
+            net.conv1.register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
+        return net
 
     @torch.inference_mode()
     def _run(self, images: np.ndarray) -> torch.Tensor:
-        return self.forward(torch.from_numpy(images).to(self.device, non_blocking=True)).float()
+        count = len(images)
+        if self.spec.mode == "aot":
+            images = self._whole(images)
+        found = self.forward(torch.from_numpy(images).to(self.device, non_blocking=True))
+        return found[:count].float()
+
+    def _whole(self, images: np.ndarray) -> np.ndarray:
+        """Return images (B, H, W, 3), filled up with black ones: a package's batch is static."""
+        width, height = self.spec.recipe["model"]["input_size"]
+        interface.require_images(images, (self.spec.batch, height, width, 3))
+        missing = self.spec.batch - len(images)
+        return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else images
 
     def infer(self, images: np.ndarray) -> np.ndarray:
         """Return heatmaps (N, K, h, w) float32 on the host, of images (N, H, W, 3) uint8 RGB."""
@@ -74,11 +108,10 @@ class Runner:
 
     def effective(self) -> dict[str, Any]:
         """Return what torch says it does, read back."""
-        parameter = self.net.final_layer.weight
         on_gpu = self.device.type == "cuda"
         return {
             "runtime": f"torch {torch.__version__}",
-            "precision": str(parameter.dtype).removeprefix("torch."),
+            "precision": self._precision(),
             "switches": switches(),
             "onednn": onednn(),
             "threads": torch.get_num_threads(),
@@ -86,8 +119,14 @@ class Runner:
             "device": torch.cuda.get_device_name(self.device) if on_gpu else "cpu",
             "device_clock": "CUDA events" if on_gpu else "none: on the CPU the host's clock is the device's",
             "mode": self.spec.mode,
-            "memory_format": "channels_last",
+            "memory_format": str(MODES[self.spec.mode]).removeprefix("torch."),
+            **(aot.effective(self.package) if self.spec.mode == "aot" else {}),
         }
+
+    def _precision(self) -> str:
+        if self.spec.mode == "aot":
+            return self.package.dtype
+        return str(self.net.final_layer.weight.dtype).removeprefix("torch.")
 
 
 class CudaTimer:

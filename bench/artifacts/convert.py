@@ -15,6 +15,7 @@ import numpy as np
 from bench.artifacts import calibration, gate
 from bench.artifacts.calibration import CalibrationSet
 from bench.cells.artifacts import ArtifactFile
+from bench.cells.runtimes import first_user
 from bench.contract import Emit, Source
 from bench.process.worker import explain, resolve
 from bench.run import artifacts, conversion
@@ -160,3 +161,13 @@ def to_int8(job: ConversionJob, file: ArtifactFile) -> dict[str, Any]:
     # A process of its own: NNCF imports torch, which must not meet TensorFlow or ONNX Runtime in one.
     made = calibration.quantise_apart("openvino_impl.quantize:to_int8", ir, images, job.path(file))
     return made | {"input": [1, *images.shape[1:]], "calibration": job.calibration.facts()}
+
+
+def to_aot(job: ConversionJob, file: ArtifactFile) -> dict[str, Any]:
+    """Write a package of AOTInductor for a batch and a precision; return as `to_ir`."""
+    _, _, precision = first_user(file.kind)
+    assert file.batch
+    made: dict[str, Any] = resolve("torch_impl.aot:write")(
+        job.recipe, job.weights, file.batch, precision, job.path(file)
+    )
+    return made

@@ -52,6 +52,10 @@ ARTIFACTS = {
             maker="bench.artifacts.convert:to_onnx",
         ),
         Artifact("ir-int8", "model.int8.xml", maker="bench.artifacts.convert:to_int8", made_of="ir"),
+        Artifact("aot", "model.b{batch}.pt2", twins=("torch",), maker="bench.artifacts.convert:to_aot"),
+        Artifact(
+            "aot-bf16", "model.bf16.b{batch}.pt2", twins=("torch",), maker="bench.artifacts.convert:to_aot"
+        ),
     )
 }
 """By kind, each after what it is made of."""

@@ -37,6 +37,8 @@ class Runtime:
     """The mode of its users by default, and of a twin's own training and loading."""
     at_best: str | None = None
     """The mode that takes part in the comparison `compiled`; None where none does."""
+    ahead: str | None = None
+    """A mode that is compiled before it is loaded, and takes part in that comparison too."""
     precisions: tuple[str, ...] = ("fp32",)
     """What some machine can run it in; whether this one can, only the runtime says."""
     devices: tuple[str, ...] = ("cpu",)
@@ -101,11 +103,13 @@ RUNTIMES = {
             runner="torch_impl.runner:Runner",
             packages=("torch", "torchvision"),
             extra="torch",
-            modes=("eager", "compiled"),
+            modes=("eager", "contiguous", "compiled", "aot"),
             as_shipped="eager",
             at_best="compiled",
+            ahead="aot",
             precisions=("fp32", "bf16", "fp16"),
             devices=("cpu", "cuda"),
+            loads_at={("aot", "fp32"): "aot", ("aot", "bf16"): "aot-bf16"},
             baseline=1,
             peak="torch_impl.peak:prepare",
             start_s=2.5,

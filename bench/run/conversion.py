@@ -66,6 +66,8 @@ class Route(msgspec.Struct, frozen=True):
     preset: str | None = None
     calibration: dict[str, Any] | None = None
     """Which inputs it was quantised on."""
+    processor: str | None = None
+    """The instruction sets that a package is compiled for, and bound to."""
     file: str | None = None
     sha256: str | None = None
     bytes: int | None = None

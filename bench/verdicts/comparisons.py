@@ -28,11 +28,16 @@ FILE = "comparisons.json"
 NOISE_FLOOR = "noise floor"
 """The set of a cell and its A/A twin."""
 
+MODES = "modes"
+"""The set of a runtime's further modes, each against the one of its users by default, from the same twin."""
+
 COMPARISON_SETS = {
     "as_shipped": tuple((one.name, one.as_shipped) for one in RUNTIMES.values()),
-    "compiled": tuple((one.name, one.at_best) for one in RUNTIMES.values() if one.at_best),
+    "compiled": tuple(
+        (one.name, mode) for one in RUNTIMES.values() for mode in (one.at_best, one.ahead) if mode
+    ),
 }
-"""By set: (runtime, mode) of its members. Only members of one set and one lane are compared."""
+"""By set: (runtime, mode) of its members, of which every two of a lane are compared."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +198,15 @@ def _set_pairs(members: Sequence[CellResult]) -> Iterator[Pair]:
             if (a.id, b.id) not in seen:
                 seen.add((a.id, b.id))
                 yield _pair(name, a, b)
+    usual = {
+        (cell.axes.twin, cell.axes.runtime): cell
+        for cell in arms
+        if cell.axes.mode == RUNTIMES[cell.axes.runtime].as_shipped
+    }
+    for a in arms:
+        own = usual.get((a.axes.twin, a.axes.runtime))
+        if own is not None and own is not a:
+            yield _pair(MODES, a, own)
 
 
 def _noise_pairs(members: Sequence[CellResult]) -> Iterator[Pair]:

@@ -141,7 +141,7 @@ def test_all_threads_are_the_machines_cores():
     ("patch", "words"),
     [
         ({"presicion": "fp32"}, "unknown key 'blocks.0.presicion'; did you mean 'precision'?"),
-        ({"mode": "ir"}, "runtime 'torch' has no mode 'ir'; it has: eager, compiled"),
+        ({"mode": "ir"}, "runtime 'torch' has no mode 'ir'; it has: eager, contiguous, compiled, aot"),
         ({"runtime": "pytorch"}, "Input should be 'tf', 'torch', 'onnxruntime'"),
         ({"twin": "tf"}, "runtime 'torch' cannot run the twin 'tf'"),
         ({"batch": 0}, r"greater than 0 \(given: 0\)"),

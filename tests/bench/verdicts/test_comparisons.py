@@ -84,7 +84,12 @@ def test_all_members_of_a_set_are_compared_once_with_the_commoner_one_as_b():
     twice = ("tf-openvino-ir", "torch-openvino-ir")
     expected = {(a, b) for b, a in combinations(fast, 2)} - {twice}
     assert arms(found, "compiled") == sorted(expected)
-    assert len(found) == 15 + 5
+    own = [
+        (f"{twin}-{twin}-compiled", f"{twin}-{twin}-{usual}")
+        for twin, usual in (("tf", "graph"), ("torch", "eager"))
+    ]
+    assert arms(found, "modes") == own
+    assert len(found) == 15 + 5 + 2
 
 
 def test_the_order_of_the_cells_does_not_matter():
@@ -105,6 +110,16 @@ def test_the_order_of_the_cells_does_not_matter():
 )  # fmt: skip
 def test_cells_of_different_lanes_are_not_compared(other: dict[str, Any]):
     assert comparisons.compare_lanes([cell(SHIPPED[0], noisy(1)), cell(SHIPPED[1], noisy(2), **other)]) == []
+
+
+def test_what_is_compiled_ahead_is_compared_with_the_compiled_and_with_its_runtime_s_usual_mode():
+    torch = [("torch", "torch", mode) for mode in ("eager", "contiguous", "compiled", "aot")]
+    kinds = [*torch, ("tf", "tf", "graph"), ("torch", "openvino", "ir")]
+    found = comparisons.compare_lanes([cell(kind, noisy(10, seed=n)) for n, kind in enumerate(kinds)])
+    aot, compiled, ir = "torch-torch-aot", "torch-torch-compiled", "torch-openvino-ir"
+    assert arms(found, "compiled") == [(ir, aot), (ir, compiled), (compiled, aot)]
+    further = [aot, compiled, "torch-torch-contiguous"]
+    assert arms(found, "modes") == [(mode, "torch-torch-eager") for mode in further]
 
 
 def test_neither_accuracy_nor_a_mode_of_no_set_is_compared():
