@@ -160,10 +160,10 @@ def test_a_parameter_on_which_the_other_twin_is_lucky_is_judged_by_its_typical_e
     sizes = {"a": 1.0, "b": 10.0, "c": 1.0}
     theirs = {"a": 1e-6, "b": 1e-5, "c": 1e-9}
     ours = gradient.shares({"a": 1e-6, "b": 1e-5, "c": 1e-6}, theirs, sizes)
-    assert ours == pytest.approx(dict.fromkeys(sizes, 1 / 2.1))
+    assert ours == pytest.approx(dict.fromkeys(sizes, 1 / 4.1))
     bf16 = gradient.shares({"a": 1e-6, "b": 1e-5, "c": 4e-3}, theirs, sizes)
     assert max(bf16, key=bf16.__getitem__) == "c"
-    assert bf16["c"] > 1000
+    assert bf16["c"] > 900
 
 
 def test_a_gradient_of_zero_has_to_be_zero():
